@@ -1,0 +1,83 @@
+# `make` prints the targets. Everything is built into bin/; servers for tests go into ${XDG_CACHE_HOME:-~/.cache}/freshet.
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+LDFLAGS := -X github.com/freshet-io/freshet/libs/service.Version=$(VERSION)
+TOOLS := $(CURDIR)/bin/tools
+# The pattern of a workspace that tools other than go understand: one ./… a module.
+MODULES = $(shell go work edit -json | sed -n 's|.*"DiskPath": "\(.*\)".*|\1/...|p')
+
+.PHONY: help
+help: ## Print this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
+
+.PHONY: build
+build: ## Build freshet and the three services into bin/
+	@for service in ingest embed write; do \
+		go build -trimpath -ldflags '$(LDFLAGS)' -o bin/freshet-$$service ./services/$$service; \
+	done
+	@go build -trimpath -ldflags '$(LDFLAGS)' -o bin/freshet ./services/ctl
+
+.PHONY: servers
+servers: weaviate kafka ## Install the pinned Weaviate and Apache Kafka into the cache (once, about 3 minutes)
+
+.PHONY: weaviate
+weaviate:
+	@scripts/install-weaviate.sh >/dev/null
+
+# Without Java and Maven a developer's machine goes on, loudly; CI must not.
+.PHONY: kafka
+kafka:
+	@if [ "$${CI:-}" = true ] || { command -v java && command -v mvn; } >/dev/null; then \
+		scripts/install-kafka.sh >/dev/null; \
+	else \
+		echo '*** SKIPPED: no java or mvn here, so nothing is tested against Apache Kafka ***' >&2; \
+	fi
+
+.PHONY: run
+run: build weaviate ## Try Freshet on this machine: a catalogue that stays searchable (ARGS='--once' ends by itself)
+	@bin/freshet dev $(ARGS)
+
+.PHONY: test
+test: servers ## Run every test under the race detector, also against the real servers
+	go test -race -count=1 -timeout 30m work
+
+.PHONY: test-fast
+test-fast: ## Run the tests that need no server (under a minute once built)
+	go test -short work
+
+.PHONY: lint
+lint: $(TOOLS)/installed ## Check style and formatting
+	@bash -n scripts/*.sh .ci/run
+	@$(TOOLS)/buf lint
+	@$(TOOLS)/golangci-lint run $(MODULES)
+
+.PHONY: format
+format: $(TOOLS)/installed ## Format the Go code
+	@$(TOOLS)/golangci-lint fmt $(MODULES)
+
+.PHONY: generate
+generate: $(TOOLS)/installed $(TOOLS)/protoc-gen-go ## Write the generated code again
+	@PATH="$(TOOLS):$$PATH" $(TOOLS)/buf generate
+
+.PHONY: bench
+bench: ## Measure against floors of the same run (NAME=ingest|embed|write|e2e, ARGS='-o json')
+	@go run ./scripts/bench $(NAME) $(ARGS)
+
+.PHONY: clean
+clean: ## Remove bin/ (the cache of servers stays)
+	@rm -rf bin
+
+# Outside the workspace: the tools' modules must not move the product's.
+$(TOOLS)/installed: scripts/tools/go.mod scripts/tools/go.sum
+	@echo 'Building the pinned tools into bin/tools (once; about 4 minutes on 2 cores).' >&2
+	@GOBIN=$(TOOLS) GOWORK=off go -C scripts/tools install tool
+	@touch $@
+
+# From the product's own module: generator and runtime library are then of one version.
+$(TOOLS)/protoc-gen-go: libs/go.mod
+	@GOBIN=$(TOOLS) GOWORK=off go -C libs install google.golang.org/protobuf/cmd/protoc-gen-go
+	@touch $@

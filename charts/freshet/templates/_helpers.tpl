@@ -1,0 +1,175 @@
+{{- define "freshet.fullname" -}}
+{{- if .Values.fullnameOverride -}}
+{{ .Values.fullnameOverride | trunc 50 | trimSuffix "-" }}
+{{- else -}}
+{{- $name := default .Chart.Name .Values.nameOverride -}}
+{{ (contains $name .Release.Name | ternary .Release.Name (printf "%s-%s" .Release.Name $name)) | trunc 50 | trimSuffix "-" }}
+{{- end -}}
+{{- end }}
+
+{{/* Never a version in here: selectors cannot be changed. */}}
+{{- define "freshet.selector" -}}
+app.kubernetes.io/name: {{ default .root.Chart.Name .root.Values.nameOverride | trunc 63 }}
+app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/component: {{ .component }}
+{{- end }}
+
+{{- define "freshet.labels" -}}
+{{ include "freshet.selector" . }}
+app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
+app.kubernetes.io/part-of: freshet
+app.kubernetes.io/managed-by: {{ .root.Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_" }}
+{{- end }}
+
+{{- define "freshet.serviceAccountName" -}}
+{{- if .Values.serviceAccount.create -}}
+{{ default (include "freshet.fullname" .) .Values.serviceAccount.name }}
+{{- else -}}
+{{ default "default" .Values.serviceAccount.name }}
+{{- end -}}
+{{- end }}
+
+{{- define "freshet.pipelineConfigMap" -}}
+{{ default (printf "%s-pipeline" (include "freshet.fullname" .)) .Values.pipeline.existingConfigMap }}
+{{- end }}
+
+{{/* image of .binary, with the component's settings .cfg over those of all */}}
+{{- define "freshet.image" -}}
+{{- $image := mergeOverwrite (deepCopy .root.Values.image) (deepCopy .cfg.image) -}}
+{{- $name := printf "%s/%s/%s" $image.registry $image.repository .binary -}}
+{{- if $image.ref -}}
+{{ $image.ref }}
+{{- else if $image.digest -}}
+{{ printf "%s%s@%s" $name (empty $image.tag | ternary "" (printf ":%s" $image.tag)) $image.digest }}
+{{- else -}}
+{{ printf "%s:%s" $name (default .root.Chart.AppVersion $image.tag) }}
+{{- end -}}
+{{- end }}
+
+{{/* Settings of a Kafka cluster .kafka under the names .prefix*; .mount is the folder of its secrets. */}}
+{{- define "freshet.kafkaEnv" -}}
+{{- $kafka := .kafka -}}
+{{- $tls := default dict $kafka.tls -}}
+{{- $sasl := default dict $kafka.sasl -}}
+- {name: {{ .prefix }}_BROKERS, value: {{ join "," $kafka.brokers | quote }}}
+{{- if $tls.enabled }}
+- {name: {{ .prefix }}_TLS_ENABLED, value: "true"}
+{{- with $tls.serverName }}
+- {name: {{ $.prefix }}_TLS_SERVER_NAME, value: {{ . | quote }}}
+{{- end }}
+{{- if $tls.existingSecret }}
+{{- range $name, $key := dict "CA_FILE" $tls.caKey "CERT_FILE" $tls.certKey "KEY_FILE" $tls.keyKey }}
+{{- if $key }}
+- {name: {{ $.prefix }}_TLS_{{ $name }}, value: {{ printf "%s-tls/%s" $.mount $key | quote }}}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- if $sasl.mechanism }}
+- {name: {{ .prefix }}_SASL_MECHANISM, value: {{ $sasl.mechanism | quote }}}
+- name: {{ .prefix }}_SASL_USER
+  valueFrom: {secretKeyRef: {name: {{ $sasl.existingSecret | quote }}, key: {{ default "username" $sasl.userKey | quote }}}}
+- {name: {{ .prefix }}_SASL_PASSWORD_FILE, value: {{ printf "%s-sasl/%s" .mount (default "password" $sasl.passwordKey) | quote }}}
+{{- end }}
+{{- end }}
+
+{{/* The secrets that .component mounts, as a YAML map of folder name to secret. */}}
+{{- define "freshet.secrets" -}}
+{{- $v := .root.Values -}}
+{{- $source := default dict $v.sourceKafka -}}
+{{- if and $v.kafka.tls.enabled $v.kafka.tls.existingSecret }}
+kafka-tls: {{ $v.kafka.tls.existingSecret | quote }}
+{{- end }}
+{{- if $v.kafka.sasl.mechanism }}
+kafka-sasl: {{ $v.kafka.sasl.existingSecret | quote }}
+{{- end }}
+{{- if and (eq .component "ingest") $source.brokers }}
+{{- if and (default dict $source.tls).enabled (default dict $source.tls).existingSecret }}
+source-kafka-tls: {{ $source.tls.existingSecret | quote }}
+{{- end }}
+{{- if (default dict $source.sasl).mechanism }}
+source-kafka-sasl: {{ $source.sasl.existingSecret | quote }}
+{{- end }}
+{{- end }}
+{{- if ne .component "ingest" }}
+{{- with $v.weaviate.existingSecret }}
+weaviate: {{ . | quote }}
+{{- end }}
+{{- with $v.weaviate.tls.existingSecret }}
+weaviate-tls: {{ . | quote }}
+{{- end }}
+{{- end }}
+{{- if eq .component "embed" }}
+{{- with $v.openai.existingSecret }}
+openai: {{ . | quote }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- define "freshet.env" -}}
+{{- $v := .root.Values -}}
+{{- $secrets := "/etc/freshet/secrets" -}}
+{{ include "freshet.kafkaEnv" (dict "prefix" "FRESHET_KAFKA" "kafka" $v.kafka "mount" (printf "%s/kafka" $secrets)) }}
+{{- if and (eq .component "ingest") (default dict $v.sourceKafka).brokers }}
+{{ include "freshet.kafkaEnv" (dict "prefix" "FRESHET_SOURCE_KAFKA" "kafka" $v.sourceKafka "mount" (printf "%s/source-kafka" $secrets)) }}
+{{- end }}
+- {name: FRESHET_TOPIC_PREFIX, value: {{ $v.topics.prefix | quote }}}
+- {name: FRESHET_PIPELINE, value: /etc/freshet/pipeline/{{ $v.pipeline.key }}}
+{{- if ne .component "ingest" }}
+- {name: FRESHET_WEAVIATE_URL, value: {{ $v.weaviate.url | quote }}}
+- {name: FRESHET_WEAVIATE_GRPC, value: {{ $v.weaviate.grpc | quote }}}
+{{- if $v.weaviate.existingSecret }}
+- {name: FRESHET_WEAVIATE_API_KEY_FILE, value: {{ printf "%s/weaviate/%s" $secrets $v.weaviate.apiKeyKey | quote }}}
+{{- end }}
+{{- if $v.weaviate.tls.existingSecret }}
+{{- range $name, $key := dict "CA_FILE" $v.weaviate.tls.caKey "CERT_FILE" $v.weaviate.tls.certKey "KEY_FILE" $v.weaviate.tls.keyKey }}
+{{- if $key }}
+- {name: FRESHET_WEAVIATE_TLS_{{ $name }}, value: {{ printf "%s/weaviate-tls/%s" $secrets $key | quote }}}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- if eq .component "embed" }}
+- {name: FRESHET_OPENAI_URL, value: {{ $v.openai.url | quote }}}
+{{- if $v.openai.existingSecret }}
+- {name: FRESHET_OPENAI_KEY_FILE, value: {{ printf "%s/openai/%s" $secrets $v.openai.keyKey | quote }}}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/* Settings of a service's process that the topics job does not have. */}}
+{{- define "freshet.processEnv" -}}
+{{- $v := .root.Values -}}
+- {name: FRESHET_ADMIN_ADDRESS, value: ":9090"}
+- {name: FRESHET_LOG_FORMAT, value: {{ $v.log.format | quote }}}
+- {name: FRESHET_LOG_LEVEL, value: {{ $v.log.level | quote }}}
+{{- with $v.traces.endpoint }}
+- {name: FRESHET_TRACES_EXPORTER, value: otlp}
+- {name: FRESHET_TRACES_SAMPLE_RATIO, value: {{ $v.traces.sampleRatio | quote }}}
+- {name: OTEL_EXPORTER_OTLP_ENDPOINT, value: {{ . | quote }}}
+{{- end }}
+- name: POD_NAME
+  valueFrom: {fieldRef: {fieldPath: metadata.name}}
+- name: OTEL_RESOURCE_ATTRIBUTES
+  value: "service.namespace={{ .root.Release.Namespace }},service.instance.id=$(POD_NAME)"
+{{- with (default dict .cfg.resources.limits).memory }}
+- name: GOMEMLIMIT
+  valueFrom: {resourceFieldRef: {resource: limits.memory, divisor: "1"}}
+{{- end }}
+{{- end }}
+
+{{- define "freshet.volumeMounts" -}}
+- {name: pipeline, mountPath: /etc/freshet/pipeline, readOnly: true}
+{{- range $name, $secret := include "freshet.secrets" . | fromYaml }}
+- {name: {{ $name }}, mountPath: /etc/freshet/secrets/{{ $name }}, readOnly: true}
+{{- end }}
+{{- end }}
+
+{{/* .configMap is the one with the pipeline file; 288 is mode 0440 */}}
+{{- define "freshet.volumes" -}}
+- {name: pipeline, configMap: {name: {{ .configMap }}}}
+{{- range $name, $secret := include "freshet.secrets" . | fromYaml }}
+- {name: {{ $name }}, secret: {secretName: {{ $secret | quote }}, defaultMode: 288}}
+{{- end }}
+{{- end }}

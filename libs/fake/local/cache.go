@@ -1,0 +1,43 @@
+package local
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+)
+
+// Versions of the servers; scripts/install-*.sh install exactly these.
+const (
+	WeaviateVersion = "1.35.2"
+	KafkaVersion    = "4.3.1"
+)
+
+const kafkaLibs = "libs" // the folder with the jars, in Kafka's folder
+
+// WeaviatePath returns the path of the Weaviate server in the cache, or an error that names the command that installs it.
+func WeaviatePath() (string, error) {
+	return cached("Weaviate "+WeaviateVersion, "weaviate-"+WeaviateVersion, "weaviate-server")
+}
+
+// KafkaLibs returns the folder with the jars of Apache Kafka in the cache, or an error that names the command that
+// installs them.
+func KafkaLibs() (string, error) {
+	return cached("Apache Kafka "+KafkaVersion, "kafka-"+KafkaVersion, kafkaLibs)
+}
+
+// cached finds a file by the rule that scripts/cache.sh has too. os.UserCacheDir would differ from it outside Linux.
+func cached(what string, elem ...string) (string, error) {
+	root := os.Getenv("XDG_CACHE_HOME")
+	if root == "" {
+		home, err := os.UserHomeDir()
+		if err != nil {
+			return "", fmt.Errorf("finding the cache of servers: %w", err)
+		}
+		root = filepath.Join(home, ".cache")
+	}
+	path := filepath.Join(append([]string{root, "freshet"}, elem...)...)
+	if _, err := os.Stat(path); err != nil {
+		return "", fmt.Errorf("%s is not installed (run `make servers`): %w", what, err)
+	}
+	return path, nil
+}

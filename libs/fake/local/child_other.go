@@ -1,0 +1,11 @@
+//go:build unix && !linux
+
+package local
+
+import "syscall"
+
+// attributes puts a child into its own process group. Only Linux can also bind its life to this process's: elsewhere a
+// kill -9 of this process leaves the servers running.
+func attributes() *syscall.SysProcAttr {
+	return &syscall.SysProcAttr{Setpgid: true}
+}

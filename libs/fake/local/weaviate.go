@@ -1,0 +1,122 @@
+package local
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os/exec"
+	"strconv"
+	"time"
+)
+
+// WeaviateOptions says how to start Weaviate. The zero value is good for a test.
+type WeaviateOptions struct {
+	Data string    // folder of the data, made if missing; empty: a temporary one that Stop removes
+	Log  io.Writer // gets the server's log; nil: nowhere (errors carry its last line). It must be safe to write to at any time
+	Env  []string  // further settings as NAME=value; they win over the ones made here
+}
+
+// Weaviate is a running Weaviate server. All methods are safe for concurrent use.
+type Weaviate struct {
+	REST   string // host:port of the HTTP API, loopback only
+	GRPC   string // host:port of the gRPC API
+	APIKey string // random for each start; the only way in
+
+	*server
+}
+
+// StartWeaviate starts the server from the cache and returns when it is ready on both ports. The caller stops it. ctx
+// bounds the start only; the server lives on when it ends.
+func StartWeaviate(ctx context.Context, o WeaviateOptions) (*Weaviate, error) {
+	binary, err := WeaviatePath()
+	if err != nil {
+		return nil, err
+	}
+	s, err := newServer("weaviate", o.Data)
+	if err != nil {
+		return nil, err
+	}
+	w := &Weaviate{APIKey: rand.Text(), server: s}
+	var ports []int
+	s.launch = func(ctx context.Context) (*child, error) {
+		// ctx is the start's: its end must not kill the server.
+		cmd := exec.CommandContext(context.WithoutCancel(ctx), binary, "--host", "127.0.0.1", "--port", strconv.Itoa(ports[0]), "--scheme", "http")
+		cmd.Dir = s.data
+		c, err := startChild("weaviate", cmd, append(weaviateEnv(s.data, w.APIKey, ports), o.Env...), o.Log)
+		if err != nil {
+			return nil, err
+		}
+		return c, c.awaitReady(ctx, w.ready)
+	}
+	err = s.startFirst(ctx, 6, func(free []int) {
+		ports = free
+		w.REST, w.GRPC = loopback(free[0]), loopback(free[1])
+	})
+	if err != nil {
+		return nil, err
+	}
+	return w, nil
+}
+
+// weaviateEnv returns the settings of one node on this machine. The gRPC and cluster ports listen on all interfaces
+// whatever is set, so a key is always asked for. Without CLUSTER_IN_LOCALHOST, CLUSTER_ADVERTISE_ADDR and
+// RAFT_BOOTSTRAP_EXPECT a machine without a default route ends it at once; the RAFT times halve its start.
+func weaviateEnv(data, key string, ports []int) []string {
+	env := []string{
+		"PERSISTENCE_DATA_PATH=" + data,
+		"AUTHENTICATION_ANONYMOUS_ACCESS_ENABLED=false",
+		"AUTHENTICATION_APIKEY_ENABLED=true",
+		"AUTHENTICATION_APIKEY_ALLOWED_KEYS=" + key,
+		"AUTHENTICATION_APIKEY_USERS=freshet",
+		"AUTHORIZATION_ADMINLIST_ENABLED=true",
+		"AUTHORIZATION_ADMINLIST_USERS=freshet",
+		"AUTOSCHEMA_ENABLED=false",
+		"DEFAULT_VECTORIZER_MODULE=none",
+		"DISABLE_TELEMETRY=true",
+		"GO_PROFILING_DISABLE=true",
+		"CLUSTER_HOSTNAME=node1",
+		"CLUSTER_IN_LOCALHOST=true",
+		"CLUSTER_ADVERTISE_ADDR=127.0.0.1",
+		"RAFT_BOOTSTRAP_EXPECT=1",
+		"RAFT_HEARTBEAT_TIMEOUT=1",
+		"RAFT_ELECTION_TIMEOUT=1",
+		"RAFT_LEADER_LEASE_TIMEOUT=1",
+		"RAFT_TIMEOUTS_MULTIPLIER=1",
+	}
+	for i, name := range []string{
+		"GRPC_PORT", "CLUSTER_GOSSIP_BIND_PORT", "CLUSTER_DATA_BIND_PORT", "RAFT_PORT", "RAFT_INTERNAL_RPC_PORT",
+	} {
+		env = append(env, name+"="+strconv.Itoa(ports[i+1]))
+	}
+	return env
+}
+
+// ready asks once whether both ports answer. The HTTP port says that the schema has a leader; the gRPC port opens on its
+// own.
+func (w *Weaviate) ready(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+w.REST+"/v1/.well-known/ready", http.NoBody)
+	if err != nil {
+		return fmt.Errorf("asking weaviate: %w", err)
+	}
+	// A transport of its own: no idle connection is left behind, and no proxy setting applies to loopback.
+	resp, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(req)
+	if err != nil {
+		return fmt.Errorf("asking weaviate: %w", err)
+	}
+	if err := resp.Body.Close(); err != nil {
+		return fmt.Errorf("asking weaviate: %w", err)
+	}
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("asking weaviate: it answers %s", resp.Status)
+	}
+	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", w.GRPC)
+	if err != nil {
+		return fmt.Errorf("asking weaviate: %w", err)
+	}
+	return conn.Close()
+}

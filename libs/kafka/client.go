@@ -1,0 +1,109 @@
+package kafka
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// Producer opens the client that writes to the pipeline's topics: idempotent,
+// acknowledged by all replicas, each record placed by its Partition field. Texts
+// are worth compressing; vectors are not (float32 measured at 1.000 of its size
+// with lz4, snappy and zstd).
+func Producer(ctx context.Context, c Config, t Topics, compress bool, log *slog.Logger) (*kgo.Client, error) {
+	codecs := []kgo.CompressionCodec{kgo.NoCompression()}
+	if compress {
+		codecs = []kgo.CompressionCodec{kgo.ZstdCompression(), kgo.NoCompression()}
+	}
+	return c.Connect(ctx, log,
+		kgo.RecordPartitioner(kgo.ManualPartitioner()),
+		kgo.ProducerBatchMaxBytesFn(t.MaxBytes),
+		kgo.ProducerBatchCompression(codecs...),
+		kgo.ProducerLinger(0),
+		kgo.MaxBufferedRecords(50_000),
+	)
+}
+
+// GroupOptions says how a group consumes.
+type GroupOptions struct {
+	Group            string
+	Topics           []string
+	SessionTimeout   time.Duration
+	RebalanceTimeout time.Duration
+	// CoPartitioned gives partition p of every topic to one member. It holds while all
+	// members subscribe to the same topics of equal partition counts.
+	CoPartitioned bool
+	Callbacks     []kgo.Opt
+}
+
+// Consumer opens a client that reads as a member of a group. A new group starts at
+// the earliest record. It never resets an offset: one that is out of range means
+// that Kafka deleted records that nobody had read, and that is for a person to decide.
+func Consumer(ctx context.Context, c Config, g GroupOptions, log *slog.Logger) (*kgo.Client, error) {
+	balancer := kgo.CooperativeStickyBalancer()
+	if g.CoPartitioned {
+		balancer = kgo.RangeBalancer()
+	}
+	options := []kgo.Opt{
+		kgo.ConsumerGroup(g.Group),
+		kgo.ConsumeTopics(g.Topics...),
+		kgo.Balancers(balancer),
+		kgo.ConsumeStartOffset(kgo.NewOffset().AtStart()),
+		kgo.ConsumeResetOffset(kgo.NoResetOffset()),
+		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
+		kgo.AutoCommitMarks(),
+		kgo.AutoCommitInterval(time.Second),
+		kgo.SessionTimeout(g.SessionTimeout),
+		kgo.HeartbeatInterval(min(3*time.Second, g.SessionTimeout/3)),
+		kgo.RebalanceTimeout(g.RebalanceTimeout),
+		kgo.FetchMaxWait(500 * time.Millisecond),
+		kgo.FetchMaxBytes(16 << 20),
+		kgo.FetchMaxPartitionBytes(4 << 20),
+		// The poll loop only hands records to their partitions, so a rebalance waits for
+		// no handler, and none can come between a poll and the hand-over.
+		kgo.BlockRebalanceOnPoll(),
+	}
+	return c.Connect(ctx, log, append(options, g.Callbacks...)...)
+}
+
+// PinStart commits the earliest offset of every partition for which the group has
+// none. Without it a new group that is slow to finish its first record would, after
+// retention has passed, begin at a later "earliest" and say nothing.
+func PinStart(ctx context.Context, client *kgo.Client, group string, topics ...string) error {
+	adm := kadm.NewClient(client)
+	committed, err := adm.FetchOffsetsForTopics(ctx, group, topics...)
+	if err != nil {
+		return fmt.Errorf("reading the offsets of group %s: %w", group, err)
+	}
+	starts, err := adm.ListStartOffsets(ctx, topics...)
+	if err != nil {
+		return fmt.Errorf("reading the start of %v: %w", topics, err)
+	}
+	if err := starts.Error(); err != nil {
+		return fmt.Errorf("reading the start of %v: %w", topics, err)
+	}
+	pins := kadm.Offsets{}
+	starts.Each(func(o kadm.ListedOffset) {
+		if had, ok := committed.Lookup(o.Topic, o.Partition); !ok || had.At < 0 {
+			pins.AddOffset(o.Topic, o.Partition, o.Offset, -1)
+		}
+	})
+	if len(pins) == 0 {
+		return nil
+	}
+	err = adm.CommitAllOffsets(ctx, group, pins)
+	// A member that is already there has pinned them, or has them in hand.
+	if errors.Is(err, kerr.UnknownMemberID) || errors.Is(err, kerr.RebalanceInProgress) || errors.Is(err, kerr.IllegalGeneration) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("pinning the start of group %s: %w", group, err)
+	}
+	return nil
+}

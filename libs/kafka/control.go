@@ -1,0 +1,132 @@
+package kafka
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/freshet-io/freshet/libs/record"
+)
+
+// Control is what the control topic says: the last record of each key.
+type Control struct {
+	Topics      map[string]*record.TopicIdentity
+	Recipes     map[string]*record.Recipe // by hash, in hexadecimal
+	Generations map[string]*record.Generation
+	Rewinds     map[string]uint64 // by source
+
+	client *kgo.Client
+	topic  string
+}
+
+// ReadControl reads the whole control topic. It is small: a record a topic, recipe
+// and generation.
+func ReadControl(ctx context.Context, client *kgo.Client, t Topics) (*Control, error) {
+	c := &Control{
+		Topics: map[string]*record.TopicIdentity{}, Recipes: map[string]*record.Recipe{},
+		Generations: map[string]*record.Generation{}, Rewinds: map[string]uint64{},
+		client: client, topic: t.Control(),
+	}
+	ends, err := kadm.NewClient(client).ListEndOffsets(ctx, c.topic)
+	if err != nil {
+		return nil, fmt.Errorf("reading the end of topic %s: %w", c.topic, err)
+	}
+	end, ok := ends.Lookup(c.topic, 0)
+	if !ok || end.Err != nil {
+		return nil, fmt.Errorf("topic %s cannot be read (%w): run `freshet topics apply`", c.topic, end.Err)
+	}
+	return c, c.readTo(ctx, end.Offset)
+}
+
+// readTo takes the records below the given offset.
+func (c *Control) readTo(ctx context.Context, end int64) error {
+	if end == 0 {
+		return nil
+	}
+	reader, err := kgo.NewClient(append(c.client.Opts(),
+		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
+		kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{c.topic: {0: kgo.NewOffset().AtStart()}}))...)
+	if err != nil {
+		return fmt.Errorf("opening a reader of topic %s: %w", c.topic, err)
+	}
+	defer reader.Close()
+	for next := int64(0); next < end; {
+		fetches := reader.PollFetches(ctx)
+		if err := fetches.Err0(); err != nil {
+			return fmt.Errorf("reading topic %s: %w", c.topic, err)
+		}
+		for _, r := range fetches.Records() {
+			next = r.Offset + 1
+			if err := c.take(r); err != nil {
+				return fmt.Errorf("reading topic %s at offset %d: %w", c.topic, r.Offset, err)
+			}
+		}
+		if next < end && fetches.NumRecords() == 0 && ctx.Err() != nil {
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
+func (c *Control) take(r *kgo.Record) error {
+	if r.Value == nil {
+		return nil
+	}
+	control, err := record.DecodeControl(r.Value)
+	if err != nil {
+		return err
+	}
+	switch x := control.GetRecord().(type) {
+	case *record.Control_Topic:
+		c.Topics[x.Topic.GetTopic()] = x.Topic
+	case *record.Control_Recipe:
+		c.Recipes[fmt.Sprintf("%x", x.Recipe.GetHash())] = x.Recipe
+	case *record.Control_Generation:
+		c.Generations[x.Generation.GetCollection()+"/"+fmt.Sprint(x.Generation.GetNumber())] = x.Generation
+	case *record.Control_Rewind:
+		c.Rewinds[x.Rewind.GetSource()] = x.Rewind.GetNumber()
+	}
+	return nil
+}
+
+// key returns the key under which the control topic keeps only the last record.
+func key(control *record.Control) string {
+	switch x := control.GetRecord().(type) {
+	case *record.Control_Topic:
+		return "topic/" + x.Topic.GetTopic()
+	case *record.Control_Recipe:
+		return fmt.Sprintf("recipe/%x", x.Recipe.GetHash())
+	case *record.Control_Generation:
+		return fmt.Sprintf("generation/%s/%d", x.Generation.GetCollection(), x.Generation.GetNumber())
+	case *record.Control_Horizon:
+		return fmt.Sprintf("horizon/%s/%d", x.Horizon.GetCollection(), x.Horizon.GetPartition())
+	case *record.Control_Checkpoint:
+		return "checkpoint/" + x.Checkpoint.GetJob() + "/" + x.Checkpoint.GetRange()
+	case *record.Control_Rewind:
+		return "rewind/" + x.Rewind.GetSource()
+	}
+	return ""
+}
+
+// Put writes a record and returns when it is acknowledged.
+func (c *Control) Put(ctx context.Context, control *record.Control) error {
+	value, err := control.Encode()
+	if err != nil {
+		return fmt.Errorf("encoding a control record: %w", err)
+	}
+	r := &kgo.Record{Topic: c.topic, Partition: 0, Key: []byte(key(control)), Value: value}
+	if err := c.client.ProduceSync(ctx, r).FirstErr(); err != nil {
+		return fmt.Errorf("writing control record %s: %w", r.Key, err)
+	}
+	return c.take(r)
+}
+
+// PutRecipe writes a recipe where it is not known yet.
+func (c *Control) PutRecipe(ctx context.Context, hash []byte, body string) error {
+	if c.Recipes[fmt.Sprintf("%x", hash)] != nil {
+		return nil
+	}
+	return c.Put(ctx, &record.Control{Record: &record.Control_Recipe{Recipe: &record.Recipe{Hash: hash, Body: body}}})
+}

@@ -1,0 +1,107 @@
+package pipeline
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/goccy/go-yaml"
+	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/parser"
+)
+
+// Load reads and checks a pipeline file. Its error lists every fault with its line.
+func Load(path string) (*File, error) {
+	content, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("reading the pipeline file: %w", err)
+	}
+	file, err := Parse(content)
+	if err != nil {
+		return nil, fmt.Errorf("pipeline file %s: %w", path, err)
+	}
+	return file, nil
+}
+
+// Parse reads and checks the text of a pipeline file. Its error lists every fault
+// with its line: unknown and repeated keys, wrong types, and what Load's users
+// would otherwise meet one restart after the other.
+func Parse(content []byte) (*File, error) {
+	tree, err := parser.ParseBytes(content, 0)
+	if err != nil {
+		return nil, oneLine(err)
+	}
+	body, err := onlyDocument(tree)
+	if err != nil {
+		return nil, err
+	}
+	c := &checker{lines: map[string]int{}}
+	c.walk(body, fileType, "")
+	var file File
+	if err := yaml.NodeToValue(body, &file); err != nil {
+		c.faults = append(c.faults, asFault(err))
+		return nil, c.err()
+	}
+	c.checkFile(&file)
+	if err := c.err(); err != nil {
+		return nil, err
+	}
+	return &file, nil
+}
+
+func onlyDocument(tree *ast.File) (ast.Node, error) {
+	var bodies []ast.Node
+	for _, doc := range tree.Docs {
+		if doc.Body != nil && doc.Body.Type() != ast.CommentType {
+			bodies = append(bodies, doc.Body)
+		}
+	}
+	if len(bodies) != 1 {
+		return nil, fmt.Errorf("%d YAML documents where one is expected", len(bodies))
+	}
+	return bodies[0], nil
+}
+
+// fault is one thing that is wrong with a file. A line of 0 is not known.
+type fault struct {
+	line int
+	text string
+}
+
+func (f fault) String() string {
+	if f.line == 0 {
+		return f.text
+	}
+	return fmt.Sprintf("line %d: %s", f.line, f.text)
+}
+
+// asFault takes the line and the first line of text out of goccy's errors, which
+// otherwise quote the file over several lines.
+func asFault(err error) fault {
+	if e, ok := errors.AsType[yaml.Error](err); ok {
+		f := fault{text: e.GetMessage()}
+		if token := e.GetToken(); token != nil && token.Position != nil {
+			f.line = token.Position.Line
+		}
+		return f
+	}
+	text, _, _ := strings.Cut(err.Error(), "\n")
+	return fault{text: text}
+}
+
+func oneLine(err error) error { return errors.New(asFault(err).String()) }
+
+func (c *checker) err() error {
+	if len(c.faults) == 0 {
+		return nil
+	}
+	slices.SortStableFunc(c.faults, func(a, b fault) int { return cmp.Compare(a.line, b.line) })
+	texts := make([]string, len(c.faults))
+	for i, f := range c.faults {
+		texts[i] = f.String()
+	}
+	return errors.New(strings.Join(texts, "\n"))
+}

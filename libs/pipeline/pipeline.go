@@ -1,0 +1,241 @@
+// Package pipeline owns the pipeline file: what to index, from which fields, into
+// which space; and the small languages in it, paths, templates and conditions.
+//
+// Everything is checked when the file is loaded, so that nothing in it can fail
+// because of the file while rows pass. The package never reads a topic and knows
+// no format of change events: it works on rows, whose columns others have read.
+package pipeline
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/freshet-io/freshet/libs/record"
+)
+
+// APIVersion is the only value of a file's apiVersion.
+const APIVersion = "freshet/v1"
+
+// File is a pipeline file: what to index, from which fields, into which space.
+type File struct {
+	APIVersion string     `yaml:"apiVersion"` // "freshet/v1"
+	Space      Space      `yaml:"space"`
+	Pipelines  []Pipeline `yaml:"pipelines"`
+}
+
+// Space says in what the texts are embedded. Vectors of two spaces are never
+// mixed: a collection belongs to one.
+type Space struct {
+	Provider   string `yaml:"provider"`   // openai, builtin or hash
+	Model      string `yaml:"model"`      // as the provider calls it
+	Dimensions int    `yaml:"dimensions"` // length of a vector
+	Prefix     string `yaml:"prefix"`     // put before each text, for models that want one
+}
+
+// Pipeline maps the changes of some topics to items of one collection.
+type Pipeline struct {
+	Name       string      `yaml:"name"`
+	Source     Source      `yaml:"source"`
+	Match      Match       `yaml:"match"`
+	Collection string      `yaml:"collection"` // logical name, starts with a capital
+	ID         ID          `yaml:"id"`
+	Tenant     *Tenant     `yaml:"tenant"`
+	Text       Text        `yaml:"text"`
+	Properties []Property  `yaml:"properties"`
+	When       []Predicate `yaml:"when"`
+}
+
+// Source names the topics and their format.
+type Source struct {
+	Topics []string `yaml:"topics"`
+	Format Format   `yaml:"format"`
+}
+
+// Format is a format of change events.
+type Format string
+
+// The formats that ingest reads.
+const (
+	Debezium Format = "debezium" // the envelope with before, after, source and op
+	Rows     Format = "rows"     // plain or unwrapped rows, a null value is a delete
+	Auto     Format = "auto"     // recognised a record at a time, to try things out
+)
+
+// Match picks tables of a topic that carries several. Empty fields match all.
+type Match struct {
+	DB     string `yaml:"db"`
+	Schema string `yaml:"schema"`
+	Table  string `yaml:"table"`
+}
+
+// ID names the columns whose values, in order, are the item's id.
+type ID struct {
+	From []string `yaml:"from"`
+}
+
+// Columns returns the id's columns as the source calls them.
+func (id ID) Columns() []string {
+	columns := make([]string, len(id.From))
+	for i, from := range id.From {
+		columns[i] = columnOf(from)
+	}
+	return columns
+}
+
+// Tenant names the column of the item's tenant.
+type Tenant struct {
+	From string `yaml:"from"`
+}
+
+// Column returns the tenant's column as the source calls it.
+func (t Tenant) Column() string { return columnOf(t.From) }
+
+// columnOf undoes the escapes of a column's name. A loaded file has no other paths here.
+func columnOf(from string) string {
+	path, err := ParsePath(from)
+	if err != nil {
+		return from
+	}
+	return path.Column
+}
+
+// Text says what is embedded.
+type Text struct {
+	Template string   `yaml:"template"` // see ParseTemplate
+	Require  []string `yaml:"require"`  // fields that must not be empty
+	Oversize string   `yaml:"oversize"` // truncate (default) or deadletter
+}
+
+// Property is stored with the item and returned by searches.
+type Property struct {
+	Name    string   `yaml:"name"`
+	Type    Type     `yaml:"type"`
+	From    string   `yaml:"from"`    // source field, a path with dots; default: the name
+	Parse   string   `yaml:"parse"`   // "json": the column holds JSON as a string
+	Unit    string   `yaml:"unit"`    // of numeric dates: d, s, ms, us, ns or auto
+	Decimal *Decimal `yaml:"decimal"` // of decimals that arrive as bytes without a schema
+}
+
+// Decimal describes an encoded decimal.
+type Decimal struct {
+	Scale int `yaml:"scale"`
+}
+
+// Type is the type of a property, in the index's words.
+type Type string
+
+// The types of properties.
+const (
+	TypeText     Type = "text"
+	TypeNumber   Type = "number"
+	TypeInt      Type = "int"
+	TypeBool     Type = "boolean"
+	TypeDate     Type = "date"
+	TypeUUID     Type = "uuid"
+	TypeTexts    Type = "text[]"
+	TypeNumbers  Type = "number[]"
+	TypeInts     Type = "int[]"
+	TypeBooleans Type = "boolean[]"
+	TypeDates    Type = "date[]"
+)
+
+// Predicate is a condition on one field. Exactly one of Eq, Ne, In and Exists is set.
+type Predicate struct {
+	Field  string `yaml:"field"`
+	Eq     any    `yaml:"eq"`
+	Ne     any    `yaml:"ne"`
+	In     []any  `yaml:"in"`
+	Exists *bool  `yaml:"exists"`
+}
+
+// OversizePolicy returns the pipeline's policy as documents carry it.
+func (t Text) OversizePolicy() record.Oversize {
+	if t.Oversize == "deadletter" {
+		return record.Oversize_OVERSIZE_DEADLETTER
+	}
+	return record.Oversize_OVERSIZE_TRUNCATE
+}
+
+// Elem returns the type of an array's elements, or t itself where it is no array.
+func (t Type) Elem() Type { return Type(strings.TrimSuffix(string(t), "[]")) }
+
+// IsArray reports whether t is an array.
+func (t Type) IsArray() bool { return strings.HasSuffix(string(t), "[]") }
+
+// String returns the space's name, as records and collections carry it:
+// openai/text-embedding-3-large/3072, and a hash of the prefix where there is one.
+func (s Space) String() string {
+	parts := []string{s.Provider, s.Model, strconv.Itoa(s.Dimensions)}
+	if s.Prefix != "" {
+		hash := sha256.Sum256([]byte(s.Prefix))
+		parts = append(parts, "prefix-"+hex.EncodeToString(hash[:4]))
+	}
+	return strings.Join(slices.DeleteFunc(parts, func(p string) bool { return p == "" }), "/")
+}
+
+// Path returns where the property's value is in a row.
+func (p Property) Path() (Path, error) {
+	if p.From == "" {
+		return ParsePath(p.Name)
+	}
+	return ParsePath(p.From)
+}
+
+// CollectionSpec is what the pipelines of one collection say of it together.
+type CollectionSpec struct {
+	Name       string     // logical name
+	Properties []Property // each name once, in order of appearance
+	Tenanted   bool
+}
+
+// Collections returns the collections that the file's pipelines write, in order
+// of appearance. In a file that was loaded, pipelines of one collection agree.
+func (f *File) Collections() []CollectionSpec {
+	var specs []CollectionSpec
+	for _, p := range f.Pipelines {
+		i := slices.IndexFunc(specs, func(s CollectionSpec) bool { return s.Name == p.Collection })
+		if i < 0 {
+			i = len(specs)
+			specs = append(specs, CollectionSpec{Name: p.Collection, Tenanted: p.Tenant != nil})
+		}
+		for _, property := range p.Properties {
+			known := func(q Property) bool { return q.Name == property.Name }
+			if !slices.ContainsFunc(specs[i].Properties, known) {
+				specs[i].Properties = append(specs[i].Properties, property)
+			}
+		}
+	}
+	return specs
+}
+
+// Topics returns the source topics of all pipelines, sorted, each once.
+func (f *File) Topics() []string {
+	var topics []string
+	for _, p := range f.Pipelines {
+		topics = append(topics, p.Source.Topics...)
+	}
+	slices.Sort(topics)
+	return slices.Compact(topics)
+}
+
+// Fields returns the columns that the pipeline reads for its template, when,
+// require, properties, id and tenant, sorted: the keys of Document.inputs.
+func (p *Pipeline) Fields() []string {
+	columns := p.ID.Columns()
+	if p.Tenant != nil {
+		columns = append(columns, p.Tenant.Column())
+	}
+	if rules, err := p.Rules(); err == nil { // a loaded file has no such error
+		columns = append(columns, rules.columns()...)
+	}
+	for _, property := range p.Properties {
+		if path, err := property.Path(); err == nil {
+			columns = append(columns, path.Column)
+		}
+	}
+	slices.Sort(columns)
+	return slices.Compact(columns)
+}

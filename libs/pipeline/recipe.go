@@ -1,0 +1,106 @@
+package pipeline
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/tidwall/gjson"
+)
+
+// recipeSize is the length of a recipe's hash in bytes.
+const recipeSize = 16
+
+// Rules say what becomes of a row: whether it is indexed, and with which text.
+type Rules struct {
+	Template *Template
+	When     Conditions
+	Require  []Path
+}
+
+// Rules compiles the pipeline's template, when and require. A pipeline of a loaded
+// file gives no error.
+func (p *Pipeline) Rules() (*Rules, error) {
+	template, templateErr := ParseTemplate(p.Text.Template)
+	when, whenErr := CompileConditions(p.When)
+	rules := &Rules{Template: template, When: when}
+	faults := []error{templateErr, whenErr}
+	for _, field := range p.Text.Require {
+		path, err := ParsePath(field)
+		faults = append(faults, err)
+		rules.Require = append(rules.Require, path)
+	}
+	if err := errors.Join(faults...); err != nil {
+		return nil, fmt.Errorf("compiling pipeline %s: %w", p.Name, err)
+	}
+	return rules, nil
+}
+
+// Missing returns the first required field that is absent, null or blank in row.
+func (r *Rules) Missing(row Row) (field string, missing bool) {
+	for _, path := range r.Require {
+		value := row.Get(path)
+		blank := !value.Exists() || value.Type == gjson.Null ||
+			value.Type == gjson.String && strings.TrimSpace(value.Str) == ""
+		if blank {
+			return path.String(), true
+		}
+	}
+	return "", false
+}
+
+// columns returns what the rules read, in any order and perhaps more than once.
+func (r *Rules) columns() []string {
+	columns := r.Template.Columns()
+	for i := range r.When {
+		columns = append(columns, r.When[i].path.Column)
+	}
+	for _, path := range r.Require {
+		columns = append(columns, path.Column)
+	}
+	return columns
+}
+
+// Recipe returns the canonical JSON of what turns a row of this pipeline into a
+// text (template, when, require, oversize), and its hash: sha256, cut to 16 bytes.
+// Documents carry the hash, so that whoever renders later uses the same template.
+func (p *Pipeline) Recipe() (hash []byte, body string) {
+	when := make([]map[string]any, 0, len(p.When))
+	for _, w := range p.When {
+		when = append(when, w.canonical())
+	}
+	oversize := p.Text.Oversize
+	if oversize == "" {
+		oversize = oversizeTruncate
+	}
+	var b bytes.Buffer
+	encoder := json.NewEncoder(&b) // sorts the keys of maps
+	encoder.SetEscapeHTML(false)
+	// Text and plain values cannot fail to encode; a loaded file holds nothing else.
+	if err := encoder.Encode(map[string]any{
+		"template": p.Text.Template, "when": when, "require": append([]string{}, p.Text.Require...), "oversize": oversize,
+	}); err != nil {
+		return nil, ""
+	}
+	body = strings.TrimSuffix(b.String(), "\n")
+	sum := sha256.Sum256([]byte(body))
+	return sum[:recipeSize], body
+}
+
+func (p Predicate) canonical() map[string]any {
+	m := map[string]any{"field": p.Field}
+	switch {
+	case p.Eq != nil:
+		m["eq"] = p.Eq
+	case p.Ne != nil:
+		m["ne"] = p.Ne
+	case p.In != nil:
+		m["in"] = p.In
+	case p.Exists != nil:
+		m["exists"] = *p.Exists
+	}
+	return m
+}

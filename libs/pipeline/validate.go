@@ -1,0 +1,248 @@
+package pipeline
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+const (
+	oversizeTruncate   = "truncate"
+	oversizeDeadletter = "deadletter"
+
+	parseJSON = "json"
+
+	maxDimensions = 65535
+	maxScale      = 1000
+)
+
+// Names as Weaviate takes them. A collection's object is stored under its name
+// with the generation behind it, and Weaviate lower-cases the first letter of a
+// property in silence, so both are narrower here than there.
+var (
+	pipelineName   = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,62}$`)
+	collectionName = regexp.MustCompile(`^[A-Z][_0-9A-Za-z]{0,199}$`)
+	generationName = regexp.MustCompile(`_g[0-9]+$`)
+	propertyName   = regexp.MustCompile(`^[a-z][_0-9A-Za-z]{0,199}$`)
+
+	reservedProperties = []string{"id", "vector", "vectors", "_additional", "_id", "additional"}
+)
+
+const reservedPrefix = "freshet_"
+
+var (
+	providers = []string{"openai", "builtin", "hash"}
+	formats   = []Format{Debezium, Rows, Auto}
+	units     = []string{"d", "s", "ms", "us", "ns", "auto"}
+	types     = []Type{
+		TypeText, TypeNumber, TypeInt, TypeBool, TypeDate, TypeUUID,
+		TypeTexts, TypeNumbers, TypeInts, TypeBooleans, TypeDates,
+	}
+)
+
+func (c *checker) checkFile(f *File) {
+	if f.APIVersion != APIVersion {
+		c.at("apiVersion", "%q is not %s", f.APIVersion, APIVersion)
+	}
+	c.checkSpace(f.Space)
+	if len(f.Pipelines) == 0 {
+		c.at("pipelines", "there is none")
+	}
+	for i := range f.Pipelines {
+		c.checkPipeline(&f.Pipelines[i], fmt.Sprintf("pipelines[%d]", i))
+	}
+	c.checkTogether(f.Pipelines)
+}
+
+func (c *checker) checkSpace(s Space) {
+	if !slices.Contains(providers, s.Provider) {
+		c.at("space.provider", "%q is not one of %s", s.Provider, strings.Join(providers, ", "))
+	}
+	if s.Provider == "openai" && s.Model == "" {
+		c.at("space.model", "is missing")
+	}
+	if s.Dimensions < 1 || s.Dimensions > maxDimensions {
+		c.at("space.dimensions", "%d is not between 1 and %d", s.Dimensions, maxDimensions)
+	}
+}
+
+func (c *checker) checkPipeline(p *Pipeline, at string) {
+	if !pipelineName.MatchString(p.Name) {
+		c.at(at+".name", "%q is not made of small letters, digits, - and _", p.Name)
+	}
+	if !collectionName.MatchString(p.Collection) {
+		c.at(at+".collection", "%q does not start with a capital and go on with letters, digits and _", p.Collection)
+	}
+	if generationName.MatchString(p.Collection) {
+		c.at(at+".collection", "%q ends like a generation", p.Collection)
+	}
+	c.checkSource(p.Source, at+".source")
+	c.checkID(p, at)
+	c.checkText(p.Text, at+".text")
+	if _, err := CompileConditions(p.When); err != nil {
+		c.each(at+".when", err)
+	}
+	c.checkProperties(p.Properties, at+".properties")
+}
+
+func (c *checker) checkSource(s Source, at string) {
+	if len(s.Topics) == 0 {
+		c.at(at+".topics", "there is none")
+	}
+	for i, topic := range s.Topics {
+		switch {
+		case topic == "":
+			c.at(fmt.Sprintf("%s.topics[%d]", at, i), "is empty")
+		case slices.Index(s.Topics, topic) < i:
+			c.at(fmt.Sprintf("%s.topics[%d]", at, i), "%s is listed twice", topic)
+		}
+	}
+	if !slices.Contains(formats, s.Format) {
+		c.at(at+".format", "%q is not one of debezium, rows, auto", s.Format)
+	}
+}
+
+func (c *checker) checkID(p *Pipeline, at string) {
+	if len(p.ID.From) == 0 {
+		c.at(at+".id.from", "names no column")
+	}
+	for i, column := range p.ID.From {
+		c.checkColumn(column, fmt.Sprintf("%s.id.from[%d]", at, i))
+		if slices.Index(p.ID.From, column) < i {
+			c.at(at+".id.from", "%s is listed twice", column)
+		}
+	}
+	if p.Tenant != nil {
+		c.checkColumn(p.Tenant.From, at+".tenant.from")
+	}
+}
+
+// checkColumn wants a whole column: ids and tenants come from keys too.
+func (c *checker) checkColumn(column, at string) {
+	path, err := ParsePath(column)
+	switch {
+	case err != nil:
+		c.at(at, "%v", err)
+	case path.Rest != "":
+		c.at(at, "%s is not a column; a dot within its name is written \\.", column)
+	}
+}
+
+func (c *checker) checkText(t Text, at string) {
+	if _, err := ParseTemplate(t.Template); err != nil {
+		c.each(at+".template", err)
+	}
+	for i, field := range t.Require {
+		if _, err := ParsePath(field); err != nil {
+			c.at(fmt.Sprintf("%s.require[%d]", at, i), "%v", err)
+		}
+	}
+	if !slices.Contains([]string{"", oversizeTruncate, oversizeDeadletter}, t.Oversize) {
+		c.at(at+".oversize", "%q is not %s or %s", t.Oversize, oversizeTruncate, oversizeDeadletter)
+	}
+}
+
+func (c *checker) checkProperties(properties []Property, at string) {
+	seen := map[string]bool{}
+	hints := map[string]Property{}
+	for i, p := range properties {
+		at := fmt.Sprintf("%s[%d]", at, i)
+		switch {
+		case !propertyName.MatchString(p.Name):
+			c.at(at+".name", "%q does not start with a small letter and go on with letters, digits and _", p.Name)
+		case strings.HasPrefix(p.Name, reservedPrefix) || slices.Contains(reservedProperties, p.Name):
+			c.at(at+".name", "%s is reserved", p.Name)
+		case seen[p.Name]:
+			c.at(at+".name", "%s is listed twice", p.Name)
+		}
+		seen[p.Name] = true
+		c.checkProperty(p, at)
+		path, err := p.Path()
+		if err != nil {
+			c.at(at+".from", "%v", err)
+			continue
+		}
+		if path.Rest != "" || p.Unit == "" && p.Decimal == nil {
+			continue
+		}
+		// A column is read once, for all that use it.
+		if q, found := hints[path.Column]; found && !sameReading(p, q) {
+			c.at(at, "column %s is declared with another unit or scale by %s", path.Column, q.Name)
+		}
+		hints[path.Column] = p
+	}
+}
+
+func sameReading(p, q Property) bool {
+	return p.Unit == q.Unit && (p.Decimal == nil) == (q.Decimal == nil) && (p.Decimal == nil || *p.Decimal == *q.Decimal)
+}
+
+func (c *checker) checkProperty(p Property, at string) {
+	if !slices.Contains(types, p.Type) {
+		c.at(at+".type", "%q is not a type of property", p.Type)
+		return
+	}
+	if p.Parse != "" && p.Parse != parseJSON {
+		c.at(at+".parse", "%q is not json", p.Parse)
+	}
+	switch {
+	case p.Unit == "":
+	case !slices.Contains(units, p.Unit):
+		c.at(at+".unit", "%q is not one of %s", p.Unit, strings.Join(units, ", "))
+	case p.Type.Elem() != TypeDate:
+		c.at(at+".unit", "is for dates only")
+	}
+	switch {
+	case p.Decimal == nil:
+	case p.Decimal.Scale < 0 || p.Decimal.Scale > maxScale:
+		c.at(at+".decimal.scale", "%d is not between 0 and %d", p.Decimal.Scale, maxScale)
+	case !slices.Contains([]Type{TypeNumber, TypeInt, TypeText}, p.Type.Elem()):
+		c.at(at+".decimal", "is for number, int and text only")
+	}
+}
+
+// checkTogether looks at what pipelines must agree on.
+func (c *checker) checkTogether(pipelines []Pipeline) {
+	names, format := map[string]bool{}, map[string]Pipeline{}
+	tenanted, kinds := map[string]Pipeline{}, map[string]Property{}
+	for i, p := range pipelines {
+		at := fmt.Sprintf("pipelines[%d]", i)
+		if names[p.Name] {
+			c.at(at+".name", "%s is the name of two pipelines", p.Name)
+		}
+		names[p.Name] = true
+		for _, topic := range p.Source.Topics {
+			if q, found := format[topic]; found && q.Source.Format != p.Source.Format {
+				c.at(at+".source.format", "pipeline %s reads %s as %s", q.Name, topic, q.Source.Format)
+			}
+			format[topic] = p
+		}
+		if q, found := tenanted[p.Collection]; found && (q.Tenant == nil) != (p.Tenant == nil) {
+			c.at(at+".tenant", "pipelines %s and %s write %s, one with and one without tenants", q.Name, p.Name, p.Collection)
+		}
+		tenanted[p.Collection] = p
+		for j, property := range p.Properties {
+			key := p.Collection + "." + property.Name
+			if q, found := kinds[key]; found && q.Type != property.Type {
+				c.at(fmt.Sprintf("%s.properties[%d].type", at, j), "another pipeline of %s has %s as %s", p.Collection, q.Name, q.Type)
+			}
+			kinds[key] = property
+		}
+	}
+}
+
+// each reports the faults that were joined into one error.
+func (c *checker) each(at string, err error) {
+	if joined, ok := errors.AsType[interface {
+		error
+		Unwrap() []error
+	}](err); ok {
+		for _, e := range joined.Unwrap() {
+			c.at(at, "%v", e)
+		}
+		return
+	}
+	c.at(at, "%v", err)
+}

@@ -1,0 +1,113 @@
+package service
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/pprof"
+	"sync"
+	"time"
+)
+
+// staleAfter is how old a heartbeat may be before the process counts as hung.
+const staleAfter = 2 * time.Minute
+
+// Admin is the port for probes and metrics. It is apart from any port that users reach.
+type Admin struct {
+	Address string `default:":9090" desc:"address of the admin port: /healthz, /readyz, /metrics"`
+	Pprof   bool   `default:"false" desc:"serve /debug/pprof at the admin port"`
+}
+
+// Health tells the probes how a process is. Its zero value is of no use; see NewHealth.
+type Health struct {
+	mu    sync.Mutex
+	beat  time.Time
+	unfit map[string]string // part -> why it is not ready
+}
+
+// NewHealth returns the health of a process that has just begun: alive, and ready
+// as soon as no part says otherwise.
+func NewHealth() *Health { return &Health{beat: time.Now(), unfit: map[string]string{}} }
+
+// Beat says that the worker is turning. A dependency that is away must not stop it:
+// a liveness probe on Kafka would restart every pod in an outage of Kafka.
+func (h *Health) Beat() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.beat = time.Now()
+}
+
+// Unready says that a part of the process is not ready, and why.
+func (h *Health) Unready(part, why string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.unfit[part] = why
+}
+
+// Ready says that a part of the process is ready.
+func (h *Health) Ready(part string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	delete(h.unfit, part)
+}
+
+func (h *Health) alive(w http.ResponseWriter, _ *http.Request) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if age := time.Since(h.beat); age > staleAfter {
+		http.Error(w, fmt.Sprintf("the worker has not turned for %s", age.Round(time.Second)), http.StatusServiceUnavailable)
+		return
+	}
+	fmt.Fprintln(w, "ok")
+}
+
+func (h *Health) ready(w http.ResponseWriter, _ *http.Request) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if len(h.unfit) == 0 {
+		fmt.Fprintln(w, "ok")
+		return
+	}
+	w.WriteHeader(http.StatusServiceUnavailable)
+	for part, why := range h.unfit {
+		fmt.Fprintf(w, "%s: %s\n", part, why)
+	}
+}
+
+// server is a running admin port.
+type server struct {
+	net.Listener
+	http *http.Server
+	done chan error
+}
+
+func (a Admin) serve(p *Process) (*server, error) {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", p.Health.alive)
+	mux.HandleFunc("GET /readyz", p.Health.ready)
+	mux.Handle("GET /metrics", p.Telemetry.Handler())
+	if a.Pprof {
+		mux.HandleFunc("/debug/pprof/", pprof.Index)
+		mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
+		mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
+	}
+	var lc net.ListenConfig
+	l, err := lc.Listen(context.Background(), "tcp", a.Address) //nolint:forbidigo // the port lives as long as the process
+	if err != nil {
+		return nil, fmt.Errorf("listening at %s: %w", a.Address, err)
+	}
+	s := &server{Listener: l, http: &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}, done: make(chan error, 1)}
+	go func() { s.done <- s.http.Serve(l) }()
+	return s, nil
+}
+
+// Close stops the port.
+func (s *server) Close(ctx context.Context) error {
+	err := s.http.Shutdown(ctx)
+	if served := <-s.done; !errors.Is(served, http.ErrServerClosed) {
+		err = errors.Join(err, served)
+	}
+	return err
+}

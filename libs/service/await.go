@@ -1,0 +1,30 @@
+package service
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/freshet-io/freshet/libs/fault"
+)
+
+// Await tries until open succeeds, meets a fault that waiting does not cure, or ctx
+// ends. A dependency that is away when a pod starts is waited for: ending the
+// process would only add restarts to an outage.
+func Await[T any](ctx context.Context, log *slog.Logger, what string, open func(context.Context) (T, error)) (T, error) {
+	for wait := 200 * time.Millisecond; ; wait = min(2*wait, 5*time.Second) {
+		got, err := open(ctx)
+		if err == nil || fault.ClassOf(err) != fault.Transient {
+			return got, err
+		}
+		if ctx.Err() != nil {
+			return got, ctx.Err()
+		}
+		log.Warn("waiting for a dependency", "dependency", what, "error", err)
+		select {
+		case <-ctx.Done():
+			return got, ctx.Err()
+		case <-time.After(max(wait, fault.AfterOf(err))):
+		}
+	}
+}

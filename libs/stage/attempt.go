@@ -1,0 +1,113 @@
+package stage
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"runtime/debug"
+	"time"
+
+	"github.com/freshet-io/freshet/libs/fault"
+)
+
+const (
+	firstWait = 200 * time.Millisecond
+	longWait  = 30 * time.Second
+)
+
+// attempt has the handler decide each input of a batch. It waits and tries again
+// for as long as the fault is transient, halves a batch that is refused as a whole
+// until the culprit is alone, and gives up for a fatal fault or when the partition goes.
+type attempt[In, Out any] struct {
+	handler Handler[In, Out]
+	halted  <-chan struct{}
+	log     *slog.Logger
+	retried func(cause string)
+	tries   int
+}
+
+func (a *attempt[In, Out]) run(ctx context.Context, batch []In) ([]Outcome[Out], error) {
+	for wait := firstWait; ; wait = min(2*wait, longWait) {
+		a.tries++
+		outcomes, err := a.call(ctx, batch)
+		if err == nil {
+			return outcomes, nil
+		}
+		switch fault.ClassOf(err) {
+		case fault.Fatal:
+			return nil, err
+		case fault.Permanent:
+			return a.halve(ctx, batch, err)
+		case fault.Transient:
+		}
+		if ctx.Err() != nil {
+			return nil, errGivenUp
+		}
+		a.retried(fault.Transient.String())
+		a.log.Warn("trying a batch again", "items", len(batch), "wait", wait, "error", err)
+		if !a.sleep(ctx, max(wait, fault.AfterOf(err))) {
+			return nil, errGivenUp
+		}
+	}
+}
+
+// call calls the handler and turns a panic into a permanent fault, so that halving
+// finds the input that causes it.
+func (a *attempt[In, Out]) call(ctx context.Context, batch []In) (outcomes []Outcome[Out], err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			a.log.Error("the handler panicked", "items", len(batch), "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+			outcomes, err = nil, fault.Reject(fault.Panic, "the handler panics on this input")
+		}
+	}()
+	outcomes, err = a.handler.Handle(ctx, batch)
+	if err == nil && len(outcomes) != len(batch) {
+		return nil, fault.Halt("a bug: the handler returned %d outcomes for %d inputs", len(outcomes), len(batch))
+	}
+	return outcomes, err
+}
+
+func (a *attempt[In, Out]) halve(ctx context.Context, batch []In, err error) ([]Outcome[Out], error) {
+	if len(batch) == 1 {
+		return []Outcome[Out]{Reject[Out](err)}, nil
+	}
+	half := len(batch) / 2
+	left, err := a.run(ctx, batch[:half])
+	if err != nil {
+		return nil, err
+	}
+	right, err := a.run(ctx, batch[half:])
+	if err != nil {
+		return nil, err
+	}
+	return append(left, right...), nil
+}
+
+// sleep waits with a jitter of a fifth, so that partitions do not return in step.
+// It reports false where the partition goes meanwhile.
+func (a *attempt[In, Out]) sleep(ctx context.Context, d time.Duration) bool {
+	return sleep(ctx, a.halted, d+time.Duration(rand.Int64N(int64(d)/5+1))) //nolint:gosec // jitter
+}
+
+func sleep(ctx context.Context, halted <-chan struct{}, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-halted:
+		return false
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// asReject returns err as a permanent fault: what a decoder says without a class is malformed.
+func asReject(err error) error {
+	if e, ok := errors.AsType[*fault.Error](err); ok && e.Class == fault.Permanent {
+		return err
+	}
+	return fault.Reject(fault.Malformed, "%w", err)
+}

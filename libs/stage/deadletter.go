@@ -1,0 +1,118 @@
+package stage
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/freshet-io/freshet/libs/fault"
+)
+
+// Headers of a dead letter. The first group are the names that Kafka Connect uses,
+// so that tools for its dead letters read ours. FORMAT.md in libs/record has them all.
+const (
+	headerTopic     = "__connect.errors.topic"
+	headerPartition = "__connect.errors.partition"
+	headerOffset    = "__connect.errors.offset"
+	headerStage     = "__connect.errors.stage"
+	headerClass     = "__connect.errors.class.name"
+	headerText      = "__connect.errors.exception.message"
+
+	HeaderReason         = "freshet-dlq-reason"
+	HeaderLetterStage    = "freshet-dlq-stage"
+	headerAttempts       = "freshet-dlq-attempts"
+	headerFirstFailedAt  = "freshet-dlq-first-failed-at"
+	headerHTTPStatus     = "freshet-dlq-http-status"
+	HeaderLetterVersion  = "freshet-dlq-version"
+	headerServiceVersion = "freshet-dlq-service-version"
+	HeaderItemKey        = "freshet-dlq-item-key"
+	headerSourceOrder    = "freshet-dlq-source-order"
+	headerTruncated      = "freshet-dlq-truncated"
+)
+
+// The names that dlq list reads of Kafka Connect's.
+const (
+	HeaderErrorTopic     = headerTopic
+	HeaderErrorPartition = headerPartition
+	HeaderErrorOffset    = headerOffset
+	HeaderErrorText      = headerText
+)
+
+const (
+	maxErrorText   = 1000
+	letterOverhead = 64 << 10 // room for keys, headers and the batch's frame
+	maxHeaderBytes = 32 << 10
+)
+
+// deadLetter is what is known of an input that failed.
+type deadLetter struct {
+	stage          string
+	topic          string
+	partitions     int32
+	limit          int // bytes that the topic takes
+	serviceVersion string
+	facts          Facts
+	tries          int
+	err            error
+}
+
+// of returns the letter: the input's key, value and headers unchanged, and why.
+func (d deadLetter) of(r *kgo.Record) *kgo.Record {
+	value, cut := r.Value, 0
+	if room := d.limit - letterOverhead - len(r.Key); len(value) > room {
+		value, cut = value[:max(room, 0)], len(value)
+	}
+	letter := &kgo.Record{
+		Topic: d.topic, Partition: r.Partition % d.partitions, Key: r.Key, Value: value,
+		Headers: boundHeaders(r.Headers),
+	}
+	reason := string(fault.ReasonOf(d.err))
+	add := func(key, value string) {
+		if value != "" {
+			letter.Headers = append(letter.Headers, kgo.RecordHeader{Key: key, Value: []byte(value)})
+		}
+	}
+	add(headerTopic, r.Topic)
+	add(headerPartition, strconv.Itoa(int(r.Partition)))
+	add(headerOffset, strconv.FormatInt(r.Offset, 10))
+	add(headerStage, d.stage)
+	add(headerClass, "freshet."+reason)
+	add(headerText, bound(d.err.Error(), maxErrorText))
+	add(HeaderReason, reason)
+	add(HeaderLetterStage, d.stage)
+	add(headerAttempts, strconv.Itoa(d.tries))
+	add(headerFirstFailedAt, time.Now().UTC().Format(time.RFC3339Nano))
+	add(headerHTTPStatus, nonZero(int64(fault.StatusOf(d.err))))
+	add(HeaderLetterVersion, nonZero(d.facts.Version))
+	add(headerServiceVersion, d.serviceVersion)
+	add(HeaderItemKey, string(d.facts.ItemKey))
+	add(headerSourceOrder, d.facts.SourceOrder)
+	add(headerTruncated, nonZero(int64(cut)))
+	return letter
+}
+
+func nonZero(n int64) string {
+	if n == 0 {
+		return ""
+	}
+	return strconv.FormatInt(n, 10)
+}
+
+func bound(s string, n int) string {
+	if len(s) <= n {
+		return s
+	}
+	return s[:n]
+}
+
+// boundHeaders keeps a producer's headers as far as they fit: the first ones.
+func boundHeaders(headers []kgo.RecordHeader) []kgo.RecordHeader {
+	size := 0
+	for i, h := range headers {
+		if size += len(h.Key) + len(h.Value); size > maxHeaderBytes {
+			return append([]kgo.RecordHeader(nil), headers[:i]...)
+		}
+	}
+	return append([]kgo.RecordHeader(nil), headers...)
+}

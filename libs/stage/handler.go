@@ -1,0 +1,97 @@
+package stage
+
+import (
+	"context"
+	"strconv"
+	"time"
+
+	"github.com/freshet-io/freshet/libs/fault"
+	"github.com/freshet-io/freshet/libs/record"
+)
+
+// Handler turns a batch of inputs into one outcome per input, in the order of the
+// inputs: Emit (any number of records for the next topic), Skip, Reject (one dead
+// letter) or Done.
+//
+// An error means that the whole batch had no outcome; its class (package fault)
+// says what the stage does: a transient one is tried again without end, a
+// permanent one has the batch halved until the culprit is alone, a fatal one stops
+// the service. A Handler is called from one goroutine a partition, so from several
+// at once, never twice at once for one partition. It may keep nothing of batch
+// after it has returned. ctx ends when the partition is taken away and the bound
+// for finishing has passed, or when the process is told to stop at once.
+type Handler[In, Out any] interface {
+	Handle(ctx context.Context, batch []In) ([]Outcome[Out], error)
+}
+
+// Outcome is the fate of one input.
+type Outcome[Out any] struct {
+	// Out is produced to the stage's sink, in order, and acknowledged before the
+	// input's offset is marked.
+	Out []Out
+	// Err, where it is not nil, makes the input a dead letter once Out is acknowledged.
+	Err error
+	// Label counts the outcome in freshet.items: a word of a short, closed list.
+	Label string
+	// Arrived says that the input reached the index, so that its freshness counts.
+	Arrived bool
+}
+
+// Emit hands records on to the next topic.
+func Emit[Out any](label string, out ...Out) Outcome[Out] {
+	return Outcome[Out]{Out: out, Label: label}
+}
+
+// Skip drops the input: there is nothing to do for it, and label says why.
+func Skip[Out any](label string) Outcome[Out] { return Outcome[Out]{Label: label} }
+
+// Done says that the input has reached the index.
+func Done[Out any](label string) Outcome[Out] { return Outcome[Out]{Label: label, Arrived: true} }
+
+// Reject makes the input a dead letter. mark, if given, is produced first: the
+// records that tell the next stages of it.
+func Reject[Out any](err error, mark ...Out) Outcome[Out] {
+	return Outcome[Out]{Out: mark, Err: err, Label: "deadlettered"}
+}
+
+// Record is a record of Kafka as decoders see it, so that no handler knows Kafka.
+// Its slices belong to the stage: a decoder that keeps them must not change them.
+type Record struct {
+	Topic       string
+	TopicID     [16]byte
+	Partition   int32
+	Offset      int64
+	LeaderEpoch int32     // -1 where the broker gave none
+	Time        time.Time // the broker's or the producer's, by the topic's setting
+	Key         []byte    // nil for a null key
+	Value       []byte    // nil for a null value
+	Headers     []Header
+}
+
+// Header is one header of a Record.
+type Header struct {
+	Key   string
+	Value []byte
+}
+
+// ExplicitVersion returns the version that the record brings along in its header, as
+// redriven dead letters do; ok is false where it has none.
+func (r Record) ExplicitVersion() (version int64, ok bool, err error) {
+	for _, h := range r.Headers {
+		if h.Key != record.HeaderVersion {
+			continue
+		}
+		version, err := strconv.ParseInt(string(h.Value), 10, 64)
+		if err != nil || version <= 0 {
+			return 0, false, fault.Reject(fault.Malformed, "header %s is no version", record.HeaderVersion)
+		}
+		return version, true, nil
+	}
+	return 0, false, nil
+}
+
+// Output is a record for the next topic. The stage places it by its key.
+type Output struct {
+	Key   []byte
+	Value []byte
+}

@@ -1,0 +1,255 @@
+package stage
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/freshet-io/freshet/libs/fault"
+)
+
+const (
+	pollRecords = 5000
+	pollWait    = time.Second
+)
+
+// members holds the partitions that this member of the group owns, a worker each.
+type members struct {
+	from     Source
+	settings Settings
+	log      *slog.Logger
+	process  processor
+	spawn    func(func() error)
+	queued   atomic.Int64 // bytes that all workers hold
+
+	mu      sync.Mutex
+	workers map[workerKey]*worker
+	ending  map[workerKey]<-chan struct{} // workers that were given up and may still run
+	closed  bool
+}
+
+// workerKey names a worker: a partition of a topic, or of all topics where they are
+// co-partitioned, with topic then "".
+type workerKey struct {
+	topic     string
+	partition int32
+}
+
+func newMembers(from Source, settings Settings, log *slog.Logger, process processor, spawn func(func() error)) *members {
+	return &members{
+		from: from, settings: settings, log: log, process: process, spawn: spawn,
+		workers: map[workerKey]*worker{}, ending: map[workerKey]<-chan struct{}{},
+	}
+}
+
+func (m *members) key(topic string, partition int32) workerKey {
+	if m.from.CoPartitioned {
+		return workerKey{partition: partition}
+	}
+	return workerKey{topic, partition}
+}
+
+func (m *members) callbacks(assigned func()) []kgo.Opt {
+	return []kgo.Opt{
+		kgo.OnPartitionsAssigned(func(ctx context.Context, client *kgo.Client, parts map[string][]int32) {
+			assigned()
+			m.assigned(ctx, client, parts)
+		}),
+		kgo.OnPartitionsRevoked(func(ctx context.Context, client *kgo.Client, parts map[string][]int32) {
+			m.release(m.take(parts), m.settings.Drain)
+			if err := client.CommitMarkedOffsets(ctx); err != nil {
+				m.log.Warn("committing before partitions are given up", "error", err)
+			}
+		}),
+		kgo.OnPartitionsLost(func(_ context.Context, _ *kgo.Client, parts map[string][]int32) {
+			m.log.Warn("partitions are lost: this member was silent for longer than its session", "partitions", parts)
+			m.release(m.take(parts), 0)
+		}),
+	}
+}
+
+func (m *members) assigned(ctx context.Context, client *kgo.Client, parts map[string][]int32) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.closed {
+		return
+	}
+	m.log.Info("partitions are assigned", "partitions", parts)
+	// A partition may have been paused when it was given up.
+	client.ResumeFetchPartitions(parts)
+	for topic, partitions := range parts {
+		for _, partition := range partitions {
+			key := m.key(topic, partition)
+			w := m.workers[key]
+			if w == nil {
+				w = newWorker(ctx, m, client, key)
+				m.workers[key] = w
+				before := m.ending[key]
+				m.spawn(func() error { return w.run(before) })
+			}
+			w.own(topic, partition)
+		}
+	}
+}
+
+// take removes the workers of partitions that go. A co-partitioned worker goes with
+// the first of its partitions: its topics are assigned alike.
+func (m *members) take(parts map[string][]int32) []*worker {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var taken []*worker
+	for topic, partitions := range parts {
+		for _, partition := range partitions {
+			key := m.key(topic, partition)
+			if w := m.workers[key]; w != nil {
+				taken = append(taken, w)
+				delete(m.workers, key)
+				m.ending[key] = w.done
+			}
+		}
+	}
+	return taken
+}
+
+// release has workers begin nothing new, gives them the bound to finish, and then
+// makes it impossible for them to mark.
+func (m *members) release(workers []*worker, bound time.Duration) {
+	for _, w := range workers {
+		w.halt()
+	}
+	deadline := time.NewTimer(bound)
+	defer deadline.Stop()
+	for _, w := range workers {
+		select {
+		case <-w.done:
+		case <-deadline.C:
+			deadline.Reset(0) // it is over for the others too
+		}
+		w.disown()
+	}
+}
+
+// shutdown finishes what is in flight, commits, and leaves the group.
+func (m *members) shutdown(client *kgo.Client) {
+	m.mu.Lock()
+	m.closed = true
+	all := make([]*worker, 0, len(m.workers))
+	for key, w := range m.workers {
+		all = append(all, w)
+		delete(m.workers, key)
+	}
+	m.mu.Unlock()
+	m.release(all, m.settings.Drain)
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second) //nolint:forbidigo // the caller's has ended; that is why we are here
+	defer cancel()
+	if err := client.CommitMarkedOffsets(ctx); err != nil {
+		m.log.Warn("committing at the end", "error", err)
+	}
+	client.CloseAllowingRebalance()
+}
+
+// poll hands records to their workers until ctx ends.
+func (m *members) poll(ctx context.Context, client *kgo.Client, beat func()) error {
+	for ctx.Err() == nil {
+		beat()
+		if m.queued.Load() > m.settings.QueueBytes {
+			pause(ctx, 20*time.Millisecond)
+			continue
+		}
+		wait, cancel := context.WithTimeout(ctx, pollWait)
+		fetches := client.PollRecords(wait, pollRecords)
+		cancel()
+		err := m.deliver(fetches)
+		client.AllowRebalance()
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func pause(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+	case <-t.C:
+	}
+}
+
+func (m *members) deliver(fetches kgo.Fetches) error {
+	var failed error
+	fetches.EachError(func(topic string, partition int32, err error) {
+		if failed == nil {
+			failed = m.fetchFault(topic, partition, err)
+		}
+	})
+	if failed != nil {
+		return failed
+	}
+	fetches.EachTopic(func(t kgo.FetchTopic) {
+		for _, p := range t.Partitions {
+			if len(p.Records) == 0 {
+				continue
+			}
+			m.mu.Lock()
+			w := m.workers[m.key(t.Topic, p.Partition)]
+			m.mu.Unlock()
+			if w != nil {
+				w.push(t.Topic, t.TopicID, p.Partition, p.Records)
+			}
+		}
+	})
+	return nil
+}
+
+// fetchFault turns what the client could not read into a fault, or into nil where
+// the client goes on by itself.
+func (m *members) fetchFault(topic string, partition int32, err error) error {
+	_, lost := errors.AsType[*kgo.ErrDataLoss](err)
+	switch {
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled), errors.Is(err, kgo.ErrClientClosed):
+		return nil
+	case errors.Is(err, kerr.OffsetOutOfRange), lost:
+		return fault.Halt("group %s stands outside the log of %s, partition %d (%w): records were deleted before they were read, or the log was cut; nothing is reset by itself. Look at the log's range (`kafka-get-offsets`), then set the group's offset (`kafka-consumer-groups --reset-offsets`) and backfill what is missing", m.from.Group, topic, partition, err)
+	case errors.Is(err, kerr.TopicAuthorizationFailed), errors.Is(err, kerr.GroupAuthorizationFailed), errors.Is(err, kerr.SaslAuthenticationFailed):
+		return fault.Halt("Kafka refuses to let group %s read %s: %w", m.from.Group, topic, err)
+	}
+	if group, ok := errors.AsType[*kgo.ErrGroupSession](err); ok {
+		m.log.Warn("group session", "error", group)
+		return nil
+	}
+	m.log.Warn("reading", "topic", topic, "partition", partition, "error", err)
+	return nil
+}
+
+// oldest returns the age of the oldest record that is read and not finished.
+func (m *members) oldest() time.Duration {
+	m.mu.Lock()
+	workers := make([]*worker, 0, len(m.workers))
+	for _, w := range m.workers {
+		workers = append(workers, w)
+	}
+	m.mu.Unlock()
+	var ages []time.Duration
+	for _, w := range workers {
+		if at, ok := w.oldest(); ok {
+			ages = append(ages, time.Since(at))
+		}
+	}
+	if len(ages) == 0 {
+		return 0
+	}
+	return max(0, slices.Max(ages))
+}
+
+// errGivenUp says that a batch was dropped because its partition goes: no fault.
+var errGivenUp = fmt.Errorf("the partition is given up")

@@ -1,0 +1,154 @@
+// Package stage runs one step of the pipeline: it reads a topic, has a Handler
+// decide the fate of each record, and sees to it that the fate comes true before
+// the record counts as done.
+//
+//	        ┌───────────────────────── one goroutine a partition ─────────────────────────┐
+//	poll ─▶ │ gather ─▶ decode ─▶ attempt(Handle) ─▶ settle ─────────────────────▶ mark    │ ─▶ commit
+//	        │              │            ▲  │           │ next topic acknowledged           │
+//	        │              │            └──┘ retry,    │ then dead letter acknowledged     │
+//	        │              └─ not decodable ─▶ reject ─┘                                   │
+//	        └──────────────────────────────────────────────────────────────────────────────┘
+//
+// An offset is marked when, and only when, everything that its record caused has
+// been acknowledged: by the next topic, by the dead-letter topic, or by the
+// handler's own outcome. Marks of a partition are contiguous, since one batch is in
+// flight at a time. Only marked offsets are committed.
+//
+// A partition is assigned, works, and is revoked or lost:
+//
+//	assigned ─▶ working ─▶ revoked: begin nothing, finish within the drain bound, commit ─▶ gone
+//	               └─────▶ lost:    begin nothing, mark nothing, commit nothing          ─▶ gone
+//
+// A flag under the same mutex as the mark makes a mark after that impossible: a
+// late one would commit a partition that another member owns, past records that
+// it has not finished. So a rebalance repeats records, and loses none.
+//
+// A service supplies Decode, Handler and Encode, and nothing of it knows Kafka.
+package stage
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/freshet-io/freshet/libs/fault"
+	"github.com/freshet-io/freshet/libs/kafka"
+	"github.com/freshet-io/freshet/libs/service"
+)
+
+// Stage describes one step. Run runs it.
+type Stage[In, Out any] struct {
+	Name string // of the step in metrics, logs and dead letters: ingest, embed, write
+	From Source
+	To   Sink
+
+	Settings Settings
+
+	Decode   func(Record) (In, error)  // an unclassified error is malformed
+	Encode   func(Out) (Output, error) // nil for the last stage
+	Describe func(In) Facts            // what dead letters and freshness tell of an input
+	Handler  Handler[In, Out]
+	// Assigned, if set, is called whenever partitions are given to this member, before
+	// their first record is handled: what another member began there may be half done.
+	Assigned func()
+}
+
+// Source is what a stage reads.
+type Source struct {
+	Cluster kafka.Config
+	Topics  []string // the first ones are read first where several wait
+	Group   string
+	// CoPartitioned has one goroutine serve a partition number of all topics, so that an
+	// item that may be in several of them has one worker.
+	CoPartitioned bool
+}
+
+// Sink is where a stage's outputs and dead letters go.
+type Sink struct {
+	Cluster  kafka.Config
+	Topics   kafka.Topics
+	Identity kafka.Identity
+	Topic    string // "" for the last stage
+	Compress bool
+	// Versioned says that the log of Topic is the order of versions, so that the mark
+	// produced before a dead letter gives the letter its version.
+	Versioned bool
+}
+
+// Settings bounds a stage's work.
+type Settings struct {
+	Items            int           `envconfig:"BATCH_ITEMS" default:"100" desc:"most records that a partition hands to the handler at once"`
+	Drain            time.Duration `default:"70s" desc:"how long a partition that is taken away, or a process that is told to stop, may finish what it has begun"`
+	SessionTimeout   time.Duration `default:"45s" desc:"silence after which Kafka gives this member's partitions to another"`
+	RebalanceTimeout time.Duration `default:"120s" desc:"how long Kafka waits for members in a rebalance; longer than DRAIN"`
+	QueueRecords     int           `default:"2000" desc:"records read ahead a partition"`
+	QueueBytes       int64         `default:"134217728" desc:"bytes read ahead in all; bounds memory"`
+}
+
+// Validate reports settings that cannot be.
+func (s Settings) Validate() error {
+	switch {
+	case s.Items < 1 || s.QueueRecords < 1 || s.QueueBytes < 1:
+		return fmt.Errorf("BATCH_ITEMS, QUEUE_RECORDS and QUEUE_BYTES must be at least 1")
+	case s.RebalanceTimeout <= s.Drain:
+		return fmt.Errorf("REBALANCE_TIMEOUT %s must be longer than DRAIN %s, or Kafka gives a partition away before its last batch is finished", s.RebalanceTimeout, s.Drain)
+	}
+	return nil
+}
+
+// Run consumes until ctx ends, which is no error, or a fatal fault stops it. On the
+// way out it finishes the batches in flight within Settings.Drain, commits and
+// leaves the group.
+func (s *Stage[In, Out]) Run(ctx context.Context, p *service.Process) error {
+	log := p.Log.With("stage", s.Name)
+	producer, err := kafka.Producer(ctx, s.To.Cluster, s.To.Topics, s.To.Compress, log)
+	if err != nil {
+		return fmt.Errorf("connecting to the pipeline's cluster: %w", err)
+	}
+	defer producer.Close()
+	if err := s.From.pin(ctx, log); err != nil {
+		return err
+	}
+	e := &engine[In, Out]{stage: s, log: log, telemetry: p.Telemetry, send: &sender{client: producer, log: log}}
+
+	group, work := errgroup.WithContext(ctx)
+	members := newMembers(s.From, s.Settings, log, e.process, group.Go)
+	p.Telemetry.Metrics.Unfinished(s.Name, members.oldest)
+	p.Health.Unready(s.Name, "has not joined its group yet")
+	consumer, err := kafka.Consumer(work, s.From.Cluster, kafka.GroupOptions{
+		Group: s.From.Group, Topics: s.From.Topics, CoPartitioned: s.From.CoPartitioned,
+		SessionTimeout: s.Settings.SessionTimeout, RebalanceTimeout: s.Settings.RebalanceTimeout,
+		Callbacks: members.callbacks(func() {
+			p.Health.Ready(s.Name)
+			if s.Assigned != nil {
+				s.Assigned()
+			}
+		}),
+	}, log)
+	if err != nil {
+		return fmt.Errorf("connecting to the source cluster: %w", err)
+	}
+	group.Go(func() error { return members.poll(work, consumer, p.Health.Beat) })
+	<-work.Done()
+	members.shutdown(consumer)
+	if err := group.Wait(); ctx.Err() == nil || fault.ClassOf(err) == fault.Fatal {
+		return err
+	}
+	return nil
+}
+
+// pin fixes where the group begins, before it has members.
+func (s Source) pin(ctx context.Context, log *slog.Logger) error {
+	client, err := s.Cluster.Connect(ctx, log)
+	if err != nil {
+		return fmt.Errorf("connecting to the source cluster: %w", err)
+	}
+	defer client.Close()
+	if err := kafka.PinStart(ctx, client, s.Group, s.Topics...); err != nil {
+		log.Warn("start offsets are not pinned; the group begins at the earliest records", "error", err)
+	}
+	return nil
+}

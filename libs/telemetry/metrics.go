@@ -1,0 +1,119 @@
+package telemetry
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/metric"
+)
+
+// The names of all metrics. Prometheus shows dots as underscores.
+const (
+	nameItems       = "freshet.items"
+	nameStage       = "freshet.stage.duration"
+	nameBatch       = "freshet.stage.batch.size"
+	nameRetries     = "freshet.stage.retries"
+	nameUnfinished  = "freshet.stage.oldest_unfinished.age"
+	nameFreshness   = "freshet.freshness.duration"
+	nameDeadLetters = "freshet.deadletters"
+)
+
+// Metrics holds the instruments of the stage runtime.
+type Metrics struct {
+	items       metric.Int64Counter
+	stage       metric.Float64Histogram
+	batch       metric.Int64Histogram
+	retries     metric.Int64Counter
+	freshness   metric.Float64Histogram
+	deadLetters metric.Int64Counter
+
+	mu         sync.Mutex
+	unfinished map[string]func() time.Duration // by stage
+	observe    func(Freshness)
+}
+
+// Freshness is one item that reached the index.
+type Freshness struct {
+	Collection string
+	Outcome    string
+	Age        time.Duration // from the source's commit to the acknowledged write
+}
+
+func newMetrics(m metric.Meter) (*Metrics, error) {
+	x := &Metrics{unfinished: map[string]func() time.Duration{}}
+	var errs [7]error
+	x.items, errs[0] = m.Int64Counter(nameItems, metric.WithDescription("Inputs of a stage by their outcome."))
+	x.stage, errs[1] = m.Float64Histogram(nameStage, metric.WithUnit("s"), metric.WithDescription("Time of a batch from decoding to its mark."),
+		metric.WithExplicitBucketBoundaries(.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60))
+	x.batch, errs[2] = m.Int64Histogram(nameBatch, metric.WithDescription("Inputs of a batch."),
+		metric.WithExplicitBucketBoundaries(1, 2, 5, 10, 20, 50, 100, 200, 500, 1000))
+	x.retries, errs[3] = m.Int64Counter(nameRetries, metric.WithDescription("Batches that were tried again."))
+	x.freshness, errs[4] = m.Float64Histogram(nameFreshness, metric.WithUnit("s"), metric.WithDescription("Time from the source's commit to the acknowledged write."),
+		metric.WithExplicitBucketBoundaries(.05, .1, .25, .5, 1, 2, 5, 10, 30, 60, 300, 1800, 7200))
+	x.deadLetters, errs[5] = m.Int64Counter(nameDeadLetters, metric.WithDescription("Dead letters by stage and reason."))
+	_, errs[6] = m.Float64ObservableGauge(nameUnfinished, metric.WithUnit("s"),
+		metric.WithDescription("Age of the oldest input that a stage has read and not finished; 0 if there is none."),
+		metric.WithFloat64Callback(x.observeUnfinished))
+	return x, errors.Join(errs[:]...)
+}
+
+func (x *Metrics) observeUnfinished(_ context.Context, o metric.Float64Observer) error {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	for stage, age := range x.unfinished {
+		o.Observe(age().Seconds(), metric.WithAttributes(attribute.String("stage", stage)))
+	}
+	return nil
+}
+
+// Unfinished has the age of the stage's oldest unfinished input read at each scrape.
+func (x *Metrics) Unfinished(stage string, age func() time.Duration) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.unfinished[stage] = age
+}
+
+// OnFreshness has f called for each item that reaches the index, on the stage's
+// goroutine: f must be quick.
+func (x *Metrics) OnFreshness(f func(Freshness)) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.observe = f
+}
+
+// Item counts one input's outcome.
+func (x *Metrics) Item(ctx context.Context, stage, outcome string) {
+	x.items.Add(ctx, 1, metric.WithAttributes(attribute.String("stage", stage), attribute.String("outcome", outcome)))
+}
+
+// Batch records one finished batch.
+func (x *Metrics) Batch(ctx context.Context, stage string, size int, d time.Duration) {
+	attrs := metric.WithAttributes(attribute.String("stage", stage))
+	x.stage.Record(ctx, d.Seconds(), attrs)
+	x.batch.Record(ctx, int64(size), attrs)
+}
+
+// Retry counts one more try of a batch; cause is a fault's class or "produce".
+func (x *Metrics) Retry(ctx context.Context, stage, cause string) {
+	x.retries.Add(ctx, 1, metric.WithAttributes(attribute.String("stage", stage), attribute.String("cause", cause)))
+}
+
+// DeadLetter counts one acknowledged dead letter.
+func (x *Metrics) DeadLetter(ctx context.Context, stage, reason string) {
+	x.deadLetters.Add(ctx, 1, metric.WithAttributes(attribute.String("stage", stage), attribute.String("reason", reason)))
+}
+
+// Fresh records one item that reached the index.
+func (x *Metrics) Fresh(ctx context.Context, f Freshness) {
+	x.freshness.Record(ctx, f.Age.Seconds(), metric.WithAttributes(
+		attribute.String("collection", f.Collection), attribute.String("outcome", f.Outcome)))
+	x.mu.Lock()
+	observe := x.observe
+	x.mu.Unlock()
+	if observe != nil {
+		observe(f)
+	}
+}

@@ -1,0 +1,110 @@
+// Package telemetry owns Freshet's metrics and traces: their names, their export,
+// and the trace context that travels with an item from topic to topic.
+//
+// Only libs/stage and the adapters use it: no handler measures itself. It never
+// puts an id, a key or a text into a label.
+package telemetry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracegrpc"
+	otelprometheus "go.opentelemetry.io/otel/exporters/prometheus"
+	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
+	"go.opentelemetry.io/otel/sdk/resource"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	semconv "go.opentelemetry.io/otel/semconv/v1.40.0"
+	"go.opentelemetry.io/otel/trace"
+)
+
+// scope is the instrumentation scope of all of Freshet's metrics and spans.
+const scope = "github.com/freshet-io/freshet"
+
+// Config says where traces go. Metrics are always served at the admin port.
+type Config struct {
+	Exporter    string  `default:"none" desc:"where spans go: none, or otlp (gRPC; OTEL_EXPORTER_OTLP_ENDPOINT and its siblings say where)"`
+	SampleRatio float64 `default:"0.005" desc:"share of items whose spans are recorded, 0 to 1; decided by the trace id, so that all stages agree"`
+}
+
+// Validate reports settings that cannot be.
+func (c Config) Validate() error {
+	var errs []error
+	if c.Exporter != "none" && c.Exporter != "otlp" {
+		errs = append(errs, fmt.Errorf("exporter %q: must be none or otlp", c.Exporter))
+	}
+	if c.SampleRatio < 0 || c.SampleRatio > 1 {
+		errs = append(errs, fmt.Errorf("sample ratio %g: must be 0 to 1", c.SampleRatio))
+	}
+	return errors.Join(errs...)
+}
+
+// Telemetry makes instruments and spans. Close it to flush what is buffered.
+type Telemetry struct {
+	Metrics *Metrics
+
+	tracer   trace.Tracer
+	registry *prometheus.Registry
+	close    []func(context.Context) error
+}
+
+// New starts the telemetry of a process. service is the value of service.name.
+func New(ctx context.Context, cfg Config, service, version string) (*Telemetry, error) {
+	res := resource.NewSchemaless(semconv.ServiceName(service), semconv.ServiceVersion(version))
+	t := &Telemetry{registry: prometheus.NewRegistry()}
+	t.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+
+	reader, err := otelprometheus.New(otelprometheus.WithRegisterer(t.registry), otelprometheus.WithoutScopeInfo())
+	if err != nil {
+		return nil, fmt.Errorf("making the metrics reader: %w", err)
+	}
+	meters := sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader), sdkmetric.WithResource(res))
+	t.close = append(t.close, meters.Shutdown)
+	if t.Metrics, err = newMetrics(meters.Meter(scope)); err != nil {
+		return nil, errors.Join(fmt.Errorf("making the instruments: %w", err), t.Close(ctx))
+	}
+
+	// Only the trace id decides: a producer's sampled flag would let it fill the back end.
+	options := []sdktrace.TracerProviderOption{
+		sdktrace.WithResource(res),
+		sdktrace.WithSampler(sdktrace.TraceIDRatioBased(cfg.SampleRatio)),
+	}
+	if cfg.Exporter == "otlp" {
+		exporter, err := otlptracegrpc.New(ctx)
+		if err != nil {
+			return nil, errors.Join(fmt.Errorf("making the span exporter: %w", err), t.Close(ctx))
+		}
+		options = append(options, sdktrace.WithBatcher(exporter))
+	}
+	tracers := sdktrace.NewTracerProvider(options...)
+	t.close = append(t.close, tracers.Shutdown)
+	t.tracer = tracers.Tracer(scope)
+	return t, nil
+}
+
+// WithSpans returns a copy of t whose spans go to the given processor, all of
+// them: for tests.
+func (t *Telemetry) WithSpans(p sdktrace.SpanProcessor) *Telemetry {
+	c := *t
+	c.tracer = sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(p)).Tracer(scope)
+	return &c
+}
+
+// Handler serves the metrics in the Prometheus and OpenMetrics formats.
+func (t *Telemetry) Handler() http.Handler {
+	return promhttp.HandlerFor(t.registry, promhttp.HandlerOpts{EnableOpenMetrics: true})
+}
+
+// Close flushes spans and stops the providers.
+func (t *Telemetry) Close(ctx context.Context) error {
+	var errs []error
+	for _, c := range t.close {
+		errs = append(errs, c(ctx))
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,292 @@
+package weaviate
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	pb "github.com/weaviate/weaviate/grpc/generated/protocol/v1"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/freshet-io/freshet/libs/fault"
+	"github.com/freshet-io/freshet/libs/record"
+)
+
+const (
+	// putItems and putBytes bound one put: beyond 100 objects a call gets no faster, and the server
+	// takes 100 MB at most.
+	putItems = 100
+	putBytes = 16 << 20
+	// getItems bounds one read by ids.
+	getItems = 500
+)
+
+// Stored is what the index has of an item.
+type Stored struct {
+	State record.State // of both copies; State.Sources is never nil
+	Main  bool         // there is a copy in the main collection
+	Side  bool         // there is a copy in the side collection
+}
+
+// Load returns what the index has of items, in their order, whatever state their moves between the
+// two collections are in. State.Vector is set only where vectors is true. Items must differ.
+func (c *Client) Load(ctx context.Context, name string, items []record.Item, vectors bool) ([]Stored, error) {
+	b, err := c.named(name)
+	if err != nil {
+		return nil, err
+	}
+	main, err := c.get(ctx, b, b.spec.Class(), items, vectors)
+	if err != nil {
+		return nil, err
+	}
+	side, err := c.get(ctx, b, b.spec.SideClass(), items, false)
+	if err != nil {
+		return nil, err
+	}
+	all := make([]Stored, len(items))
+	for i, item := range items {
+		id := item.UUID()
+		stored := Stored{State: record.State{Sources: record.Orders{}}}
+		if s, ok := main[id]; ok {
+			stored.State, stored.Main = s, true
+		}
+		if s, ok := side[id]; ok {
+			stored.State.Join(&s)
+			stored.Side = true
+		}
+		all[i] = stored
+	}
+	return all, nil
+}
+
+// Lookup returns the states of items with their vectors, in their order; an item that the index
+// does not have has the zero state.
+func (c *Client) Lookup(ctx context.Context, name string, items []record.Item) ([]record.State, error) {
+	stored, err := c.Load(ctx, name, items, true)
+	if err != nil {
+		return nil, err
+	}
+	states := make([]record.State, len(stored))
+	for i := range stored {
+		states[i] = stored[i].State
+	}
+	return states, nil
+}
+
+// get reads objects of one class by their ids.
+func (c *Client) get(ctx context.Context, b *collection, class string, items []record.Item, vectors bool) (map[uuid.UUID]record.State, error) {
+	found := make(map[uuid.UUID]record.State, len(items))
+	for len(items) > 0 {
+		n := min(len(items), getItems)
+		results, err := c.byID(ctx, class, items[:n], vectors)
+		if err != nil {
+			return nil, err
+		}
+		for _, r := range results {
+			id, err := uuid.Parse(r.GetMetadata().GetId())
+			if err != nil {
+				return nil, fmt.Errorf("reading an id of %s: %w", class, err)
+			}
+			if found[id], err = b.decode(r); err != nil {
+				return nil, fmt.Errorf("reading object %s of %s: %w", id, class, err)
+			}
+		}
+		items = items[n:]
+	}
+	return found, nil
+}
+
+func (c *Client) byID(ctx context.Context, class string, items []record.Item, vectors bool) ([]*pb.SearchResult, error) {
+	ctx, cancel := context.WithTimeout(ctx, callLimit)
+	defer cancel()
+	reply, err := c.grpc.Search(ctx, &pb.SearchRequest{
+		Collection: class, Limit: uint32(len(items)), Uses_127Api: true, //nolint:gosec // at most getItems
+		Properties: &pb.PropertiesRequest{ReturnAllNonrefProperties: true},
+		Metadata:   &pb.MetadataRequest{Uuid: true, Vector: vectors},
+		Filters:    withIDs(items),
+	})
+	if err != nil {
+		return nil, classify(fmt.Sprintf("reading %d items of %s", len(items), class), err)
+	}
+	return reply.GetResults(), nil
+}
+
+func withIDs(items []record.Item) *pb.Filters {
+	ids := make([]string, len(items))
+	for i, item := range items {
+		ids[i] = item.UUID().String()
+	}
+	return &pb.Filters{
+		Operator:  pb.Filters_OPERATOR_CONTAINS_ANY,
+		Target:    &pb.FilterTarget{Target: &pb.FilterTarget_Property{Property: "_id"}},
+		TestValue: &pb.Filters_ValueTextArray{ValueTextArray: &pb.TextArray{Values: ids}},
+	}
+}
+
+// Put writes whole objects with their vectors to the main collection; what was there of them is
+// replaced. rejected holds, by index of objs, permanent faults of single objects: all others are
+// written then. With an error nothing counts as written, and any object may be stored without
+// being found by a search: its next put must change the vector's bits.
+//
+// The call is not cancelled with ctx, it ends within a minute.
+func (c *Client) Put(ctx context.Context, name string, objs []Object) (rejected map[int]error, err error) {
+	b, err := c.named(name)
+	if err != nil {
+		return nil, err
+	}
+	return c.put(ctx, b.spec.Class(), objs, func(o Object) (*pb.BatchObject, error) {
+		if err := b.checkVector(o.State.Vector); err != nil {
+			return nil, err
+		}
+		encoded, err := b.encode(o, b.spec.Class())
+		if err == nil {
+			encoded.VectorBytes = o.State.Vector
+		}
+		return encoded, err
+	})
+}
+
+// PutSide writes whole objects without vectors to the side collection. It answers as Put does.
+func (c *Client) PutSide(ctx context.Context, name string, objs []Object) (rejected map[int]error, err error) {
+	b, err := c.named(name)
+	if err != nil {
+		return nil, err
+	}
+	now := time.Now()
+	return c.put(ctx, b.spec.SideClass(), objs, func(o Object) (*pb.BatchObject, error) {
+		encoded, err := b.encode(o, b.spec.SideClass())
+		if err == nil && !o.State.Live() && o.State.Floor > 0 {
+			tombstone(encoded, now)
+		}
+		return encoded, err
+	})
+}
+
+func (c *Client) put(ctx context.Context, class string, objs []Object, encode func(Object) (*pb.BatchObject, error)) (map[int]error, error) {
+	rejected := map[int]error{}
+	var request put
+	send := func() error {
+		err := c.send(ctx, class, request, rejected)
+		request = put{}
+		return err
+	}
+	for i, o := range objs {
+		encoded, err := encode(o)
+		if err != nil {
+			rejected[i] = err
+			continue
+		}
+		size := proto.Size(encoded)
+		if len(request.objects) == putItems || request.bytes+size > putBytes && request.bytes > 0 {
+			if err := send(); err != nil {
+				return nil, err
+			}
+		}
+		request.objects, request.index, request.bytes = append(request.objects, encoded), append(request.index, i), request.bytes+size
+	}
+	if err := send(); err != nil {
+		return nil, err
+	}
+	return rejected, nil
+}
+
+// put is one request: its objects, their indexes in the caller's list, and its size.
+type put struct {
+	objects []*pb.BatchObject
+	index   []int
+	bytes   int
+}
+
+func (c *Client) send(ctx context.Context, class string, p put, rejected map[int]error) error {
+	if len(p.objects) == 0 {
+		return nil
+	}
+	ctx, cancel, err := uncancelled(ctx)
+	if err != nil {
+		return err
+	}
+	defer cancel()
+	doing := fmt.Sprintf("writing %d objects to %s", len(p.objects), class)
+	reply, err := c.grpc.BatchObjects(ctx, &pb.BatchObjectsRequest{Objects: p.objects})
+	if err != nil {
+		return classify(doing, err)
+	}
+	for _, e := range reply.GetErrors() {
+		// A shard that turned read-only or a full disk reports the first object and keeps silent
+		// about the others: unless the object itself is at fault, none counts as written.
+		at := int(e.GetIndex())
+		if !invalid.MatchString(e.GetError()) || at < 0 || at >= len(p.index) {
+			return classify(doing, objectError(e.GetError()))
+		}
+		rejected[p.index[at]] = fault.Reject(fault.IndexRejected, "Weaviate refuses the object: %w", objectError(e.GetError()))
+	}
+	return nil
+}
+
+// objectError is Weaviate's text about one object of a batch.
+type objectError string
+
+// Error implements error.
+func (e objectError) Error() string { return string(e) }
+
+// DeleteMain deletes items of the main collection; absent ones are no error.
+func (c *Client) DeleteMain(ctx context.Context, name string, items []record.Item) error {
+	b, err := c.named(name)
+	if err != nil {
+		return err
+	}
+	return c.remove(ctx, b.spec.Class(), items)
+}
+
+// DeleteSide deletes items of the side collection; absent ones are no error.
+func (c *Client) DeleteSide(ctx context.Context, name string, items []record.Item) error {
+	b, err := c.named(name)
+	if err != nil {
+		return err
+	}
+	return c.remove(ctx, b.spec.SideClass(), items)
+}
+
+func (c *Client) remove(ctx context.Context, class string, items []record.Item) error {
+	for len(items) > 0 {
+		n := min(len(items), getItems)
+		if err := c.removeSome(ctx, class, items[:n]); err != nil {
+			return err
+		}
+		items = items[n:]
+	}
+	return nil
+}
+
+func (c *Client) removeSome(ctx context.Context, class string, items []record.Item) error {
+	ctx, cancel, err := uncancelled(ctx)
+	if err != nil {
+		return err
+	}
+	defer cancel()
+	doing := fmt.Sprintf("deleting %d objects of %s", len(items), class)
+	reply, err := c.grpc.BatchDelete(ctx, &pb.BatchDeleteRequest{Collection: class, Filters: withIDs(items), Verbose: true})
+	if err != nil {
+		return classify(doing, err)
+	}
+	for _, o := range reply.GetObjects() {
+		if !o.GetSuccessful() {
+			return classify(doing, objectError(o.GetError()))
+		}
+	}
+	if reply.GetFailed() > 0 || reply.GetSuccessful() < reply.GetMatches() {
+		return fmt.Errorf("%s: %d of %d failed", doing, reply.GetFailed(), reply.GetMatches())
+	}
+	return nil
+}
+
+// uncancelled returns a context for a call that is never cancelled once it has begun, or ctx's
+// error where it must not begin.
+func uncancelled(ctx context.Context) (context.Context, context.CancelFunc, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, nil, fmt.Errorf("beginning a write: %w", err)
+	}
+	free, cancel := context.WithTimeout(context.WithoutCancel(ctx), callLimit)
+	return free, cancel, nil
+}

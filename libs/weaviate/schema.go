@@ -1,0 +1,258 @@
+package weaviate
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+
+	officialfault "github.com/weaviate/weaviate-go-client/v4/weaviate/fault"
+	"github.com/weaviate/weaviate/entities/models"
+
+	"github.com/freshet-io/freshet/libs/fault"
+	"github.com/freshet-io/freshet/libs/pipeline"
+)
+
+// Create makes the two collections of a generation and their alias, as far as they are missing,
+// and adds missing properties. It never changes or deletes what is there: where that differs, its
+// error is Check's. An alias that points to another generation stays.
+//
+// Only the command that sets an installation up calls it: a service that made its collection by
+// itself would hide that the index was lost.
+func (c *Client) Create(ctx context.Context, spec CollectionSpec) error {
+	if err := spec.Validate(); err != nil {
+		return fault.Halt("creating a collection: %w", err)
+	}
+	for _, side := range []bool{false, true} {
+		if err := c.createClass(ctx, spec, side); err != nil {
+			return err
+		}
+	}
+	class, err := c.resolve(ctx, spec.Name)
+	if err != nil {
+		return err
+	}
+	if class == "" {
+		if err := c.point(ctx, spec.Name, spec.Class()); err != nil {
+			return err
+		}
+	}
+	return c.Check(ctx, spec)
+}
+
+func (c *Client) createClass(ctx context.Context, spec CollectionSpec, side bool) error {
+	want, err := classOf(spec, side)
+	if err != nil {
+		return err
+	}
+	have, err := c.class(ctx, want.Class)
+	if err != nil {
+		return err
+	}
+	if have == nil {
+		err := c.rest.Schema().ClassCreator().WithClass(want).Do(ctx)
+		return classifyREST("creating collection "+want.Class, err)
+	}
+	if diffs := identityDifferences(have, spec.identity(side)); len(diffs) > 0 {
+		return differs(have.Class, diffs)
+	}
+	for _, p := range want.Properties {
+		if propertyOf(have, p.Name) != nil {
+			continue
+		}
+		err := c.rest.Schema().PropertyCreator().WithClassName(want.Class).WithProperty(p).Do(ctx)
+		if err := classifyREST("adding property "+p.Name+" to "+want.Class, err); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Check compares the collections of a generation with what they should be, and remembers spec for
+// the calls that name it. Its error is fatal, one line that says what differs and what to do:
+// nothing is created or changed. Settings of the vector index that do not decide what is found
+// are not compared.
+func (c *Client) Check(ctx context.Context, spec CollectionSpec) error {
+	if err := spec.Validate(); err != nil {
+		return fault.Halt("checking a collection: %w", err)
+	}
+	for _, side := range []bool{false, true} {
+		if err := c.checkClass(ctx, spec, side); err != nil {
+			return err
+		}
+	}
+	class, err := c.resolve(ctx, spec.Name)
+	if err != nil {
+		return err
+	}
+	if class == "" {
+		return fault.Halt("alias %s is missing in Weaviate at %s: run freshet topics apply", spec.Name, c.url)
+	}
+	c.bind(spec)
+	return nil
+}
+
+func (c *Client) checkClass(ctx context.Context, spec CollectionSpec, side bool) error {
+	want, err := classOf(spec, side)
+	if err != nil {
+		return err
+	}
+	have, err := c.class(ctx, want.Class)
+	if err != nil {
+		return err
+	}
+	if have == nil {
+		return fault.Halt("collection %s is missing in Weaviate at %s: run freshet topics apply if it is new; restore or rebuild it if it was there before", want.Class, c.url)
+	}
+	if diffs := identityDifferences(have, spec.identity(side)); len(diffs) > 0 {
+		return differs(have.Class, diffs)
+	}
+	if absent := absentProperties(have, want); len(absent) > 0 {
+		return fault.Halt("collection %s lacks %s: run freshet topics apply", have.Class, strings.Join(absent, ", "))
+	}
+	if diffs := classDifferences(have, want); len(diffs) > 0 {
+		return differs(have.Class, diffs)
+	}
+	return nil
+}
+
+func differs(class string, diffs []string) error {
+	return fault.Halt("collection %s does not fit the pipeline file: %s: run freshet rebuild, or put the file right", class, strings.Join(diffs, "; "))
+}
+
+func identityDifferences(have *models.Class, want identity) []string {
+	id, err := parseIdentity(have.Description)
+	if err != nil {
+		return []string{err.Error()}
+	}
+	return id.differences(want)
+}
+
+func absentProperties(have, want *models.Class) []string {
+	var absent []string
+	for _, p := range want.Properties {
+		if propertyOf(have, p.Name) == nil {
+			absent = append(absent, p.Name)
+		}
+	}
+	return absent
+}
+
+// classDifferences compares what decides about results: types, properties, distance.
+func classDifferences(have, want *models.Class) []string {
+	var diffs []string
+	for _, p := range have.Properties {
+		w := propertyOf(want, p.Name)
+		switch {
+		case w == nil:
+			diffs = append(diffs, fmt.Sprintf("property %s is there and not here", p.Name))
+		case !slices.Equal(p.DataType, w.DataType):
+			diffs = append(diffs, fmt.Sprintf("property %s is %s there and %s here", p.Name, strings.Join(p.DataType, "|"), strings.Join(w.DataType, "|")))
+		}
+	}
+	settings, _ := have.VectorIndexConfig.(map[string]any)
+	if distance := settings["distance"]; distance != "cosine" {
+		diffs = append(diffs, fmt.Sprintf("distance is %v there and cosine here", distance))
+	}
+	if have.Vectorizer != "none" {
+		diffs = append(diffs, fmt.Sprintf("vectorizer is %s there and none here", have.Vectorizer))
+	}
+	return diffs
+}
+
+func propertyOf(class *models.Class, name string) *models.Property {
+	i := slices.IndexFunc(class.Properties, func(p *models.Property) bool { return p.Name == name })
+	if i < 0 {
+		return nil
+	}
+	return class.Properties[i]
+}
+
+// class returns a class, nil where there is none of that name.
+func (c *Client) class(ctx context.Context, name string) (*models.Class, error) {
+	class, err := c.rest.Schema().ClassGetter().WithClassName(name).Do(ctx)
+	if e, ok := errors.AsType[*officialfault.WeaviateClientError](err); ok && e.StatusCode == http.StatusNotFound {
+		return nil, nil //nolint:nilnil // absence is an answer
+	}
+	if err != nil {
+		return nil, classifyREST("reading collection "+name, err)
+	}
+	return class, nil
+}
+
+// classOf returns the class that Create makes.
+func classOf(spec CollectionSpec, side bool) (*models.Class, error) {
+	description, err := json.Marshal(spec.identity(side))
+	if err != nil {
+		return nil, fmt.Errorf("describing collection %s: %w", spec.Name, err)
+	}
+	class := &models.Class{
+		Class: spec.Class(), Description: string(description), Vectorizer: "none", VectorIndexType: "hnsw",
+		VectorIndexConfig: map[string]any{"distance": "cosine"},
+	}
+	if side {
+		class.Class = spec.SideClass()
+		class.VectorIndexConfig = map[string]any{"distance": "cosine", "skip": true}
+	}
+	for _, p := range spec.Properties {
+		class.Properties = append(class.Properties, ofPipeline(p, side))
+	}
+	for _, r := range reserved {
+		no := false
+		p := &models.Property{Name: r.name, DataType: []string{r.dataType}, IndexFilterable: &r.filterable, IndexSearchable: &no}
+		if r.dataType == "text" {
+			p.Tokenization = models.PropertyTokenizationField
+		}
+		class.Properties = append(class.Properties, p)
+	}
+	return class, nil
+}
+
+// ofPipeline returns a property of the pipeline: filterable, and text by words searchable too,
+// but in the side collection, which nobody searches.
+func ofPipeline(p pipeline.Property, side bool) *models.Property {
+	main, text := !side, false
+	property := &models.Property{Name: p.Name, DataType: []string{string(p.Type)}, IndexFilterable: &main, IndexSearchable: &text}
+	if p.Type == pipeline.TypeText || p.Type == pipeline.TypeTexts {
+		property.Tokenization, text = models.PropertyTokenizationWord, main
+	}
+	return property
+}
+
+// Describe returns the collection that an alias points at, as it describes itself, and remembers
+// it for the calls that name it. Searchers need nothing else. Of each property it knows name and
+// type. A missing alias is a fatal fault.
+func (c *Client) Describe(ctx context.Context, name string) (CollectionSpec, error) {
+	className, err := c.resolve(ctx, name)
+	if err != nil {
+		return CollectionSpec{}, err
+	}
+	if className == "" {
+		return CollectionSpec{}, fault.Halt("alias %s is missing in Weaviate at %s: is it the right Weaviate?", name, c.url)
+	}
+	class, err := c.class(ctx, className)
+	if err != nil {
+		return CollectionSpec{}, err
+	}
+	if class == nil {
+		return CollectionSpec{}, fault.Halt("collection %s behind alias %s is missing", className, name)
+	}
+	id, err := parseIdentity(class.Description)
+	if err != nil {
+		return CollectionSpec{}, fault.Halt("reading collection %s: %w", className, err)
+	}
+	spec := CollectionSpec{
+		Name: id.Collection, Generation: id.Generation, Space: id.Space, Dimensions: id.Dimensions,
+		TopicID: id.TopicID, Partitions: id.Partitions,
+	}
+	for _, p := range class.Properties {
+		if len(p.DataType) == 1 && !strings.HasPrefix(p.Name, "freshet_") {
+			spec.Properties = append(spec.Properties, pipeline.Property{Name: p.Name, Type: pipeline.Type(p.DataType[0])})
+		}
+	}
+	c.bind(spec)
+	return spec, nil
+}

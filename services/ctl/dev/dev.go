@@ -1,0 +1,146 @@
+// Package dev runs the whole of Freshet on one machine: a Kafka broker inside the
+// process, a real Weaviate beside it, the three services as they run in production,
+// and a catalogue that keeps changing.
+//
+//	catalogue ─▶ Kafka ─▶ ingest ─▶ embed ─▶ write ─▶ Weaviate ◀─ search
+//
+// It owns the wiring and the show; every item takes the way that it takes in production.
+package dev
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// Options says what to run, and against what.
+type Options struct {
+	Data         string // folder of all state; "" for the default one, or a temporary one with Once
+	Once         bool   // show everything, check it, and end
+	Brokers      string // a Kafka of one's own instead of the one inside
+	Weaviate     string // URL of a Weaviate of one's own
+	WeaviateGRPC string // its gRPC port, host:port
+	Provider     string // builtin, hash, or the base URL of an OpenAI-compatible server
+	Model        string // of that server
+	Dimensions   int    // of that model
+	Pipeline     string // pipeline file of one's own; goes with Events
+	Events       string // file of change events to send instead of the catalogue
+	Rate         float64
+
+	Out io.Writer // gets the show
+	TTY bool      // Out is a terminal
+}
+
+// stopBound is how long the services may take to finish what they have begun.
+const stopBound = 30 * time.Second
+
+// Run runs until ctx ends, or with Once until everything was shown; its error then
+// says what did not hold. It leaves no process behind, and the data folder unless it
+// was temporary.
+func Run(ctx context.Context, o Options) (err error) {
+	if err := o.complete(); err != nil {
+		return err
+	}
+	if o.Once && o.Data == "" {
+		if o.Data, err = os.MkdirTemp("", "freshet-dev-"); err != nil {
+			return fmt.Errorf("making a data folder: %w", err)
+		}
+		defer func() { err = errors.Join(err, os.RemoveAll(o.Data)) }()
+	}
+	if o.Data == "" {
+		if o.Data, err = defaultData(); err != nil {
+			return err
+		}
+	}
+	if err := os.MkdirAll(o.Data, 0o700); err != nil {
+		return fmt.Errorf("making the data folder: %w", err)
+	}
+	unlock, err := lock(o.Data)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	// The services get a context of their own: the show ends first, then they finish.
+	work, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	s, err := start(ctx, work, o)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.close()) }()
+	show, showing := errgroup.WithContext(ctx)
+	show.Go(func() error { return s.failure(showing) })
+	show.Go(func() error {
+		if err := s.show(showing); err != nil {
+			return err
+		}
+		return errDone
+	})
+	err = show.Wait()
+	if errors.Is(err, errDone) || ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		err = nil
+	}
+	fmt.Fprintln(o.Out, "stopping: finishing what is in flight")
+	stop()
+	return err
+}
+
+// errDone ends the show.
+var errDone = errors.New("done")
+
+func (o *Options) complete() error {
+	switch {
+	case (o.Events == "") != (o.Pipeline == ""):
+		return errors.New("--events and --pipeline go together: events of your own need a pipeline file that maps them")
+	case o.Once && o.Events != "":
+		return errors.New("--once checks the catalogue of its own: leave --events out")
+	case o.Weaviate != "" && o.WeaviateGRPC == "":
+		return errors.New("--weaviate needs --weaviate-grpc, the address of its gRPC port")
+	case o.Rate <= 0:
+		return errors.New("--rate must be positive")
+	}
+	return nil
+}
+
+// defaultData is a folder in the one cache of the project.
+func defaultData() (string, error) {
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return "", fmt.Errorf("finding the cache folder: %w", err)
+	}
+	return filepath.Join(cache, "freshet", "dev"), nil
+}
+
+// show is what a person sees.
+func (s *stack) show(ctx context.Context) error {
+	if s.options.Events != "" {
+		return s.playEvents(ctx)
+	}
+	if err := s.feedCatalogue(ctx); err != nil {
+		return err
+	}
+	if s.options.Once {
+		return s.scenario(ctx)
+	}
+	fmt.Fprint(s.options.Out, s.hints())
+	return s.trickle(ctx)
+}
+
+func (s *stack) hints() string {
+	return fmt.Sprintf(`
+Try in another terminal:
+  freshet search "headset that blocks out noise"
+  freshet search "something to wear in the rain" --where 'price<60' --limit 3
+  freshet search --like 1001
+  freshet dlq list
+Kafka is at %s, Weaviate at %s; the settings are in %s.
+Ctrl-C stops everything; the next start goes on from here.
+
+`, s.brokers, s.weaviateURL, connectionFile(s.options.Data))
+}

@@ -1,0 +1,152 @@
+package dev
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/cespare/xxhash/v2"
+	"github.com/schollz/progressbar/v3"
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/freshet-io/freshet/services/ctl/catalogue"
+)
+
+const (
+	sourcePartitions = 3
+	feedBound        = 5 * time.Minute
+	tick             = 200 * time.Millisecond
+)
+
+// source makes a record of a source topic, placed by its key as a producer would.
+func source(topic string, key, value []byte) *kgo.Record {
+	return &kgo.Record{Topic: topic, Key: key, Value: value, Partition: int32(xxhash.Sum64(key) % sourcePartitions)} //nolint:gosec // less than sourcePartitions
+}
+
+func (s *stack) send(ctx context.Context, records ...*kgo.Record) error {
+	if err := s.client.ProduceSync(ctx, records...).FirstErr(); err != nil {
+		return fmt.Errorf("sending changes: %w", err)
+	}
+	return nil
+}
+
+// searchable lists the products that the pipeline file's filter lets in.
+func searchable() []catalogue.Product {
+	var in []catalogue.Product
+	for _, p := range catalogue.Products() {
+		if p.Active {
+			in = append(in, p)
+		}
+	}
+	return in
+}
+
+// feedCatalogue sends the catalogue, unless an earlier start with this data folder
+// has, and waits until it is searchable.
+func (s *stack) feedCatalogue(ctx context.Context) error {
+	products := catalogue.Products()
+	had, err := s.sent(ctx)
+	if err != nil {
+		return err
+	}
+	if had >= int64(len(products)) {
+		count, err := s.index.Count(ctx, "Product")
+		if err != nil {
+			return err
+		}
+		s.say("going on where the last start stopped: %d products are searchable", count)
+		return nil
+	}
+	start := time.Now()
+	var records []*kgo.Record
+	for _, p := range products {
+		key, value := catalogue.Create(p, now())
+		records = append(records, source(catalogue.Topic, key, value))
+	}
+	if err := s.send(ctx, records...); err != nil {
+		return err
+	}
+	want := len(searchable())
+	if err := s.awaitCount(ctx, want); err != nil {
+		return err
+	}
+	s.say("%d products are searchable after %s", want, time.Since(start).Round(100*time.Millisecond))
+	return nil
+}
+
+// sent counts the changes in the catalogue's topic.
+func (s *stack) sent(ctx context.Context) (int64, error) {
+	ends, err := kadm.NewClient(s.client).ListEndOffsets(ctx, catalogue.Topic)
+	if err == nil {
+		err = ends.Error()
+	}
+	if err != nil {
+		return 0, fmt.Errorf("counting the changes sent: %w", err)
+	}
+	var n int64
+	ends.Each(func(o kadm.ListedOffset) { n += o.Offset })
+	return n, nil
+}
+
+// awaitCount shows a progress bar until so many products are in the index.
+func (s *stack) awaitCount(ctx context.Context, want int) error {
+	bar := progressbar.NewOptions(want, progressbar.OptionSetWriter(s.options.Out), progressbar.OptionSetDescription("embedding the catalogue"),
+		progressbar.OptionShowCount(), progressbar.OptionShowIts(), progressbar.OptionSetItsString("items"),
+		progressbar.OptionSetVisibility(s.options.TTY), progressbar.OptionClearOnFinish())
+	defer func() { _ = bar.Close() }()
+	var count int64
+	err := poll(ctx, feedBound, func(ctx context.Context) (bool, error) {
+		var err error
+		count, err = s.index.Count(ctx, "Product")
+		p50, _, _ := s.fresh.percentiles()
+		bar.Describe(fmt.Sprintf("embedding the catalogue, freshness p50 %s", p50))
+		_ = bar.Set(int(count)) // a bar that cannot be drawn is no reason to stop
+		return count >= int64(want), err
+	})
+	if err != nil {
+		return fmt.Errorf("%d of %d products became searchable: %w (the log is %s)", count, want, err, s.log.Name())
+	}
+	return nil
+}
+
+// poll asks until the answer is yes, an error comes, or the bound has passed.
+func poll(ctx context.Context, bound time.Duration, ask func(context.Context) (bool, error)) error {
+	ctx, cancel := context.WithTimeout(ctx, bound)
+	defer cancel()
+	ticker := time.NewTicker(tick)
+	defer ticker.Stop()
+	for {
+		done, err := ask(ctx)
+		if done || err != nil && ctx.Err() == nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("not within %s", bound)
+		case <-ticker.C:
+		}
+	}
+}
+
+// trickle keeps changing products and shows one live status line.
+func (s *stack) trickle(ctx context.Context) error {
+	s.fresh.restart()
+	status := newStatus(s)
+	changes := time.NewTicker(time.Duration(float64(time.Second) / s.options.Rate))
+	defer changes.Stop()
+	for change := range catalogue.Trickle(uint64(time.Now().UnixNano()), searchable()) { //nolint:gosec // a seed
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-changes.C:
+		}
+		key, value := change.Envelope(now())
+		if err := s.send(ctx, source(catalogue.Topic, key, value)); err != nil {
+			return err
+		}
+		status.sent++
+		status.show()
+	}
+	return nil
+}

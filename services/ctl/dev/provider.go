@@ -1,0 +1,31 @@
+package dev
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/freshet-io/freshet/services/ctl/catalogue"
+)
+
+const builtinSpace = "space: {provider: builtin, model: use-lite, dimensions: 512}"
+
+// providerURL returns the base URL of the server that embeds, "" where it is one of
+// the providers inside.
+func (o Options) providerURL() string {
+	if strings.Contains(o.Provider, "://") {
+		return o.Provider
+	}
+	return ""
+}
+
+// pipelineFile returns the catalogue's pipeline file in the space of the chosen provider.
+func (o Options) pipelineFile() []byte {
+	space := builtinSpace
+	switch {
+	case o.providerURL() != "":
+		space = fmt.Sprintf("space: {provider: openai, model: %q, dimensions: %d}", o.Model, o.Dimensions)
+	case o.Provider == "hash":
+		space = fmt.Sprintf("space: {provider: hash, model: hash, dimensions: %d}", o.Dimensions)
+	}
+	return []byte(strings.Replace(string(catalogue.PipelineFile()), builtinSpace, space, 1))
+}

@@ -1,0 +1,142 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/freshet-io/freshet/libs/kafka"
+	"github.com/freshet-io/freshet/libs/record"
+	"github.com/freshet-io/freshet/libs/stage"
+)
+
+// letter is one dead letter, as it is listed.
+type letter struct {
+	At        time.Time `json:"at"`
+	Stage     string    `json:"stage"`
+	Reason    string    `json:"reason"`
+	Item      string    `json:"item,omitempty"`
+	Version   string    `json:"version,omitempty"`
+	Source    string    `json:"source"` // topic/partition/offset of the failing stage's input
+	Text      string    `json:"text"`
+	Partition int32     `json:"partition"`
+	Offset    int64     `json:"offset"`
+}
+
+func dlqCommand() *cobra.Command {
+	cmd := &cobra.Command{Use: "dlq", Short: "Look into the dead letters"}
+	var output, reason string
+	var limit int
+	list := &cobra.Command{
+		Use: "list", Short: "List dead letters, oldest first", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			var cfg struct {
+				Kafka  kafka.Config
+				Topics kafka.Topics `inline:"true"`
+			}
+			if err := load(&cfg, cmd.ErrOrStderr()); err != nil {
+				return err
+			}
+			client, err := cfg.Kafka.Connect(cmd.Context(), logger(cmd.ErrOrStderr()),
+				kgo.ConsumeTopics(cfg.Topics.DeadLetters()), kgo.ConsumeStartOffset(kgo.NewOffset().AtStart()))
+			if err != nil {
+				return err
+			}
+			defer client.Close()
+			letters, err := readLetters(cmd.Context(), client, cfg.Topics.DeadLetters(), reason, limit)
+			if err != nil {
+				return err
+			}
+			return printLetters(cmd.OutOrStdout(), letters, output)
+		},
+	}
+	list.Flags().StringVarP(&output, "output", "o", "table", "table or json")
+	list.Flags().StringVar(&reason, "reason", "", "only letters with this reason")
+	list.Flags().IntVar(&limit, "limit", 100, "at most so many")
+	cmd.AddCommand(list)
+	return cmd
+}
+
+// readLetters reads a dead-letter topic from its start to its present end.
+func readLetters(ctx context.Context, client *kgo.Client, topic, reason string, limit int) ([]letter, error) {
+	adm := kadm.NewClient(client)
+	ends, err := adm.ListEndOffsets(ctx, topic)
+	if err == nil {
+		err = ends.Error()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading the end of topic %s: %w", topic, err)
+	}
+	starts, err := adm.ListStartOffsets(ctx, topic)
+	if err != nil {
+		return nil, fmt.Errorf("reading the start of topic %s: %w", topic, err)
+	}
+	left := map[int32]int64{} // partition -> its end, while there is something to read
+	ends.Each(func(o kadm.ListedOffset) {
+		if start, ok := starts.Lookup(o.Topic, o.Partition); ok && start.Offset < o.Offset {
+			left[o.Partition] = o.Offset
+		}
+	})
+	letters := []letter{}
+	for len(left) > 0 && len(letters) < limit {
+		fetches := client.PollFetches(ctx)
+		if err := fetches.Err(); err != nil {
+			return nil, fmt.Errorf("reading topic %s: %w", topic, err)
+		}
+		fetches.EachRecord(func(r *kgo.Record) {
+			if l := letterOf(r); len(letters) < limit && (reason == "" || l.Reason == reason) {
+				letters = append(letters, l)
+			}
+			if r.Offset+1 >= left[r.Partition] {
+				delete(left, r.Partition)
+			}
+		})
+	}
+	return letters, nil
+}
+
+func letterOf(r *kgo.Record) letter {
+	h := map[string]string{}
+	for _, header := range r.Headers {
+		h[header.Key] = string(header.Value)
+	}
+	l := letter{
+		At: r.Timestamp.UTC(), Stage: h[stage.HeaderLetterStage], Reason: h[stage.HeaderReason], Version: h[stage.HeaderLetterVersion],
+		Source: h[stage.HeaderErrorTopic] + "/" + h[stage.HeaderErrorPartition] + "/" + h[stage.HeaderErrorOffset],
+		Text:   h[stage.HeaderErrorText], Partition: r.Partition, Offset: r.Offset,
+	}
+	if item, err := record.ParseKey([]byte(h[stage.HeaderItemKey])); err == nil {
+		l.Item = item.String()
+	}
+	return l
+}
+
+func printLetters(out io.Writer, letters []letter, output string) error {
+	if output == "json" {
+		return json.NewEncoder(out).Encode(letters)
+	}
+	if len(letters) == 0 {
+		_, err := fmt.Fprintln(out, "no dead letters")
+		return err
+	}
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "AT\tSTAGE\tREASON\tITEM\tSOURCE\tWHY")
+	for _, l := range letters {
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", l.At.Format(time.RFC3339), l.Stage, l.Reason, orDash(l.Item), l.Source, l.Text)
+	}
+	return w.Flush()
+}
+
+func orDash(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return s
+}

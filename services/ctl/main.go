@@ -1,0 +1,46 @@
+// Command freshet is the operator's tool: it lays out the topics, tries the whole
+// pipeline on one machine, searches the index and reads the dead letters.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/freshet-io/freshet/libs/service"
+)
+
+func main() { os.Exit(run()) }
+
+func run() int {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	root := &cobra.Command{
+		Use:   "freshet",
+		Short: "Keeps a vector index fresh: lay out, try, search, look into it",
+		Long: "Freshet keeps a vector index fresh. `freshet dev` runs all of it on this machine;\n" +
+			"the other commands take their settings from the same FRESHET_ variables as the services,\n" +
+			"and fall back to a running `freshet dev`.",
+		SilenceUsage: true, SilenceErrors: true, Version: service.Version,
+	}
+	root.AddCommand(topicsCommand(), searchCommand(), dlqCommand(), devCommand(), versionCommand())
+	if err := root.ExecuteContext(ctx); err != nil {
+		if !errors.Is(err, context.Canceled) {
+			fmt.Fprintln(os.Stderr, "freshet:", err)
+		}
+		return service.ExitFailure
+	}
+	return service.ExitOK
+}
+
+func versionCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "version", Short: "Print the version", Args: cobra.NoArgs,
+		Run: func(cmd *cobra.Command, _ []string) { fmt.Fprintln(cmd.OutOrStdout(), "freshet", service.Version) },
+	}
+}

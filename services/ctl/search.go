@@ -1,0 +1,159 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"regexp"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/freshet-io/freshet/libs/pipeline"
+	"github.com/freshet-io/freshet/libs/record"
+	"github.com/freshet-io/freshet/libs/weaviate"
+	"github.com/freshet-io/freshet/services/embed/providers"
+)
+
+type searchConfig struct {
+	Weaviate weaviate.Config
+	OpenAI   providers.OpenAI `envconfig:"OPENAI"`
+	Pipeline string           `required:"true" desc:"path of the pipeline file: it names the space and the collections"`
+}
+
+// searchFlags are the options of a search.
+type searchFlags struct {
+	collection, like, tenant, output string
+	where                            []string
+	limit                            int
+}
+
+func searchCommand() *cobra.Command {
+	var flags searchFlags
+	cmd := &cobra.Command{
+		Use: "search [text]", Args: cobra.MaximumNArgs(1),
+		Short: "Find items by meaning, or those like an item",
+		Example: `  freshet search "headset that blocks out noise"
+  freshet search "tent" --where 'price<100' --where 'stock>0' -o json
+  freshet search --like 1001`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if (len(args) == 1) == (flags.like != "") {
+				return errors.New("give a text, or --like with an id")
+			}
+			hits, err := search(cmd, strings.Join(args, ""), flags)
+			if err != nil {
+				return err
+			}
+			return printHits(cmd.OutOrStdout(), hits, flags.output)
+		},
+	}
+	cmd.Flags().StringVar(&flags.collection, "collection", "", "collection to search; the pipeline file's first one if empty")
+	cmd.Flags().StringVar(&flags.like, "like", "", "id of an item: find its neighbours; parts of a composite id are joined by +")
+	cmd.Flags().StringVar(&flags.tenant, "tenant", "", "tenant of the --like item")
+	cmd.Flags().StringArrayVar(&flags.where, "where", nil, "condition on a property, as price<100; several must all hold")
+	cmd.Flags().IntVar(&flags.limit, "limit", 5, "at most so many")
+	cmd.Flags().StringVarP(&flags.output, "output", "o", "table", "table or json")
+	return cmd
+}
+
+func search(cmd *cobra.Command, text string, flags searchFlags) ([]weaviate.Hit, error) {
+	var cfg searchConfig
+	if err := load(&cfg, cmd.ErrOrStderr()); err != nil {
+		return nil, err
+	}
+	file, err := pipeline.Load(cfg.Pipeline)
+	if err != nil {
+		return nil, err
+	}
+	where, err := conditions(flags.where)
+	if err != nil {
+		return nil, err
+	}
+	if flags.collection == "" {
+		flags.collection = file.Pipelines[0].Collection
+	}
+	index, err := weaviate.Open(cmd.Context(), cfg.Weaviate)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = index.Close() }()
+	vector, err := queryVector(cmd.Context(), index, file, cfg, text, flags)
+	if err != nil {
+		return nil, err
+	}
+	return index.Search(cmd.Context(), flags.collection, vector, flags.limit, where)
+}
+
+// queryVector returns the vector of the text, or the stored one of the item.
+func queryVector(ctx context.Context, index *weaviate.Client, file *pipeline.File, cfg searchConfig, text string, flags searchFlags) ([]float32, error) {
+	if flags.like != "" {
+		return index.FetchVector(ctx, record.Item{Collection: flags.collection, Tenant: flags.tenant, ID: strings.Split(flags.like, "+")})
+	}
+	provider, err := providers.Open(file.Space, cfg.OpenAI, logger(io.Discard))
+	if err != nil {
+		return nil, err
+	}
+	answer, err := provider.Embed(ctx, []string{file.Space.Prefix + text})
+	if err != nil {
+		return nil, fmt.Errorf("embedding the query: %w", err)
+	}
+	return answer.Vectors[0], nil
+}
+
+var condition = regexp.MustCompile(`^\s*([A-Za-z_][A-Za-z0-9_]*)\s*(<=|>=|!=|=|<|>)\s*(.*?)\s*$`)
+
+func conditions(where []string) ([]weaviate.Filter, error) {
+	var filters []weaviate.Filter
+	for _, w := range where {
+		m := condition.FindStringSubmatch(w)
+		if m == nil {
+			return nil, fmt.Errorf("--where %q: write a property, one of = != < <= > >=, and a value", w)
+		}
+		filters = append(filters, weaviate.Filter{Property: m[1], Op: m[2], Value: m[3]})
+	}
+	return filters, nil
+}
+
+func printHits(out io.Writer, hits []weaviate.Hit, output string) error {
+	if output == "json" {
+		return json.NewEncoder(out).Encode(jsonHits(hits))
+	}
+	if len(hits) == 0 {
+		_, err := fmt.Fprintln(out, "nothing is found")
+		return err
+	}
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "DISTANCE\tID\tPROPERTIES")
+	for _, h := range hits {
+		var properties []string
+		for _, p := range h.Properties {
+			properties = append(properties, p.GetName()+"="+p.GetValue().Display())
+		}
+		fmt.Fprintf(w, "%.3f\t%s\t%s\n", h.Distance, strings.Join(h.Item.ID, "+"), strings.Join(properties, "  "))
+	}
+	return w.Flush()
+}
+
+// jsonHit is a hit as scripts read it.
+type jsonHit struct {
+	ID         string         `json:"id"`
+	Tenant     string         `json:"tenant,omitempty"`
+	UUID       string         `json:"uuid"`
+	Distance   float64        `json:"distance"`
+	Properties map[string]any `json:"properties"`
+}
+
+func jsonHits(hits []weaviate.Hit) []jsonHit {
+	all := []jsonHit{}
+	for _, h := range hits {
+		properties := map[string]any{}
+		for _, p := range h.Properties {
+			properties[p.GetName()] = p.GetValue().Any()
+		}
+		all = append(all, jsonHit{strings.Join(h.Item.ID, "+"), h.Item.Tenant, h.UUID.String(), h.Distance, properties})
+	}
+	return all
+}

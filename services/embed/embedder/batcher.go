@@ -1,0 +1,225 @@
+package embedder
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+)
+
+// How long a batch waits to fill: a request that is under way anyway makes waiting
+// cheap, an idle provider makes it pointless. At a request of 45 to 80 ms this had the
+// lowest latency of the policies that were simulated, from 1 to 5,000 texts a second.
+const (
+	waitPerFlight = 5 * time.Millisecond
+	longestWait   = 50 * time.Millisecond
+)
+
+// batcher collects the texts of all partitions into requests. It has no goroutine of
+// its own: callers send what is due while they wait, and so does each request that ends.
+//
+// A text that is waiting or under way is joined, not asked for again. A caller who
+// leaves takes only the texts with it that nobody else waits for.
+type batcher struct {
+	halver *halver
+	tokens int
+	bytes  int
+	wait   time.Duration // fixed; 0: by the number of requests in flight
+	most   int           // requests in flight
+
+	mu     sync.Mutex
+	items  int // texts a request; lowered where the provider takes fewer
+	queue  []*call
+	byText map[string]*call
+	flying int
+}
+
+// call is one text and all who wait for it. The batcher's mutex guards it until done
+// is closed.
+type call struct {
+	text    fitted
+	queued  time.Time
+	waiting int
+	flight  *flight // nil while it is in the queue
+	answer  answer
+	done    chan struct{}
+}
+
+// flight is a request under way.
+type flight struct {
+	calls   []*call
+	waiting int // sum over its calls
+	cancel  context.CancelFunc
+}
+
+func newBatcher(h *halver, cfg Config) *batcher {
+	return &batcher{
+		halver: h, items: cfg.BatchItems, tokens: cfg.BatchTokens, bytes: cfg.BatchBytes,
+		wait: cfg.BatchWait, most: cfg.InFlight, byText: map[string]*call{},
+	}
+}
+
+// embed returns an answer a text. Texts must differ. Its only error is that of ctx.
+func (b *batcher) embed(ctx context.Context, texts []fitted) ([]answer, error) {
+	calls := b.join(texts)
+	for _, c := range calls {
+		if err := b.await(ctx, c); err != nil {
+			b.leave(calls)
+			return nil, err
+		}
+	}
+	answers := make([]answer, len(calls))
+	for i, c := range calls {
+		answers[i] = c.answer
+	}
+	return answers, nil
+}
+
+func (b *batcher) join(texts []fitted) []*call {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	now := time.Now()
+	calls := make([]*call, len(texts))
+	for i, t := range texts {
+		c := b.byText[t.text]
+		if c == nil {
+			c = &call{text: t, queued: now, done: make(chan struct{})}
+			b.byText[t.text] = c
+			b.queue = append(b.queue, c)
+		}
+		c.waiting++
+		if c.flight != nil {
+			c.flight.waiting++
+		}
+		calls[i] = c
+	}
+	return calls
+}
+
+// await returns when c has its answer, sending meanwhile what becomes due.
+func (b *batcher) await(ctx context.Context, c *call) error {
+	for {
+		var timer *time.Timer
+		var due <-chan time.Time
+		if wait := b.send(ctx); wait > 0 {
+			timer = time.NewTimer(wait)
+			due = timer.C
+		}
+		var err error
+		select {
+		case <-c.done:
+		case <-ctx.Done():
+			err = ctx.Err()
+		case <-due:
+			continue
+		}
+		if timer != nil {
+			timer.Stop()
+		}
+		return err
+	}
+}
+
+// leave takes a caller's interest away from its calls.
+func (b *batcher) leave(calls []*call) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, c := range calls {
+		c.waiting--
+		switch {
+		case c.flight == nil && c.waiting == 0:
+			delete(b.byText, c.text.text)
+			b.queue = slices.DeleteFunc(b.queue, func(q *call) bool { return q == c })
+		case c.flight != nil:
+			if c.flight.waiting--; c.flight.waiting == 0 {
+				b.abandon(c.flight)
+			}
+		}
+	}
+}
+
+// abandon ends a request that nobody waits for. Its texts are forgotten at once, so
+// that a new caller asks for them again instead of joining the end.
+func (b *batcher) abandon(f *flight) {
+	f.cancel()
+	for _, c := range f.calls {
+		if b.byText[c.text.text] == c {
+			delete(b.byText, c.text.text)
+		}
+	}
+}
+
+// send starts every request that is due. It returns how long the rest of the queue
+// waits, or 0 where nothing does or a request must end first.
+func (b *batcher) send(ctx context.Context) time.Duration {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for len(b.queue) > 0 && b.flying < b.most {
+		n, full := b.batch()
+		if wait := b.linger() - time.Since(b.queue[0].queued); !full && wait > 0 {
+			return wait
+		}
+		b.start(ctx, slices.Clone(b.queue[:n]))
+		b.queue = slices.Delete(b.queue, 0, n)
+	}
+	return 0
+}
+
+// batch returns how many calls go into the next request, and whether waiting could
+// add none.
+func (b *batcher) batch() (n int, full bool) {
+	tokens, size := 0, 0
+	for _, c := range b.queue {
+		tokens += c.text.tokens
+		size += len(c.text.text)
+		if n > 0 && (n == b.items || tokens > b.tokens || size > b.bytes) {
+			return n, true
+		}
+		n++
+	}
+	return n, n >= b.items
+}
+
+func (b *batcher) linger() time.Duration {
+	if b.wait > 0 {
+		return b.wait
+	}
+	return min(waitPerFlight*time.Duration(b.flying), longestWait)
+}
+
+// start sends a request. It outlives the caller who happened to send it, since others
+// wait for it too, and ends when all of them have left.
+func (b *batcher) start(ctx context.Context, calls []*call) {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	f := &flight{calls: calls, cancel: cancel}
+	texts := make([]string, len(calls))
+	for i, c := range calls {
+		c.flight = f
+		f.waiting += c.waiting
+		texts[i] = c.text.text
+	}
+	b.flying++
+	go func() {
+		defer cancel()
+		answers, fits := b.halver.ask(ctx, texts)
+		b.land(f, answers, fits)
+		b.send(ctx)
+	}()
+}
+
+// land gives a request's answers to those who wait.
+func (b *batcher) land(f *flight, answers []answer, fits int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.flying--
+	if fits > 0 {
+		b.items = min(b.items, fits)
+	}
+	for i, c := range f.calls {
+		c.answer = answers[i]
+		if b.byText[c.text.text] == c {
+			delete(b.byText, c.text.text)
+		}
+		close(c.done)
+	}
+}

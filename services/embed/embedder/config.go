@@ -1,0 +1,83 @@
+package embedder
+
+import (
+	"errors"
+	"fmt"
+	"path"
+	"time"
+
+	"github.com/tiktoken-go/tokenizer"
+)
+
+// Config is how texts are fitted, batched and remembered.
+type Config struct {
+	MaxTokens   int           `envconfig:"MAX_TOKENS" default:"0" desc:"Longest text in tokens where they can be counted; 0 takes the model's own limit."`
+	MaxBytes    int           `envconfig:"MAX_BYTES" default:"0" desc:"Longest text in bytes where tokens cannot be counted; 0 means 32768."`
+	Tokenizer   string        `envconfig:"TOKENIZER" default:"auto" desc:"How tokens are counted: cl100k, none, or auto, which is cl100k for OpenAI's models and none for others."`
+	BatchItems  int           `envconfig:"BATCH_ITEMS" default:"256" desc:"Most texts in a request."`
+	BatchTokens int           `envconfig:"BATCH_TOKENS" default:"100000" desc:"Most tokens in a request, partly estimated; OpenAI takes 300000."`
+	BatchBytes  int           `envconfig:"BATCH_BYTES" default:"4194304" desc:"Most bytes of text in a request."`
+	BatchWait   time.Duration `envconfig:"BATCH_WAIT" default:"0s" desc:"Fixed time to wait for a batch to fill; 0 sends at once when idle and else waits 5 ms for each request in flight, at most 50 ms."`
+	InFlight    int           `envconfig:"IN_FLIGHT" default:"8" desc:"Most requests to the provider at the same time."`
+	CacheBytes  int           `envconfig:"CACHE_BYTES" default:"67108864" desc:"Memory for the vectors of recent texts, so that a text which comes again soon is not paid again; 0 keeps none."`
+}
+
+// Space is what the pipeline file says of the vectors.
+type Space struct {
+	Name       string // pipeline.Space.String(): part of every fingerprint
+	Model      string
+	Dimensions int
+	Prefix     string // put before each text
+}
+
+// Validate returns all that is wrong with c, joined.
+func (c Config) Validate() error {
+	var wrong []error
+	refuse := func(bad bool, format string, args ...any) {
+		if bad {
+			wrong = append(wrong, fmt.Errorf(format, args...))
+		}
+	}
+	refuse(c.MaxTokens < 0, "MAX_TOKENS is %d: it cannot be negative", c.MaxTokens)
+	refuse(c.MaxBytes < 0, "MAX_BYTES is %d: it cannot be negative", c.MaxBytes)
+	refuse(c.Tokenizer != "auto" && c.Tokenizer != "cl100k" && c.Tokenizer != "none", "TOKENIZER is %q: auto, cl100k or none", c.Tokenizer)
+	refuse(c.BatchItems < 1, "BATCH_ITEMS is %d: at least 1", c.BatchItems)
+	refuse(c.BatchTokens < 1, "BATCH_TOKENS is %d: at least 1", c.BatchTokens)
+	refuse(c.BatchBytes < 1, "BATCH_BYTES is %d: at least 1", c.BatchBytes)
+	refuse(c.BatchWait < 0, "BATCH_WAIT is %s: it cannot be negative", c.BatchWait)
+	refuse(c.InFlight < 1, "IN_FLIGHT is %d: at least 1", c.InFlight)
+	refuse(c.CacheBytes < 0, "CACHE_BYTES is %d: it cannot be negative", c.CacheBytes)
+	return errors.Join(wrong...)
+}
+
+// What OpenAI documents of its models (platform.openai.com/docs/guides/embeddings),
+// and a bound for all others: about as much English.
+const (
+	openAITokens = 8191
+	otherBytes   = 32 << 10
+)
+
+// limitOf returns how long a text of the model may be.
+func (c Config) limitOf(model string) (limit, error) {
+	l := limit{tokens: openAITokens, bytes: otherBytes}
+	if c.MaxTokens > 0 {
+		l.tokens = c.MaxTokens
+	}
+	if c.MaxBytes > 0 {
+		l.bytes = c.MaxBytes
+	}
+	counts := c.Tokenizer == "cl100k"
+	switch path.Base(model) {
+	case "text-embedding-3-large", "text-embedding-3-small", "text-embedding-ada-002":
+		counts = counts || c.Tokenizer == "auto"
+	}
+	if !counts {
+		return l, nil
+	}
+	codec, err := tokenizer.Get(tokenizer.Cl100kBase)
+	if err != nil {
+		return limit{}, fmt.Errorf("loading the tokenizer: %w", err)
+	}
+	l.codec = codec
+	return l, nil
+}

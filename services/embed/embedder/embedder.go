@@ -1,0 +1,308 @@
+// Package embedder turns documents into vectors, and pays for no text twice.
+//
+// It owns the order of steps below, the batching of all partitions' texts into
+// requests, and the halving of refused ones. It never folds documents by field, which
+// is write's, and never speaks HTTP, Kafka or gRPC.
+//
+//	documents ─→ superseded? ─→ stale? ─→ vector known? ─→ fit ─→ batch ─→ provider
+//	                 │            │            │            │                  │
+//	                 └──→ skip ←──┘            │        dead letter ←──────────┤
+//	                                           └────────→ vectors ←────────────┘
+//
+// The fingerprint is of the text before it is fitted: write renders texts too, and
+// cannot fit them.
+package embedder
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"strings"
+	"sync/atomic"
+
+	"github.com/freshet-io/freshet/libs/fault"
+	"github.com/freshet-io/freshet/libs/record"
+	"github.com/freshet-io/freshet/libs/stage"
+	"github.com/freshet-io/freshet/services/embed/provider"
+)
+
+// The labels of outcomes.
+const (
+	Embedded   = "embedded"   // the provider was asked
+	Reused     = "reused"     // the vector was known
+	Superseded = "superseded" // a later document of the item was waiting too
+	Stale      = "stale"      // the index has this or a newer state
+	Deleted    = "deleted"    // a delete, handed on
+	Skipped    = "skipped"    // a marker
+	Passed     = "passed"     // the mark of a dead letter, handed on
+)
+
+// Provider makes vectors of texts. Texts are never empty. It returns one vector a
+// text, in order, or an error of package fault: a permanent one means that at least
+// one of the texts is refused, and has the batch halved.
+type Provider interface {
+	Embed(ctx context.Context, texts []string) (provider.Embeddings, error)
+}
+
+// Index tells what is stored of items.
+type Index interface {
+	// Lookup returns the state of each item in order, with its vector, and the zero
+	// State for an item that is not known.
+	Lookup(ctx context.Context, collection string, items []record.Item) ([]record.State, error)
+}
+
+// Input is a document with the version that its place in the log gave it.
+type Input struct {
+	Document *record.Document
+	Version  int64
+	Origin   record.VersionOrigin
+}
+
+// Embedder is the handler of the stage embed. It is safe for concurrent use, and all
+// its callers share the requests to the provider.
+type Embedder struct {
+	index   Index
+	space   Space
+	limit   limit
+	cache   *cache
+	batcher *batcher
+
+	reused, reusedTokens atomic.Int64
+}
+
+var _ stage.Handler[Input, *record.Vector] = (*Embedder)(nil)
+
+// New returns an embedder into one space. Its error names every setting that is wrong.
+func New(p Provider, index Index, space Space, cfg Config) (*Embedder, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	if space.Name == "" || space.Dimensions < 1 {
+		return nil, fmt.Errorf("the space is %q with %d dimensions: both are needed", space.Name, space.Dimensions)
+	}
+	l, err := cfg.limitOf(space.Model)
+	if err != nil {
+		return nil, err
+	}
+	return &Embedder{
+		index: index, space: space, limit: l,
+		cache:   newCache(cfg.CacheBytes),
+		batcher: newBatcher(&halver{provider: p, dimensions: space.Dimensions}, cfg),
+	}, nil
+}
+
+// Handle implements stage.Handler. Its error is the index's or the provider's; the
+// texts that were embedded all the same are remembered, so that trying again is not
+// paid again.
+func (e *Embedder) Handle(ctx context.Context, batch []Input) ([]stage.Outcome[*record.Vector], error) {
+	works := make([]*work, len(batch))
+	for i, in := range batch {
+		works[i] = e.begin(in)
+	}
+	supersede(works)
+	if err := e.lookUp(ctx, works); err != nil {
+		return nil, err
+	}
+	for _, w := range works {
+		e.fit(w)
+	}
+	if err := e.embed(ctx, works); err != nil {
+		return nil, err
+	}
+	outcomes := make([]stage.Outcome[*record.Vector], len(works))
+	for i, w := range works {
+		outcomes[i] = w.outcome
+	}
+	return outcomes, nil
+}
+
+// begin makes the vector that will carry the document, and settles the inputs that
+// need no embedding.
+func (e *Embedder) begin(in Input) *work {
+	w := &work{in: in}
+	switch op := in.Document.GetOp(); op {
+	case record.Op_OP_MARKER:
+		w.finish(stage.Skip[*record.Vector](Skipped))
+	case record.Op_OP_PARTIAL:
+		w.rejectWhole(fault.Reject(fault.UnavailableValue, "the document has only some of its columns, which is not supported yet"))
+	case record.Op_OP_COMPLETION_REQUEST:
+		w.finish(stage.Reject[*record.Vector](fault.Reject(fault.UnavailableValue, "completion requests are not supported yet")))
+	case record.Op_OP_UPSERT:
+		w.address()
+		w.vector.Space = e.space.Name
+		w.vector.Fingerprint = record.Fingerprint(e.space.Name, in.Document.GetText())
+	case record.Op_OP_DELETE:
+		w.address()
+		w.emit(Deleted)
+	case record.Op_OP_FAILED:
+		w.address()
+		w.emit(Passed)
+	case record.Op_OP_UNSPECIFIED:
+		fallthrough
+	default:
+		w.finish(stage.Reject[*record.Vector](fault.Reject(fault.Malformed, "the document has the unknown op %d", op)))
+	}
+	return w
+}
+
+// lookUp asks the index once a collection, drops what is stale, and uses the vectors
+// that the index or the cache has.
+func (e *Embedder) lookUp(ctx context.Context, works []*work) error {
+	asking := map[string][]*work{} // by collection
+	for _, w := range works {
+		if w.asks() {
+			asking[w.in.Document.GetCollection()] = append(asking[w.in.Document.GetCollection()], w)
+		}
+	}
+	for collection, list := range asking {
+		items := make([]record.Item, len(list))
+		for i, w := range list {
+			items[i] = w.in.Document.Item()
+		}
+		states, err := e.index.Lookup(ctx, collection, items)
+		if err != nil {
+			// To go on without an answer would be to pay for all of it again.
+			return fmt.Errorf("looking up %d items of %s: %w", len(items), collection, err)
+		}
+		if len(states) != len(items) {
+			return fmt.Errorf("looking up %d items of %s: the index gave %d states", len(items), collection, len(states))
+		}
+		for i, w := range list {
+			e.compare(w, &states[i])
+		}
+	}
+	return nil
+}
+
+// compare drops w where the state has made it pointless, or gives it a known vector.
+func (e *Embedder) compare(w *work, s *record.State) {
+	fingerprint := w.vector.GetFingerprint()
+	held := bytes.Equal(s.Held, fingerprint)
+	switch s.Judge(w.vector) {
+	case record.Stale, record.OutOfOrder:
+		w.finish(stage.Skip[*record.Vector](Stale))
+		return
+	case record.TakenAgain:
+		// At its own version the text may still wait for its vector.
+		if held && bytes.Equal(s.Wanted, fingerprint) {
+			w.finish(stage.Skip[*record.Vector](Stale))
+			return
+		}
+	case record.TakenNew:
+	}
+	if w.in.Document.GetForce() {
+		return
+	}
+	stored := made{vector: s.Vector, truncated: s.Truncated, original: s.OriginalTokens}
+	if held && s.Space == e.space.Name && len(s.Vector) == 4*e.space.Dimensions && w.accepts(stored) {
+		e.reuse(w, stored)
+		return
+	}
+	if m, ok := e.cache.get(fingerprint); ok && w.accepts(m) {
+		e.reuse(w, m)
+	}
+}
+
+// accepts reports whether the document's policy allows the vector: one of a cut text
+// does not do where long texts are dead letters.
+func (w *work) accepts(m made) bool { return !m.truncated || w.mayCut() }
+
+func (w *work) mayCut() bool {
+	return w.in.Document.GetOversize() != record.Oversize_OVERSIZE_DEADLETTER
+}
+
+func (e *Embedder) reuse(w *work, m made) {
+	e.reused.Add(1)
+	e.reusedTokens.Add(int64(estimate(w.in.Document.GetText())))
+	w.take(m, Reused)
+}
+
+// fit makes the text one that the model takes, or a dead letter.
+func (e *Embedder) fit(w *work) {
+	if !w.asks() {
+		return
+	}
+	text := w.in.Document.GetText()
+	if strings.TrimSpace(text) == "" {
+		w.reject(fault.Reject(fault.MissingText, "the text to embed is empty"))
+		return
+	}
+	var err error
+	if w.text, err = e.limit.fit(e.space.Prefix+text, w.mayCut()); err != nil {
+		w.reject(err)
+	}
+}
+
+// embed asks for the vectors that are still missing, each text once.
+func (e *Embedder) embed(ctx context.Context, works []*work) error {
+	var texts []fitted
+	var firsts []*work
+	same := map[string]int{} // place in texts, by fitted text
+	for _, w := range works {
+		if !w.asks() {
+			continue
+		}
+		if _, ok := same[w.text.text]; !ok {
+			same[w.text.text] = len(texts)
+			texts = append(texts, w.text)
+			firsts = append(firsts, w)
+		}
+	}
+	if len(texts) == 0 {
+		return nil
+	}
+	answers, err := e.batcher.embed(ctx, texts)
+	if err != nil {
+		return err
+	}
+	var failed error
+	for _, w := range works {
+		if !w.asks() {
+			continue
+		}
+		i := same[w.text.text]
+		switch a := answers[i]; {
+		case a.err == nil:
+			e.accept(w, a.vector, w == firsts[i])
+		case fault.ClassOf(a.err) == fault.Permanent:
+			w.reject(a.err)
+		case failed == nil || fault.ClassOf(a.err) == fault.Fatal:
+			failed = a.err
+		}
+	}
+	if failed != nil {
+		return fmt.Errorf("embedding %d texts: %w", len(texts), failed)
+	}
+	return nil
+}
+
+// accept hands a new vector on and remembers it. paid is false for the second of two
+// inputs with one text.
+func (e *Embedder) accept(w *work, vector []byte, paid bool) {
+	m := made{vector: vector, truncated: w.text.truncated, original: w.text.original}
+	if !paid {
+		e.reuse(w, m)
+		return
+	}
+	e.cache.put(w.vector.GetFingerprint(), m)
+	w.take(m, Embedded)
+}
+
+// Counts is what an Embedder has done since it was made.
+type Counts struct {
+	Requests     int64 // to the provider
+	Texts        int64 // embedded by it
+	Tokens       int64 // that it charged for
+	Fallbacks    int64 // texts of which the built-in model knew no meaning
+	Reused       int64 // documents whose vector was known
+	ReusedTokens int64 // that were not paid for again, estimated
+}
+
+// Counts returns the counts of this moment.
+func (e *Embedder) Counts() Counts {
+	h := e.batcher.halver
+	return Counts{
+		Requests: h.requests.Load(), Texts: h.texts.Load(), Tokens: h.tokens.Load(), Fallbacks: h.fallbacks.Load(),
+		Reused: e.reused.Load(), ReusedTokens: e.reusedTokens.Load(),
+	}
+}

@@ -1,0 +1,107 @@
+package embedder
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"sync/atomic"
+
+	"github.com/freshet-io/freshet/libs/fault"
+	"github.com/freshet-io/freshet/libs/record"
+)
+
+// answer is the vector of one text, or why there is none.
+type answer struct {
+	vector []byte // little-endian float32
+	err    error  // permanent: of this text; else of the request that it was in
+}
+
+// halver asks the provider for a batch and, where that is refused, for its halves,
+// until each text that is refused is alone: about 2·log2(n) requests for one.
+type halver struct {
+	provider   Provider
+	dimensions int
+
+	requests, texts, tokens, fallbacks atomic.Int64
+}
+
+// probe is a text that no provider has a reason to refuse.
+const probe = "freshet"
+
+// ask returns an answer a text. fits is the size of the largest batch that the
+// provider takes, where it has just refused a larger one for its size alone; else 0.
+func (h *halver) ask(ctx context.Context, texts []string) (answers []answer, fits int) {
+	answers, fits = h.split(ctx, texts)
+	for _, a := range answers {
+		if a.err == nil || fault.ClassOf(a.err) != fault.Permanent {
+			return answers, fits
+		}
+	}
+	// All were refused. A setting that the provider does not take looks the same, and
+	// would make a dead letter of every item there is.
+	if err := h.request(ctx, []string{probe}, make([]answer, 1)); err != nil {
+		if fault.ClassOf(err) == fault.Permanent {
+			err = fault.Halt("the provider refuses every text, even %q: check the settings of the model: %w", probe, err)
+		}
+		for i := range answers {
+			answers[i].err = err
+		}
+	}
+	return answers, fits
+}
+
+func (h *halver) split(ctx context.Context, texts []string) (answers []answer, fits int) {
+	answers = make([]answer, len(texts))
+	err := h.request(ctx, texts, answers)
+	if err == nil {
+		return answers, 0
+	}
+	if fault.ClassOf(err) != fault.Permanent || len(texts) == 1 {
+		for i := range answers {
+			answers[i].err = err
+		}
+		return answers, 0
+	}
+	half := len(texts) / 2
+	left, fitsLeft := h.split(ctx, texts[:half])
+	right, fitsRight := h.split(ctx, texts[half:])
+	answers = append(left, right...)
+	if fits = max(fitsLeft, fitsRight); fits > 0 {
+		return answers, fits
+	}
+	if fault.StatusOf(err) == http.StatusRequestEntityTooLarge && allPassed(answers) {
+		fits = half
+	}
+	return answers, fits
+}
+
+func allPassed(answers []answer) bool {
+	for _, a := range answers {
+		if a.err != nil {
+			return false
+		}
+	}
+	return true
+}
+
+// request asks once, and sets answers where all is well.
+func (h *halver) request(ctx context.Context, texts []string, answers []answer) error {
+	h.requests.Add(1)
+	got, err := h.provider.Embed(ctx, texts)
+	if err != nil {
+		return err
+	}
+	h.tokens.Add(got.Tokens)
+	if len(got.Vectors) != len(texts) {
+		return fmt.Errorf("the provider gave %d vectors for %d texts", len(got.Vectors), len(texts))
+	}
+	for i, v := range got.Vectors {
+		if len(v) != h.dimensions {
+			return fault.Halt("the provider's vectors have %d dimensions, the pipeline file says %d: vectors of two spaces are never mixed", len(v), h.dimensions)
+		}
+		answers[i].vector = record.AppendVector(make([]byte, 0, 4*len(v)), v)
+	}
+	h.texts.Add(int64(len(texts)))
+	h.fallbacks.Add(int64(len(got.Fallbacks)))
+	return nil
+}

@@ -1,0 +1,114 @@
+package embedder
+
+import (
+	"context"
+	"fmt"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/freshet-io/freshet/libs/fault"
+	"github.com/freshet-io/freshet/libs/kafka"
+	"github.com/freshet-io/freshet/libs/pipeline"
+	"github.com/freshet-io/freshet/libs/record"
+	"github.com/freshet-io/freshet/libs/service"
+	"github.com/freshet-io/freshet/libs/stage"
+	"github.com/freshet-io/freshet/libs/weaviate"
+	"github.com/freshet-io/freshet/services/embed/providers"
+)
+
+// Settings is the configuration of the service.
+type Settings struct {
+	Kafka    kafka.Config
+	Topics   kafka.Topics `inline:"true"`
+	Weaviate weaviate.Config
+	Pipeline string           `required:"true" desc:"path of the pipeline file"`
+	Group    string           `default:"freshet-embed" desc:"consumer group of the live lane; the bulk lane's has -bulk behind it"`
+	OpenAI   providers.OpenAI `envconfig:"OPENAI"`
+	Embed    Config           `envconfig:"EMBED"`
+	Stage    stage.Settings   `inline:"true"`
+}
+
+// Run turns documents into vectors until ctx ends. Each lane has a group of its own,
+// so that a backfill never stands before a live change; both share the provider.
+func Run(ctx context.Context, p *service.Process, cfg Settings) error {
+	file, err := pipeline.Load(cfg.Pipeline)
+	if err != nil {
+		return err
+	}
+	identity, err := cfg.Topics.Identify(ctx, cfg.Kafka, p.Log)
+	if err != nil {
+		return err
+	}
+	index, err := weaviate.Attach(ctx, cfg.Weaviate, file, weaviate.Log{TopicID: identity.TopicID, Partitions: identity.Partitions}, p.Log)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = index.Close() }()
+	provider, err := providers.Open(file.Space, cfg.OpenAI, p.Log)
+	if err != nil {
+		return err
+	}
+	space := Space{Name: file.Space.String(), Model: file.Space.Model, Dimensions: file.Space.Dimensions, Prefix: file.Space.Prefix}
+	embedder, err := New(provider, index, space, cfg.Embed)
+	if err != nil {
+		return err
+	}
+
+	lane := func(name, from, to, group string, decode func(stage.Record) (Input, error)) *stage.Stage[Input, *record.Vector] {
+		return &stage.Stage[Input, *record.Vector]{
+			Name:     name,
+			From:     stage.Source{Cluster: cfg.Kafka, Topics: []string{from}, Group: group},
+			To:       stage.Sink{Cluster: cfg.Kafka, Topics: cfg.Topics, Identity: identity, Topic: to},
+			Settings: cfg.Stage,
+			Decode:   decode,
+			Encode:   encode,
+			Describe: func(in Input) stage.Facts { return stage.FactsOf(in.Document, in.Version) },
+			Handler:  embedder,
+		}
+	}
+	live := lane("embed", cfg.Topics.DocumentsLive(), cfg.Topics.VectorsLive(), cfg.Group, decodeLive(identity.Epoch))
+	bulk := lane("embed-bulk", cfg.Topics.DocumentsBulk(), cfg.Topics.VectorsBulk(), cfg.Group+"-bulk", decodeBulk)
+	lanes, ctx := errgroup.WithContext(ctx)
+	lanes.Go(func() error { return live.Run(ctx, p) })
+	lanes.Go(func() error { return bulk.Run(ctx, p) })
+	if err := lanes.Wait(); err != nil {
+		return fmt.Errorf("embedding documents: %w", err)
+	}
+	return nil
+}
+
+func encode(v *record.Vector) (stage.Output, error) {
+	value, err := v.Encode()
+	return stage.Output{Key: v.GetDocument().Item().Key(), Value: value}, err
+}
+
+// decodeLive gives a document the version that its place in the log decides, or the
+// one that a redriven dead letter brings along.
+func decodeLive(epoch int32) func(stage.Record) (Input, error) {
+	return func(r stage.Record) (Input, error) {
+		d, err := record.DecodeDocument(r.Value)
+		if err != nil {
+			return Input{}, err
+		}
+		if explicit, ok, err := r.ExplicitVersion(); ok || err != nil {
+			return Input{Document: d, Version: explicit, Origin: record.VersionOrigin_VERSION_ORIGIN_EXPLICIT}, err
+		}
+		version, err := record.Version(epoch, r.Offset)
+		if err != nil {
+			return Input{}, fault.Halt("no version can be given to %s, partition %d: %w", r.Topic, r.Partition, err)
+		}
+		return Input{Document: d, Version: version, Origin: record.VersionOrigin_VERSION_ORIGIN_LOG}, nil
+	}
+}
+
+// decodeBulk gives a row of a backfill the version that it is stamped with.
+func decodeBulk(r stage.Record) (Input, error) {
+	d, err := record.DecodeDocument(r.Value)
+	if err != nil {
+		return Input{}, err
+	}
+	if d.GetStamp() <= 0 && d.GetOp() != record.Op_OP_MARKER {
+		return Input{}, fault.Reject(fault.Malformed, "a bulk document without a stamp")
+	}
+	return Input{Document: d, Version: d.GetStamp(), Origin: record.VersionOrigin_VERSION_ORIGIN_STAMP}, nil
+}

@@ -1,0 +1,64 @@
+package embedder
+
+import (
+	"github.com/freshet-io/freshet/libs/fault"
+	"github.com/freshet-io/freshet/libs/record"
+	"github.com/freshet-io/freshet/libs/stage"
+)
+
+// work is one input on its way through Handle.
+type work struct {
+	in      Input
+	vector  *record.Vector
+	key     string // of the item
+	text    fitted // what is sent to the provider
+	done    bool   // outcome is set
+	outcome stage.Outcome[*record.Vector]
+}
+
+func (w *work) op() record.Op { return w.in.Document.GetOp() }
+
+// asks reports whether the input still needs a vector.
+func (w *work) asks() bool { return !w.done && w.op() == record.Op_OP_UPSERT }
+
+// address makes the vector of the document, still without an embedding.
+func (w *work) address() {
+	w.key = string(w.in.Document.Item().Key())
+	w.vector = &record.Vector{
+		Document: w.in.Document, Version: w.in.Version, VersionOrigin: w.in.Origin,
+		State: record.VectorState_VECTOR_STATE_NONE,
+	}
+}
+
+func (w *work) finish(o stage.Outcome[*record.Vector]) { w.done, w.outcome = true, o }
+
+// emit hands the vector on.
+func (w *work) emit(label string) { w.finish(stage.Emit(label, w.vector)) }
+
+// take gives the input's vector the embedding and hands it on.
+func (w *work) take(m made, label string) {
+	w.vector.Vector, w.vector.Truncated, w.vector.OriginalTokens = m.vector, m.truncated, m.original
+	w.vector.State = record.VectorState_VECTOR_STATE_PRESENT
+	w.emit(label)
+}
+
+// reject makes the input a dead letter because of its text. Its properties are
+// written all the same: a price is not wrong because a text is too long.
+func (w *work) reject(err error) {
+	w.vector.State = record.VectorState_VECTOR_STATE_FAILED
+	w.vector.FailedReason = string(fault.ReasonOf(err))
+	w.finish(stage.Reject(err, w.vector))
+}
+
+// rejectWhole makes the input a dead letter of which nothing can be written but the
+// mark on its item.
+func (w *work) rejectWhole(err error) {
+	d := w.in.Document
+	w.finish(stage.Reject(err, &record.Vector{
+		Document: &record.Document{
+			Op: record.Op_OP_FAILED, Collection: d.GetCollection(), Tenant: d.GetTenant(), Id: d.GetId(), Pipeline: d.GetPipeline(),
+			Sources: d.GetSources(), Origin: d.GetOrigin(), Failed: &record.Failure{Reason: string(fault.ReasonOf(err))},
+		},
+		Version: w.in.Version, VersionOrigin: w.in.Origin, State: record.VectorState_VECTOR_STATE_NONE,
+	}))
+}

@@ -1,0 +1,185 @@
+package openai
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math"
+	"path"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/freshet-io/freshet/services/embed/provider"
+)
+
+// answer is the body of a response with status 200.
+type answer struct {
+	Data  []entry `json:"data"`
+	Model string  `json:"model"`
+	Usage struct {
+		Prompt int64 `json:"prompt_tokens"`
+		Total  int64 `json:"total_tokens"`
+	} `json:"usage"`
+}
+
+type entry struct {
+	Index  *int   `json:"index"`
+	Vector vector `json:"embedding"`
+}
+
+// vector reads a list of numbers, or base64 of little-endian float32, whichever came:
+// servers behind a proxy do not always send what was asked for.
+type vector []float32
+
+var scratch = sync.Pool{New: func() any { return new([]byte) }}
+
+// UnmarshalJSONFrom implements json.UnmarshalerFrom.
+func (v *vector) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
+	value, err := dec.ReadValue()
+	if err != nil {
+		return err
+	}
+	switch value.Kind() {
+	case '"':
+		return v.fromBase64(value)
+	case '[':
+		return v.fromNumbers(value)
+	default:
+		return errors.New("an embedding is neither a list nor a string")
+	}
+}
+
+func (v *vector) fromBase64(value jsontext.Value) error {
+	buf, _ := scratch.Get().(*[]byte)
+	defer scratch.Put(buf)
+	text := []byte(value[1 : len(value)-1])
+	if bytes.IndexByte(text, '\\') >= 0 { // some servers escape the slash
+		var err error
+		if text, err = jsontext.AppendUnquote(nil, value); err != nil {
+			return err
+		}
+	}
+	*buf = slices.Grow((*buf)[:0], base64.StdEncoding.DecodedLen(len(text)))
+	raw := (*buf)[:base64.StdEncoding.DecodedLen(len(text))]
+	n, err := base64.StdEncoding.Decode(raw, text)
+	if err != nil {
+		return fmt.Errorf("an embedding is no base64: %w", err)
+	}
+	if n%4 != 0 {
+		return fmt.Errorf("an embedding of %d bytes is no list of float32", n)
+	}
+	out := make(vector, n/4)
+	for i := range out {
+		out[i] = math.Float32frombits(binary.LittleEndian.Uint32(raw[4*i:]))
+	}
+	*v = out
+	return nil
+}
+
+// fromNumbers reads a list whose syntax the decoder has already checked.
+func (v *vector) fromNumbers(value jsontext.Value) error {
+	list := strings.TrimSpace(string(value[1 : len(value)-1]))
+	out := make(vector, 0, strings.Count(list, ",")+1)
+	for list != "" {
+		var one string
+		one, list, _ = strings.Cut(list, ",")
+		f, err := strconv.ParseFloat(strings.TrimSpace(one), 32)
+		if err != nil {
+			return errors.New("an embedding holds something that is no float32")
+		}
+		out = append(out, float32(f))
+	}
+	*v = out
+	return nil
+}
+
+// wrongSpace says that the vectors are of another space than the index's: of another
+// length or another model. It is asked about once more, since one of several servers
+// behind a proxy may be wrong, and then stops the service.
+type wrongSpace struct{ error }
+
+// expectation is what a right answer looks like.
+type expectation struct {
+	texts      int
+	dimensions int
+	model      string // "" accepts every name
+	cut        bool
+}
+
+// read returns the vectors of a body in the order of the texts. One that is wrong
+// refuses them all: an answer that mixes up one thing may have mixed up more.
+func (e expectation) read(body []byte) (provider.Embeddings, error) {
+	var a answer
+	// Both checks would cost time and find nothing that matters here.
+	lenient := json.JoinOptions(jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
+	if err := json.Unmarshal(body, &a, lenient); err != nil {
+		return provider.Embeddings{}, fmt.Errorf("the provider's answer is no list of embeddings (%d bytes, beginning with %.1q)", len(body), body)
+	}
+	if len(a.Data) != e.texts {
+		return provider.Embeddings{}, fmt.Errorf("the provider sent %d vectors for %d texts", len(a.Data), e.texts)
+	}
+	if e.model != "" && a.Model != "" && !sameModel(e.model, a.Model) {
+		return provider.Embeddings{}, wrongSpace{fmt.Errorf("the provider answered with the model %.60q, not %q: set ANSWERS_AS if that is its name for it", a.Model, e.model)}
+	}
+	out := provider.Embeddings{Vectors: make([][]float32, e.texts), Model: a.Model, Tokens: a.Usage.Total}
+	if out.Tokens == 0 {
+		out.Tokens = a.Usage.Prompt
+	}
+	for i, d := range a.Data {
+		if d.Index == nil || *d.Index < 0 || *d.Index >= e.texts || out.Vectors[*d.Index] != nil {
+			return provider.Embeddings{}, fmt.Errorf("the provider's vector %d has no index of its own", i+1)
+		}
+		v, err := e.check(d.Vector)
+		if err != nil {
+			return provider.Embeddings{}, err
+		}
+		out.Vectors[*d.Index] = v
+	}
+	return out, nil
+}
+
+func (e expectation) check(v vector) ([]float32, error) {
+	shorten := e.cut && len(v) > e.dimensions
+	if shorten {
+		v = v[:e.dimensions:e.dimensions]
+	}
+	if len(v) != e.dimensions {
+		return nil, wrongSpace{fmt.Errorf("the provider sent a vector of %d dimensions, not %d", len(v), e.dimensions)}
+	}
+	var sum float64
+	for _, f := range v {
+		sum += float64(f) * float64(f)
+	}
+	if math.IsNaN(sum) || math.IsInf(sum, 0) || sum == 0 {
+		return nil, errors.New("the provider sent a vector that is not finite or has no length")
+	}
+	if shorten {
+		factor := float32(1 / math.Sqrt(sum))
+		for i := range v {
+			v[i] *= factor
+		}
+	}
+	return v, nil
+}
+
+// suffix is what servers add to a model's name: a version or a tag.
+var suffix = regexp.MustCompile(`^[-:@]v?(\d+(\.\d+)*|latest)$`)
+
+// sameModel reports whether two names can be of one model: openai/x and x, x and
+// x-v2 or x:latest. A name that only begins alike (bge-small, bge-small-zh) is not.
+func sameModel(asked, answered string) bool {
+	a, b := strings.ToLower(path.Base(asked)), strings.ToLower(path.Base(answered))
+	if len(a) > len(b) {
+		a, b = b, a
+	}
+	rest, ok := strings.CutPrefix(b, a)
+	return ok && (rest == "" || suffix.MatchString(rest))
+}

@@ -1,0 +1,93 @@
+package openai
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"path"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Config is how to reach a server. What is asked of it, model and dimensions, comes
+// from the pipeline file: see Options.
+type Config struct {
+	URL            string        `envconfig:"URL" default:"https://api.openai.com/v1" desc:"Base URL of the OpenAI-compatible server, up to but without /embeddings; a query such as Azure's api-version is kept."`
+	KeyHeader      string        `envconfig:"KEY_HEADER" default:"Authorization" desc:"Header that carries the key: Authorization sends it as a bearer token, any other as it is (Azure: api-key)."`
+	SendDimensions string        `envconfig:"SEND_DIMENSIONS" default:"auto" desc:"Whether requests name the dimensions: always, never, or auto, which does for text-embedding-3 models only."`
+	Cut            bool          `envconfig:"CUT" default:"false" desc:"Cut longer vectors to the dimensions of the pipeline file and normalise them again; only for models trained for it."`
+	Encoding       string        `envconfig:"ENCODING" default:"base64" desc:"Form of vectors to ask for: base64, float, or none to leave it to the server; answers are understood in either form."`
+	AnswersAs      string        `envconfig:"ANSWERS_AS" desc:"Model name to expect in answers where it is not the one asked for (a deployment, an alias); any accepts every name."`
+	Timeout        time.Duration `envconfig:"TIMEOUT" default:"30s" desc:"Longest time for one try of a request, from sending it to the last byte of the answer."`
+	TotalTimeout   time.Duration `envconfig:"TOTAL_TIMEOUT" default:"2m" desc:"Longest time for a request with all its tries and waits; after it the stage tries again from the start."`
+	MaxTries       int           `envconfig:"MAX_TRIES" default:"4" desc:"Tries of a request that meets server errors, timeouts or answers that make no sense; being told to slow down costs none."`
+	MinBackoff     time.Duration `envconfig:"MIN_BACKOFF" default:"200ms" desc:"Wait before the second try; it doubles from there, with jitter."`
+	MaxBackoff     time.Duration `envconfig:"MAX_BACKOFF" default:"10s" desc:"Longest wait between two tries."`
+	MaxRetryAfter  time.Duration `envconfig:"MAX_RETRY_AFTER" default:"60s" desc:"Longest wait that a Retry-After of the server can ask for."`
+	MaxConnections int           `envconfig:"MAX_CONNECTIONS" default:"64" desc:"Most connections to the server that are kept open."`
+}
+
+// Options is what is asked of the server, and with what.
+type Options struct {
+	Model      string // as the server calls it
+	Dimensions int    // length of a vector
+	Key        string // "" sends none
+	Log        *slog.Logger
+	// Wrap, if not nil, goes around the transport: a span a try, for example.
+	Wrap func(http.RoundTripper) http.RoundTripper
+}
+
+// Validate returns all that is wrong with c, joined.
+func (c Config) Validate() error {
+	var wrong []error
+	refuse := func(bad bool, format string, args ...any) {
+		if bad {
+			wrong = append(wrong, fmt.Errorf(format, args...))
+		}
+	}
+	_, err := c.endpoint()
+	refuse(err != nil, "URL: %w", err)
+	refuse(c.KeyHeader == "", "KEY_HEADER is empty")
+	refuse(!oneOf(c.SendDimensions, "auto", "always", "never"), "SEND_DIMENSIONS is %q: auto, always or never", c.SendDimensions)
+	refuse(!oneOf(c.Encoding, "base64", "float", "none"), "ENCODING is %q: base64, float or none", c.Encoding)
+	refuse(c.Timeout <= 0 || c.TotalTimeout < c.Timeout, "TIMEOUT is %s and TOTAL_TIMEOUT %s: the first must be positive and not the longer one", c.Timeout, c.TotalTimeout)
+	// A vector of a wrong length is asked for once more before the service stops.
+	refuse(c.MaxTries < 2, "MAX_TRIES is %d: at least 2", c.MaxTries)
+	refuse(c.MinBackoff <= 0 || c.MaxBackoff < c.MinBackoff, "MIN_BACKOFF is %s and MAX_BACKOFF %s: the first must be positive and not the longer one", c.MinBackoff, c.MaxBackoff)
+	refuse(c.MaxRetryAfter <= 0, "MAX_RETRY_AFTER is %s: it must be positive", c.MaxRetryAfter)
+	refuse(c.MaxConnections < 1, "MAX_CONNECTIONS is %d: at least 1", c.MaxConnections)
+	return errors.Join(wrong...)
+}
+
+// endpoint returns the URL of the embeddings.
+func (c Config) endpoint() (*url.URL, error) {
+	u, err := url.Parse(c.URL)
+	switch {
+	case err != nil:
+		// The error of url.Parse quotes the URL, and so a password in it.
+		return nil, errors.New("not a URL")
+	case u.Scheme != "http" && u.Scheme != "https" || u.Host == "":
+		return nil, errors.New("it must begin with http:// or https:// and name a host")
+	case u.User != nil:
+		return nil, errors.New("it holds a user or a password: keys are read from a file, since URLs are logged")
+	}
+	return u.JoinPath("embeddings"), nil
+}
+
+// sendsDimensions reports whether requests for a model name the dimensions. Most
+// servers refuse the field or, worse, ignore it.
+func (c Config) sendsDimensions(model string) bool {
+	switch c.SendDimensions {
+	case "always":
+		return true
+	case "never":
+		return false
+	default:
+		return strings.HasPrefix(path.Base(model), "text-embedding-3")
+	}
+}
+
+func oneOf(s string, list ...string) bool { return slices.Contains(list, s) }

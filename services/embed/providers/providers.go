@@ -1,0 +1,45 @@
+// Package providers opens the embeddings provider that a space asks for.
+package providers
+
+import (
+	"context"
+	"log/slog"
+
+	"github.com/freshet-io/freshet/libs/fault"
+	"github.com/freshet-io/freshet/libs/pipeline"
+	"github.com/freshet-io/freshet/libs/service"
+	"github.com/freshet-io/freshet/services/embed/builtin"
+	"github.com/freshet-io/freshet/services/embed/hash"
+	"github.com/freshet-io/freshet/services/embed/openai"
+	"github.com/freshet-io/freshet/services/embed/provider"
+)
+
+// OpenAI is how to reach an OpenAI-compatible server, with its key.
+type OpenAI struct {
+	Server openai.Config  `inline:"true"`
+	Key    service.Secret `desc:"key of the server; none is sent if empty"`
+}
+
+// Provider makes vectors of texts.
+type Provider interface {
+	Embed(ctx context.Context, texts []string) (provider.Embeddings, error)
+}
+
+// Open returns the provider of a space. A space that no provider here can make is a
+// fatal fault.
+func Open(space pipeline.Space, cfg OpenAI, log *slog.Logger) (Provider, error) {
+	switch space.Provider {
+	case "builtin":
+		if space.Model != builtin.Name || space.Dimensions != builtin.Dimensions {
+			return nil, fault.Halt("the pipeline file asks for model %s with %d dimensions: the built-in one is %s with %d", space.Model, space.Dimensions, builtin.Name, builtin.Dimensions)
+		}
+		return builtin.New()
+	case "hash":
+		return hash.New(space.Dimensions)
+	case "openai":
+		return openai.New(cfg.Server, openai.Options{
+			Model: space.Model, Dimensions: space.Dimensions, Key: cfg.Key.Value(), Log: log,
+		})
+	}
+	return nil, fault.Halt("the pipeline file names provider %q: openai, builtin or hash", space.Provider)
+}

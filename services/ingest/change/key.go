@@ -1,0 +1,67 @@
+package change
+
+import (
+	"strings"
+	"unicode/utf8"
+
+	"github.com/tidwall/gjson"
+
+	"github.com/freshet-io/freshet/libs/fault"
+	"github.com/freshet-io/freshet/services/ingest/values"
+)
+
+// Key is the key of a change. The zero Key is a null key.
+type Key struct {
+	Object gjson.Result // where the key has columns
+	Text   string       // where it is one value: a text, a number, a string of JSON
+	Schema *values.Schema
+	// Err says why the key cannot be read. It matters only where the row does not
+	// have what the key should give.
+	Err error
+}
+
+// Null reports whether there is no key.
+func (k Key) Null() bool { return k.Err == nil && k.Text == "" && !k.Object.Exists() }
+
+// OpenKey reads a key: JSON with or without its schema, or plain text.
+func OpenKey(key []byte, limits Limits, schemas *values.Schemas) Key {
+	switch {
+	case len(key) == 0:
+		return Key{}
+	case confluentWire(key):
+		return Key{Err: fault.Reject(fault.FormatMismatch, "the key is in Confluent's wire format, which is not read yet")}
+	case len(key) > limits.Bytes:
+		return Key{Err: fault.Reject(fault.Oversize, "the key has %d bytes, the limit is %d", len(key), limits.Bytes)}
+	}
+	if err := limits.check(key); err != nil {
+		return Key{Err: err}
+	}
+	if !gjson.ValidBytes(key) {
+		return textKey(string(key))
+	}
+	root := gjson.ParseBytes(key)
+	schema, payload, wrapped := unwrap(root)
+	if wrapped {
+		root = payload
+	}
+	switch {
+	case root.Type == gjson.Null:
+		return Key{}
+	case root.IsObject():
+		return Key{Object: root, Schema: schemas.Compile(schema)}
+	case root.IsArray():
+		return Key{Err: fault.Reject(fault.Malformed, "the key is a list")}
+	case root.Type == gjson.String:
+		return Key{Text: root.Str}
+	}
+	// As it stands: whether 007 or 1e3 is a number or somebody's text cannot be known.
+	return Key{Text: strings.TrimSpace(root.Raw)}
+}
+
+func textKey(key string) Key {
+	binary := func(r rune) bool { return r < ' ' || r == 0x7f }
+	if !utf8.ValidString(key) || strings.ContainsFunc(key, binary) || strings.ContainsAny(key[:1], `{["`) {
+		return Key{Err: fault.Reject(fault.Malformed, "the key is neither JSON nor text")}
+	}
+	return Key{Text: key}
+}

@@ -1,0 +1,222 @@
+package ingester
+
+import (
+	"errors"
+	"strings"
+
+	"github.com/tidwall/gjson"
+
+	"github.com/freshet-io/freshet/libs/fault"
+	"github.com/freshet-io/freshet/libs/pipeline"
+	"github.com/freshet-io/freshet/services/ingest/change"
+	"github.com/freshet-io/freshet/services/ingest/values"
+)
+
+var errNoJSON = errors.New("holds no JSON")
+
+// image is the columns of a row that a pipeline reads, normalised.
+type image struct {
+	mapping     *mapping
+	row         pipeline.Row // in the order of the pipeline's columns; absent ones are not in it
+	unavailable string       // the first column that the source left out
+	err         error        // of the first column that could not be normalised
+}
+
+// read takes the pipeline's columns out of a change's row. A column that the
+// source left out comes from before where that has it; null there means nothing,
+// because what was left out was too long to be null.
+func (m *mapping) read(c *change.Change) *image {
+	raw := m.pick(c.After)
+	img := &image{mapping: m, row: make(pipeline.Row, 0, len(m.columns))}
+	var before []gjson.Result
+	for i := range m.columns {
+		v := raw[i]
+		if m.placeholder.Is(v) {
+			if before == nil {
+				before = m.pick(c.Before)
+			}
+			if v = before[i]; v.Type == gjson.Null || m.placeholder.Is(v) {
+				if img.unavailable == "" {
+					img.unavailable = m.columns[i].name
+				}
+				continue
+			}
+		}
+		img.add(i, v, c)
+	}
+	return img
+}
+
+func (img *image) add(i int, v gjson.Result, c *change.Change) {
+	col := &img.mapping.columns[i]
+	if !v.Exists() {
+		if col.asked && c.Sparse {
+			img.row = append(img.row, pipeline.Column{Name: col.name, Value: gjson.Result{Type: gjson.Null, Raw: "null"}})
+		}
+		return
+	}
+	normal, err := values.Normalise(v, c.Schema.Of(col.name).Or(col.declared))
+	if err != nil {
+		if img.err == nil {
+			img.err = fault.Reject(fault.FieldType, "field %s %w", col.name, err)
+		}
+		return
+	}
+	img.row = append(img.row, pipeline.Column{Name: col.name, Value: normal})
+}
+
+// pick returns the raw values of the pipeline's columns, by their index.
+func (m *mapping) pick(object gjson.Result) []gjson.Result {
+	picked := make([]gjson.Result, len(m.columns))
+	if !object.Exists() {
+		return picked
+	}
+	object.ForEach(func(name, value gjson.Result) bool {
+		if i, wanted := m.index[name.Str]; wanted && !picked[i].Exists() {
+			picked[i] = value
+		}
+		return true
+	})
+	return picked
+}
+
+// inputs returns the row as a JSON object: Document.inputs.
+func (img *image) inputs() []byte {
+	size := 2
+	for i := range img.row {
+		size += len(img.row[i].Name) + len(img.row[i].Value.Raw) + 4
+	}
+	b := append(make([]byte, 0, size), '{')
+	for i := range img.row {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = append(b, img.mapping.columns[img.mapping.index[img.row[i].Name]].quoted...)
+		b = append(b, ':')
+		b = append(b, img.row[i].Value.Raw...)
+	}
+	return append(b, '}')
+}
+
+func (img *image) get(i int) gjson.Result {
+	return img.row.Get(pipeline.Path{Column: img.mapping.columns[i].name})
+}
+
+// identify returns the item of a change: of its row where there is one, else of
+// its key, else of what before shows. It reports false where a part is missing.
+func (m *mapping) identify(img *image, c *change.Change) (identity, bool) {
+	key := m.key(c)
+	var before []gjson.Result
+	return m.identity(func(i int) gjson.Result {
+		if img != nil {
+			if v := img.get(i); v.Type != gjson.Null {
+				return v
+			}
+		}
+		if v := key(i); v.Type != gjson.Null {
+			return v
+		}
+		if img != nil || !c.Before.Exists() {
+			return gjson.Result{}
+		}
+		if before == nil {
+			before = m.pick(c.Before)
+		}
+		return m.shown(i, before[i], c)
+	})
+}
+
+// identifyBefore returns the item that the row was before an update. It reports
+// false where before does not show all of it.
+func (m *mapping) identifyBefore(c *change.Change) (identity, bool) {
+	if !c.Before.Exists() {
+		return identity{}, false
+	}
+	before := m.pick(c.Before)
+	return m.identity(func(i int) gjson.Result { return m.shown(i, before[i], c) })
+}
+
+// shown returns a value of before, unless it may be the default of its type in
+// place of a value that was not logged.
+func (m *mapping) shown(i int, v gjson.Result, c *change.Change) gjson.Result {
+	if m.placeholder.Is(v) || c.Defaulted && isDefault(v) {
+		return gjson.Result{}
+	}
+	return m.normal(i, v, c.Schema)
+}
+
+func isDefault(v gjson.Result) bool {
+	return v.Type == gjson.False || v.Type == gjson.String && v.Str == "" || v.Type == gjson.Number && v.Num == 0
+}
+
+// normal returns a normalised value, or nothing where it cannot be.
+func (m *mapping) normal(i int, v gjson.Result, schema *values.Schema) gjson.Result {
+	normal, err := values.Normalise(v, schema.Of(m.columns[i].name).Or(m.columns[i].declared))
+	if err != nil {
+		return gjson.Result{}
+	}
+	return normal
+}
+
+// key returns the values of the key's columns. A key that is one value is the id
+// where that has one column.
+func (m *mapping) key(c *change.Change) func(i int) gjson.Result {
+	var picked []gjson.Result
+	return func(i int) gjson.Result {
+		switch {
+		case c.Key.Object.Exists():
+			if picked == nil {
+				picked = m.pick(c.Key.Object)
+			}
+			return m.normal(i, picked[i], c.Key.Schema)
+		case c.Key.Text != "" && len(m.id) == 1 && i == m.id[0] && i != m.tenant:
+			return gjson.Result{Type: gjson.String, Str: c.Key.Text}
+		}
+		return gjson.Result{}
+	}
+}
+
+func (m *mapping) identity(value func(i int) gjson.Result) (who identity, known bool) {
+	who.id = make([]string, len(m.id))
+	for n, i := range m.id {
+		part, ok := values.IDPart(value(i))
+		if !ok {
+			return identity{}, false
+		}
+		who.id[n] = part
+	}
+	if strings.Join(who.id, "") == "" {
+		return identity{}, false
+	}
+	if m.tenant >= 0 {
+		tenant, ok := values.IDPart(value(m.tenant))
+		if !ok || tenant == "" {
+			return identity{}, false
+		}
+		who.tenant = tenant
+	}
+	return who, true
+}
+
+// value returns the property's value in a row, a Null where there is none.
+func (p *property) value(row pipeline.Row) (gjson.Result, error) {
+	if p.Parse == "" {
+		v := row.Get(p.path)
+		if p.path.Rest == "" {
+			return v, nil
+		}
+		return values.Normalise(v, p.declared)
+	}
+	column := row.Get(pipeline.Path{Column: p.path.Column})
+	if column.Type == gjson.Null {
+		return column, nil
+	}
+	v := pipeline.ParseJSON(column)
+	if !v.Exists() {
+		return v, errNoJSON
+	}
+	if p.path.Rest != "" {
+		v = v.Get(p.path.Rest)
+	}
+	return values.Normalise(v, p.declared)
+}

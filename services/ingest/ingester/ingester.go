@@ -1,0 +1,272 @@
+// Package ingester turns the changes of producers into documents: the state of an
+// item that is ready to embed, or its deletion.
+//
+//	record → open (limits, JSON) → decode (debezium, rows) → map (one a pipeline) → documents
+//
+// It owns which item a change is about, what is taken from it, and when it is
+// refused. It never does I/O and keeps nothing between records but compiled
+// schemas; whatever it cannot understand is rejected with a reason, never guessed.
+package ingester
+
+import (
+	"context"
+	"encoding/hex"
+	"fmt"
+	"strconv"
+
+	"github.com/freshet-io/freshet/libs/fault"
+	"github.com/freshet-io/freshet/libs/pipeline"
+	"github.com/freshet-io/freshet/libs/record"
+	"github.com/freshet-io/freshet/libs/stage"
+	"github.com/freshet-io/freshet/services/ingest/change"
+	"github.com/freshet-io/freshet/services/ingest/debezium"
+	"github.com/freshet-io/freshet/services/ingest/rows"
+	"github.com/freshet-io/freshet/services/ingest/values"
+)
+
+// Labels of outcomes, besides those of package change and deadlettered.
+const (
+	labelUpsert    = "upsert"
+	labelDelete    = "delete"
+	labelNullKey   = "null-key-and-value" // what follows a delete in a table without key
+	labelUnmatched = "unmatched"          // a table that no pipeline asks for
+	labelTombstone = "tombstone"          // follows a delete that says which table it is of
+	labelOutbox    = "outbox"
+)
+
+// Change is one record of a source topic, not decoded yet: decoding needs the
+// pipeline file, and a record that does not decode may still name its item.
+type Change struct{ stage.Record }
+
+// Decode wraps a record. It never fails: Handle gives a bad record its reason, and
+// its item the mark that a newer change exists.
+func Decode(r stage.Record) (Change, error) { return Change{r}, nil }
+
+// Options are what an Ingester needs besides the pipeline file.
+type Options struct {
+	Config Config
+	// Rewind returns how often a source was rewound on purpose; nil means never. It
+	// is called for each record, from several goroutines.
+	Rewind func(source string) uint64
+}
+
+// Ingester is a stage.Handler. It may be used from several goroutines.
+type Ingester struct {
+	topics  map[string]*topic
+	limits  change.Limits
+	rewind  func(source string) uint64
+	schemas values.Schemas
+}
+
+// topic is what the file says of one topic.
+type topic struct {
+	format   pipeline.Format
+	mappings []*mapping
+}
+
+// New compiles the pipelines of a loaded file.
+func New(file *pipeline.File, options Options) (*Ingester, error) {
+	c := options.Config
+	in := &Ingester{
+		topics: map[string]*topic{},
+		limits: change.Limits{Bytes: c.MaxValueBytes, Depth: c.MaxDepth, Fields: c.MaxFields},
+		rewind: options.Rewind,
+	}
+	if in.rewind == nil {
+		in.rewind = func(string) uint64 { return 0 }
+	}
+	placeholder := values.NewPlaceholder(c.UnavailablePlaceholder)
+	for i := range file.Pipelines {
+		p := &file.Pipelines[i]
+		m, err := newMapping(p, placeholder)
+		if err != nil {
+			return nil, fmt.Errorf("preparing pipeline %s: %w", p.Name, err)
+		}
+		for _, name := range p.Source.Topics {
+			if in.topics[name] == nil {
+				in.topics[name] = &topic{format: p.Source.Format}
+			}
+			in.topics[name].mappings = append(in.topics[name].mappings, m)
+		}
+	}
+	return in, nil
+}
+
+// Handle implements stage.Handler. It never returns an error: each record has its
+// outcome, and one that several pipelines read is rejected if one of them rejects
+// it, after the documents of the others.
+func (in *Ingester) Handle(_ context.Context, batch []Change) ([]stage.Outcome[*record.Document], error) {
+	outcomes := make([]stage.Outcome[*record.Document], len(batch))
+	for i := range batch {
+		outcomes[i] = in.handle(&batch[i].Record)
+	}
+	return outcomes, nil
+}
+
+func (in *Ingester) handle(r *stage.Record) stage.Outcome[*record.Document] {
+	t := in.topics[r.Topic]
+	if t == nil {
+		return stage.Skip[*record.Document](labelUnmatched)
+	}
+	c, err := in.decode(r, t.format)
+	b := newBuilder(r, &c, in.rewind)
+	switch {
+	case err != nil:
+		return t.refuse(b, err)
+	case c.Op == change.Skip:
+		return stage.Skip[*record.Document](c.Label)
+	}
+	return t.apply(b)
+}
+
+// decode reads a record by the format of its topic. Where it fails, the change
+// still has its key.
+func (in *Ingester) decode(r *stage.Record, format pipeline.Format) (change.Change, error) {
+	key := change.OpenKey(r.Key, in.limits, &in.schemas)
+	body, err := change.Open(r.Value, in.limits)
+	if err != nil {
+		return change.Change{Key: key}, err
+	}
+	if body.Null {
+		if key.Null() {
+			return change.Change{Op: change.Skip, Label: labelNullKey}, nil
+		}
+		return change.Change{Op: change.Delete, Tombstone: true, Key: key}, nil
+	}
+	c, err := in.decodeBody(body, format)
+	c.Key = key
+	return c, err
+}
+
+func (in *Ingester) decodeBody(body change.Body, format pipeline.Format) (change.Change, error) {
+	c, is, err := debezium.Decode(body, &in.schemas)
+	switch {
+	case !is && format == pipeline.Debezium:
+		return c, fault.Reject(fault.FormatMismatch, "the value is no envelope of Debezium's")
+	case !is:
+		return rows.Decode(body, &in.schemas)
+	case format == pipeline.Rows && c.Op != change.Skip:
+		return change.Change{}, fault.Reject(fault.FormatMismatch, "the value is an envelope of Debezium's where a row is expected")
+	}
+	return c, err
+}
+
+// apply gives each pipeline that asks for the change's table its documents.
+func (t *topic) apply(b *builder) stage.Outcome[*record.Document] {
+	label := labelUnmatched
+	if b.change.Tombstone {
+		label = labelTombstone
+	}
+	var first error
+	for _, m := range t.mappings {
+		wanted, err := m.wants(b)
+		switch {
+		case wanted && b.change.Outbox && m.pipeline.Match.Table == "":
+			label = labelOutbox
+		case wanted:
+			err = m.apply(b)
+		}
+		if first == nil {
+			first = err
+		}
+	}
+	switch {
+	case first != nil:
+		return stage.Reject(first, b.documents...)
+	case len(b.documents) == 0:
+		return stage.Skip[*record.Document](label)
+	}
+	return stage.Emit(b.label(), b.documents...)
+}
+
+// wants reports whether the change is of the mapping's table. It is an error not
+// to know, but for a tombstone behind an envelope that has said all.
+func (m *mapping) wants(b *builder) (bool, error) {
+	v := m.match(b.change, b.record.Topic)
+	if v == matchUnknown && !m.repeats(b.change) {
+		return false, fault.Reject(fault.FormatMismatch, "the change does not say what table it is of, and pipeline %s matches by it", m.pipeline.Name)
+	}
+	return v == matchYes, nil
+}
+
+// repeats reports whether the change only repeats the one before it: Debezium
+// writes a delete as an envelope, and then as a tombstone for compaction.
+func (m *mapping) repeats(c *change.Change) bool {
+	return c.Tombstone && c.Key.Err == nil && m.pipeline.Source.Format == pipeline.Debezium
+}
+
+// refuse rejects a record that does not decode. Where its key names an item, the
+// item is marked: the index shows an older state of it.
+func (t *topic) refuse(b *builder, err error) stage.Outcome[*record.Document] {
+	for _, m := range t.mappings {
+		if m.match(b.change, b.record.Topic) != matchYes {
+			continue
+		}
+		if who, known := m.identify(nil, b.change); known {
+			b.failed(m, who, err)
+		}
+	}
+	return stage.Reject(err, b.documents...)
+}
+
+// builder makes the documents of one record.
+type builder struct {
+	record    *stage.Record
+	change    *change.Change
+	source    string
+	rewind    uint64
+	documents []*record.Document
+}
+
+func newBuilder(r *stage.Record, c *change.Change, rewind func(string) uint64) *builder {
+	source := SourceName(r.TopicID, r.Partition)
+	return &builder{record: r, change: c, source: source, rewind: rewind(source)}
+}
+
+// SourceName returns the name under which a partition's orders are kept: it
+// follows the topic's id, so that a topic made anew is another source.
+func SourceName(topicID [16]byte, partition int32) string {
+	return hex.EncodeToString(topicID[:]) + "/" + strconv.Itoa(int(partition))
+}
+
+// add appends a document of an item with the source's order: the ordinal tells the
+// documents of one record apart.
+func (b *builder) add(m *mapping, who identity, op record.Op) *record.Document {
+	d := &record.Document{
+		Op: op, Collection: m.pipeline.Collection, Tenant: who.tenant, Id: who.id, Pipeline: m.pipeline.Name,
+		Sources: []*record.SourceOrder{{
+			Source: b.source,
+			Order:  record.KafkaOrder(b.rewind, b.record.LeaderEpoch, b.record.Offset, len(b.documents)),
+		}},
+		Origin: b.origin(),
+	}
+	b.documents = append(b.documents, d)
+	return d
+}
+
+func (b *builder) failed(m *mapping, who identity, err error) {
+	d := b.add(m, who, record.Op_OP_FAILED)
+	d.Failed = &record.Failure{Reason: string(fault.ReasonOf(err))}
+}
+
+// origin falls back to Kafka's time where the source gives none, as snapshots of
+// old connectors and plain rows do.
+func (b *builder) origin() *record.Origin {
+	o := &record.Origin{
+		Topic: b.record.Topic, Partition: b.record.Partition, Offset: b.record.Offset,
+		CommittedAt: b.change.CommittedAt, Position: b.change.Position,
+	}
+	if o.CommittedAt <= 0 && !b.record.Time.IsZero() {
+		o.CommittedAt = b.record.Time.UnixMicro()
+	}
+	return o
+}
+
+func (b *builder) label() string {
+	for _, d := range b.documents {
+		if d.GetOp() == record.Op_OP_UPSERT {
+			return labelUpsert
+		}
+	}
+	return labelDelete
+}

@@ -1,0 +1,457 @@
+package ingester_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/freshet-io/freshet/libs/fault"
+	"github.com/freshet-io/freshet/libs/record"
+	"github.com/freshet-io/freshet/libs/stage"
+	"github.com/freshet-io/freshet/services/ingest/ingester"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// shop is the pipeline that most tests change a little.
+const shop = `apiVersion: freshet/v1
+space: {provider: hash, dimensions: 8}
+pipelines:
+- name: products
+  source: {topics: [shop.catalog.products], format: debezium}
+  collection: Product
+  id: {from: [id]}
+  text: {template: "{{name}} {{description}}"}
+  properties:
+  - {name: price, type: number, decimal: {scale: 2}}
+  - {name: stock, type: int}
+  - {name: active, from: is_active, type: boolean}
+  - {name: updated_at, type: date, unit: us}
+`
+
+const mysqlSource = `"source":{"connector":"mysql","db":"catalog","table":"products","ts_ms":1700000000000,"file":"bin.7","pos":12}`
+
+func envelope(op, before, after string) string {
+	return fmt.Sprintf(`{"before":%s,"after":%s,%s,"op":%q,"ts_ms":1}`, before, after, mysqlSource, op)
+}
+
+func postgres(op, before, after string) string {
+	return strings.Replace(envelope(op, before, after), "mysql", "postgresql", 1)
+}
+
+// describe writes an outcome as lines that a table can compare.
+func describe(o stage.Outcome[*record.Document]) string {
+	var lines []string
+	for _, d := range o.Out {
+		lines = append(lines, describeDocument(d))
+	}
+	switch {
+	case o.Err != nil:
+		lines = append(lines, "letter "+o.Err.Error())
+	case len(o.Out) == 0:
+		lines = append(lines, "skip "+o.Label)
+	}
+	return strings.Join(lines, "\n")
+}
+
+func describeDocument(d *record.Document) string {
+	if d.GetOp() == record.Op_OP_DELETE {
+		return "delete " + d.Item().String()
+	}
+	if d.GetOp() == record.Op_OP_FAILED {
+		return "failed " + d.Item().String() + " " + d.GetFailed().GetReason()
+	}
+	words := []string{fmt.Sprintf("upsert %s %q", d.Item(), d.GetText())}
+	for _, p := range d.GetProperties() {
+		words = append(words, p.GetName()+"="+describeValue(p.GetValue()))
+	}
+	if d.GetForce() {
+		words = append(words, "force")
+	}
+	return strings.Join(words, " ")
+}
+
+func describeValue(v *record.Value) string {
+	switch k := v.GetKind().(type) {
+	case *record.Value_Text:
+		return k.Text
+	case *record.Value_Number:
+		return fmt.Sprint(k.Number)
+	case *record.Value_Integer:
+		return strconv.FormatInt(k.Integer, 10)
+	case *record.Value_Boolean:
+		return strconv.FormatBool(k.Boolean)
+	case *record.Value_Date:
+		return k.Date
+	case *record.Value_Uuid:
+		return k.Uuid
+	case *record.Value_Texts:
+		return fmt.Sprint(k.Texts.GetValues())
+	case *record.Value_Numbers:
+		return fmt.Sprint(k.Numbers.GetValues())
+	case *record.Value_Integers:
+		return fmt.Sprint(k.Integers.GetValues())
+	case *record.Value_Booleans:
+		return fmt.Sprint(k.Booleans.GetValues())
+	case *record.Value_Dates:
+		return fmt.Sprint(k.Dates.GetValues())
+	}
+	return "?"
+}
+
+// fact is one thing that a format does, and what must become of it. A value or key
+// of "-" is null. Changes are pairs of old and new text within the pipeline file.
+type fact struct {
+	change     []string
+	key, value string
+	want       string
+}
+
+func (f fact) run(t *testing.T, base, topic string) {
+	t.Helper()
+	text := base
+	for i := 0; i < len(f.change); i += 2 {
+		changed := strings.Replace(text, f.change[i], f.change[i+1], 1)
+		if changed == text {
+			t.Fatalf("%q is not in the file", f.change[i])
+		}
+		text = changed
+	}
+	r := stage.Record{Topic: topic, Offset: 7, LeaderEpoch: 2, Time: time.UnixMilli(5), Key: bytesOf(f.key), Value: bytesOf(f.value)}
+	if got := describe(handle(t, newIngester(t, parse(t, text)), r)); got != f.want {
+		t.Errorf("got\n%s\nwant\n%s", got, f.want)
+	}
+}
+
+func bytesOf(s string) []byte {
+	if s == "-" {
+		return nil
+	}
+	return []byte(s)
+}
+
+func run(t *testing.T, base, topic string, facts map[string]fact) {
+	t.Helper()
+	for name, f := range facts {
+		t.Run(name, func(t *testing.T) { f.run(t, base, topic) })
+	}
+}
+
+func rows(more ...string) []string {
+	return append([]string{"format: debezium", "format: rows"}, more...)
+}
+
+const (
+	tenant     = "  id: {from: [id]}\n  tenant: {from: shop}"
+	id         = "  id: {from: [id]}"
+	when       = "  id: {from: [id]}\n  when: [{field: is_active, eq: 1}, {field: deleted_at, exists: false}]"
+	matching   = "  match: {db: catalog, table: products}\n  id: {from: [id]}"
+	product    = `{"id":1,"name":"Cup","price":"ThY=","stock":3,"is_active":1}`
+	unmapped   = "neither the row nor the key has all of the columns "
+	letterText = "letter missing-text: "
+)
+
+func TestHandle_operations(t *testing.T) {
+	run(t, shop, "shop.catalog.products", map[string]fact{
+		"a create":                   {nil, `{"id":1}`, envelope("c", "null", product), `upsert Product/1 "Cup" price=199.9 stock=3 active=true`},
+		"a row of a snapshot":        {nil, `{"id":1}`, envelope("r", "null", product), `upsert Product/1 "Cup" price=199.9 stock=3 active=true`},
+		"an update":                  {nil, `{"id":1}`, envelope("u", product, `{"id":1,"name":"Mug"}`), `upsert Product/1 "Mug"`},
+		"the payload alone":          {nil, `{"payload":{"id":1}}`, `{"payload":` + envelope("c", "null", product) + "}", `upsert Product/1 "Cup" price=199.9 stock=3 active=true`},
+		"a delete":                   {nil, `{"id":1}`, envelope("d", product, "null"), `delete Product/1`},
+		"a delete without before":    {nil, `{"id":1}`, envelope("d", "null", "null"), `delete Product/1`},
+		"a delete without key":       {nil, "-", envelope("d", product, "null"), `delete Product/1`},
+		"a delete of no known item":  {nil, "-", envelope("d", "null", "null"), `letter missing-id: ` + unmapped + `["id"]`},
+		"the tombstone behind it":    {nil, `{"id":1}`, "-", `delete Product/1`},
+		"a null with a schema":       {nil, `{"id":1}`, `{"schema":null,"payload":null}`, `delete Product/1`},
+		"a null in letters":          {nil, `{"id":1}`, `null`, `delete Product/1`},
+		"null key and value":         {nil, "-", "-", `skip null-key-and-value`},
+		"a truncate":                 {nil, "-", envelope("t", "null", "null"), `skip truncate`},
+		"a logical message":          {nil, `{"prefix":"x"}`, `{"op":"m","ts_ms":1,` + mysqlSource + `,"message":{"prefix":"x","content":"eA=="}}`, `skip logical-message`},
+		"a transaction":              {nil, `{"id":"t"}`, `{"status":"END","id":"t","event_count":1,"data_collections":[]}`, `skip transaction`},
+		"a schema change":            {nil, `{"databaseName":"x"}`, `{` + mysqlSource + `,"databaseName":"x","ddl":"ALTER"}`, `skip schema-change`},
+		"a heartbeat":                {nil, `{"serverName":"x"}`, `{"ts_ms":1,"ts_us":1,"ts_ns":1}`, `skip heartbeat`},
+		"an id of before and after":  {nil, `{"id":2}`, envelope("u", product, `{"id":2,"name":"Cup"}`), "delete Product/1\nupsert Product/2 \"Cup\""},
+		"an id that before hides":    {nil, `{"id":2}`, envelope("u", `{"name":"Cup"}`, `{"id":2,"name":"Cup"}`), `upsert Product/2 "Cup"`},
+		"a new id that is refused":   {nil, `{"id":2}`, envelope("u", product, `{"id":2,"name":"Cup","stock":"x"}`), "delete Product/1\nfailed Product/2 field-type\nletter field-type: property stock: field stock is no number"},
+		"an id in the key alone":     {nil, `{"id":9}`, envelope("c", "null", `{"name":"Cup"}`), `upsert Product/9 "Cup"`},
+		"no id anywhere":             {nil, "-", envelope("c", "null", `{"name":"Cup"}`), `letter missing-id: ` + unmapped + `["id"]`},
+		"an id above 2^53":           {nil, `{"id":1720349049869471748}`, envelope("c", "null", `{"id":1720349049869471748,"name":"Cup"}`), `upsert Product/1720349049869471748 "Cup"`},
+		"an id with a zero behind":   {nil, `{"id":"1"}`, envelope("u", `{"id":1.0}`, `{"id":1,"name":"Cup"}`), `upsert Product/1 "Cup"`},
+		"an id that is a list":       {nil, "-", envelope("c", "null", `{"id":[1],"name":"Cup"}`), `letter missing-id: ` + unmapped + `["id"]`},
+		"an empty id":                {nil, `{"id":""}`, "-", `skip tombstone`},
+		"the first of two columns":   {nil, "-", envelope("c", "null", `{"id":1,"name":"A","name":"B"}`), `upsert Product/1 "A"`},
+		"a key that is a number":     {nil, `4711`, "-", `delete Product/4711`},
+		"a key that is JSON's text":  {nil, `"A-1"`, "-", `delete Product/A-1`},
+		"a key that is plain text":   {nil, `A-1`, "-", `delete Product/A-1`},
+		"a key of other columns":     {nil, `{"uid":5}`, "-", `skip tombstone`},
+		"a key in Avro":              {nil, "\x00\x00\x00\x00\x07\x02", "-", `letter format-mismatch: the key is in Confluent's wire format, which is not read yet`},
+		"a key of bytes":             {nil, "\x00\x01", "-", `letter malformed: the key is neither JSON nor text`},
+		"a key cut short":            {nil, `{"id":`, "-", `letter malformed: the key is neither JSON nor text`},
+		"a key that is a list":       {nil, `[1]`, "-", `letter malformed: the key is a list`},
+		"a bad key of a good row":    {nil, `[1]`, envelope("c", "null", `{"id":1,"name":"Cup"}`), `upsert Product/1 "Cup"`},
+		"a composite id":             {[]string{"[id]", "[shop, id]"}, `{"shop":7,"id":"A"}`, envelope("d", "null", "null"), `delete Product/7+A`},
+		"half of a composite id":     {[]string{"[id]", "[shop, id]"}, `{"id":"A"}`, envelope("d", "null", "null"), `letter missing-id: ` + unmapped + `["shop" "id"]`},
+		"one text for two columns":   {[]string{"[id]", "[shop, id]"}, `A`, envelope("d", "null", "null"), `letter missing-id: ` + unmapped + `["shop" "id"]`},
+		"an envelope without source": {nil, `{"id":1}`, `{"before":null,"after":{"id":1,"name":"Cup"},"op":"c"}`, `upsert Product/1 "Cup"`},
+	})
+}
+
+func TestHandle_tenantsAndFilters(t *testing.T) {
+	run(t, shop, "shop.catalog.products", map[string]fact{
+		"a tenant":                     {[]string{id, tenant}, `{"id":1}`, envelope("c", "null", `{"id":1,"shop":5,"name":"Cup"}`), `upsert Product/5/1 "Cup"`},
+		"a row without its tenant":     {[]string{id, tenant}, `{"id":1}`, envelope("c", "null", `{"id":1,"name":"Cup"}`), `letter missing-id: ` + unmapped + `["id" "shop"]`},
+		"another tenant":               {[]string{id, tenant}, `{"id":1}`, envelope("u", `{"id":1,"shop":5}`, `{"id":1,"shop":6,"name":"Cup"}`), "delete Product/5/1\nupsert Product/6/1 \"Cup\""},
+		"a delete with tenant":         {[]string{id, tenant}, `{"id":1}`, envelope("d", `{"id":1,"shop":5}`, "null"), `delete Product/5/1`},
+		"a delete that shows defaults": {[]string{id, tenant}, `{"id":1}`, postgres("d", `{"id":1,"shop":0}`, "null"), `letter missing-id: ` + unmapped + `["id" "shop"]`},
+		"tenant zero of MySQL":         {[]string{id, tenant}, `{"id":1}`, envelope("d", `{"id":1,"shop":0}`, "null"), `delete Product/0/1`},
+		"the tombstone cannot tell":    {[]string{id, tenant}, `{"id":1}`, "-", `skip tombstone`},
+
+		"within the filter":                  {[]string{id, when}, `{"id":1}`, envelope("c", "null", `{"id":1,"name":"Cup","is_active":true,"deleted_at":null}`), `upsert Product/1 "Cup" active=true`},
+		"out of the filter":                  {[]string{id, when}, `{"id":1}`, envelope("u", "null", `{"id":1,"name":"Cup","is_active":0,"deleted_at":null}`), `delete Product/1`},
+		"softly deleted":                     {[]string{id, when}, `{"id":1}`, envelope("u", "null", `{"id":1,"name":"Cup","is_active":1,"deleted_at":17}`), `delete Product/1`},
+		"out of the filter and ill":          {[]string{id, when}, `{"id":1}`, envelope("u", "null", `{"id":1,"name":"__debezium_unavailable_value","is_active":0,"updated_at":1e99,"stock":"x"}`), `delete Product/1`},
+		"a minimal image":                    {[]string{id, when}, `{"id":1}`, envelope("u", "null", `{"id":1,"stock":2}`), "failed Product/1 unavailable-value\nletter unavailable-value: field is_active, which when reads, is not in the row"},
+		"a filter that does not fit":         {[]string{id, when}, `{"id":1}`, envelope("u", "null", `{"id":1,"name":"Cup","is_active":"yes"}`), "failed Product/1 field-type\nletter field-type: field is_active does not compare with the value that when gives"},
+		"another id and out of the filter":   {[]string{id, when}, `{"id":2}`, envelope("u", product, `{"id":2,"name":"Cup","is_active":0}`), "delete Product/1\ndelete Product/2"},
+		"a row that never says it is gone":   {rows(id, when), `{"id":1}`, `{"id":1,"name":"Cup","is_active":1}`, `upsert Product/1 "Cup" active=true`},
+		"a row that does not say it is on":   {rows(id, when), `{"id":1}`, `{"id":1,"name":"Cup"}`, "failed Product/1 unavailable-value\nletter unavailable-value: field is_active, which when reads, is not in the row"},
+		"a required text is there":           {[]string{`}}"}`, `}}", require: [name]}`}, "-", envelope("c", "null", `{"id":1,"name":"Cup"}`), `upsert Product/1 "Cup"`},
+		"a required text is blank":           {[]string{`}}"}`, `}}", require: [name]}`}, "-", envelope("c", "null", `{"id":1,"name":" ","description":"x"}`), "failed Product/1 missing-text\n" + letterText + "required field name is empty"},
+		"no text at all":                     {nil, "-", envelope("c", "null", `{"id":1,"name":null,"description":""}`), "failed Product/1 missing-text\n" + letterText + "the template gives no text"},
+		"a table of the match":               {[]string{id, matching}, "-", envelope("c", "null", `{"id":1,"name":"Cup"}`), `upsert Product/1 "Cup"`},
+		"another table":                      {[]string{id, "  match: {table: stock}\n" + id}, "-", envelope("c", "null", `{"id":1,"name":"Cup"}`), `skip unmatched`},
+		"another database":                   {[]string{id, "  match: {db: test}\n" + id}, "-", envelope("c", "null", `{"id":1,"name":"Cup"}`), `skip unmatched`},
+		"a tombstone by its topic":           {[]string{id, matching}, `{"id":1}`, "-", `delete Product/1`},
+		"a tombstone of another table":       {[]string{id, "  match: {table: stock}\n" + id}, `{"id":1}`, "-", `skip tombstone`},
+		"a tombstone by its key's schema":    {[]string{id, "  match: {table: stock}\n" + id}, `{"schema":{"type":"struct","name":"x.y.stock.Key","fields":[{"type":"int32","field":"id"}]},"payload":{"id":1}}`, "-", `delete Product/1`},
+		"a row by what unwrapping added":     {rows(id, "  match: {table: stock}\n"+id), "-", `{"id":1,"name":"Cup","__table":"stock"}`, `upsert Product/1 "Cup"`},
+		"a row by its topic":                 {rows(id, matching), "-", `{"id":1,"name":"Cup"}`, `upsert Product/1 "Cup"`},
+		"a raw row of an outbox":             {nil, "-", envelope("c", "null", `{"id":"e","aggregatetype":"product","aggregateid":"1","type":"x","payload":"{}"}`), `skip outbox`},
+		"an outbox that somebody asks for":   {[]string{id, matching}, "-", envelope("c", "null", `{"id":"e","aggregatetype":"a","aggregateid":"1","payload":"{}","name":"Cup"}`), `upsert Product/e "Cup"`},
+		"a topic that nobody asks for":       {[]string{"shop.catalog.products", "other"}, "-", envelope("c", "null", product), `skip unmatched`},
+		"a tombstone without a table's name": {[]string{id, matching, "shop.catalog.products", "x"}, `{"id":1}`, "-", `skip unmatched`},
+	})
+	run(t, strings.Replace(shop, "shop.catalog.products", "merged", 1), "merged", map[string]fact{
+		"a merged topic's tombstone repeats":  {[]string{id, matching}, `{"id":1}`, "-", `skip tombstone`},
+		"a merged topic's null is no answer":  {rows(id, matching), `{"id":1}`, "-", `letter format-mismatch: the change does not say what table it is of, and pipeline products matches by it`},
+		"a merged topic's row is no answer":   {rows(id, matching), `{"id":1}`, `{"id":1,"name":"Cup"}`, `letter format-mismatch: the change does not say what table it is of, and pipeline products matches by it`},
+		"a merged topic's envelope names all": {[]string{id, matching}, `{"id":1}`, envelope("c", "null", `{"id":1,"name":"Cup"}`), `upsert Product/1 "Cup"`},
+	})
+}
+
+func TestHandle_rows(t *testing.T) {
+	run(t, shop, "shop.catalog.products", map[string]fact{
+		"a plain row":               {rows(), "-", `{"id":1,"name":"Cup","stock":"3","price":19.90}`, `upsert Product/1 "Cup" price=19.9 stock=3`},
+		"a row with its schema":     {rows(), "-", `{"schema":{"type":"struct","fields":[{"type":"int64","field":"updated_at","name":"io.debezium.time.Timestamp"}]},"payload":{"id":1,"name":"Cup","updated_at":1700000000000}}`, `upsert Product/1 "Cup" updated_at=2023-11-14T22:13:20Z`},
+		"unwrapped":                 {rows(), "-", `{"id":1,"name":"Cup","__op":"u","__deleted":"false"}`, `upsert Product/1 "Cup"`},
+		"unwrapped and deleted":     {rows(), "-", `{"id":1,"name":"","__deleted":"true"}`, `delete Product/1`},
+		"unwrapped, op d":           {rows(), `{"id":1}`, `{"id":0,"name":null,"__op":"d"}`, `delete Product/1`},
+		"a null is a delete":        {rows(), `{"id":1}`, "-", `delete Product/1`},
+		"a null of an unknown id":   {rows(), `{"uid":1}`, "-", `letter missing-id: ` + unmapped + `["id"]`},
+		"a flat update":             {rows("[id]", "[product_id]", "{{description}}", "{{desc}} {{category}}"), "-", `{"product_id":"p9","name":"杯子","desc":"白瓷","category":"厨房","timestamp":1700000000,"update_type":"price_change"}`, `upsert Product/p9 "杯子 白瓷 厨房"`},
+		"a flat update, all anew":   {rows("[id]", "[product_id]"), "-", `{"product_id":"p9","name":"Cup","update_type":"full_rebuild"}`, `upsert Product/p9 "Cup" force`},
+		"a column called op":        {rows(), "-", `{"id":1,"name":"Cup","op":"c","before":"x","after":"y"}`, `upsert Product/1 "Cup"`},
+		"a column called status":    {rows(), "-", `{"id":1,"name":"Cup","status":"END"}`, `upsert Product/1 "Cup"`},
+		"an envelope":               {rows(), `{"id":1}`, envelope("c", "null", product), "failed Product/1 format-mismatch\nletter format-mismatch: the value is an envelope of Debezium's where a row is expected"},
+		"Canal":                     {rows(), "-", `{"data":[{"id":"1"}],"database":"x","table":"y","type":"UPDATE","old":null,"isDdl":false}`, "letter format-mismatch: the value looks like Canal, which is not read yet"},
+		"Maxwell":                   {rows(), "-", `{"database":"x","table":"y","type":"insert","ts":1,"data":{"id":1}}`, "letter format-mismatch: the value looks like Maxwell, which is not read yet"},
+		"a transaction":             {rows(), "-", `{"status":"BEGIN","id":"t","event_count":null,"data_collections":null}`, `skip transaction`},
+		"auto takes an envelope":    {[]string{"format: debezium", "format: auto"}, `{"id":1}`, envelope("c", "null", `{"id":1,"name":"Cup"}`), `upsert Product/1 "Cup"`},
+		"auto takes a row":          {[]string{"format: debezium", "format: auto"}, `{"id":1}`, `{"id":1,"name":"Cup"}`, `upsert Product/1 "Cup"`},
+		"auto takes a schema's row": {[]string{"format: debezium", "format: auto"}, `{"id":1}`, `{"schema":{},"payload":{"id":1,"name":"Cup"}}`, `upsert Product/1 "Cup"`},
+	})
+}
+
+func TestHandle_whatIsNotUnderstood(t *testing.T) {
+	deep := strings.Repeat(`{"a":`, 65) + "1" + strings.Repeat("}", 65)
+	run(t, shop, "shop.catalog.products", map[string]fact{
+		"no JSON":              {nil, `{"id":1}`, `{"op":"c"`, "failed Product/1 malformed\nletter malformed: the value is not valid JSON"},
+		"no JSON and no key":   {nil, "-", `nonsense`, "letter malformed: the value is not valid JSON"},
+		"an empty value":       {nil, "-", ``, "letter malformed: the value is not valid JSON"},
+		"no UTF-8":             {nil, "-", "{\"a\":\"\xff\"}", "letter malformed: the value is not UTF-8"},
+		"a list":               {nil, "-", `[]`, "letter format-mismatch: the value is JSON and no object"},
+		"a row":                {nil, `{"id":1}`, `{"id":1,"name":"Cup"}`, "failed Product/1 format-mismatch\nletter format-mismatch: the value is no envelope of Debezium's"},
+		"Avro":                 {nil, "-", "\x00\x00\x00\x00\x07\x02\x04", "letter format-mismatch: the value is in Confluent's wire format, which is not read yet"},
+		"an op nobody knows":   {nil, `{"id":1}`, envelope("x", "null", product), "failed Product/1 format-mismatch\nletter format-mismatch: an envelope has an op that Debezium does not document"},
+		"a create without row": {nil, `{"id":1}`, envelope("c", "null", "null"), "failed Product/1 malformed\nletter malformed: an envelope of op c has no row in after"},
+		"too deep":             {nil, "-", deep, "letter malformed: the value nests 65 deep, the limit is 64"},
+		"a key too deep":       {nil, deep, "-", "letter malformed: the value nests 65 deep, the limit is 64"},
+		"too many fields":      {nil, "-", `{"a":[` + strings.Repeat(`{"a":1},`, 1<<16) + `1]}`, "letter malformed: the value has 65537 fields, the limit is 65536"},
+		"too long":             {nil, "-", strings.Repeat("x", 8<<20+1), "letter oversize: the value has 8388609 bytes, the limit is 8388608"},
+		"braces within a text": {nil, "-", envelope("c", "null", `{"id":1,"name":"`+strings.Repeat(`\"{[:`, 100)+`"}`), `upsert Product/1 ` + fmt.Sprintf("%q", strings.Repeat(`"{[:`, 100))},
+		"half of a pair":       {nil, "-", envelope("c", "null", `{"id":1,"name":"a\ud83cb"}`), `upsert Product/1 "a�b"`},
+		"two unknown things":   {nil, "-", `{"source":{},"op":"c"}`, "letter format-mismatch: the value is no envelope of Debezium's"},
+	})
+}
+
+func TestHandle_unavailableValues(t *testing.T) {
+	const gone = "failed Product/1 unavailable-value\nletter unavailable-value: the source left field "
+	const placeholder = `"__debezium_unavailable_value"`
+	facts := map[string]fact{
+		"before has it":         {nil, "-", postgres("u", `{"id":1,"name":"Cup"}`, `{"id":1,"name":`+placeholder+`}`), `upsert Product/1 "Cup"`},
+		"before has null":       {nil, "-", postgres("u", `{"id":1,"name":null}`, `{"id":1,"name":`+placeholder+`}`), gone + "name out because it did not change"},
+		"before has it neither": {nil, "-", postgres("u", `{"id":1,"name":`+placeholder+`}`, `{"id":1,"name":`+placeholder+`}`), gone + "name out because it did not change"},
+		"nobody reads it":       {nil, "-", postgres("u", "null", `{"id":1,"name":"Cup","raw":`+placeholder+`}`), `upsert Product/1 "Cup"`},
+		"of a row":              {rows(), "-", `{"id":1,"name":` + placeholder + `}`, gone + "name out because it did not change"},
+		"a part of a text":      {nil, "-", postgres("u", "null", `{"id":1,"name":"about __debezium_unavailable_value"}`), `upsert Product/1 "about __debezium_unavailable_value"`},
+	}
+	for form, value := range map[string]string{
+		"bytes":             `"X19kZWJleml1bV91bmF2YWlsYWJsZV92YWx1ZQ=="`,
+		"a list of texts":   `[` + placeholder + `]`,
+		"a list of bytes":   `["X19kZWJleml1bV91bmF2YWlsYWJsZV92YWx1ZQ=="]`,
+		"a list of numbers": `[95,95,100,101,98,101,122,105,117,109,95,117,110,97,118,97,105,108,97,98,108,101,95,118,97,108,117,101]`,
+		"a list of UUIDs":   `["b68a35a7-17ad-35b3-af2a-ae46edb4545a"]`,
+		"a map":             `{` + placeholder + `:` + placeholder + `}`,
+		"with white space":  `[ ` + placeholder + ` ]`,
+	} {
+		facts["as "+form] = fact{nil, "-", postgres("u", "null", `{"id":1,"name":"Cup","description":`+value+`}`), gone + "description out because it did not change"}
+	}
+	run(t, shop, "shop.catalog.products", facts)
+}
+
+func TestHandle_severalPipelines(t *testing.T) {
+	second := shop[strings.Index(shop, "- name"):]
+	second = strings.NewReplacer("name: products", "name: names", "collection: Product", "collection: Name", "{name: stock, type: int}", "{name: sum, from: total, type: int}").Replace(second)
+	run(t, shop+second, "shop.catalog.products", map[string]fact{
+		"each has its document": {nil, "-", envelope("c", "null", `{"id":1,"name":"Cup"}`), "upsert Product/1 \"Cup\"\nupsert Name/1 \"Cup\""},
+		"one refuses":           {nil, "-", envelope("c", "null", `{"id":1,"name":"Cup","stock":"x"}`), "failed Product/1 field-type\nupsert Name/1 \"Cup\"\nletter field-type: property stock: field stock is no number"},
+		"the other refuses":     {nil, "-", envelope("c", "null", `{"id":1,"name":"Cup","total":"x"}`), "upsert Product/1 \"Cup\"\nfailed Name/1 field-type\nletter field-type: property sum: field total is no number"},
+		"each has the delete":   {nil, `{"id":1}`, "-", "delete Product/1\ndelete Name/1"},
+		"each has the mark":     {nil, `{"id":1}`, "{", "failed Product/1 malformed\nfailed Name/1 malformed\nletter malformed: the value is not valid JSON"},
+		"one asks for a table":  {[]string{id, "  match: {table: stock}\n" + id}, "-", envelope("c", "null", `{"id":1,"name":"Cup"}`), `upsert Name/1 "Cup"`},
+	})
+}
+
+func TestHandle_sourceAndOrigin(t *testing.T) {
+	in, err := ingester.New(parse(t, shop), ingester.Options{
+		Config: ingester.DefaultConfig(), Rewind: func(string) uint64 { return 3 },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := stage.Record{
+		Topic: "shop.catalog.products", TopicID: [16]byte{0xab, 15: 1}, Partition: 4, Offset: 77, LeaderEpoch: -1,
+		Time: time.UnixMilli(123), Value: []byte(envelope("u", `{"id":1}`, `{"id":2,"name":"Cup"}`)),
+	}
+	o := handle(t, in, r)
+	for i, d := range o.Out {
+		so := d.GetSources()[0]
+		if so.GetSource() != "ab000000000000000000000000000001/4" || record.FormatOrder(so.GetOrder()) != fmt.Sprintf("3.0.77.%d", i) {
+			t.Errorf("document %d: source %s, order %v", i, so.GetSource(), so.GetOrder())
+		}
+		want := &record.Origin{Topic: r.Topic, Partition: 4, Offset: 77, CommittedAt: 1700000000000000, Position: "bin.7:12"}
+		if got := d.GetOrigin(); got.String() != want.String() {
+			t.Errorf("origin %v, want %v", got, want)
+		}
+	}
+	if len(o.Out) != 2 || o.Label != "upsert" {
+		t.Errorf("%d documents, label %s", len(o.Out), o.Label)
+	}
+	for name, test := range map[string]struct {
+		source, position string
+		at               int64
+	}{
+		"a snapshot without a time": {`{"ts_ms":0,"gtid":"0-7-15","file":"f","pos":1}`, "0-7-15", 123000},
+		"microseconds":              {`{"ts_ms":1,"ts_us":1700,"lsn":26471704}`, "26471704", 1700},
+		"SQL Server":                {`{"commit_lsn":"1:2","change_lsn":"1:3"}`, "1:2/1:3", 123000},
+		"Oracle":                    {`{"scn":"99"}`, "99", 123000},
+		"TiCDC":                     {`{"commit_ts":44,"file":"","gtid":null,"pos":0}`, "44", 123000},
+		"an endless one":            {`{"gtid":"` + strings.Repeat("g", 300) + `"}`, "300 bytes of position", 123000},
+	} {
+		r.Value = []byte(strings.Replace(envelope("c", "null", `{"id":2,"name":"Cup"}`), mysqlSource, `"source":`+test.source, 1))
+		origin := handle(t, in, r).Out[0].GetOrigin()
+		if origin.GetPosition() != test.position || origin.GetCommittedAt() != test.at {
+			t.Errorf("%s: %v", name, origin)
+		}
+	}
+}
+
+func TestHandle_inputsAreTheNormalisedFields(t *testing.T) {
+	value, err := os.ReadFile(filepath.Join("testdata", "with-schema.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := handle(t, newIngester(t, parse(t, shop)), stage.Record{Topic: "shop.catalog.products", Value: value})
+	if got, want := describe(o), `upsert Product/17 "Teapot 白瓷茶壶" price=42.5 stock=9 active=true updated_at=2026-11-22T10:11:12.123456Z`; got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+	want := `{"description":"白瓷茶壶","id":17,"is_active":1,"name":"Teapot","price":42.50,"stock":9,"updated_at":"2026-11-22T10:11:12.123456Z"}`
+	if got := string(o.Out[0].GetInputs()); got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
+
+func TestHandle_neverRepeatsAValueInALetter(t *testing.T) {
+	const secret = "s3cret"
+	in := newIngester(t, parse(t, strings.Replace(shop, id, when, 1)))
+	for _, row := range []string{
+		`{"id":1,"name":"x","is_active":"s3cret"}`, `{"id":1,"name":"x","is_active":1,"deleted_at":null,"stock":"s3cret"}`,
+		`{"id":1,"name":"x","is_active":1,"deleted_at":null,"price":"s3cret!"}`,
+		`{"id":1,"name":"x","is_active":1,"deleted_at":null,"updated_at":"s3cret"}`,
+	} {
+		o := handle(t, in, stage.Record{Topic: "shop.catalog.products", Value: []byte(envelope("c", "null", row))})
+		if o.Err == nil || fault.ReasonOf(o.Err) != fault.FieldType || strings.Contains(o.Err.Error(), secret) {
+			t.Errorf("%s: %v", row, o.Err)
+		}
+	}
+}
+
+func FuzzHandle(f *testing.F) {
+	value, err := os.ReadFile(filepath.Join("testdata", "with-schema.json"))
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add([]byte(`{"id":1}`), value)
+	f.Add([]byte(nil), []byte(envelope("u", product, `{"id":2,"name":"__debezium_unavailable_value"}`)))
+	f.Add([]byte(`{"payload":{"id":1}}`), []byte(`{"payload":null}`))
+	f.Add([]byte("A"), []byte(`{"id":1,"__op":"d","__deleted":"true"}`))
+	f.Add([]byte("\x00\x00\x00\x00\x00\x00"), []byte(`{"database":"a","table":"b","type":"INSERT","data":[]}`))
+	var ingesters []*ingester.Ingester
+	for _, format := range []string{"debezium", "rows", "auto"} {
+		text := strings.NewReplacer("format: debezium", "format: "+format, id, "  tenant: {from: shop}\n"+when).Replace(shop)
+		ingesters = append(ingesters, newIngester(f, parse(f, text)), newIngester(f, parse(f, strings.Replace(shop, "debezium}", format+"}", 1))))
+	}
+	f.Fuzz(func(t *testing.T, key, value []byte) {
+		for _, in := range ingesters {
+			r := stage.Record{Topic: "shop.catalog.products", Key: key, Value: value}
+			if first, second := describe(handle(t, in, r)), describe(handle(t, in, r)); first != second {
+				t.Errorf("two outcomes of one record:\n%s\n%s", first, second)
+			}
+		}
+	})
+}
+
+func BenchmarkHandle(b *testing.B) {
+	wide := `{"id":17,"name":"Teapot","price":"EJo=","stock":9,"is_active":1,"updated_at":1795342272123456,"description":"` + strings.Repeat("A teapot of white china. ", 25) + `","a":"x","b":"y","c":12,"d":null,"e":1.5}`
+	withSchema, err := os.ReadFile(filepath.Join("testdata", "with-schema.json"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	for name, value := range map[string]string{
+		"envelope": envelope("u", wide, wide), "with_schema": string(withSchema), "row": wide,
+	} {
+		b.Run(name, func(b *testing.B) {
+			text := shop
+			if name == "row" {
+				text = strings.Replace(shop, "format: debezium", "format: rows", 1)
+			}
+			in := newIngester(b, parse(b, text))
+			batch := []ingester.Change{{Record: stage.Record{Topic: "shop.catalog.products", Key: []byte(`{"id":17}`), Value: []byte(value)}}}
+			b.SetBytes(int64(len(value)))
+			b.ReportAllocs()
+			for b.Loop() {
+				outcomes, err := in.Handle(b.Context(), batch)
+				if err != nil || outcomes[0].Err != nil {
+					b.Fatal(err, outcomes[0].Err)
+				}
+			}
+			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "changes/s")
+		})
+	}
+}

@@ -1,0 +1,90 @@
+package ingester
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+
+	"github.com/freshet-io/freshet/libs/kafka"
+	"github.com/freshet-io/freshet/libs/pipeline"
+	"github.com/freshet-io/freshet/libs/record"
+	"github.com/freshet-io/freshet/libs/service"
+	"github.com/freshet-io/freshet/libs/stage"
+)
+
+// Settings is the configuration of the service.
+type Settings struct {
+	Kafka  kafka.Config
+	Source struct {
+		Kafka kafka.Config `inherit:"KAFKA"`
+	}
+	Topics   kafka.Topics   `inline:"true"`
+	Pipeline string         `required:"true" desc:"path of the pipeline file"`
+	Group    string         `default:"freshet-ingest" desc:"consumer group on the source cluster"`
+	Ingest   Config         `envconfig:"INGEST"`
+	Stage    stage.Settings `inline:"true"`
+}
+
+// Run turns the changes of the pipeline file's topics into documents until ctx ends.
+func Run(ctx context.Context, p *service.Process, cfg Settings) error {
+	file, err := pipeline.Load(cfg.Pipeline)
+	if err != nil {
+		return err
+	}
+	identity, err := cfg.Topics.Identify(ctx, cfg.Kafka, p.Log)
+	if err != nil {
+		return err
+	}
+	rewinds, err := publishRecipes(ctx, cfg, file, p.Log)
+	if err != nil {
+		return err
+	}
+	ingester, err := New(file, Options{Config: cfg.Ingest, Rewind: func(source string) uint64 { return rewinds[source] }})
+	if err != nil {
+		return err
+	}
+
+	s := stage.Stage[Change, *record.Document]{
+		Name: "ingest",
+		From: stage.Source{Cluster: cfg.Source.Kafka, Topics: file.Topics(), Group: cfg.Group},
+		To: stage.Sink{
+			Cluster: cfg.Kafka, Topics: cfg.Topics, Identity: identity,
+			Topic: cfg.Topics.DocumentsLive(), Compress: true, Versioned: true,
+		},
+		Settings: cfg.Stage,
+		Decode:   Decode,
+		Encode:   encode,
+		Describe: func(Change) stage.Facts { return stage.Facts{} }, // what is known of a change is in its outputs
+		Handler:  ingester,
+	}
+	if err := s.Run(ctx, p); err != nil {
+		return fmt.Errorf("ingesting changes: %w", err)
+	}
+	return nil
+}
+
+func encode(d *record.Document) (stage.Output, error) {
+	value, err := d.Encode()
+	return stage.Output{Key: d.Item().Key(), Value: value}, err
+}
+
+// publishRecipes writes the pipelines' recipes to the control topic before any
+// document names one, and returns how often each source was rewound on purpose.
+func publishRecipes(ctx context.Context, cfg Settings, file *pipeline.File, log *slog.Logger) (map[string]uint64, error) {
+	client, err := kafka.Producer(ctx, cfg.Kafka, cfg.Topics, true, log)
+	if err != nil {
+		return nil, err
+	}
+	defer client.Close()
+	control, err := kafka.ReadControl(ctx, client, cfg.Topics)
+	if err != nil {
+		return nil, err
+	}
+	for i := range file.Pipelines {
+		hash, body := file.Pipelines[i].Recipe()
+		if err := control.PutRecipe(ctx, hash, body); err != nil {
+			return nil, fmt.Errorf("publishing the recipe of pipeline %s: %w", file.Pipelines[i].Name, err)
+		}
+	}
+	return control.Rewinds, nil
+}

@@ -1,0 +1,113 @@
+package values
+
+import (
+	"sync"
+
+	"github.com/tidwall/gjson"
+)
+
+// Schema is the schema that Kafka Connect's JSON converter sends along.
+type Schema struct {
+	Name    string          // of the struct, such as server.catalog.products.Key
+	Columns map[string]Type // of a row; nil where it is none
+	Row     *Schema         // of before and after, where it is that of an envelope
+}
+
+// Of returns the type of a column. s may be nil: then nothing is declared.
+func (s *Schema) Of(column string) Type {
+	if s == nil {
+		return Type{}
+	}
+	return s.Columns[column]
+}
+
+// maxSchemas bounds the cache: a table has one schema until it is altered.
+const maxSchemas = 1024
+
+// Schemas compiles schemas and keeps them: every record repeats its own, which is
+// several times as long as its row. It may be used from several goroutines.
+type Schemas struct {
+	mu    sync.RWMutex
+	known map[string]*Schema
+}
+
+// Compile returns the schema of its JSON, nil where that says nothing.
+func (s *Schemas) Compile(schema gjson.Result) *Schema {
+	if !schema.IsObject() {
+		return nil
+	}
+	s.mu.RLock()
+	compiled, found := s.known[schema.Raw]
+	s.mu.RUnlock()
+	if found {
+		return compiled
+	}
+	compiled = compile(schema)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.known == nil || len(s.known) >= maxSchemas {
+		s.known = map[string]*Schema{}
+	}
+	s.known[schema.Raw] = compiled
+	return compiled
+}
+
+func compile(schema gjson.Result) *Schema {
+	fields := schema.Get("fields")
+	if !fields.IsArray() {
+		return nil
+	}
+	compiled := &Schema{Name: schema.Get("name").String(), Columns: map[string]Type{}}
+	fields.ForEach(func(_, field gjson.Result) bool {
+		name := field.Get("field").String()
+		if name == "" {
+			return true
+		}
+		compiled.Columns[name] = typeOf(field)
+		// after stands behind before; both have the same columns.
+		if (name == "after" || name == "before") && compiled.Row == nil {
+			compiled.Row = compile(field)
+		}
+		return true
+	})
+	return compiled
+}
+
+// semantic types by the name that Debezium and Connect give them.
+var semantic = map[string]Type{
+	"io.debezium.data.VariableScaleDecimal": {Kind: Decimal},
+
+	"io.debezium.time.Date":           {Kind: Days},
+	"io.debezium.time.Timestamp":      {Kind: Instant, Nanos: Millisecond},
+	"io.debezium.time.MicroTimestamp": {Kind: Instant, Nanos: Microsecond},
+	"io.debezium.time.NanoTimestamp":  {Kind: Instant, Nanos: Nanosecond},
+	"io.debezium.time.Time":           {Kind: TimeOfDay, Nanos: Millisecond},
+	"io.debezium.time.MicroTime":      {Kind: TimeOfDay, Nanos: Microsecond},
+	"io.debezium.time.NanoTime":       {Kind: TimeOfDay, Nanos: Nanosecond},
+	"io.debezium.time.ZonedTimestamp": {Kind: Zoned},
+	"io.debezium.time.IsoTimestamp":   {Kind: Zoned},
+
+	"org.apache.kafka.connect.data.Date":      {Kind: Days},
+	"org.apache.kafka.connect.data.Timestamp": {Kind: Instant, Nanos: Millisecond},
+	"org.apache.kafka.connect.data.Time":      {Kind: TimeOfDay, Nanos: Millisecond},
+}
+
+func typeOf(field gjson.Result) Type {
+	name := field.Get("name").String()
+	if name == "org.apache.kafka.connect.data.Decimal" {
+		return Type{Kind: Decimal, Scale: int(field.Get("parameters.scale").Int())}
+	}
+	if t, known := semantic[name]; known {
+		return t
+	}
+	switch field.Get("type").String() {
+	case "array":
+		items := typeOf(field.Get("items"))
+		return Type{Kind: Plain, Items: &items}
+	case "string":
+		return Type{Kind: Text}
+	case "bytes":
+		return Type{Kind: Bytes}
+	}
+	return Type{Kind: Plain}
+}

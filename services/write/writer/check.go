@@ -1,0 +1,47 @@
+package writer
+
+import (
+	"github.com/freshet-io/freshet/libs/fault"
+	"github.com/freshet-io/freshet/libs/record"
+)
+
+func unknownCollection(name string) error {
+	return fault.Reject(fault.IndexRejected, "collection %q is not in the pipeline file", name)
+}
+
+// check returns a permanent fault for a record that the collection must not take, whatever state
+// its item is in. The text of a vector that is pending or failed was never embedded, so that only
+// a vector that is there can be of another space.
+func check(v *record.Vector, c Collection) error {
+	switch op := v.GetDocument().GetOp(); op {
+	case record.Op_OP_DELETE, record.Op_OP_FAILED:
+		return nil
+	case record.Op_OP_UPSERT:
+	default:
+		return fault.Reject(fault.UnavailableValue, "%s is not supported yet: the source must send whole rows", op)
+	}
+	switch size := len(v.GetVector()); {
+	case size == 0:
+		return nil
+	case v.GetSpace() != c.Space:
+		return fault.Reject(fault.SpaceMismatch, "a vector of space %q, the collection is of %q", v.GetSpace(), c.Space)
+	case size != 4*c.Dimensions:
+		return fault.Reject(fault.DimensionMismatch, "a vector of %d bytes, the collection has %d dimensions", size, c.Dimensions)
+	}
+	return nil
+}
+
+// mark returns the record that a dead letter leaves on its item: a searcher can see that a newer
+// change exists. It has the record's own version and source order. With another version the letter
+// could not be redriven below a change that came after it; without the order an older change that
+// its source appends late would be taken for a newer one.
+func mark(v *record.Vector, reason fault.Reason) *record.Vector {
+	d := v.GetDocument()
+	return &record.Vector{
+		Version: v.GetVersion(), VersionOrigin: v.GetVersionOrigin(), State: record.VectorState_VECTOR_STATE_NONE,
+		Document: &record.Document{
+			Op: record.Op_OP_FAILED, Collection: d.GetCollection(), Tenant: d.GetTenant(), Id: d.GetId(),
+			Sources: d.GetSources(), Failed: &record.Failure{Reason: string(reason)},
+		},
+	}
+}

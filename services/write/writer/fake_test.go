@@ -1,0 +1,185 @@
+package writer_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+
+	"github.com/freshet-io/freshet/libs/record"
+	"github.com/freshet-io/freshet/libs/weaviate"
+)
+
+// fakeIndex behaves as Weaviate does where it matters to the writer: a put replaces the whole
+// object, an object with an unchanged vector skips the vector index, and an interrupted put stores
+// without indexing. The acceptance suite runs on it and on the real one.
+type fakeIndex struct {
+	mu         sync.Mutex
+	main, side map[string]fakeObject // by key
+	calls      []string              // what was called, in order: "put 2"
+	// interrupt, if not nil, is asked at each write: it may let it fail in one of the ways below.
+	interrupt func(call int) failure
+	reject    func(o weaviate.Object) error
+	writes    int
+	busy, top int // calls at this moment, and at most
+}
+
+type fakeObject struct {
+	state   record.State
+	indexed bool
+}
+
+// failure is a way for a write to fail.
+type failure int
+
+const (
+	none     failure = iota
+	before           // nothing happened
+	halfway          // objects are stored and not in the vector index
+	after            // all is done, the answer is lost
+	silently         // only the first half is stored
+)
+
+var errInterrupted = errors.New("the call was interrupted")
+
+func newFake() *fakeIndex {
+	return &fakeIndex{main: map[string]fakeObject{}, side: map[string]fakeObject{}}
+}
+
+func (f *fakeIndex) enter(call string, n int) func() {
+	f.mu.Lock()
+	f.calls = append(f.calls, fmt.Sprintf("%s %d", call, n))
+	f.busy++
+	f.top = max(f.top, f.busy)
+	return func() { f.busy--; f.mu.Unlock() }
+}
+
+func (f *fakeIndex) failure() failure {
+	f.writes++
+	if f.interrupt == nil {
+		return none
+	}
+	return f.interrupt(f.writes)
+}
+
+func (f *fakeIndex) Load(_ context.Context, _ string, items []record.Item, vectors bool) ([]weaviate.Stored, error) {
+	defer f.enter("load", len(items))()
+	all := make([]weaviate.Stored, len(items))
+	for i, it := range items {
+		all[i].State.Sources = record.Orders{}
+		if o, ok := f.main[string(it.Key())]; ok {
+			all[i].Main, all[i].State = true, cloned(o.state)
+			if !vectors {
+				all[i].State.Vector = nil
+			}
+		}
+		if o, ok := f.side[string(it.Key())]; ok {
+			all[i].Side = true
+			s := cloned(o.state)
+			all[i].State.Join(&s)
+		}
+	}
+	return all, nil
+}
+
+func cloned(s record.State) record.State {
+	s.Sources = maps.Clone(s.Sources)
+	s.Vector = slices.Clone(s.Vector)
+	return s
+}
+
+func (f *fakeIndex) Put(ctx context.Context, _ string, objs []weaviate.Object) (map[int]error, error) {
+	return f.put(ctx, "put", f.main, objs, true)
+}
+
+func (f *fakeIndex) PutSide(ctx context.Context, _ string, objs []weaviate.Object) (map[int]error, error) {
+	return f.put(ctx, "put side", f.side, objs, false)
+}
+
+func (f *fakeIndex) put(_ context.Context, call string, to map[string]fakeObject, objs []weaviate.Object, vectors bool) (map[int]error, error) {
+	defer f.enter(call, len(objs))()
+	fail := f.failure()
+	if fail == before {
+		return nil, errInterrupted
+	}
+	rejected := map[int]error{}
+	for i, o := range objs {
+		if f.reject != nil {
+			if err := f.reject(o); err != nil {
+				rejected[i] = err
+				continue
+			}
+		}
+		if fail == silently && i >= (len(objs)+1)/2 {
+			continue
+		}
+		key := string(o.Item.Key())
+		had, ok := to[key]
+		s := cloned(o.State)
+		if !vectors {
+			s.Vector = nil
+		}
+		if vectors && len(s.Vector) == 0 {
+			return nil, fmt.Errorf("object %s without a vector", o.Item)
+		}
+		same := ok && bytes.Equal(had.state.Vector, s.Vector)
+		indexed := fail != halfway
+		if same {
+			indexed = had.indexed
+		}
+		to[key] = fakeObject{s, indexed}
+	}
+	if fail != none {
+		return nil, errInterrupted
+	}
+	return rejected, nil
+}
+
+func (f *fakeIndex) DeleteMain(_ context.Context, _ string, items []record.Item) error {
+	return f.remove("delete", f.main, items)
+}
+
+func (f *fakeIndex) DeleteSide(_ context.Context, _ string, items []record.Item) error {
+	return f.remove("delete side", f.side, items)
+}
+
+func (f *fakeIndex) remove(call string, from map[string]fakeObject, items []record.Item) error {
+	defer f.enter(call, len(items))()
+	fail := f.failure()
+	if fail == before {
+		return errInterrupted
+	}
+	for i, it := range items {
+		if fail != silently || i < (len(items)+1)/2 {
+			delete(from, string(it.Key()))
+		}
+	}
+	if fail != none {
+		return errInterrupted
+	}
+	return nil
+}
+
+func (f *fakeIndex) SelfFound(_ context.Context, _ string, items []record.Item) ([]record.Item, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var missing []record.Item
+	for _, it := range items {
+		if !f.main[string(it.Key())].indexed {
+			missing = append(missing, it)
+		}
+	}
+	return missing, nil
+}
+
+// has tells where the copies of an item are.
+func (f *fakeIndex) has(it record.Item) (main, side bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	_, main = f.main[string(it.Key())]
+	_, side = f.side[string(it.Key())]
+	return main, side
+}

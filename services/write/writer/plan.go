@@ -1,0 +1,151 @@
+package writer
+
+import (
+	"github.com/freshet-io/freshet/libs/fault"
+	"github.com/freshet-io/freshet/libs/record"
+	"github.com/freshet-io/freshet/libs/stage"
+	"github.com/freshet-io/freshet/libs/weaviate"
+)
+
+// place is where an item belongs.
+type place int
+
+const (
+	// nowhere: no record of the batch was taken, so nothing is to be done.
+	nowhere place = iota
+	// main: the item exists and has a vector.
+	main
+	// side: the item is deleted, or lacks its vector, or is only known by a dead letter. Without
+	// a vector it would be found by keywords and filters in the main collection.
+	side
+)
+
+// plan is the decision for one item. It is made without I/O, from what the index has and the
+// records alone.
+//
+// A move puts its target first and deletes the other copy then. A kill in between leaves both;
+// the redelivered record is taken again, and the plan says the same once more.
+type plan struct {
+	state  record.State   // after all records
+	taken  []record.Taken // what each record did
+	target place
+	// other says that the index has a copy in the place that is not the target.
+	other bool
+	// again says that a record was there before: what it caused may have been interrupted. It
+	// concerns the item, so that a later record of the batch does not end it.
+	again bool
+}
+
+// fold applies records in their order to what the index has. stored.State is used up.
+func fold(stored weaviate.Stored, records []rec) plan {
+	p := plan{state: stored.State, taken: make([]record.Taken, len(records))}
+	for i, r := range records {
+		p.taken[i] = p.state.Take(r.apply)
+		switch p.taken[i] {
+		case record.TakenAgain:
+			p.again = true
+			p.target = side
+		case record.TakenNew:
+			p.target = side
+		case record.Stale, record.OutOfOrder:
+		}
+	}
+	switch {
+	case p.target == nowhere:
+	case p.state.Complete():
+		p.target, p.other = main, stored.Side
+	default:
+		p.other = stored.Main
+	}
+	return p
+}
+
+// needsVector reports whether the item is to be written with the vector that the index has.
+func (p *plan) needsVector() bool { return p.target == main && len(p.state.Vector) == 0 }
+
+// item is an item of a batch with its records.
+type item struct {
+	record.Item
+	key     string
+	records []rec
+	plan    plan
+}
+
+// rec is one record of an item.
+type rec struct {
+	at     int            // in the batch
+	from   *record.Vector // as it came
+	apply  *record.Vector // what is folded: itself, or its mark
+	refuse error          // why it is a dead letter
+}
+
+// add appends a record; one that is refused counts by its mark.
+func (it *item) add(at int, v *record.Vector, refuse error) {
+	r := rec{at: at, from: v, apply: v}
+	if refuse != nil {
+		r.reject(refuse)
+	}
+	it.records = append(it.records, r)
+}
+
+func (r *rec) reject(err error) {
+	r.refuse, r.apply = err, mark(r.from, fault.ReasonOf(err))
+}
+
+// reject makes the record a dead letter that gave the item the state which the index refuses: the
+// one that set the row, else the last one taken. It reports whether there is one left to blame.
+func (it *item) reject(err error) bool {
+	blame := -1
+	for i := range it.records {
+		r := &it.records[i]
+		if r.refuse != nil || it.plan.taken[i] != record.TakenNew && it.plan.taken[i] != record.TakenAgain {
+			continue
+		}
+		blame = i
+		if it.setsRow(r) {
+			break
+		}
+	}
+	if blame < 0 {
+		return false
+	}
+	it.records[blame].reject(err)
+	return true
+}
+
+// setsRow reports whether the item's row is the record's.
+func (it *item) setsRow(r *rec) bool {
+	return r.apply.GetDocument().GetOp() == record.Op_OP_UPSERT && r.apply.GetVersion() == it.plan.state.Base
+}
+
+// report gives the item's records their outcomes.
+func (it *item) report(outcomes []Outcome) {
+	for i := range it.records {
+		r := &it.records[i]
+		if r.refuse != nil {
+			outcomes[r.at] = stage.Reject[None](r.refuse)
+			continue
+		}
+		outcomes[r.at] = stage.Done[None](it.label(r, it.plan.taken[i]))
+	}
+}
+
+func (it *item) label(r *rec, taken record.Taken) string {
+	switch taken {
+	case record.Stale:
+		return Stale
+	case record.OutOfOrder:
+		return OutOfOrder
+	case record.TakenNew, record.TakenAgain:
+	}
+	state := &it.plan.state
+	switch op := r.apply.GetDocument().GetOp(); {
+	case op == record.Op_OP_FAILED:
+		return Marked
+	case op == record.Op_OP_DELETE && !state.Live() && r.apply.GetVersion() == state.Floor:
+		return Deleted
+	case it.setsRow(r):
+		return Written
+	}
+	return Superseded
+}

@@ -1,0 +1,66 @@
+package writer
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/freshet-io/freshet/libs/kafka"
+	"github.com/freshet-io/freshet/libs/pipeline"
+	"github.com/freshet-io/freshet/libs/record"
+	"github.com/freshet-io/freshet/libs/service"
+	"github.com/freshet-io/freshet/libs/stage"
+	"github.com/freshet-io/freshet/libs/weaviate"
+)
+
+// Settings is the configuration of the service.
+type Settings struct {
+	Kafka    kafka.Config
+	Topics   kafka.Topics `inline:"true"`
+	Weaviate weaviate.Config
+	Pipeline string         `required:"true" desc:"path of the pipeline file"`
+	Group    string         `default:"freshet-write" desc:"consumer group"`
+	InFlight int            `default:"2" desc:"calls to Weaviate at a time, of all partitions"`
+	Stage    stage.Settings `inline:"true"`
+}
+
+// Run moves vectors into Weaviate until ctx ends. Both lanes are read by one group:
+// an item may be in either, and must have one writer.
+func Run(ctx context.Context, p *service.Process, cfg Settings) error {
+	file, err := pipeline.Load(cfg.Pipeline)
+	if err != nil {
+		return err
+	}
+	identity, err := cfg.Topics.Identify(ctx, cfg.Kafka, p.Log)
+	if err != nil {
+		return err
+	}
+	index, err := weaviate.Attach(ctx, cfg.Weaviate, file, weaviate.Log{TopicID: identity.TopicID, Partitions: identity.Partitions}, p.Log)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = index.Close() }()
+
+	writer := New(index, Config{Collections: collections(file), InFlight: cfg.InFlight})
+	s := stage.Stage[*record.Vector, None]{
+		Name:     "write",
+		From:     stage.Source{Cluster: cfg.Kafka, Topics: []string{cfg.Topics.VectorsLive(), cfg.Topics.VectorsBulk()}, Group: cfg.Group, CoPartitioned: true},
+		To:       stage.Sink{Cluster: cfg.Kafka, Topics: cfg.Topics, Identity: identity},
+		Settings: cfg.Stage,
+		Decode:   func(r stage.Record) (*record.Vector, error) { return record.DecodeVector(r.Value) },
+		Describe: func(v *record.Vector) stage.Facts { return stage.FactsOf(v.GetDocument(), v.GetVersion()) },
+		Handler:  writer,
+		Assigned: writer.TakeOver,
+	}
+	if err := s.Run(ctx, p); err != nil {
+		return fmt.Errorf("writing vectors: %w", err)
+	}
+	return nil
+}
+
+func collections(file *pipeline.File) map[string]Collection {
+	all := map[string]Collection{}
+	for _, c := range file.Collections() {
+		all[c.Name] = Collection{Space: file.Space.String(), Dimensions: file.Space.Dimensions}
+	}
+	return all
+}

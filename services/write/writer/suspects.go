@@ -1,0 +1,87 @@
+package writer
+
+import (
+	"encoding/binary"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"time"
+)
+
+const (
+	// unsure is how long after a take-over every item is suspect: until the first batches, which
+	// hold the interrupted puts, are surely done.
+	unsure = 2 * time.Minute
+	// maxSuspects bounds the set. The suspects of partitions that were taken away stay in it.
+	maxSuspects = 100_000
+)
+
+// suspects are items whose last put was interrupted or not acknowledged. Weaviate may have stored
+// such an object without putting it into its vector index, and an equal one put again would be
+// skipped there: stored, acknowledged, never found.
+type suspects struct {
+	mu    sync.Mutex
+	keys  map[string]struct{}
+	until time.Time // until then all items are suspect
+	full  bool      // the set was full once: all items are suspect for good
+}
+
+func newSuspects() *suspects { return &suspects{keys: map[string]struct{}{}} }
+
+func (s *suspects) all() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.until = time.Now().Add(unsure)
+}
+
+func (s *suspects) add(key string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.keys) >= maxSuspects {
+		s.full = true // forgetting one would lose it; a nonce for all costs only time
+		return
+	}
+	s.keys[key] = struct{}{}
+}
+
+func (s *suspects) clear(key string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.keys, key)
+}
+
+func (s *suspects) has(key string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, ok := s.keys[key]
+	return ok || s.full || time.Now().Before(s.until)
+}
+
+const (
+	// nonceParts is how many components of a vector a nonce changes, nonceBits how many of the
+	// lowest of the 23 bits of their mantissas. Each moves by less than 2^-13 of itself, so the
+	// cosine to the true vector stays above 0.99999998; two nonces are equal by chance once in
+	// 2^80 (once in 2^10 for a vector with a single component).
+	nonceParts = 8
+	nonceBits  = 10
+)
+
+// nonce returns a copy of a vector (little-endian float32) that differs from it in the lowest bits
+// of some components, so that Weaviate's vector index takes it as a new one.
+func nonce(vector []byte) []byte {
+	v := slices.Clone(vector)
+	parts := nonceParts
+	for _, i := range rand.Perm(len(v) / 4) {
+		b := v[4*i : 4*i+4]
+		bits := binary.LittleEndian.Uint32(b)
+		// Zero stays zero: its lowest bits would make a number of no meaning.
+		if exponent := bits >> 23 & 0xff; exponent == 0 {
+			continue
+		}
+		binary.LittleEndian.PutUint32(b, bits^(1+rand.Uint32N(1<<nonceBits-1)))
+		if parts--; parts == 0 {
+			break
+		}
+	}
+	return v
+}

@@ -1,0 +1,200 @@
+// Package writer brings vectors into the index: it folds the records of each item onto the state
+// that the index has, and moves the item to where it then belongs.
+//
+//	records ─▶ check ─▶ by item ─▶ load ─▶ fold ─▶ put ─▶ delete the other copy ─▶ outcomes
+//	             │                            ▲      │
+//	             ▼                            └──────┘ refused: the record's mark instead
+//	       dead letter
+//
+// It owns the order of the writes of a batch and the guards against what Weaviate loses silently.
+// It never decides which of two states is the newer one (record.State does), never retries (the
+// stage does), and relies on being the only writer of the items of its partitions.
+package writer
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/freshet-io/freshet/libs/record"
+	"github.com/freshet-io/freshet/libs/stage"
+	"github.com/freshet-io/freshet/libs/weaviate"
+)
+
+// Index is what the writer asks of Weaviate: package weaviate documents each method. Items and
+// objects of one call differ.
+type Index interface {
+	Load(ctx context.Context, collection string, items []record.Item, vectors bool) ([]weaviate.Stored, error)
+	Put(ctx context.Context, collection string, objs []weaviate.Object) (rejected map[int]error, err error)
+	PutSide(ctx context.Context, collection string, objs []weaviate.Object) (rejected map[int]error, err error)
+	DeleteMain(ctx context.Context, collection string, items []record.Item) error
+	DeleteSide(ctx context.Context, collection string, items []record.Item) error
+}
+
+// Collection is what a vector must fit.
+type Collection struct {
+	Space      string
+	Dimensions int
+}
+
+// Config says what to write where.
+type Config struct {
+	Collections map[string]Collection // by logical name
+	InFlight    int                   // calls to the index at a time, of all partitions; 0 is 2
+}
+
+// None is what a writer emits: nothing.
+type None struct{}
+
+// Outcome is the fate of one record.
+type Outcome = stage.Outcome[None]
+
+// Labels of outcomes.
+const (
+	Written    = "written"      // the row is in the index
+	Deleted    = "deleted"      // the item is gone, a tombstone stays
+	Marked     = "marked"       // the item shows that a newer change of it is a dead letter
+	Superseded = "superseded"   // taken, and replaced by a later record of the batch
+	Stale      = "stale"        // the index is newer
+	OutOfOrder = "out-of-order" // appended late by a source that had moved on
+	Skipped    = "skipped"      // a marker
+)
+
+// Writer is a stage.Handler. Its methods are safe for concurrent use, but each item must be in one
+// call at a time: batches of one partition come one after the other.
+type Writer struct {
+	index       Index
+	collections map[string]Collection
+	inFlight    chan struct{}
+	suspects    *suspects
+}
+
+// New returns a writer that is unsure of what the index finds, as after TakeOver.
+func New(index Index, cfg Config) *Writer {
+	if cfg.InFlight < 1 {
+		cfg.InFlight = 2
+	}
+	w := &Writer{index: index, collections: cfg.Collections, inFlight: make(chan struct{}, cfg.InFlight), suspects: newSuspects()}
+	w.TakeOver()
+	return w
+}
+
+// TakeOver says that partitions were assigned: a put of theirs may have been interrupted together
+// with the process that made it. For a while every put changes its vector's bits (see nonce).
+//
+// The redelivered record alone does not show it: a newer one of the item may come first by the
+// other lane, with the vector of the interrupted put, and the redelivered one is stale then.
+func (w *Writer) TakeOver() { w.suspects.all() }
+
+// Handle implements stage.Handler. An error means that nothing of the batch counts as written.
+func (w *Writer) Handle(ctx context.Context, batch []*record.Vector) ([]Outcome, error) {
+	outcomes := make([]Outcome, len(batch))
+	for _, items := range w.sort(batch, outcomes) {
+		if err := w.write(ctx, items); err != nil {
+			return nil, err
+		}
+		for _, it := range items {
+			it.report(outcomes)
+		}
+	}
+	return outcomes, nil
+}
+
+// sort gives markers and records of unknown collections their outcome, and returns the others by
+// collection and item, each in the order of the batch.
+func (w *Writer) sort(batch []*record.Vector, outcomes []Outcome) [][]*item {
+	var collections [][]*item
+	place := map[string]int{} // of a collection
+	known := map[string]*item{}
+	for i, v := range batch {
+		name := v.GetDocument().GetCollection()
+		if v.GetDocument().GetOp() == record.Op_OP_MARKER {
+			outcomes[i] = stage.Skip[None](Skipped)
+			continue
+		}
+		collection, ok := w.collections[name]
+		if !ok {
+			outcomes[i] = stage.Reject[None](unknownCollection(name))
+			continue
+		}
+		if _, ok := place[name]; !ok {
+			place[name] = len(collections)
+			collections = append(collections, nil)
+		}
+		id := v.GetDocument().Item()
+		key := string(id.Key())
+		if known[key] == nil {
+			known[key] = &item{Item: id, key: key}
+			collections[place[name]] = append(collections[place[name]], known[key])
+		}
+		known[key].add(i, v, check(v, collection))
+	}
+	return collections
+}
+
+// write brings items of one collection to their places. A record that the index refuses is
+// replaced by its mark and its item written again, so that what came before it is not lost.
+func (w *Writer) write(ctx context.Context, items []*item) error {
+	for len(items) > 0 {
+		if err := w.load(ctx, items); err != nil {
+			return err
+		}
+		refused, err := w.apply(ctx, items)
+		if err != nil {
+			return err
+		}
+		items = refused
+	}
+	return nil
+}
+
+// load reads the items' states and folds their records onto them: with vectors only where the
+// index has the one that is to be written.
+func (w *Writer) load(ctx context.Context, items []*item) error {
+	if err := w.loadSome(ctx, items, false); err != nil {
+		return err
+	}
+	var need []*item
+	for _, it := range items {
+		if it.plan.needsVector() {
+			need = append(need, it)
+		}
+	}
+	return w.loadSome(ctx, need, true)
+}
+
+func (w *Writer) loadSome(ctx context.Context, items []*item, vectors bool) error {
+	if len(items) == 0 {
+		return nil
+	}
+	var stored []weaviate.Stored
+	err := w.call(ctx, func() (err error) {
+		stored, err = w.index.Load(ctx, items[0].Collection, ids(items), vectors)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("loading %d items: %w", len(items), err)
+	}
+	for i, it := range items {
+		it.plan = fold(stored[i], it.records)
+	}
+	return nil
+}
+
+// call makes one call to the index when one of its places is free.
+func (w *Writer) call(ctx context.Context, f func() error) error {
+	select {
+	case w.inFlight <- struct{}{}:
+	case <-ctx.Done():
+		return fmt.Errorf("waiting for a call to the index: %w", ctx.Err())
+	}
+	defer func() { <-w.inFlight }()
+	return f()
+}
+
+func ids(items []*item) []record.Item {
+	list := make([]record.Item, len(items))
+	for i, it := range items {
+		list[i] = it.Item
+	}
+	return list
+}
