@@ -2,6 +2,7 @@ package kafka
 
 import (
 	"context"
+	"encoding/hex"
 	"fmt"
 
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -82,9 +83,9 @@ func (c *Control) take(r *kgo.Record) error {
 	case *record.Control_Topic:
 		c.Topics[x.Topic.GetTopic()] = x.Topic
 	case *record.Control_Recipe:
-		c.Recipes[fmt.Sprintf("%x", x.Recipe.GetHash())] = x.Recipe
+		c.Recipes[hex.EncodeToString(x.Recipe.GetHash())] = x.Recipe
 	case *record.Control_Generation:
-		c.Generations[x.Generation.GetCollection()+"/"+fmt.Sprint(x.Generation.GetNumber())] = x.Generation
+		c.Generations[fmt.Sprintf("%s/%d", x.Generation.GetCollection(), x.Generation.GetNumber())] = x.Generation
 	case *record.Control_Rewind:
 		c.Rewinds[x.Rewind.GetSource()] = x.Rewind.GetNumber()
 	}
@@ -125,7 +126,7 @@ func (c *Control) Put(ctx context.Context, control *record.Control) error {
 
 // PutRecipe writes a recipe where it is not known yet.
 func (c *Control) PutRecipe(ctx context.Context, hash []byte, body string) error {
-	if c.Recipes[fmt.Sprintf("%x", hash)] != nil {
+	if c.Recipes[hex.EncodeToString(hash)] != nil {
 		return nil
 	}
 	return c.Put(ctx, &record.Control{Record: &record.Control_Recipe{Recipe: &record.Recipe{Hash: hash, Body: body}}})

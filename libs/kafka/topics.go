@@ -2,6 +2,7 @@ package kafka
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -72,20 +73,20 @@ type topicSpec struct {
 }
 
 func (t Topics) specs(l Layout) []topicSpec {
-	log := func(name string, retention time.Duration, compression string) topicSpec {
+	log := func(name string, retention time.Duration) topicSpec {
 		return topicSpec{name, l.Partitions, map[string]string{
 			"cleanup.policy": "delete", "retention.ms": strconv.FormatInt(retention.Milliseconds(), 10),
 			// A byte cap would delete records that nobody has read yet.
-			"retention.bytes": "-1", "compression.type": compression,
+			"retention.bytes": "-1", "compression.type": "producer",
 			"max.message.bytes": strconv.Itoa(int(t.MaxBytes(name))),
 		}}
 	}
 	return []topicSpec{
-		log(t.DocumentsLive(), 7*day, "producer"),
-		log(t.DocumentsBulk(), 7*day, "producer"),
-		log(t.VectorsLive(), 2*day, "producer"),
-		log(t.VectorsBulk(), 2*day, "producer"),
-		log(t.DeadLetters(), 30*day, "producer"),
+		log(t.DocumentsLive(), 7*day),
+		log(t.DocumentsBulk(), 7*day),
+		log(t.VectorsLive(), 2*day),
+		log(t.VectorsBulk(), 2*day),
+		log(t.DeadLetters(), 30*day),
 		{t.Control(), 1, map[string]string{"cleanup.policy": "compact"}},
 	}
 }
@@ -111,10 +112,10 @@ func (t Topics) Apply(ctx context.Context, client *kgo.Client, l Layout) ([]stri
 func create(ctx context.Context, adm *kadm.Client, spec topicSpec, l Layout) (bool, error) {
 	config := map[string]*string{}
 	for k, v := range spec.config {
-		config[k] = kadm.StringPtr(v)
+		config[k] = new(v)
 	}
 	if l.MinInSync > 1 {
-		config["min.insync.replicas"] = kadm.StringPtr(strconv.Itoa(l.MinInSync))
+		config["min.insync.replicas"] = new(strconv.Itoa(l.MinInSync))
 	}
 	answers, err := adm.CreateTopics(ctx, spec.partitions, l.Replication, config, spec.name)
 	if err != nil {
@@ -210,7 +211,7 @@ func (t Topics) Check(ctx context.Context, client *kgo.Client) (Identity, error)
 		return Identity{}, err
 	}
 	return Identity{
-		TopicID: fmt.Sprintf("%x", first.GetTopicId()), Partitions: first.GetPartitions(),
+		TopicID: hex.EncodeToString(first.GetTopicId()), Partitions: first.GetPartitions(),
 		DeadLetters: int32(len(details[t.DeadLetters()].Partitions)), Epoch: first.GetEpoch(), //nolint:gosec // a partition count
 	}, nil
 }

@@ -83,7 +83,7 @@ type server struct {
 	done chan error
 }
 
-func (a Admin) serve(p *Process) (*server, error) {
+func (a Admin) serve(ctx context.Context, p *Process) (*server, error) {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", p.Health.alive)
 	mux.HandleFunc("GET /readyz", p.Health.ready)
@@ -94,7 +94,7 @@ func (a Admin) serve(p *Process) (*server, error) {
 		mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
 	}
 	var lc net.ListenConfig
-	l, err := lc.Listen(context.Background(), "tcp", a.Address) //nolint:forbidigo // the port lives as long as the process
+	l, err := lc.Listen(ctx, "tcp", a.Address)
 	if err != nil {
 		return nil, fmt.Errorf("listening at %s: %w", a.Address, err)
 	}

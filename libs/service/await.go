@@ -20,7 +20,7 @@ func Await[T any](ctx context.Context, log *slog.Logger, what string, open func(
 		if ctx.Err() != nil {
 			return got, ctx.Err()
 		}
-		log.Warn("waiting for a dependency", "dependency", what, "error", err)
+		log.WarnContext(ctx, "waiting for a dependency", "dependency", what, "error", err)
 		select {
 		case <-ctx.Done():
 			return got, ctx.Err()

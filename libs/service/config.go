@@ -196,7 +196,7 @@ func validate(v reflect.Value, n names) error {
 			errs = append(errs, validate(v.Field(i), n.field(f)))
 		}
 	}
-	if c, ok := v.Interface().(Validator); ok {
+	if c, ok := reflect.TypeAssert[Validator](v); ok {
 		if err := c.Validate(); err != nil {
 			errs = append(errs, fmt.Errorf("%s_*: %w", n.own, err))
 		}

@@ -67,7 +67,7 @@ func mainCode[C any](name string, args, environ []string, stdout, stderr io.Writ
 		fmt.Fprintf(stderr, "%s: %v\n", name, err)
 		return ExitUsage
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM) //nolint:forbidigo // the root of all
 	defer stop()
 	log := cfg.Config.Log.Logger(stderr).With("service", name, "version", Version)
 	for _, unknown := range Unknown(environ, &cfg) {
@@ -103,11 +103,11 @@ func start[C any](ctx context.Context, name string, log *slog.Logger, common Con
 		return fmt.Errorf("starting telemetry: %w", err)
 	}
 	p := &Process{Name: name, Log: log, Telemetry: tel, Health: NewHealth()}
-	admin, err := common.Admin.serve(p)
+	admin, err := common.Admin.serve(ctx, p)
 	if err != nil {
 		return fmt.Errorf("starting the admin port: %w", err)
 	}
-	log.Info("started", "admin_address", admin.Addr().String())
+	log.InfoContext(ctx, "started", "admin_address", admin.Addr().String())
 	err = run(ctx, p, cfg)
 	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
 		err = nil // asked to stop, and it did

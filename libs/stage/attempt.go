@@ -46,7 +46,7 @@ func (a *attempt[In, Out]) run(ctx context.Context, batch []In) ([]Outcome[Out],
 			return nil, errGivenUp
 		}
 		a.retried(fault.Transient.String())
-		a.log.Warn("trying a batch again", "items", len(batch), "wait", wait, "error", err)
+		a.log.WarnContext(ctx, "trying a batch again", "items", len(batch), "wait", wait, "error", err)
 		if !a.sleep(ctx, max(wait, fault.AfterOf(err))) {
 			return nil, errGivenUp
 		}
@@ -58,7 +58,7 @@ func (a *attempt[In, Out]) run(ctx context.Context, batch []In) ([]Outcome[Out],
 func (a *attempt[In, Out]) call(ctx context.Context, batch []In) (outcomes []Outcome[Out], err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			a.log.Error("the handler panicked", "items", len(batch), "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+			a.log.ErrorContext(ctx, "the handler panicked", "items", len(batch), "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
 			outcomes, err = nil, fault.Reject(fault.Panic, "the handler panics on this input")
 		}
 	}()

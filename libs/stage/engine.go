@@ -3,6 +3,7 @@ package stage
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -142,7 +143,7 @@ func (e *engine[In, Out]) settle(ctx context.Context, halted <-chan struct{}, in
 func (e *engine[In, Out]) outputs(inputs []*input[In, Out]) (outputs []*kgo.Record, of []*input[In, Out], err error) {
 	now := time.Now()
 	for _, in := range inputs {
-		headers := e.headers(in, now)
+		headers := in.headers(now)
 		for _, out := range in.outcome.Out {
 			encoded, err := e.stage.Encode(out)
 			if err != nil {
@@ -159,7 +160,7 @@ func (e *engine[In, Out]) outputs(inputs []*input[In, Out]) (outputs []*kgo.Reco
 	return outputs, of, nil
 }
 
-func (e *engine[In, Out]) headers(in *input[In, Out], now time.Time) []kgo.RecordHeader {
+func (in *input[In, Out]) headers(now time.Time) []kgo.RecordHeader {
 	if len(in.outcome.Out) == 0 {
 		return nil
 	}
@@ -207,7 +208,7 @@ func (e *engine[In, Out]) count(ctx context.Context, inputs []*input[In, Out], t
 		m.Item(ctx, e.stage.Name, in.outcome.Label)
 		if err := in.outcome.Err; err != nil {
 			m.DeadLetter(ctx, e.stage.Name, string(fault.ReasonOf(err)))
-			e.log.Warn("dead letter", "reason", fault.ReasonOf(err), "error", err,
+			e.log.WarnContext(ctx, "dead letter", "reason", fault.ReasonOf(err), "error", err,
 				"topic", in.record.Topic, "partition", in.record.Partition, "offset", in.record.Offset)
 			continue
 		}
@@ -233,9 +234,9 @@ func toRecord(r arrival) Record {
 
 // header returns the last value of a header, as Kafka's own tools do, or "".
 func header(r arrival, key string) string {
-	for i := len(r.Headers) - 1; i >= 0; i-- {
-		if r.Headers[i].Key == key {
-			return string(r.Headers[i].Value)
+	for _, h := range slices.Backward(r.Headers) {
+		if h.Key == key {
+			return string(h.Value)
 		}
 	}
 	return ""

@@ -3,7 +3,6 @@ package stage
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"slices"
 	"sync"
@@ -64,14 +63,14 @@ func (m *members) callbacks(assigned func()) []kgo.Opt {
 			m.assigned(ctx, client, parts)
 		}),
 		kgo.OnPartitionsRevoked(func(ctx context.Context, client *kgo.Client, parts map[string][]int32) {
-			m.release(m.take(parts), m.settings.Drain)
+			release(m.take(parts), m.settings.Drain)
 			if err := client.CommitMarkedOffsets(ctx); err != nil {
-				m.log.Warn("committing before partitions are given up", "error", err)
+				m.log.WarnContext(ctx, "committing before partitions are given up", "error", err)
 			}
 		}),
-		kgo.OnPartitionsLost(func(_ context.Context, _ *kgo.Client, parts map[string][]int32) {
-			m.log.Warn("partitions are lost: this member was silent for longer than its session", "partitions", parts)
-			m.release(m.take(parts), 0)
+		kgo.OnPartitionsLost(func(ctx context.Context, _ *kgo.Client, parts map[string][]int32) {
+			m.log.WarnContext(ctx, "partitions are lost: this member was silent for longer than its session", "partitions", parts)
+			release(m.take(parts), 0)
 		}),
 	}
 }
@@ -82,7 +81,7 @@ func (m *members) assigned(ctx context.Context, client *kgo.Client, parts map[st
 	if m.closed {
 		return
 	}
-	m.log.Info("partitions are assigned", "partitions", parts)
+	m.log.InfoContext(ctx, "partitions are assigned", "partitions", parts)
 	// A partition may have been paused when it was given up.
 	client.ResumeFetchPartitions(parts)
 	for topic, partitions := range parts {
@@ -121,7 +120,7 @@ func (m *members) take(parts map[string][]int32) []*worker {
 
 // release has workers begin nothing new, gives them the bound to finish, and then
 // makes it impossible for them to mark.
-func (m *members) release(workers []*worker, bound time.Duration) {
+func release(workers []*worker, bound time.Duration) {
 	for _, w := range workers {
 		w.halt()
 	}
@@ -138,7 +137,7 @@ func (m *members) release(workers []*worker, bound time.Duration) {
 }
 
 // shutdown finishes what is in flight, commits, and leaves the group.
-func (m *members) shutdown(client *kgo.Client) {
+func (m *members) shutdown(ctx context.Context, client *kgo.Client) {
 	m.mu.Lock()
 	m.closed = true
 	all := make([]*worker, 0, len(m.workers))
@@ -147,11 +146,11 @@ func (m *members) shutdown(client *kgo.Client) {
 		delete(m.workers, key)
 	}
 	m.mu.Unlock()
-	m.release(all, m.settings.Drain)
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second) //nolint:forbidigo // the caller's has ended; that is why we are here
+	release(all, m.settings.Drain)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
 	if err := client.CommitMarkedOffsets(ctx); err != nil {
-		m.log.Warn("committing at the end", "error", err)
+		m.log.WarnContext(ctx, "committing at the end", "error", err)
 	}
 	client.CloseAllowingRebalance()
 }
@@ -252,4 +251,4 @@ func (m *members) oldest() time.Duration {
 }
 
 // errGivenUp says that a batch was dropped because its partition goes: no fault.
-var errGivenUp = fmt.Errorf("the partition is given up")
+var errGivenUp = errors.New("the partition is given up")

@@ -46,7 +46,7 @@ func (s *sender) produce(ctx context.Context, halted <-chan struct{}, records []
 		if ctx.Err() != nil {
 			return nil, errGivenUp
 		}
-		s.log.Warn("producing again from the first record that failed", "topic", records[from].Topic, "records", len(records)-from, "error", cause)
+		s.log.WarnContext(ctx, "producing again from the first record that failed", "topic", records[from].Topic, "records", len(records)-from, "error", cause)
 		if !sleep(ctx, halted, wait) {
 			return nil, errGivenUp
 		}

@@ -28,6 +28,7 @@ package stage
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -92,7 +93,7 @@ type Settings struct {
 func (s Settings) Validate() error {
 	switch {
 	case s.Items < 1 || s.QueueRecords < 1 || s.QueueBytes < 1:
-		return fmt.Errorf("BATCH_ITEMS, QUEUE_RECORDS and QUEUE_BYTES must be at least 1")
+		return errors.New("BATCH_ITEMS, QUEUE_RECORDS and QUEUE_BYTES must be at least 1")
 	case s.RebalanceTimeout <= s.Drain:
 		return fmt.Errorf("REBALANCE_TIMEOUT %s must be longer than DRAIN %s, or Kafka gives a partition away before its last batch is finished", s.RebalanceTimeout, s.Drain)
 	}
@@ -133,7 +134,7 @@ func (s *Stage[In, Out]) Run(ctx context.Context, p *service.Process) error {
 	}
 	group.Go(func() error { return members.poll(work, consumer, p.Health.Beat) })
 	<-work.Done()
-	members.shutdown(consumer)
+	members.shutdown(ctx, consumer)
 	if err := group.Wait(); ctx.Err() == nil || fault.ClassOf(err) == fault.Fatal {
 		return err
 	}
@@ -148,7 +149,7 @@ func (s Source) pin(ctx context.Context, log *slog.Logger) error {
 	}
 	defer client.Close()
 	if err := kafka.PinStart(ctx, client, s.Group, s.Topics...); err != nil {
-		log.Warn("start offsets are not pinned; the group begins at the earliest records", "error", err)
+		log.WarnContext(ctx, "start offsets are not pinned; the group begins at the earliest records", "error", err)
 	}
 	return nil
 }

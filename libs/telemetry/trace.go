@@ -34,12 +34,12 @@ func (t *Telemetry) Begin(ctx context.Context, stage, traceparent, tracestate st
 	if !parent.IsValid() {
 		parent = newRoot()
 	}
-	_, span := t.tracer.Start(trace.ContextWithRemoteSpanContext(ctx, parent), "process "+stage, //nolint:spancheck // End ends it
+	_, span := t.tracer.Start(trace.ContextWithRemoteSpanContext(ctx, parent), "process "+stage,
 		trace.WithSpanKind(trace.SpanKindConsumer), trace.WithTimestamp(start))
 	if !span.IsRecording() {
 		return Item{context: parent}
 	}
-	return Item{span: span, context: span.SpanContext()} //nolint:spancheck // End ends it
+	return Item{span: span, context: span.SpanContext()}
 }
 
 // newRoot makes the context of a trace that begins here; its span is never

@@ -7,10 +7,13 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"runtime"
 	"sync"
 	"time"
 
-	official "github.com/weaviate/weaviate-go-client/v4/weaviate"
+	"github.com/weaviate/weaviate-go-client/v4/weaviate/connection"
+	"github.com/weaviate/weaviate-go-client/v4/weaviate/graphql"
+	"github.com/weaviate/weaviate-go-client/v4/weaviate/schema"
 	pb "github.com/weaviate/weaviate/grpc/generated/protocol/v1"
 	"go.opentelemetry.io/contrib/instrumentation/google.golang.org/grpc/otelgrpc"
 	"google.golang.org/grpc"
@@ -36,12 +39,13 @@ const (
 
 // Client is a connection to one Weaviate. It is safe for concurrent use.
 type Client struct {
-	url  string // for people
-	rest *official.Client
-	http *http.Client
-	base *url.URL // of the HTTP API, with /v1
-	conn *grpc.ClientConn
-	grpc pb.WeaviateClient
+	url     string // for people
+	schema  *schema.API
+	graphql *graphql.API
+	http    *http.Client
+	base    *url.URL // of the HTTP API, with /v1
+	conn    *grpc.ClientConn
+	grpc    pb.WeaviateClient
 
 	mu    sync.RWMutex
 	bound map[string]*collection // by logical name
@@ -90,10 +94,11 @@ func (c *Client) openREST(cfg Config, settings *tls.Config) error {
 		Transport: &withKey{key: cfg.APIKey, host: u.Host, next: transport},
 	}
 	c.base = u.JoinPath("v1")
-	c.rest, err = official.NewClient(official.Config{Scheme: u.Scheme, Host: u.Host + u.Path, ConnectionClient: c.http})
-	if err != nil {
-		return fault.Halt("connecting to Weaviate: %w", err)
-	}
+	official := connection.NewConnection(u.Scheme, u.Host+u.Path, c.http, callLimit, nil)
+	// Its finalizer sends to a channel that nobody reads, and so would stop all finalizers of the
+	// process once a client was dropped.
+	runtime.SetFinalizer(official, nil)
+	c.schema, c.graphql = schema.New(official), graphql.New(official)
 	return nil
 }
 

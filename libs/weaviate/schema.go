@@ -53,7 +53,7 @@ func (c *Client) createClass(ctx context.Context, spec CollectionSpec, side bool
 		return err
 	}
 	if have == nil {
-		err := c.rest.Schema().ClassCreator().WithClass(want).Do(ctx)
+		err := c.schema.ClassCreator().WithClass(want).Do(ctx)
 		return classifyREST("creating collection "+want.Class, err)
 	}
 	if diffs := identityDifferences(have, spec.identity(side)); len(diffs) > 0 {
@@ -63,7 +63,7 @@ func (c *Client) createClass(ctx context.Context, spec CollectionSpec, side bool
 		if propertyOf(have, p.Name) != nil {
 			continue
 		}
-		err := c.rest.Schema().PropertyCreator().WithClassName(want.Class).WithProperty(p).Do(ctx)
+		err := c.schema.PropertyCreator().WithClassName(want.Class).WithProperty(p).Do(ctx)
 		if err := classifyREST("adding property "+p.Name+" to "+want.Class, err); err != nil {
 			return err
 		}
@@ -173,7 +173,7 @@ func propertyOf(class *models.Class, name string) *models.Property {
 
 // class returns a class, nil where there is none of that name.
 func (c *Client) class(ctx context.Context, name string) (*models.Class, error) {
-	class, err := c.rest.Schema().ClassGetter().WithClassName(name).Do(ctx)
+	class, err := c.schema.ClassGetter().WithClassName(name).Do(ctx)
 	if e, ok := errors.AsType[*officialfault.WeaviateClientError](err); ok && e.StatusCode == http.StatusNotFound {
 		return nil, nil //nolint:nilnil // absence is an answer
 	}

@@ -165,7 +165,7 @@ func (c *Client) Count(ctx context.Context, name string) (int64, error) {
 	if class == "" {
 		return 0, fault.Halt("alias %s is missing in Weaviate at %s", name, c.url)
 	}
-	answer, err := c.rest.GraphQL().Aggregate().WithClassName(class).
+	answer, err := c.graphql.Aggregate().WithClassName(class).
 		WithFields(graphql.Field{Name: "meta", Fields: []graphql.Field{{Name: "count"}}}).Do(ctx)
 	if err != nil {
 		return 0, classifyREST("counting "+class, err)

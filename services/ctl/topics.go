@@ -1,7 +1,9 @@
 package main
 
 import (
+	"context"
 	"fmt"
+	"io"
 
 	"github.com/spf13/cobra"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -26,27 +28,7 @@ func topicsCommand() *cobra.Command {
 		Use: "apply", Args: cobra.NoArgs,
 		Short: "Create the topics and collections that are missing; change nothing that exists",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return withLayout(cmd, func(cfg layoutConfig, l connections) error {
-				created, err := cfg.Topics.Apply(cmd.Context(), l.kafka, layout)
-				if err != nil {
-					return err
-				}
-				for _, name := range created {
-					fmt.Fprintln(cmd.OutOrStdout(), "created topic", name)
-				}
-				identity, err := cfg.Topics.Check(cmd.Context(), l.kafka)
-				if err != nil {
-					return err
-				}
-				collections, err := l.index.CreateAll(cmd.Context(), l.file, weaviate.Log{TopicID: identity.TopicID, Partitions: identity.Partitions})
-				for _, name := range collections {
-					fmt.Fprintln(cmd.OutOrStdout(), "created collection", name)
-				}
-				if err == nil {
-					fmt.Fprintln(cmd.OutOrStdout(), "topics and collections are in place")
-				}
-				return err
-			})
+			return withLayout(cmd, func(c connections) error { return c.apply(cmd.Context(), cmd.OutOrStdout(), layout) })
 		},
 	}
 	apply.Flags().Int32Var(&layout.Partitions, "partitions", 24, "partitions of each topic; final, since an item's place decides its order")
@@ -56,32 +38,64 @@ func topicsCommand() *cobra.Command {
 		Use: "check", Args: cobra.NoArgs,
 		Short: "Tell whether the topics and collections are as the services need them",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return withLayout(cmd, func(cfg layoutConfig, l connections) error {
-				identity, err := cfg.Topics.Check(cmd.Context(), l.kafka)
-				if err != nil {
-					return err
-				}
-				if err := l.index.CheckAll(cmd.Context(), l.file, weaviate.Log{TopicID: identity.TopicID, Partitions: identity.Partitions}); err != nil {
-					return err
-				}
-				fmt.Fprintf(cmd.OutOrStdout(), "topics and collections are as they must be: %d partitions, epoch %d\n", identity.Partitions, identity.Epoch)
-				return nil
-			})
+			return withLayout(cmd, func(c connections) error { return c.check(cmd.Context(), cmd.OutOrStdout()) })
 		},
 	}
 	cmd.AddCommand(apply, check)
 	return cmd
 }
 
+// apply creates what is missing and tells of it.
+func (c connections) apply(ctx context.Context, out io.Writer, layout kafka.Layout) error {
+	created, err := c.topics.Apply(ctx, c.kafka, layout)
+	for _, name := range created {
+		fmt.Fprintln(out, "created topic", name)
+	}
+	if err != nil {
+		return err
+	}
+	identity, err := c.topics.Check(ctx, c.kafka)
+	if err != nil {
+		return err
+	}
+	collections, err := c.index.CreateAll(ctx, c.file, logOf(identity))
+	for _, name := range collections {
+		fmt.Fprintln(out, "created collection", name)
+	}
+	if err != nil {
+		return err
+	}
+	return c.check(ctx, out)
+}
+
+// check tells that everything is as it must be, or returns what is not.
+func (c connections) check(ctx context.Context, out io.Writer) error {
+	identity, err := c.topics.Check(ctx, c.kafka)
+	if err != nil {
+		return err
+	}
+	if err := c.index.CheckAll(ctx, c.file, logOf(identity)); err != nil {
+		return err
+	}
+	fmt.Fprintf(out, "topics and collections are as they must be: %d partitions, epoch %d\n", identity.Partitions, identity.Epoch)
+	return nil
+}
+
+// logOf returns what a collection remembers of the log that its versions count in.
+func logOf(identity kafka.Identity) weaviate.Log {
+	return weaviate.Log{TopicID: identity.TopicID, Partitions: identity.Partitions}
+}
+
 // connections are what a layout is made and checked with.
 type connections struct {
-	kafka *kgo.Client
-	index *weaviate.Client
-	file  *pipeline.File
+	topics kafka.Topics
+	kafka  *kgo.Client
+	index  *weaviate.Client
+	file   *pipeline.File
 }
 
 // withLayout opens what laying out needs, and closes it again.
-func withLayout(cmd *cobra.Command, f func(layoutConfig, connections) error) error {
+func withLayout(cmd *cobra.Command, f func(connections) error) error {
 	var cfg layoutConfig
 	if err := load(&cfg, cmd.ErrOrStderr()); err != nil {
 		return err
@@ -100,5 +114,5 @@ func withLayout(cmd *cobra.Command, f func(layoutConfig, connections) error) err
 		return err
 	}
 	defer func() { _ = index.Close() }()
-	return f(cfg, connections{client, index, file})
+	return f(connections{cfg.Topics, client, index, file})
 }

@@ -36,7 +36,7 @@ func Running() (environ []string, data string, ok bool) {
 	if err != nil {
 		return nil, "", false
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	if syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) == nil {
 		return nil, "", false // nobody holds it
 	}

@@ -73,7 +73,7 @@ func Run(ctx context.Context, o Options) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, s.close()) }()
+	defer func() { err = errors.Join(err, s.close(context.WithoutCancel(ctx))) }()
 	show, showing := errgroup.WithContext(ctx)
 	show.Go(func() error { return s.failure(showing) })
 	show.Go(func() error {

@@ -82,12 +82,11 @@ func eventOf(line []byte, topic string) *kgo.Record {
 
 // raw returns the bytes of a part: kcat writes them as a string, others as JSON.
 func raw(part gjson.Result) []byte {
-	switch part.Type {
-	case gjson.Null:
+	if !part.Exists() || part.Type == gjson.Null {
 		return nil
-	case gjson.String:
-		return []byte(part.Str)
-	default:
-		return []byte(part.Raw)
 	}
+	if part.Type == gjson.String {
+		return []byte(part.Str)
+	}
+	return []byte(part.Raw)
 }

@@ -96,7 +96,7 @@ func (s *stack) awaitCount(ctx context.Context, want int) error {
 		progressbar.OptionSetVisibility(s.options.TTY), progressbar.OptionClearOnFinish())
 	defer func() { _ = bar.Close() }()
 	var count int64
-	err := poll(ctx, feedBound, func(ctx context.Context) (bool, error) {
+	err := poll(ctx, feedBound, tick, func(ctx context.Context) (bool, error) {
 		var err error
 		count, err = s.index.Count(ctx, "Product")
 		p50, _, _ := s.fresh.percentiles()
@@ -111,10 +111,10 @@ func (s *stack) awaitCount(ctx context.Context, want int) error {
 }
 
 // poll asks until the answer is yes, an error comes, or the bound has passed.
-func poll(ctx context.Context, bound time.Duration, ask func(context.Context) (bool, error)) error {
+func poll(ctx context.Context, bound, every time.Duration, ask func(context.Context) (bool, error)) error {
 	ctx, cancel := context.WithTimeout(ctx, bound)
 	defer cancel()
-	ticker := time.NewTicker(tick)
+	ticker := time.NewTicker(every)
 	defer ticker.Stop()
 	for {
 		done, err := ask(ctx)

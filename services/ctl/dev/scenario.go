@@ -124,7 +124,7 @@ func (s *stack) rename(ctx context.Context) (string, error) {
 	if err := s.send(ctx, source(catalogue.Topic, key, value)); err != nil {
 		return "", err
 	}
-	err := s.until(ctx, func(ctx context.Context) (bool, error) { return s.among(ctx, query, before.ID) })
+	err := poll(ctx, visibleBound, 5*time.Millisecond, func(ctx context.Context) (bool, error) { return s.among(ctx, query, before.ID) })
 	return fmt.Sprintf("product %d is found by %q after %d ms", before.ID, query, time.Since(start).Milliseconds()), err
 }
 
@@ -139,7 +139,7 @@ func (s *stack) remove(ctx context.Context) (string, error) {
 	if err := s.send(ctx, source(catalogue.Topic, key, value), source(catalogue.Topic, key, nil)); err != nil {
 		return "", err
 	}
-	err := s.until(ctx, func(ctx context.Context) (bool, error) {
+	err := poll(ctx, visibleBound, 5*time.Millisecond, func(ctx context.Context) (bool, error) {
 		found, err := s.among(ctx, p.Text(), p.ID)
 		return !found, err
 	})
@@ -157,26 +157,6 @@ func (s *stack) among(ctx context.Context, query string, id int64) (bool, error)
 	return false, err
 }
 
-// until asks every few milliseconds: the answer is shown as the time it took.
-func (s *stack) until(ctx context.Context, ask func(context.Context) (bool, error)) error {
-	deadline := time.Now().Add(visibleBound)
-	for {
-		done, err := ask(ctx)
-		if done || err != nil {
-			return err
-		}
-		if time.Now().After(deadline) {
-			return fmt.Errorf("not within %s", visibleBound)
-		}
-		pause := time.NewTimer(5 * time.Millisecond)
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-pause.C:
-		}
-	}
-}
-
 // deadLetters sends two changes that cannot be used and looks for their letters.
 func (s *stack) deadLetters(ctx context.Context) (string, error) {
 	p := searchable()[2]
@@ -192,7 +172,7 @@ func (s *stack) deadLetters(ctx context.Context) (string, error) {
 		return "", fmt.Errorf("opening a reader of the dead letters: %w", err)
 	}
 	defer reader.Close()
-	err = poll(ctx, visibleBound, func(ctx context.Context) (bool, error) {
+	err = poll(ctx, visibleBound, tick, func(ctx context.Context) (bool, error) {
 		wait, cancel := context.WithTimeout(ctx, time.Second)
 		defer cancel()
 		reader.PollFetches(wait).EachRecord(func(r *kgo.Record) { reasons[reasonOf(r)]++ })
@@ -225,7 +205,7 @@ func (s *stack) measure(ctx context.Context) (string, error) {
 		case <-ticker.C:
 		}
 	}
-	err := poll(ctx, visibleBound, func(context.Context) (bool, error) { return s.fresh.arrived()-before >= trickleCount, nil })
+	err := poll(ctx, visibleBound, tick, func(context.Context) (bool, error) { return s.fresh.arrived()-before >= trickleCount, nil })
 	p50, p95, p99 := s.fresh.percentiles()
 	return fmt.Sprintf("%d changes, p50 %s  p95 %s  p99 %s, from the commit at the source to the index", trickleCount, p50, p95, p99), err
 }

@@ -57,11 +57,11 @@ func start(ctx, work context.Context, o Options) (*stack, error) {
 	work, s.stop = context.WithCancel(work)
 	for _, step := range []func(context.Context) error{s.openLog, s.startKafka, s.startWeaviate, s.configure, s.layOut} {
 		if err := step(ctx); err != nil {
-			return nil, errors.Join(err, s.close())
+			return nil, errors.Join(err, s.close(context.WithoutCancel(ctx)))
 		}
 	}
 	if err := s.startServices(work); err != nil {
-		return nil, errors.Join(err, s.close())
+		return nil, errors.Join(err, s.close(context.WithoutCancel(ctx)))
 	}
 	return s, nil
 }
@@ -214,7 +214,7 @@ func (s *stack) failure(ctx context.Context) error {
 }
 
 // close ends everything that start began, as far as it came.
-func (s *stack) close() error {
+func (s *stack) close(ctx context.Context) error {
 	s.stop()
 	var errs []error
 	if s.services != nil {
@@ -228,7 +228,7 @@ func (s *stack) close() error {
 	if s.index != nil {
 		errs = append(errs, s.index.Close())
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), stopBound) //nolint:forbidigo // the caller's has ended; that is why we are here
+	ctx, cancel := context.WithTimeout(ctx, stopBound)
 	defer cancel()
 	if s.server != nil {
 		errs = append(errs, s.server.Stop(ctx))

@@ -4,8 +4,8 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -19,14 +19,14 @@ func TestEachInputHasItsFate(t *testing.T) {
 	bulk := func(in Input) Input { in.Origin = record.VersionOrigin_VERSION_ORIGIN_STAMP; return in }
 	nobody := func(d *record.Document) { d.Sources = nil }
 	known := func(s record.State) map[string]record.State { return map[string]record.State{"Product/1": s} }
-	pending := stored("shoe", 5)
+	pending := stored("shoe")
 	pending.Held, pending.Vector = nil, nil
-	otherSpace := stored("shoe", 5)
+	otherSpace := stored("shoe")
 	otherSpace.Space = "test/other/8"
-	unloaded := stored("shoe", 5)
+	unloaded := stored("shoe")
 	unloaded.Vector = nil
 	buried := record.State{Floor: 9, Sources: record.Orders{}}
-	cut := stored("shoe", 5)
+	cut := stored("shoe")
 	cut.Truncated = true
 
 	tests := []struct {
@@ -37,24 +37,24 @@ func TestEachInputHasItsFate(t *testing.T) {
 		asked  []string // texts that the provider saw
 	}{
 		{"a new item is embedded", nil, []Input{upsert("1", "shoe", 6)}, []string{Embedded}, []string{"shoe"}},
-		{"a new text is embedded", known(stored("boot", 5)), []Input{upsert("1", "shoe", 6)}, []string{Embedded}, []string{"shoe"}},
-		{"a change of price is not paid for", known(stored("shoe", 5)), []Input{upsert("1", "shoe", 6)}, []string{Reused}, nil},
-		{"by order it is embedded again", known(stored("shoe", 5)), []Input{upsert("1", "shoe", 6, force)}, []string{Embedded}, []string{"shoe"}},
+		{"a new text is embedded", known(stored("boot")), []Input{upsert("1", "shoe", 6)}, []string{Embedded}, []string{"shoe"}},
+		{"a change of price is not paid for", known(stored("shoe")), []Input{upsert("1", "shoe", 6)}, []string{Reused}, nil},
+		{"by order it is embedded again", known(stored("shoe")), []Input{upsert("1", "shoe", 6, force)}, []string{Embedded}, []string{"shoe"}},
 		{"a vector of another space is no use", known(otherSpace), []Input{upsert("1", "shoe", 6)}, []string{Embedded}, []string{"shoe"}},
 		{"a vector that was not loaded is no use", known(unloaded), []Input{upsert("1", "shoe", 6)}, []string{Embedded}, []string{"shoe"}},
 		{"a cut vector is no use where cutting is not allowed", known(cut), []Input{upsert("1", "shoe", 6, deadLetterIfLong)}, []string{Embedded}, []string{"shoe"}},
 		{"a cut vector is reused where cutting is allowed", known(cut), []Input{upsert("1", "shoe", 6)}, []string{Reused}, nil},
 
-		{"an older row is stale", known(stored("boot", 5)), []Input{upsert("1", "shoe", 4)}, []string{Stale}, nil},
+		{"an older row is stale", known(stored("boot")), []Input{upsert("1", "shoe", 4)}, []string{Stale}, nil},
 		{"a row below the floor is stale", known(buried), []Input{bulk(upsert("1", "shoe", 8, nobody))}, []string{Stale}, nil},
-		{"a redelivered row that is complete is stale", known(stored("shoe", 5)), []Input{upsert("1", "shoe", 5)}, []string{Stale}, nil},
+		{"a redelivered row that is complete is stale", known(stored("shoe")), []Input{upsert("1", "shoe", 5)}, []string{Stale}, nil},
 		{"a redelivered row without its vector gets it", known(pending), []Input{upsert("1", "shoe", 5)}, []string{Embedded}, []string{"shoe"}},
-		{"a late append of a source that moved on is stale", known(stored("boot", 5)), []Input{upsert("1", "shoe", 6, order("shop", 3))}, []string{Stale}, nil},
+		{"a late append of a source that moved on is stale", known(stored("boot")), []Input{upsert("1", "shoe", 6, order("shop", 3))}, []string{Stale}, nil},
 
 		{"a later row supersedes", nil, []Input{upsert("1", "shoe", 6), upsert("1", "boot", 7), upsert("2", "sock", 8)}, []string{Superseded, Embedded, Embedded}, []string{"boot", "sock"}},
 		{"a later delete supersedes", nil, []Input{upsert("1", "shoe", 6), remove("1", 7)}, []string{Superseded, Deleted}, nil},
 		{"deletes are never dropped", nil, []Input{remove("1", 6), upsert("1", "shoe", 7), remove("1", 8), remove("1", 9)}, []string{Deleted, Superseded, Deleted, Deleted}, nil},
-		{"a stale delete is not dropped", known(stored("shoe", 5)), []Input{remove("1", 4)}, []string{Deleted}, nil},
+		{"a stale delete is not dropped", known(stored("shoe")), []Input{remove("1", 4)}, []string{Deleted}, nil},
 		{"a redriven old row does not supersede", nil, []Input{upsert("1", "boot", 7), redriven(upsert("1", "shoe", 6))}, []string{Embedded, Embedded}, []string{"boot", "shoe"}},
 		{"a late append does not supersede", nil, []Input{upsert("1", "boot", 6), upsert("1", "shoe", 7, order("shop", 3))}, []string{Embedded, Embedded}, []string{"boot", "shoe"}},
 		{"after a late append the next row supersedes the right one", nil, []Input{upsert("1", "boot", 6), upsert("1", "shoe", 7, order("shop", 3)), upsert("1", "sock", 8)}, []string{Superseded, Embedded, Embedded}, []string{"shoe", "sock"}},
@@ -184,7 +184,7 @@ func TestTextThatComesAgainIsNotPaidAgain(t *testing.T) {
 	p := &fakeProvider{}
 	e := newEmbedder(t, p, &fakeIndex{})
 	for i := range 3 {
-		if _, err := e.Handle(t.Context(), []Input{upsert(fmt.Sprint(i), "shoe", int64(i+1))}); err != nil {
+		if _, err := e.Handle(t.Context(), []Input{upsert(strconv.Itoa(i), "shoe", int64(i+1))}); err != nil {
 			t.Fatal(err)
 		}
 	}

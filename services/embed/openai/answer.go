@@ -47,7 +47,7 @@ func (v *vector) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
 	if err != nil {
 		return err
 	}
-	switch value.Kind() {
+	switch value.Kind() { //nolint:exhaustive // the others are no vector
 	case '"':
 		return v.fromBase64(value)
 	case '[':

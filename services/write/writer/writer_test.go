@@ -136,6 +136,10 @@ func TestHandle(t *testing.T) {
 			want{main: true, base: 6, name: "desk", held: "desk"},
 		},
 		{
+			"an older change that comes late does not pass a dead letter", []batch{{foreign}, {late(row("a", 6, "desk", 1), 4)}}, [][]string{{"space-mismatch"}, {"out-of-order"}},
+			want{side: true, failed: 5},
+		},
+		{
 			"a partial row is a dead letter until it can be merged", []batch{{unavailable}}, [][]string{{"unavailable-value"}},
 			want{side: true, failed: 5},
 		},

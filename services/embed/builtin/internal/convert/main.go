@@ -54,7 +54,7 @@ func convert(from, to string) error {
 	if err != nil {
 		return err
 	}
-	sums := ""
+	var sums strings.Builder
 	for _, f := range []struct {
 		name string
 		body []byte
@@ -62,9 +62,9 @@ func convert(from, to string) error {
 		if err := os.WriteFile(filepath.Join(to, f.name), f.body, 0o644); err != nil { //nolint:gosec // public weights
 			return err
 		}
-		sums += fmt.Sprintf("%x  %s\n", sha256.Sum256(f.body), f.name)
+		fmt.Fprintf(&sums, "%x  %s\n", sha256.Sum256(f.body), f.name)
 	}
-	return os.WriteFile(filepath.Join(to, "SHA256SUMS"), []byte(sums), 0o644) //nolint:gosec // public sums
+	return os.WriteFile(filepath.Join(to, "SHA256SUMS"), []byte(sums.String()), 0o644) //nolint:gosec // public sums
 }
 
 // source is the float32 tensors of a TensorFlow.js model, by name.
