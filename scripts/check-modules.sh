@@ -21,3 +21,11 @@ if [ -n "$twice" ]; then
 	printf 'modules with more than one version:\n%s\n' "$twice" >&2
 	exit 1
 fi
+
+# The one v4 client compiles only beside this version of the server's module; `go get -u` moves it.
+for pin in 'github.com/weaviate/weaviate v1.27.0' 'github.com/weaviate/weaviate-go-client/v4 v4.16.1'; do
+	if ! grep -q "$pin" libs/go.mod; then
+		echo "libs/go.mod must require $pin: newer ones do not compile together" >&2
+		exit 1
+	fi
+done

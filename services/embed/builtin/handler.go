@@ -1,7 +1,6 @@
 package builtin
 
 import (
-	"context"
 	"errors"
 	"io"
 	"net/http"
@@ -19,16 +18,9 @@ const (
 	maxTexts   = 2048    // as OpenAI has it
 )
 
-// embedder is the model, or its stand-in.
-type embedder interface {
-	Embed(ctx context.Context, texts []string) (provider.Embeddings, error)
-}
-
 // Handler serves m as OpenAI serves its models, at POST /v1/embeddings, so that the
 // real client runs against it. It asks for no key.
-func Handler(m *Model) http.Handler { return handler(m) }
-
-func handler(m embedder) http.Handler {
+func Handler(m *Model) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /v1/embeddings", func(w http.ResponseWriter, r *http.Request) {
 		req, err := readRequest(http.MaxBytesReader(w, r.Body, maxRequest))
