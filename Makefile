@@ -52,6 +52,7 @@ test-fast: ## Run the tests that need no server (under a minute once built)
 .PHONY: lint
 lint: $(TOOLS)/installed ## Check style and formatting
 	@bash -n scripts/*.sh .ci/run
+	@scripts/check-charts.sh
 	@$(TOOLS)/buf lint
 	@$(TOOLS)/golangci-lint run $(MODULES)
 
@@ -73,7 +74,7 @@ clean: ## Remove bin/ (the cache of servers stays)
 
 # Outside the workspace: the tools' modules must not move the product's.
 $(TOOLS)/installed: scripts/tools/go.mod scripts/tools/go.sum
-	@echo 'Building the pinned tools into bin/tools (once; about 4 minutes on 2 cores).' >&2
+	@echo 'Building the pinned tools into bin/tools (once; about 6 minutes on 2 cores).' >&2
 	@GOBIN=$(TOOLS) GOWORK=off go -C scripts/tools install tool
 	@touch $@
 

@@ -161,7 +161,9 @@ func (t Topics) logs() []string {
 }
 
 func (t Topics) details(ctx context.Context, adm *kadm.Client) (kadm.TopicDetails, error) {
-	details, err := adm.ListTopics(ctx, append(t.logs(), t.DeadLetters(), t.Control())...)
+	// Asking for rights too goes past the client's cache: it may still know a topic that
+	// was deleted and made again.
+	details, err := adm.ListTopics(kadm.WithAuthorizedOps(ctx), append(t.logs(), t.DeadLetters(), t.Control())...)
 	if err != nil {
 		return nil, fmt.Errorf("listing the pipeline's topics: %w", err)
 	}

@@ -3,6 +3,7 @@ package telemetry
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -21,6 +22,23 @@ const (
 	nameDeadLetters = "freshet.deadletters"
 )
 
+// Counters that a service counts itself and hands to Metrics.Counter.
+const (
+	ProviderRequests    = "freshet.provider.requests"
+	ProviderTexts       = "freshet.provider.texts"
+	ProviderTokens      = "freshet.provider.tokens"
+	ProviderSavedTokens = "freshet.provider.saved.tokens"
+	ProviderFallbacks   = "freshet.provider.fallbacks"
+)
+
+var counterDescriptions = map[string]string{
+	ProviderRequests:    "Requests to the embeddings provider.",
+	ProviderTexts:       "Texts that the provider embedded.",
+	ProviderTokens:      "Tokens that the provider charged for.",
+	ProviderSavedTokens: "Tokens that were not paid for again, estimated.",
+	ProviderFallbacks:   "Texts that the built-in model could not read and embedded by their characters.",
+}
+
 // Metrics holds the instruments of the stage runtime.
 type Metrics struct {
 	items       metric.Int64Counter
@@ -29,6 +47,7 @@ type Metrics struct {
 	retries     metric.Int64Counter
 	freshness   metric.Float64Histogram
 	deadLetters metric.Int64Counter
+	meter       metric.Meter
 
 	mu         sync.Mutex
 	unfinished map[string]func() time.Duration // by stage
@@ -43,7 +62,7 @@ type Freshness struct {
 }
 
 func newMetrics(m metric.Meter) (*Metrics, error) {
-	x := &Metrics{unfinished: map[string]func() time.Duration{}}
+	x := &Metrics{meter: m, unfinished: map[string]func() time.Duration{}}
 	var errs [7]error
 	x.items, errs[0] = m.Int64Counter(nameItems, metric.WithDescription("Inputs of a stage by their outcome."))
 	x.stage, errs[1] = m.Float64Histogram(nameStage, metric.WithUnit("s"), metric.WithDescription("Time of a batch from decoding to its mark."),
@@ -65,6 +84,20 @@ func (x *Metrics) observeUnfinished(_ context.Context, o metric.Float64Observer)
 	defer x.mu.Unlock()
 	for stage, age := range x.unfinished {
 		o.Observe(age().Seconds(), metric.WithAttributes(attribute.String("stage", stage)))
+	}
+	return nil
+}
+
+// Counter has a count that a service keeps itself read at each scrape. name is one of
+// the constants of this package.
+func (x *Metrics) Counter(name string, read func() int64) error {
+	_, err := x.meter.Int64ObservableCounter(name, metric.WithDescription(counterDescriptions[name]),
+		metric.WithInt64Callback(func(_ context.Context, o metric.Int64Observer) error {
+			o.Observe(read())
+			return nil
+		}))
+	if err != nil {
+		return fmt.Errorf("making counter %s: %w", name, err)
 	}
 	return nil
 }

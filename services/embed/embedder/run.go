@@ -2,6 +2,7 @@ package embedder
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"golang.org/x/sync/errgroup"
@@ -12,6 +13,7 @@ import (
 	"github.com/freshet-io/freshet/libs/record"
 	"github.com/freshet-io/freshet/libs/service"
 	"github.com/freshet-io/freshet/libs/stage"
+	"github.com/freshet-io/freshet/libs/telemetry"
 	"github.com/freshet-io/freshet/libs/weaviate"
 	"github.com/freshet-io/freshet/services/embed/providers"
 )
@@ -54,6 +56,10 @@ func Run(ctx context.Context, p *service.Process, cfg Settings) error {
 		return err
 	}
 
+	if err := embedder.publish(p.Telemetry.Metrics); err != nil {
+		return err
+	}
+
 	lane := func(name, from, to, group string, decode func(stage.Record) (Input, error)) *stage.Stage[Input, *record.Vector] {
 		return &stage.Stage[Input, *record.Vector]{
 			Name:     name,
@@ -75,6 +81,21 @@ func Run(ctx context.Context, p *service.Process, cfg Settings) error {
 		return fmt.Errorf("embedding documents: %w", err)
 	}
 	return nil
+}
+
+// publish shows what was paid for and what was not.
+func (e *Embedder) publish(m *telemetry.Metrics) error {
+	var errs []error
+	for name, read := range map[string]func(Counts) int64{
+		telemetry.ProviderRequests:    func(c Counts) int64 { return c.Requests },
+		telemetry.ProviderTexts:       func(c Counts) int64 { return c.Texts },
+		telemetry.ProviderTokens:      func(c Counts) int64 { return c.Tokens },
+		telemetry.ProviderSavedTokens: func(c Counts) int64 { return c.ReusedTokens },
+		telemetry.ProviderFallbacks:   func(c Counts) int64 { return c.Fallbacks },
+	} {
+		errs = append(errs, m.Counter(name, func() int64 { return read(e.Counts()) }))
+	}
+	return errors.Join(errs...)
 }
 
 func encode(v *record.Vector) (stage.Output, error) {

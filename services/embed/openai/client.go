@@ -38,7 +38,7 @@ type Client struct {
 	dimensions  int
 	url         string
 	host        string
-	header      http.Header
+	key         func() string
 	expectation expectation
 	gate        *gate
 	http        *retryablehttp.Client
@@ -61,7 +61,7 @@ func New(cfg Config, opt Options) (*Client, error) {
 	c := &Client{
 		cfg: cfg, model: opt.Model, dimensions: opt.Dimensions,
 		url: endpoint.String(), host: endpoint.Host,
-		header:      header(cfg, opt.Key),
+		key:         opt.Key,
 		expectation: expectation{dimensions: opt.Dimensions, model: opt.Model, cut: cfg.Cut},
 		gate:        &gate{longest: cfg.MaxRetryAfter},
 		pool:        newTransport(cfg),
@@ -73,12 +73,8 @@ func New(cfg Config, opt Options) (*Client, error) {
 	default:
 		c.expectation.model = cfg.AnswersAs
 	}
-	var base http.RoundTripper = c.pool
-	if opt.Wrap != nil {
-		base = opt.Wrap(base)
-	}
 	c.http = &retryablehttp.Client{
-		HTTPClient:   &http.Client{Transport: &attempt{base: base, gate: c.gate, timeout: cfg.Timeout}, CheckRedirect: follow},
+		HTTPClient:   &http.Client{Transport: &attempt{base: c.pool, gate: c.gate, timeout: cfg.Timeout}, CheckRedirect: follow},
 		RetryMax:     cfg.MaxTries - 1,
 		RetryWaitMin: cfg.MinBackoff,
 		RetryWaitMax: cfg.MaxBackoff,
@@ -92,14 +88,19 @@ func New(cfg Config, opt Options) (*Client, error) {
 	return c, nil
 }
 
-func header(cfg Config, key string) http.Header {
+// header asks for the key anew: it may have been rotated since the last request.
+func (c *Client) header() http.Header {
+	var key string
+	if c.key != nil {
+		key = c.key()
+	}
 	h := http.Header{"Content-Type": {"application/json"}, "Accept": {"application/json"}, "User-Agent": {"freshet"}}
 	switch {
 	case key == "":
-	case http.CanonicalHeaderKey(cfg.KeyHeader) == "Authorization":
+	case http.CanonicalHeaderKey(c.cfg.KeyHeader) == "Authorization":
 		h.Set("Authorization", "Bearer "+key)
 	default:
-		h.Set(cfg.KeyHeader, key)
+		h.Set(c.cfg.KeyHeader, key)
 	}
 	return h
 }
@@ -162,7 +163,7 @@ func (c *Client) send(ctx context.Context, body []byte, texts int) (provider.Emb
 	if err != nil {
 		return provider.Embeddings{}, err
 	}
-	req.Header = c.header.Clone()
+	req.Header = c.header()
 	var got provider.Embeddings
 	wrong := 0
 	req.SetResponseHandler(func(resp *http.Response) error {

@@ -81,7 +81,7 @@ func settings(url string) Config {
 
 func client(t *testing.T, cfg Config) *Client {
 	t.Helper()
-	c, err := New(cfg, Options{Model: "text-embedding-3-large", Dimensions: dims, Key: secret})
+	c, err := New(cfg, Options{Model: "text-embedding-3-large", Dimensions: dims, Key: func() string { return secret }})
 	if err != nil {
 		t.Fatal(err)
 	}

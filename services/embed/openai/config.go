@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/http"
 	"net/url"
 	"path"
 	"slices"
@@ -32,12 +31,10 @@ type Config struct {
 
 // Options is what is asked of the server, and with what.
 type Options struct {
-	Model      string // as the server calls it
-	Dimensions int    // length of a vector
-	Key        string // "" sends none
+	Model      string        // as the server calls it
+	Dimensions int           // length of a vector
+	Key        func() string // asked before each request; nil or "" sends none
 	Log        *slog.Logger
-	// Wrap, if not nil, goes around the transport: a span a try, for example.
-	Wrap func(http.RoundTripper) http.RoundTripper
 }
 
 // Validate returns all that is wrong with c, joined.

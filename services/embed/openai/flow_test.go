@@ -52,7 +52,7 @@ func TestRequestHasWhatWasAskedFor(t *testing.T) {
 			if tt.change != nil {
 				tt.change(&cfg)
 			}
-			c, err := New(cfg, Options{Model: tt.model, Dimensions: dims, Key: secret})
+			c, err := New(cfg, Options{Model: tt.model, Dimensions: dims, Key: func() string { return secret }})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -185,7 +185,7 @@ func TestLogHoldsNeitherKeyNorText(t *testing.T) {
 	var out bytes.Buffer
 	s := serve(t, status(500, text1), apiError(500, "x", "y"), ok())
 	c, err := New(settings(s.URL), Options{
-		Model: "m", Dimensions: dims, Key: secret,
+		Model: "m", Dimensions: dims, Key: func() string { return secret },
 		Log: slog.New(slog.NewTextHandler(&out, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	})
 	if err != nil {

@@ -38,7 +38,7 @@ func Open(space pipeline.Space, cfg OpenAI, log *slog.Logger) (Provider, error) 
 		return hash.New(space.Dimensions)
 	case "openai":
 		return openai.New(cfg.Server, openai.Options{
-			Model: space.Model, Dimensions: space.Dimensions, Key: cfg.Key.Value(), Log: log,
+			Model: space.Model, Dimensions: space.Dimensions, Key: cfg.Key.Value, Log: log,
 		})
 	}
 	return nil, fault.Halt("the pipeline file names provider %q: openai, builtin or hash", space.Provider)

@@ -5,6 +5,7 @@ package localtest
 import (
 	"context"
 	"os"
+	"os/exec"
 	"testing"
 	"time"
 
@@ -29,6 +30,9 @@ func Weaviate(tb testing.TB, o local.WeaviateOptions) *local.Weaviate {
 func Kafka(tb testing.TB, o local.KafkaOptions) *local.Kafka {
 	tb.Helper()
 	_, err := local.KafkaLibs()
+	if err == nil {
+		_, err = exec.LookPath("java")
+	}
 	need(tb, err)
 	k, err := local.StartKafka(tb.Context(), o)
 	if err != nil {

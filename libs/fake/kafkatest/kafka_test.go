@@ -1,0 +1,294 @@
+// Package kafkatest runs libs/kafka against a broker. It stands here so that no
+// service's module graph has the stand-in broker.
+package kafkatest
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"io"
+	"log/slog"
+	"math/big"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+	"go.uber.org/goleak"
+
+	"github.com/freshet-io/freshet/libs/fault"
+	"github.com/freshet-io/freshet/libs/kafka"
+	"github.com/freshet-io/freshet/libs/record"
+	"github.com/freshet-io/freshet/libs/service"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+var (
+	log    = slog.New(slog.NewTextHandler(io.Discard, nil))
+	topics = kafka.Topics{Prefix: "t"}
+	layout = kafka.Layout{Partitions: 3, Replication: 1}
+)
+
+func broker(t *testing.T, options ...kfake.Opt) (*kfake.Cluster, kafka.Config) {
+	t.Helper()
+	cluster, err := kfake.NewCluster(append([]kfake.Opt{kfake.NumBrokers(1)}, options...)...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(cluster.Close)
+	return cluster, kafka.Config{Brokers: cluster.ListenAddrs(), ClientID: "test", MetadataMinAge: 50 * time.Millisecond}
+}
+
+func connect(t *testing.T, c kafka.Config) *kgo.Client {
+	t.Helper()
+	client, err := kafka.Producer(t.Context(), c, topics, true, log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(client.Close)
+	return client
+}
+
+func apply(t *testing.T, client *kgo.Client) {
+	t.Helper()
+	if _, err := topics.Apply(t.Context(), client, layout); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestApply_createsAllTopicsOnceAndIdentifiesThem(t *testing.T) {
+	_, c := broker(t)
+	client := connect(t, c)
+	created, err := topics.Apply(t.Context(), client, layout)
+	if err != nil || len(created) != 6 {
+		t.Fatalf("created %v: %v", created, err)
+	}
+	if created, err = topics.Apply(t.Context(), client, layout); err != nil || len(created) != 0 {
+		t.Errorf("the second time created %v: %v", created, err)
+	}
+	id, err := topics.Check(t.Context(), client)
+	if err != nil || id.Partitions != 3 || id.Epoch != 0 || len(id.TopicID) != 32 || id.DeadLetters != 3 {
+		t.Errorf("identity %+v: %v", id, err)
+	}
+}
+
+func TestCheck_refuses(t *testing.T) {
+	for name, tt := range map[string]struct {
+		spoil func(t *testing.T, cluster *kfake.Cluster, client *kgo.Client)
+		says  string
+	}{
+		"a topic that was re-created, whose offsets count from 0 again": {func(t *testing.T, cluster *kfake.Cluster, _ *kgo.Client) {
+			if err := cluster.DeleteTopic(topics.DocumentsLive()); err != nil {
+				t.Fatal(err)
+			}
+			if err := cluster.CreateTopic(topics.DocumentsLive(), 3, nil); err != nil {
+				t.Fatal(err)
+			}
+		}, "was re-created"},
+		"a topic that is missing": {func(t *testing.T, cluster *kfake.Cluster, _ *kgo.Client) {
+			if err := cluster.DeleteTopic(topics.VectorsBulk()); err != nil {
+				t.Fatal(err)
+			}
+		}, "freshet topics apply"},
+		"a compacted topic, which loses changes": {func(t *testing.T, _ *kfake.Cluster, client *kgo.Client) {
+			alter(t, client, topics.VectorsLive(), "cleanup.policy", "compact")
+		}, "is compacted"},
+		"a byte cap, which deletes unread records": {func(t *testing.T, _ *kfake.Cluster, client *kgo.Client) {
+			alter(t, client, topics.DocumentsLive(), "retention.bytes", "1000000")
+		}, "retention.bytes"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cluster, c := broker(t)
+			client := connect(t, c)
+			apply(t, client)
+			tt.spoil(t, cluster, client)
+			_, err := topics.Check(t.Context(), client)
+			if fault.ClassOf(err) != fault.Fatal || !strings.Contains(err.Error(), tt.says) {
+				t.Errorf("got %v", err)
+			}
+		})
+	}
+}
+
+func alter(t *testing.T, client *kgo.Client, topic, key, value string) {
+	t.Helper()
+	_, err := kadm.NewClient(client).AlterTopicConfigs(t.Context(), []kadm.AlterConfig{{Op: kadm.SetConfig, Name: key, Value: &value}}, topic)
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestCheck_toleratesAddedPartitionsSinceRecordsArePlacedOverTheFirstOnes(t *testing.T) {
+	_, c := broker(t)
+	client := connect(t, c)
+	apply(t, client)
+	if _, err := kadm.NewClient(client).UpdatePartitions(t.Context(), 5, topics.DocumentsLive()); err != nil {
+		t.Fatal(err)
+	}
+	if id, err := topics.Check(t.Context(), client); err != nil || id.Partitions != 3 {
+		t.Errorf("identity %+v: %v", id, err)
+	}
+}
+
+func TestControl_keepsTheLastRecordOfEachKey(t *testing.T) {
+	_, c := broker(t)
+	client := connect(t, c)
+	apply(t, client)
+	control, err := kafka.ReadControl(t.Context(), client, topics)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range []uint64{1, 2} {
+		rewind := &record.Control{Record: &record.Control_Rewind{Rewind: &record.Rewind{Source: "s", Number: n}}}
+		if err := control.Put(t.Context(), rewind); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 2 {
+		if err := control.PutRecipe(t.Context(), []byte{1, 2}, "body"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	again, err := kafka.ReadControl(t.Context(), client, topics)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again.Rewinds["s"] != 2 || again.Recipes["0102"].GetBody() != "body" {
+		t.Errorf("rewinds %v, recipes %v", again.Rewinds, again.Recipes)
+	}
+}
+
+func TestPinStart_commitsTheEarliestOffsetsOfANewGroupAndLeavesOthers(t *testing.T) {
+	_, c := broker(t, kfake.SeedTopics(2, "source"))
+	client := connect(t, c)
+	adm := kadm.NewClient(client)
+	var had kadm.Offsets
+	had.AddOffset("source", 1, 7, -1)
+	if err := adm.CommitAllOffsets(t.Context(), "group", had); err != nil {
+		t.Fatal(err)
+	}
+	if err := kafka.PinStart(t.Context(), client, "group", "source"); err != nil {
+		t.Fatal(err)
+	}
+	got, err := adm.FetchOffsets(t.Context(), "group")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p0, _ := got.Lookup("source", 0)
+	p1, _ := got.Lookup("source", 1)
+	if p0.At != 0 || p1.At != 7 {
+		t.Errorf("offsets %d and %d, want 0 and 7", p0.At, p1.At)
+	}
+}
+
+func TestConnect_sasl(t *testing.T) {
+	for _, mechanism := range []string{"PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"} {
+		t.Run(mechanism, func(t *testing.T) {
+			_, c := broker(t, kfake.EnableSASL(), kfake.Superuser(mechanism, "user", "right"))
+			c.SASL = kafka.SASL{Mechanism: mechanism, User: "user", Password: service.NewSecret("right")}
+			connect(t, c)
+		})
+	}
+}
+
+func TestConnect_aWrongPasswordIsFatalAtOnceAndNotShown(t *testing.T) {
+	cluster, c := broker(t, kfake.EnableSASL(), kfake.Superuser("PLAIN", "user", "right"))
+	// The stand-in hangs up on a wrong password; Kafka says why.
+	cluster.ControlKey(int16(kmsg.SASLAuthenticate), func(request kmsg.Request) (kmsg.Response, error, bool) {
+		cluster.KeepControl()
+		response := request.ResponseKind().(*kmsg.SASLAuthenticateResponse)
+		response.ErrorCode = kerr.SaslAuthenticationFailed.Code
+		return response, nil, true
+	})
+	c.SASL = kafka.SASL{Mechanism: "PLAIN", User: "user", Password: service.NewSecret("hunter2")}
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	_, err := c.Connect(ctx, log)
+	if fault.ClassOf(err) != fault.Fatal || strings.Contains(err.Error(), "hunter2") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestConnect_mutualTLS(t *testing.T) {
+	dir, pair := certificate(t)
+	pool := x509.NewCertPool()
+	pool.AddCert(pair.Leaf)
+	_, c := broker(t, kfake.TLS(&tls.Config{Certificates: []tls.Certificate{pair}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: pool, MinVersion: tls.VersionTLS12}))
+	good := kafka.TLS{Enabled: true, CAFile: filepath.Join(dir, "cert.pem"), CertFile: filepath.Join(dir, "cert.pem"), KeyFile: filepath.Join(dir, "key.pem")}
+	c.TLS = good
+	connect(t, c)
+
+	c.TLS.CAFile = "" // the system does not know this authority
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	if _, err := c.Connect(ctx, log); fault.ClassOf(err) != fault.Fatal {
+		t.Errorf("an unknown authority gives %v", err)
+	}
+}
+
+// certificate writes a certificate for the loopback address that signs itself.
+func certificate(t *testing.T) (dir string, pair tls.Certificate) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true,
+		KeyUsage:    x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	keyDER, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir = t.TempDir()
+	write := func(name, kind string, content []byte) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: content}), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	pair, err = tls.LoadX509KeyPair(write("cert.pem", "CERTIFICATE", der), write("key.pem", "PRIVATE KEY", keyDER))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return dir, pair
+}
+
+func TestValidate_namesWhatDoesNotGoTogether(t *testing.T) {
+	for name, tt := range map[string]struct {
+		config kafka.Config
+		says   string
+	}{
+		"a user without a mechanism":     {kafka.Config{SASL: kafka.SASL{User: "u"}}, "SASL_MECHANISM"},
+		"a mechanism without a password": {kafka.Config{SASL: kafka.SASL{Mechanism: "PLAIN", User: "u"}}, "SASL_PASSWORD"},
+		"an unknown mechanism":           {kafka.Config{SASL: kafka.SASL{Mechanism: "GSSAPI"}}, "GSSAPI"},
+		"a certificate without its key":  {kafka.Config{TLS: kafka.TLS{Enabled: true, CertFile: "c"}}, "TLS_KEY_FILE"},
+		"TLS files without TLS":          {kafka.Config{TLS: kafka.TLS{CAFile: "c"}}, "TLS_ENABLED"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if err := tt.config.Validate(); err == nil || !strings.Contains(err.Error(), tt.says) {
+				t.Errorf("got %v", err)
+			}
+		})
+	}
+}
