@@ -22,7 +22,7 @@ build: ## Build freshet and the three services into bin/
 	@go build -trimpath -ldflags '$(LDFLAGS)' -o bin/freshet ./services/ctl
 
 .PHONY: servers
-servers: weaviate kafka ## Install the pinned Weaviate and Apache Kafka into the cache (once, about 3 minutes)
+servers: weaviate kafka python ## Install the pinned Weaviate, Apache Kafka and Python clients into the cache (once, about 4 minutes)
 
 .PHONY: weaviate
 weaviate:
@@ -35,6 +35,14 @@ kafka:
 		scripts/install-kafka.sh >/dev/null; \
 	else \
 		echo '*** SKIPPED: no java or mvn here, so nothing is tested against Apache Kafka ***' >&2; \
+	fi
+
+.PHONY: python
+python:
+	@if [ "$${CI:-}" = true ] || python3 -c 'import ensurepip, venv' 2>/dev/null; then \
+		scripts/install-python-client.sh >/dev/null; \
+	else \
+		echo '*** SKIPPED: no python3 with venv here, so the Python example is not tested ***' >&2; \
 	fi
 
 .PHONY: run
@@ -61,12 +69,13 @@ format: $(TOOLS)/installed ## Format the Go code
 	@$(TOOLS)/golangci-lint fmt $(MODULES)
 
 .PHONY: generate
-generate: $(TOOLS)/installed $(TOOLS)/protoc-gen-go ## Write the generated code again
+generate: $(TOOLS)/installed $(TOOLS)/protoc-gen-go ## Write the generated code and documentation again
 	@PATH="$(TOOLS):$$PATH" $(TOOLS)/buf generate
+	@scripts/generate-docs.sh
 
 .PHONY: bench
-bench: ## Measure against floors of the same run (NAME=ingest|embed|write|e2e, ARGS='-o json')
-	@go run ./scripts/bench $(NAME) $(ARGS)
+bench: build servers ## Measure against floors of the same run (NAME=ingest|embed|write|e2e, ARGS='-o json')
+	@bin/freshet bench $(NAME) $(ARGS)
 
 .PHONY: clean
 clean: ## Remove bin/ (the cache of servers stays)

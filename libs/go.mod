@@ -3,6 +3,7 @@ module github.com/freshet-io/freshet/libs
 go 1.26.0
 
 require (
+	github.com/agext/levenshtein v1.2.3
 	github.com/cespare/xxhash/v2 v2.3.0
 	github.com/goccy/go-yaml v1.19.2
 	github.com/google/uuid v1.6.0

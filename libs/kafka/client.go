@@ -78,7 +78,7 @@ func Consumer(ctx context.Context, c Config, g GroupOptions, log *slog.Logger) (
 func PinStart(ctx context.Context, client *kgo.Client, group string, topics ...string) error {
 	adm := kadm.NewClient(client)
 	committed, err := adm.FetchOffsetsForTopics(ctx, group, topics...)
-	if err != nil {
+	if err != nil && !errors.Is(err, kerr.GroupIDNotFound) { // a new group has none
 		return fmt.Errorf("reading the offsets of group %s: %w", group, err)
 	}
 	starts, err := adm.ListStartOffsets(ctx, topics...)

@@ -35,7 +35,10 @@ func ReadControl(ctx context.Context, client *kgo.Client, t Topics) (*Control, e
 		return nil, fmt.Errorf("reading the end of topic %s: %w", c.topic, err)
 	}
 	end, ok := ends.Lookup(c.topic, 0)
-	if !ok || end.Err != nil {
+	if !ok {
+		return nil, fmt.Errorf("topic %s does not exist: run `freshet topics apply`", c.topic)
+	}
+	if end.Err != nil {
 		return nil, fmt.Errorf("topic %s cannot be read (%w): run `freshet topics apply`", c.topic, end.Err)
 	}
 	return c, c.readTo(ctx, end.Offset)

@@ -106,7 +106,41 @@ func (t Topics) Apply(ctx context.Context, client *kgo.Client, l Layout) ([]stri
 			created = append(created, spec.name)
 		}
 	}
+	if err := appear(ctx, adm, created); err != nil {
+		return created, err
+	}
 	return created, t.identify(ctx, client, adm)
+}
+
+const (
+	appearBound = 30 * time.Second
+	appearPoll  = 50 * time.Millisecond
+)
+
+// appear waits until new topics can be read: the controller answers before every
+// broker knows of a topic and its partitions have leaders.
+func appear(ctx context.Context, adm *kadm.Client, topics []string) error {
+	if len(topics) == 0 {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, appearBound)
+	defer cancel()
+	tick := time.NewTicker(appearPoll)
+	defer tick.Stop()
+	for {
+		ends, err := adm.ListEndOffsets(ctx, topics...)
+		if err == nil {
+			err = ends.Error()
+		}
+		if err == nil && len(ends) == len(topics) {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("waiting until the new topics %v can be read: %w", topics, errors.Join(ctx.Err(), err))
+		case <-tick.C:
+		}
+	}
 }
 
 func create(ctx context.Context, adm *kadm.Client, spec topicSpec, l Layout) (bool, error) {

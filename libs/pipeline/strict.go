@@ -5,6 +5,7 @@ import (
 	"reflect"
 	"strings"
 
+	"github.com/agext/levenshtein"
 	"github.com/goccy/go-yaml/ast"
 )
 
@@ -87,7 +88,7 @@ func suggest(t reflect.Type, key string) string {
 	best, nearest := "", 3
 	for field := range t.Fields() {
 		name := field.Tag.Get("yaml")
-		if d := distance(key, name); d < nearest && d < len(name) {
+		if d := levenshtein.Distance(key, name, nil); d < nearest && d < len(name) {
 			best, nearest = name, d
 		}
 	}
@@ -95,24 +96,4 @@ func suggest(t reflect.Type, key string) string {
 		return ""
 	}
 	return ", did you mean " + best + "?"
-}
-
-// distance is the number of insertions, deletions and replacements between two words.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		previous := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := 1
-			if a[i] == b[j] {
-				cost = 0
-			}
-			previous, row[j+1] = row[j+1], min(row[j+1]+1, row[j]+1, previous+cost)
-		}
-	}
-	return row[len(b)]
 }

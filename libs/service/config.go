@@ -4,11 +4,10 @@ import (
 	"encoding"
 	"errors"
 	"fmt"
-	"os"
 	"reflect"
-	"slices"
 	"strings"
 
+	"github.com/agext/levenshtein"
 	"github.com/kelseyhightower/envconfig"
 )
 
@@ -204,25 +203,26 @@ func validate(v reflect.Value, n names) error {
 	return errors.Join(errs...)
 }
 
-// Unknown lists the variables of environ that begin with FRESHET_ and that cfg has
-// no use for: mistyped ones, most likely. Kubernetes makes some of its own for
-// services whose name begins with freshet; those are left out.
-func Unknown(environ []string, cfg any) []string {
-	known := map[string]bool{}
-	for _, s := range Settings(cfg) {
-		known[s.Name], known[s.Name+"_FILE"] = true, s.Secret
-		known[s.fallback], known[s.fallback+"_FILE"] = true, s.Secret
-	}
-	var unknown []string
-	for name := range parse(environ) {
-		kubernetes := strings.Contains(name, "_SERVICE_") || strings.Contains(name, "_PORT")
-		if strings.HasPrefix(name, prefix+"_") && !known[name] && !kubernetes && !strings.HasPrefix(name, prefix+"_TEST_") {
-			unknown = append(unknown, name)
+// typo is how many letters a mistyped name may differ by.
+const typo = 2
+
+// Mistyped lists the variables of environ that are almost one of cfg's, each with the
+// one that was probably meant. Other unknown names that begin with FRESHET_ are left
+// alone: the services may share one environment, and Kubernetes adds some.
+func Mistyped(environ []string, cfg any) map[string]string {
+	settings := Settings(cfg)
+	env := parse(environ)
+	mistyped := map[string]string{}
+	for name := range env {
+		best, nearest := "", typo+1
+		for _, s := range settings {
+			if d := levenshtein.Distance(strings.TrimSuffix(name, "_FILE"), s.Name, nil); d < nearest {
+				best, nearest = s.Name, d
+			}
+		}
+		if nearest > 0 && nearest <= typo {
+			mistyped[name] = best
 		}
 	}
-	slices.Sort(unknown)
-	return unknown
+	return mistyped
 }
-
-// Environ returns the process's environment, for programs that are not a service.
-func Environ() []string { return os.Environ() }

@@ -123,10 +123,10 @@ func TestLoad_refusesASecretGivenTwice(t *testing.T) {
 	}
 }
 
-func TestUnknown_namesMistypedSettingsAndNotKubernetesOwn(t *testing.T) {
+func TestMistyped_namesWhatWasMeantAndNotOtherServicesSettings(t *testing.T) {
 	var cfg testConfig
-	got := Unknown([]string{"FRESHET_KAFKA_BROKER=a", "FRESHET_KAFKA_PASSWORD_FILE=x", "FRESHET_INGEST_SERVICE_HOST=1.2.3.4", "FRESHET_INGEST_PORT=tcp", "PATH=/"}, &cfg)
-	if fmt.Sprint(got) != "[FRESHET_KAFKA_BROKER]" {
+	got := Mistyped([]string{"FRESHET_KAFKA_BROKER=a", "FRESHET_KAFKA_PASSWORD_FILE=x", "FRESHET_WEAVIATE_URL=u", "FRESHET_INGEST_SERVICE_HOST=1.2.3.4", "PATH=/"}, &cfg)
+	if fmt.Sprint(got) != "map[FRESHET_KAFKA_BROKER:FRESHET_KAFKA_BROKERS]" {
 		t.Errorf("got %v", got)
 	}
 }

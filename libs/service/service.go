@@ -70,8 +70,8 @@ func mainCode[C any](name string, args, environ []string, stdout, stderr io.Writ
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM) //nolint:forbidigo // the root of all
 	defer stop()
 	log := cfg.Config.Log.Logger(stderr).With("service", name, "version", Version)
-	for _, unknown := range Unknown(environ, &cfg) {
-		log.Warn("unknown setting is ignored", "setting", unknown)
+	for name, meant := range Mistyped(environ, &cfg) {
+		log.WarnContext(ctx, "unknown setting is ignored", "setting", name, "probably_meant", meant)
 	}
 	if err := start(ctx, name, log, cfg.Config, cfg.Service, run); err != nil {
 		log.Error("stopped by a fatal fault", "error", err)

@@ -117,7 +117,7 @@ func (e *engine[In, Out]) settle(ctx context.Context, halted <-chan struct{}, in
 	if err != nil {
 		return err
 	}
-	tooLarge, err := e.send.produce(ctx, halted, outputs)
+	tooLarge, err := e.send.produce(ctx, halted, outputs, impatient)
 	if err != nil {
 		return err
 	}
@@ -135,7 +135,7 @@ func (e *engine[In, Out]) settle(ctx context.Context, halted <-chan struct{}, in
 		}
 	}
 	// A letter is cut to what its topic takes, so none of them is too large.
-	_, err = e.send.produce(ctx, halted, letters)
+	_, err = e.send.produce(ctx, halted, letters, patient)
 	return err
 }
 

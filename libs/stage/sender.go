@@ -18,11 +18,21 @@ type sender struct {
 	log    *slog.Logger
 }
 
+// patience says what a topic that does not exist, or that refuses us, means.
+type patience bool
+
+const (
+	impatient patience = false // a fatal fault
+	// patient waits: a stage can do nothing with a bad record but to keep it until the
+	// dead letters are there again.
+	patient patience = true
+)
+
 // produce returns when every record is acknowledged or found too large for its
 // topic; tooLarge holds the indexes of the latter. Where one fails otherwise, that
 // one and all after it are sent again: sent alone, an item's older state would be
 // acknowledged after its newer one, and win.
-func (s *sender) produce(ctx context.Context, halted <-chan struct{}, records []*kgo.Record) (tooLarge map[int]bool, err error) {
+func (s *sender) produce(ctx context.Context, halted <-chan struct{}, records []*kgo.Record, p patience) (tooLarge map[int]bool, err error) {
 	tooLarge = map[int]bool{}
 	for from, wait := 0, firstWait; from < len(records); wait = min(2*wait, longWait) {
 		errs := s.once(ctx, records[from:])
@@ -40,7 +50,7 @@ func (s *sender) produce(ctx context.Context, halted <-chan struct{}, records []
 		}
 		cause := errs[failed]
 		from += failed
-		if err := produceFault(records[from].Topic, cause); err != nil {
+		if err := produceFault(records[from].Topic, cause); err != nil && p == impatient {
 			return nil, err
 		}
 		if ctx.Err() != nil {

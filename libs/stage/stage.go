@@ -148,8 +148,21 @@ func (s Source) pin(ctx context.Context, log *slog.Logger) error {
 		return fmt.Errorf("connecting to the source cluster: %w", err)
 	}
 	defer client.Close()
-	if err := kafka.PinStart(ctx, client, s.Group, s.Topics...); err != nil {
+	bound, cancel := context.WithTimeout(ctx, pinBound)
+	defer cancel()
+	// The coordinator of a new cluster's first group takes a while to come up.
+	_, err = service.Await(bound, log, "the group's start offsets", func(ctx context.Context) (struct{}, error) {
+		return struct{}{}, kafka.PinStart(ctx, client, s.Group, s.Topics...)
+	})
+	if ctx.Err() != nil || fault.ClassOf(err) == fault.Fatal {
+		return err
+	}
+	if err != nil {
 		log.WarnContext(ctx, "start offsets are not pinned; the group begins at the earliest records", "error", err)
 	}
 	return nil
 }
+
+// pinBound is how long a stage waits for what it can do without: a source topic may
+// not be there yet, and begins at its first record anyway.
+const pinBound = 15 * time.Second

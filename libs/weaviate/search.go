@@ -146,7 +146,7 @@ func (c *collection) filter(w Filter) (*pb.Filters, error) {
 		var v bool
 		v, err = strconv.ParseBool(w.Value)
 		f.TestValue = &pb.Filters_ValueBoolean{ValueBoolean: v}
-	default:
+	case pipeline.TypeText, pipeline.TypeTexts, pipeline.TypeDate, pipeline.TypeDates, pipeline.TypeUUID:
 		f.TestValue = &pb.Filters_ValueText{ValueText: w.Value}
 	}
 	if err != nil {
@@ -217,9 +217,14 @@ const (
 )
 
 // SelfFound searches for each item by its own stored vector and returns those that are not found,
-// in their order: absent ones, and ones that are stored but not in the vector index. A count looks
-// healthy while such items are lost.
+// in their order: absent ones, and ones that are stored but not in the vector index or cut off in
+// it. A count looks healthy while such items are lost. It asks the generation that was checked
+// under this name, else the one behind the alias. Where more than a thousand items have the very
+// same vector, it may miss one that is there.
 func (c *Client) SelfFound(ctx context.Context, name string, items []record.Item) (missing []record.Item, err error) {
+	if b, err := c.named(name); err == nil {
+		name = b.spec.Class()
+	}
 	lost := make([]bool, len(items))
 	for from := 0; from < len(items); from += getItems {
 		to := min(from+getItems, len(items))

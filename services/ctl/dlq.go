@@ -5,7 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"text/tabwriter"
+	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -37,6 +38,9 @@ func dlqCommand() *cobra.Command {
 	list := &cobra.Command{
 		Use: "list", Short: "List dead letters, oldest first", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := checkOutput(output); err != nil {
+				return err
+			}
 			var cfg struct {
 				Kafka  kafka.Config
 				Topics kafka.Topics `inline:"true"`
@@ -44,8 +48,9 @@ func dlqCommand() *cobra.Command {
 			if err := load(&cfg, cmd.ErrOrStderr()); err != nil {
 				return err
 			}
-			client, err := cfg.Kafka.Connect(cmd.Context(), logger(cmd.ErrOrStderr()),
-				kgo.ConsumeTopics(cfg.Topics.DeadLetters()), kgo.ConsumeStartOffset(kgo.NewOffset().AtStart()))
+			client, err := connect(cmd.Context(), cfg.Kafka.Brokers, func(ctx context.Context, log *slog.Logger) (*kgo.Client, error) {
+				return cfg.Kafka.Connect(ctx, log, kgo.ConsumeTopics(cfg.Topics.DeadLetters()), kgo.ConsumeStartOffset(kgo.NewOffset().AtStart()))
+			})
 			if err != nil {
 				return err
 			}
@@ -126,12 +131,12 @@ func printLetters(out io.Writer, letters []letter, output string) error {
 		_, err := fmt.Fprintln(out, "no dead letters")
 		return err
 	}
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "AT\tSTAGE\tREASON\tITEM\tSOURCE\tWHY")
+	t := table{header: []string{"AT", "STAGE", "REASON", "ITEM", "SOURCE"}}
 	for _, l := range letters {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", l.At.Format(time.RFC3339), l.Stage, l.Reason, orDash(l.Item), l.Source, l.Text)
+		t.rows = append(t.rows, []string{l.At.Format(time.DateTime), l.Stage, l.Reason, orDash(l.Item), l.Source})
+		t.notes = append(t.notes, strings.TrimPrefix(l.Text, l.Reason+": "))
 	}
-	return w.Flush()
+	return t.write(out, outputWidth())
 }
 
 func orDash(s string) string {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/freshet-io/freshet/libs/fault"
 	"github.com/freshet-io/freshet/libs/service"
 )
 
@@ -23,19 +24,27 @@ func run() int {
 	root := &cobra.Command{
 		Use:   "freshet",
 		Short: "Keeps a vector index fresh: lay out, try, search, look into it",
-		Long: "Freshet keeps a vector index fresh. `freshet dev` runs all of it on this machine;\n" +
-			"the other commands take their settings from the same FRESHET_ variables as the services,\n" +
-			"and fall back to a running `freshet dev`.",
+		Long: "Freshet keeps a vector index fresh. `freshet dev` runs all of it on this machine; the other\n" +
+			"commands take their settings from the same FRESHET_ variables as the services, and where\n" +
+			"none says where Kafka or Weaviate is, from a running `freshet dev`.",
 		SilenceUsage: true, SilenceErrors: true, Version: service.Version,
 	}
-	root.AddCommand(topicsCommand(), searchCommand(), dlqCommand(), devCommand(), versionCommand())
+	root.AddCommand(topicsCommand(), searchCommand(), dlqCommand(), devCommand(), benchCommand(), versionCommand())
 	if err := root.ExecuteContext(ctx); err != nil {
 		if !errors.Is(err, context.Canceled) {
-			fmt.Fprintln(os.Stderr, "freshet:", err)
+			fmt.Fprintln(os.Stderr, "freshet:", plainly(err))
 		}
 		return service.ExitFailure
 	}
 	return service.ExitOK
+}
+
+// plainly leaves out a reason that is for metrics and dead letters.
+func plainly(err error) string {
+	if e, ok := err.(*fault.Error); ok { //nolint:errorlint // only the outermost one begins the text
+		return e.Err.Error()
+	}
+	return err.Error()
 }
 
 func versionCommand() *cobra.Command {

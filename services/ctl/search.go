@@ -6,9 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"regexp"
+	"slices"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
@@ -34,14 +35,16 @@ type searchFlags struct {
 func searchCommand() *cobra.Command {
 	var flags searchFlags
 	cmd := &cobra.Command{
-		Use: "search [text]", Args: cobra.MaximumNArgs(1),
+		Use: "search [text]", Args: cobra.ArbitraryArgs,
 		Short: "Find items by meaning, or those like an item",
+		Long: "Embeds the text in the pipeline file's space and prints the items nearest to it: distance 0\n" +
+			"is the same direction, 1 unrelated. The table is cut to the terminal; -o json has everything.",
 		Example: `  freshet search "headset that blocks out noise"
   freshet search "tent" --where 'price<100' --where 'stock>0' -o json
   freshet search --like 1001`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if (len(args) == 1) == (flags.like != "") {
-				return errors.New("give a text, or --like with an id")
+			if err := flags.check(args); err != nil {
+				return err
 			}
 			hits, err := search(cmd, strings.Join(args, ""), flags)
 			if err != nil {
@@ -57,6 +60,20 @@ func searchCommand() *cobra.Command {
 	cmd.Flags().IntVar(&flags.limit, "limit", 5, "at most so many")
 	cmd.Flags().StringVarP(&flags.output, "output", "o", "table", "table or json")
 	return cmd
+}
+
+func (f searchFlags) check(args []string) error {
+	switch {
+	case len(args) > 1:
+		return errors.New("put the text in quotes: it is one argument")
+	case (len(args) == 1) == (f.like != ""):
+		return errors.New("give a text, or --like with an id")
+	case len(args) == 1 && strings.TrimSpace(args[0]) == "":
+		return errors.New("the text is empty")
+	case f.limit < 1:
+		return errors.New("--limit must be at least 1")
+	}
+	return checkOutput(f.output)
 }
 
 func search(cmd *cobra.Command, text string, flags searchFlags) ([]weaviate.Hit, error) {
@@ -92,7 +109,7 @@ func queryVector(ctx context.Context, index *weaviate.Client, file *pipeline.Fil
 	if flags.like != "" {
 		return index.FetchVector(ctx, record.Item{Collection: flags.collection, Tenant: flags.tenant, ID: strings.Split(flags.like, "+")})
 	}
-	provider, err := providers.Open(file.Space, cfg.OpenAI, logger(io.Discard))
+	provider, err := providers.Open(file.Space, cfg.OpenAI, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return nil, err
 	}
@@ -125,16 +142,32 @@ func printHits(out io.Writer, hits []weaviate.Hit, output string) error {
 		_, err := fmt.Fprintln(out, "nothing is found")
 		return err
 	}
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "DISTANCE\tID\tPROPERTIES")
+	return hitTable(hits).write(out, outputWidth())
+}
+
+// hitTable has a column a property, in the order of the pipeline file.
+func hitTable(hits []weaviate.Hit) table {
+	var names []string
 	for _, h := range hits {
-		var properties []string
 		for _, p := range h.Properties {
-			properties = append(properties, p.GetName()+"="+p.GetValue().Display())
+			if !slices.Contains(names, p.GetName()) {
+				names = append(names, p.GetName())
+			}
 		}
-		fmt.Fprintf(w, "%.3f\t%s\t%s\n", h.Distance, strings.Join(h.Item.ID, "+"), strings.Join(properties, "  "))
 	}
-	return w.Flush()
+	t := table{header: []string{"DISTANCE", "ID"}}
+	for _, name := range names {
+		t.header = append(t.header, strings.ToUpper(name))
+	}
+	for _, h := range hits {
+		row := make([]string, len(t.header))
+		row[0], row[1] = fmt.Sprintf("%.3f", h.Distance), strings.Join(h.Item.ID, "+")
+		for _, p := range h.Properties {
+			row[2+slices.Index(names, p.GetName())] = p.GetValue().Display()
+		}
+		t.rows = append(t.rows, row)
+	}
+	return t
 }
 
 // jsonHit is a hit as scripts read it.

@@ -1,11 +1,17 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"os"
 	"strings"
+	"sync"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/freshet-io/freshet/libs/service"
 	"github.com/freshet-io/freshet/services/ctl/dev"
@@ -36,7 +42,46 @@ func sets(environ []string, name string) bool {
 	return false
 }
 
-// logger is for the rare thing that a command has to say beside its output.
-func logger(stderr io.Writer) *slog.Logger {
-	return slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
+// connectBound is how long a command waits for Kafka. A service waits without end; a
+// person, or a job that is tried again, is better served by an answer.
+const connectBound = 30 * time.Second
+
+// connect opens a Kafka client. Its log is not shown, but for the last fault.
+func connect(ctx context.Context, brokers []string, open func(context.Context, *slog.Logger) (*kgo.Client, error)) (*kgo.Client, error) {
+	ctx, cancel := context.WithTimeout(ctx, connectBound)
+	defer cancel()
+	last := &lastFault{}
+	client, err := open(ctx, slog.New(last))
+	if errors.Is(err, context.DeadlineExceeded) {
+		return nil, fmt.Errorf("Kafka at %s does not answer within %s: %s", strings.Join(brokers, ","), connectBound, last.text) //nolint:staticcheck // a name
+	}
+	return client, err
 }
+
+// lastFault is a log that keeps the last error only.
+type lastFault struct {
+	mu   sync.Mutex
+	text string
+}
+
+// Enabled implements slog.Handler.
+func (*lastFault) Enabled(_ context.Context, level slog.Level) bool { return level >= slog.LevelWarn }
+
+// Handle implements slog.Handler.
+func (l *lastFault) Handle(_ context.Context, r slog.Record) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	r.Attrs(func(a slog.Attr) bool {
+		if a.Key == "error" {
+			l.text = a.Value.String()
+		}
+		return true
+	})
+	return nil
+}
+
+// WithAttrs implements slog.Handler.
+func (l *lastFault) WithAttrs([]slog.Attr) slog.Handler { return l }
+
+// WithGroup implements slog.Handler.
+func (l *lastFault) WithGroup(string) slog.Handler { return l }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log/slog"
 
 	"github.com/spf13/cobra"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -104,7 +105,9 @@ func withLayout(cmd *cobra.Command, f func(connections) error) error {
 	if err != nil {
 		return err
 	}
-	client, err := kafka.Producer(cmd.Context(), cfg.Kafka, cfg.Topics, true, logger(cmd.ErrOrStderr()))
+	client, err := connect(cmd.Context(), cfg.Kafka.Brokers, func(ctx context.Context, log *slog.Logger) (*kgo.Client, error) {
+		return kafka.Producer(ctx, cfg.Kafka, cfg.Topics, true, log)
+	})
 	if err != nil {
 		return err
 	}

@@ -170,6 +170,18 @@ func TestControl_keepsTheLastRecordOfEachKey(t *testing.T) {
 	}
 }
 
+func TestPinStart_pinsAGroupThatNobodyHasHeardOf(t *testing.T) {
+	_, c := broker(t, kfake.SeedTopics(2, "source"))
+	client := connect(t, c)
+	if err := kafka.PinStart(t.Context(), client, "new", "source"); err != nil {
+		t.Fatal(err)
+	}
+	got, err := kadm.NewClient(client).FetchOffsets(t.Context(), "new")
+	if p, ok := got.Lookup("source", 1); err != nil || !ok || p.At != 0 {
+		t.Errorf("offsets %v: %v", got, err)
+	}
+}
+
 func TestPinStart_commitsTheEarliestOffsetsOfANewGroupAndLeavesOthers(t *testing.T) {
 	_, c := broker(t, kfake.SeedTopics(2, "source"))
 	client := connect(t, c)

@@ -86,6 +86,9 @@ func Run(ctx context.Context, o Options) (err error) {
 	if errors.Is(err, errDone) || ctx.Err() != nil && errors.Is(err, context.Canceled) {
 		err = nil
 	}
+	if o.TTY && ctx.Err() != nil {
+		fmt.Fprintln(o.Out) // the cursor is behind the live line and a ^C
+	}
 	fmt.Fprintln(o.Out, "stopping: finishing what is in flight")
 	stop()
 	return err
@@ -104,6 +107,8 @@ func (o *Options) complete() error {
 		return errors.New("--weaviate needs --weaviate-grpc, the address of its gRPC port")
 	case o.Rate <= 0:
 		return errors.New("--rate must be positive")
+	case o.Provider != "builtin" && o.Provider != "hash" && o.providerURL() == "":
+		return fmt.Errorf("--provider %s: builtin, hash, or a URL that begins with http:// or https://", o.Provider)
 	}
 	return nil
 }
@@ -133,14 +138,20 @@ func (s *stack) show(ctx context.Context) error {
 }
 
 func (s *stack) hints() string {
+	use := ""
+	if data, err := defaultData(); err != nil || data != s.options.Data {
+		use = fmt.Sprintf("\n  set -a; . '%s'; set +a    # the commands find only the default data folder by themselves", connectionFile(s.options.Data))
+	}
 	return fmt.Sprintf(`
-Try in another terminal:
-  freshet search "headset that blocks out noise"
-  freshet search "something to wear in the rain" --where 'price<60' --limit 3
+Try in another terminal:%s
+  freshet search "sleep outdoors in the mountains"
+  freshet search "headset that blocks out noise" --where 'price<60' --limit 3
   freshet search --like 1001
   freshet dlq list
-Kafka is at %s, Weaviate at %s; the settings are in %s.
+
+Kafka is at %s, Weaviate at %s; the settings are in
+%s
 Ctrl-C stops everything; the next start goes on from here.
 
-`, s.brokers, s.weaviateURL, connectionFile(s.options.Data))
+`, use, s.brokers, s.weaviateURL, connectionFile(s.options.Data))
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/freshet-io/freshet/services/ctl/catalogue"
+	"github.com/freshet-io/freshet/services/ctl/rig"
 )
 
 const (
@@ -64,6 +65,7 @@ func (s *stack) feedCatalogue(ctx context.Context) error {
 		key, value := catalogue.Create(p, now())
 		records = append(records, source(catalogue.Topic, key, value))
 	}
+	s.say("sending %d products as Debezium changes", len(products))
 	if err := s.send(ctx, records...); err != nil {
 		return err
 	}
@@ -71,7 +73,7 @@ func (s *stack) feedCatalogue(ctx context.Context) error {
 	if err := s.awaitCount(ctx, want); err != nil {
 		return err
 	}
-	s.say("%d products are searchable after %s", want, time.Since(start).Round(100*time.Millisecond))
+	s.say("%d products are searchable after %s; %d are switched off and left out", want, time.Since(start).Round(100*time.Millisecond), len(products)-want)
 	return nil
 }
 
@@ -92,15 +94,16 @@ func (s *stack) sent(ctx context.Context) (int64, error) {
 // awaitCount shows a progress bar until so many products are in the index.
 func (s *stack) awaitCount(ctx context.Context, want int) error {
 	bar := progressbar.NewOptions(want, progressbar.OptionSetWriter(s.options.Out), progressbar.OptionSetDescription("embedding the catalogue"),
-		progressbar.OptionShowCount(), progressbar.OptionShowIts(), progressbar.OptionSetItsString("items"),
+		progressbar.OptionShowCount(), progressbar.OptionSetPredictTime(false), progressbar.OptionSetElapsedTime(true),
 		progressbar.OptionSetVisibility(s.options.TTY), progressbar.OptionClearOnFinish())
 	defer func() { _ = bar.Close() }()
 	var count int64
-	err := poll(ctx, feedBound, tick, func(ctx context.Context) (bool, error) {
+	began := time.Now()
+	err := rig.Poll(ctx, feedBound, tick, func(ctx context.Context) (bool, error) {
 		var err error
 		count, err = s.index.Count(ctx, "Product")
 		p50, _, _ := s.fresh.percentiles()
-		bar.Describe(fmt.Sprintf("embedding the catalogue, freshness p50 %s", p50))
+		bar.Describe(fmt.Sprintf("embedding the catalogue, %.0f items/s, freshness p50 %s", float64(count)/time.Since(began).Seconds(), p50))
 		_ = bar.Set(int(count)) // a bar that cannot be drawn is no reason to stop
 		return count >= int64(want), err
 	})
@@ -108,25 +111,6 @@ func (s *stack) awaitCount(ctx context.Context, want int) error {
 		return fmt.Errorf("%d of %d products became searchable: %w (the log is %s)", count, want, err, s.log.Name())
 	}
 	return nil
-}
-
-// poll asks until the answer is yes, an error comes, or the bound has passed.
-func poll(ctx context.Context, bound, every time.Duration, ask func(context.Context) (bool, error)) error {
-	ctx, cancel := context.WithTimeout(ctx, bound)
-	defer cancel()
-	ticker := time.NewTicker(every)
-	defer ticker.Stop()
-	for {
-		done, err := ask(ctx)
-		if done || err != nil && ctx.Err() == nil {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("not within %s", bound)
-		case <-ticker.C:
-		}
-	}
 }
 
 // trickle keeps changing products and shows one live status line.

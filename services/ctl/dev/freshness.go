@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/freshet-io/freshet/libs/telemetry"
+	"github.com/freshet-io/freshet/services/ctl/rig"
 )
 
 // window is how many of the latest items the percentiles are of.
@@ -56,9 +57,6 @@ func (f *freshness) percentiles() (p50, p95, p99 time.Duration) {
 	f.mu.Lock()
 	ages := slices.Sorted(slices.Values(f.ages))
 	f.mu.Unlock()
-	if len(ages) == 0 {
-		return 0, 0, 0
-	}
-	at := func(p int) time.Duration { return ages[min(len(ages)*p/100, len(ages)-1)].Round(time.Millisecond) }
+	at := func(p int) time.Duration { return rig.Percentile(ages, p).Round(time.Millisecond) }
 	return at(50), at(95), at(99)
 }

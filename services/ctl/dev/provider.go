@@ -4,10 +4,8 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/freshet-io/freshet/services/ctl/catalogue"
+	"github.com/freshet-io/freshet/services/ctl/rig"
 )
-
-const builtinSpace = "space: {provider: builtin, model: use-lite, dimensions: 512}"
 
 // providerURL returns the base URL of the server that embeds, "" where it is one of
 // the providers inside.
@@ -20,12 +18,12 @@ func (o Options) providerURL() string {
 
 // pipelineFile returns the catalogue's pipeline file in the space of the chosen provider.
 func (o Options) pipelineFile() []byte {
-	space := builtinSpace
+	space := rig.BuiltinSpace
 	switch {
 	case o.providerURL() != "":
 		space = fmt.Sprintf("space: {provider: openai, model: %q, dimensions: %d}", o.Model, o.Dimensions)
 	case o.Provider == "hash":
 		space = fmt.Sprintf("space: {provider: hash, model: hash, dimensions: %d}", o.Dimensions)
 	}
-	return []byte(strings.Replace(string(catalogue.PipelineFile()), builtinSpace, space, 1))
+	return rig.PipelineFile(space)
 }

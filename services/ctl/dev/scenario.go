@@ -12,6 +12,7 @@ import (
 
 	"github.com/freshet-io/freshet/libs/weaviate"
 	"github.com/freshet-io/freshet/services/ctl/catalogue"
+	"github.com/freshet-io/freshet/services/ctl/rig"
 )
 
 const (
@@ -124,7 +125,7 @@ func (s *stack) rename(ctx context.Context) (string, error) {
 	if err := s.send(ctx, source(catalogue.Topic, key, value)); err != nil {
 		return "", err
 	}
-	err := poll(ctx, visibleBound, 5*time.Millisecond, func(ctx context.Context) (bool, error) { return s.among(ctx, query, before.ID) })
+	err := rig.Poll(ctx, visibleBound, 5*time.Millisecond, func(ctx context.Context) (bool, error) { return s.among(ctx, query, before.ID) })
 	return fmt.Sprintf("product %d is found by %q after %d ms", before.ID, query, time.Since(start).Milliseconds()), err
 }
 
@@ -139,7 +140,7 @@ func (s *stack) remove(ctx context.Context) (string, error) {
 	if err := s.send(ctx, source(catalogue.Topic, key, value), source(catalogue.Topic, key, nil)); err != nil {
 		return "", err
 	}
-	err := poll(ctx, visibleBound, 5*time.Millisecond, func(ctx context.Context) (bool, error) {
+	err := rig.Poll(ctx, visibleBound, 5*time.Millisecond, func(ctx context.Context) (bool, error) {
 		found, err := s.among(ctx, p.Text(), p.ID)
 		return !found, err
 	})
@@ -172,7 +173,7 @@ func (s *stack) deadLetters(ctx context.Context) (string, error) {
 		return "", fmt.Errorf("opening a reader of the dead letters: %w", err)
 	}
 	defer reader.Close()
-	err = poll(ctx, visibleBound, tick, func(ctx context.Context) (bool, error) {
+	err = rig.Poll(ctx, visibleBound, tick, func(ctx context.Context) (bool, error) {
 		wait, cancel := context.WithTimeout(ctx, time.Second)
 		defer cancel()
 		reader.PollFetches(wait).EachRecord(func(r *kgo.Record) { reasons[reasonOf(r)]++ })
@@ -205,7 +206,7 @@ func (s *stack) measure(ctx context.Context) (string, error) {
 		case <-ticker.C:
 		}
 	}
-	err := poll(ctx, visibleBound, tick, func(context.Context) (bool, error) { return s.fresh.arrived()-before >= trickleCount, nil })
+	err := rig.Poll(ctx, visibleBound, tick, func(context.Context) (bool, error) { return s.fresh.arrived()-before >= trickleCount, nil })
 	p50, p95, p99 := s.fresh.percentiles()
 	return fmt.Sprintf("%d changes, p50 %s  p95 %s  p99 %s, from the commit at the source to the index", trickleCount, p50, p95, p99), err
 }

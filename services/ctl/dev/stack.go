@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"golang.org/x/sync/errgroup"
 
@@ -18,8 +17,8 @@ import (
 	"github.com/freshet-io/freshet/libs/kafka"
 	"github.com/freshet-io/freshet/libs/pipeline"
 	"github.com/freshet-io/freshet/libs/service"
-	"github.com/freshet-io/freshet/libs/telemetry"
 	"github.com/freshet-io/freshet/libs/weaviate"
+	"github.com/freshet-io/freshet/services/ctl/rig"
 	"github.com/freshet-io/freshet/services/embed/embedder"
 	"github.com/freshet-io/freshet/services/embed/providers"
 	"github.com/freshet-io/freshet/services/ingest/ingester"
@@ -74,15 +73,8 @@ func (s *stack) openLog(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("opening the log: %w", err)
 	}
-	tel, err := telemetry.New(ctx, telemetry.Config{Exporter: "none"}, "freshet-dev", service.Version)
-	if err != nil {
-		return err
-	}
-	tel.Metrics.OnFreshness(s.fresh.add)
-	s.process = &service.Process{
-		Name: "freshet-dev", Log: slog.New(slog.NewTextHandler(s.log, nil)), Telemetry: tel, Health: service.NewHealth(),
-	}
-	return nil
+	s.process, err = rig.Process(ctx, "freshet-dev", slog.New(slog.NewTextHandler(s.log, nil)), s.fresh.add)
+	return err
 }
 
 func (s *stack) startKafka(context.Context) error {
@@ -101,7 +93,7 @@ func (s *stack) startWeaviate(ctx context.Context) error {
 	if s.weaviateURL = s.options.Weaviate; s.weaviateURL != "" {
 		return nil
 	}
-	s.say("starting Weaviate")
+	s.say("starting Weaviate %s; all state is in %s", local.WeaviateVersion, s.options.Data)
 	var err error
 	s.server, err = local.StartWeaviate(ctx, local.WeaviateOptions{Data: filepath.Join(s.options.Data, "weaviate"), Log: s.log})
 	if err != nil {
@@ -166,22 +158,11 @@ func (s *stack) layOut(ctx context.Context) error {
 	if s.client, err = kafka.Producer(ctx, cfg.Kafka, cfg.Topics, true, s.process.Log); err != nil {
 		return err
 	}
-	if _, err := s.topics.Apply(ctx, s.client, kafka.Layout{Partitions: partitions, Replication: 1}); err != nil {
-		return err
-	}
-	identity, err := s.topics.Check(ctx, s.client)
+	identity, err := rig.LayTopics(ctx, s.client, s.topics, s.file, rig.Partitions{Pipeline: partitions, Source: sourcePartitions})
 	if err != nil {
 		return err
 	}
-	for _, topic := range s.file.Topics() {
-		if _, err := kadm.NewClient(s.client).CreateTopics(ctx, sourcePartitions, 1, nil, topic); err != nil {
-			return fmt.Errorf("creating source topic %s: %w", topic, err)
-		}
-	}
-	if s.index, err = weaviate.Open(ctx, cfg.Weaviate); err != nil {
-		return err
-	}
-	if _, err := s.index.CreateAll(ctx, s.file, weaviate.Log{TopicID: identity.TopicID, Partitions: identity.Partitions}); err != nil {
+	if s.index, err = rig.OpenIndex(ctx, cfg.Weaviate, s.file, identity); err != nil {
 		return err
 	}
 	s.provider, err = providers.Open(s.file.Space, cfg.OpenAI, s.process.Log)

@@ -2,14 +2,17 @@ package dev
 
 import (
 	"fmt"
-	"strings"
 	"time"
 )
+
+// clearToEnd has a terminal clear what a longer line left.
+const clearToEnd = "\x1b[K"
 
 // status is the one live line below the show.
 type status struct {
 	stack *stack
 	sent  int
+	had   int // arrived before
 	last  time.Time
 	every time.Duration
 }
@@ -19,7 +22,7 @@ func newStatus(s *stack) *status {
 	if !s.options.TTY {
 		every = 10 * time.Second
 	}
-	return &status{stack: s, every: every}
+	return &status{stack: s, had: s.fresh.arrived(), every: every}
 }
 
 // show draws the line, not more often than a person can read it.
@@ -29,9 +32,9 @@ func (s *status) show() {
 	}
 	s.last = time.Now()
 	p50, p95, p99 := s.stack.fresh.percentiles()
-	line := fmt.Sprintf("%d changes sent, %d arrived; freshness p50 %s  p95 %s  p99 %s", s.sent, s.stack.fresh.arrived(), p50, p95, p99)
+	line := fmt.Sprintf("%d changes sent, %d arrived; freshness p50 %s  p95 %s  p99 %s", s.sent, s.stack.fresh.arrived()-s.had, p50, p95, p99)
 	if s.stack.options.TTY {
-		fmt.Fprintf(s.stack.options.Out, "\r%s%s", line, strings.Repeat(" ", 4))
+		fmt.Fprint(s.stack.options.Out, "\r"+line+clearToEnd)
 		return
 	}
 	s.stack.say("%s", line)

@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -133,7 +134,7 @@ func (p *path) differs(id int64, s weaviate.Stored) error {
 		return row.differs(s)
 	}
 	if s.Main {
-		return fmt.Errorf("it is still there")
+		return errors.New("it is still there")
 	}
 	return nil
 }
@@ -199,6 +200,8 @@ func (p *path) price() {
 	row.Price, row.Stock, row.Seq = 24.25, 1, 3
 	p.upsert(row)
 	p.awaitAll()
+	// The offset is not committed when the index has the item already, so the counter may lag.
+	p.settle(soon)
 	embedded := embed.counter("freshet_items_total", `stage="embed"`, `outcome="embedded"`)
 	reused := embed.counter("freshet_items_total", `stage="embed"`, `outcome="reused"`)
 	if embedded != 0 || reused != 1 {
@@ -207,6 +210,7 @@ func (p *path) price() {
 }
 
 func (p *path) deletes() {
+	p.remove(8)
 	p.remove(9)
 	p.awaitAll()
 	if got := p.first("lamp 9: warm light"); got != "" {
@@ -243,16 +247,15 @@ func (p *path) deadLetters() {
 		{fault.Oversize, p.envelope("u", p.now[12], &large)}, // more than a change may have: known to ingest
 		{fault.FieldType, p.envelope("u", p.now[13], &typed)},
 		{fault.UnavailableValue, p.envelope("u", nil, &left)},
-		{fault.Malformed, p.source(productTopic, productKey(15), []byte(`{"op":"u","after":{"id":15,`))},
-		{fault.Malformed, p.source(productTopic, productKey(16), []byte(`{"op":"u","before":null,"after":null,"source":{}}`))},
-		{fault.FormatMismatch, p.source(productTopic, productKey(17), []byte(`{"id":17,"name":"no envelope"}`))},
+		{fault.Malformed, p.source(productKey(15), []byte(`{"op":"u","after":{"id":15,`))},
+		{fault.Malformed, p.source(productKey(16), []byte(`{"op":"u","before":null,"after":null,"source":{}}`))},
+		{fault.FormatMismatch, p.source(productKey(17), []byte(`{"id":17,"name":"no envelope"}`))},
 	} {
 		p.send(bad.record)
-		p.planted[p.letterSpot(bad.record, bad.reason)] = string(bad.reason)
+		p.planted[letterSpot(bad.record, bad.reason)] = string(bad.reason)
 	}
 	p.upsert(row(18))
 	// The text is refused, the other columns are not.
-	p.now[11] = nil
 	delete(p.now, 11)
 	p.settle(soon)
 	p.awaitAll()
@@ -270,7 +273,7 @@ func (p *path) deadLetters() {
 
 // letterSpot returns where the record stands that the letter is made of: for what
 // embed refuses, its place in the documents is only known once it is there.
-func (p *path) letterSpot(r *kgo.Record, reason fault.Reason) spot {
+func letterSpot(r *kgo.Record, reason fault.Reason) spot {
 	if reason == fault.Oversize && len(r.Value) < 100_000 {
 		return "" // the only one of embed
 	}
@@ -392,8 +395,9 @@ func (p *path) redelivery() {
 	}
 	for i, item := range p.items() {
 		was, is := before[i].State, after[i].State
-		if was.Base != is.Base || was.Floor != is.Floor || was.Failed.GetVersion() != is.Failed.GetVersion() {
-			p.t.Errorf("%s was at versions %d, %d, %d and is at %d, %d, %d", item, was.Base, was.Floor, was.Failed.GetVersion(), is.Base, is.Floor, is.Failed.GetVersion())
+		// A mark of a dead letter that ingest makes again has a later version: that is all that may move.
+		if was.Base != is.Base || was.Floor != is.Floor || was.Failed.GetReason() != is.Failed.GetReason() {
+			p.t.Errorf("%s was at versions %d and %d with the mark %q and is at %d and %d with %q", item, was.Base, was.Floor, was.Failed.GetReason(), is.Base, is.Floor, is.Failed.GetReason())
 		}
 	}
 }

@@ -46,8 +46,6 @@ type product struct {
 	Seq         int    `json:"seq"` // number of the change that made the row
 }
 
-func (p product) item() record.Item { return itemOf(p.ID) }
-
 func itemOf(id int64) record.Item {
 	return record.Item{Collection: collection, ID: []string{strconv.FormatInt(id, 10)}}
 }
@@ -72,13 +70,13 @@ func (r *rig) envelope(op string, before, after *product) *kgo.Record {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	return r.source(productTopic, productKey(row.ID), value)
+	return r.source(productKey(row.ID), value)
 }
 
 func productKey(id int64) []byte { return fmt.Appendf(nil, `{"id":%d}`, id) }
 
 // tombstone is what Debezium sends after a delete.
-func (r *rig) tombstone(id int64) *kgo.Record { return r.source(productTopic, productKey(id), nil) }
+func (r *rig) tombstone(id int64) *kgo.Record { return r.source(productKey(id), nil) }
 
 // differs says how the index differs from a row that it should have, nil where it does not.
 func (p product) differs(s weaviate.Stored) error {

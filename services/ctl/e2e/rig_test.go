@@ -4,12 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/url"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
@@ -133,7 +131,7 @@ func (r *rig) layOut() error {
 		return err
 	}
 	// The client outlives the test's context: it is used while cleaning up.
-	if r.client, err = kafka.Producer(ctx, cfg.Kafka, cfg.Topics, true, slog.New(slog.NewTextHandler(io.Discard, nil))); err != nil {
+	if r.client, err = kafka.Producer(ctx, cfg.Kafka, cfg.Topics, true, slog.New(slog.DiscardHandler)); err != nil {
 		return err
 	}
 	r.t.Cleanup(r.client.Close)
@@ -145,6 +143,10 @@ func (r *rig) layOut() error {
 	if err := errors.Join(err, created.Error()); err != nil {
 		return fmt.Errorf("creating the source topics: %w", err)
 	}
+	await(r.t, time.Minute, "the source topics can be read", func() (bool, error) {
+		ends, err := r.adm.ListEndOffsets(ctx, r.file.Topics()...)
+		return err == nil && ends.Error() == nil && len(ends) == len(r.file.Topics()), nil
+	})
 	identity, err := r.topics.Check(ctx, r.client)
 	if err != nil {
 		return err
@@ -192,9 +194,9 @@ func (r *rig) startAll() {
 	}
 }
 
-// source makes a record of a source topic, placed by its key.
-func (r *rig) source(topic string, key, value []byte) *kgo.Record {
-	return &kgo.Record{Topic: topic, Key: key, Value: value, Partition: int32(xxhash.Sum64(key) % uint64(r.sourcePartitions))} //nolint:gosec // less than it
+// source makes a record of the products' topic, placed by its key.
+func (r *rig) source(key, value []byte) *kgo.Record {
+	return &kgo.Record{Topic: productTopic, Key: key, Value: value, Partition: int32(xxhash.Sum64(key) % uint64(r.sourcePartitions))} //nolint:gosec // less than it
 }
 
 // send sends changes and waits until the broker has them. The records then know their places.
@@ -269,9 +271,9 @@ func (r *rig) settle(bound time.Duration) {
 			}
 		}
 		for _, s := range services {
-			n, err := r.unfinished(s)
+			n, err := r.unfinished(s) // a broker that comes back answers later
 			if state = fmt.Sprintf("%s has %d unfinished records (%v)", s, n, err); n > 0 || err != nil {
-				return false, nil // a broker that comes back answers later
+				return false, nil //nolint:nilerr // asked again
 			}
 		}
 		return true, nil

@@ -11,15 +11,15 @@ import (
 
 // Config is how texts are fitted, batched and remembered.
 type Config struct {
-	MaxTokens   int           `envconfig:"MAX_TOKENS" default:"0" desc:"Longest text in tokens where they can be counted; 0 takes the model's own limit."`
-	MaxBytes    int           `envconfig:"MAX_BYTES" default:"0" desc:"Longest text in bytes where tokens cannot be counted; 0 means 32768."`
-	Tokenizer   string        `envconfig:"TOKENIZER" default:"auto" desc:"How tokens are counted: cl100k, none, or auto, which is cl100k for OpenAI's models and none for others."`
-	BatchItems  int           `envconfig:"BATCH_ITEMS" default:"256" desc:"Most texts in a request."`
-	BatchTokens int           `envconfig:"BATCH_TOKENS" default:"100000" desc:"Most tokens in a request, partly estimated; OpenAI takes 300000."`
-	BatchBytes  int           `envconfig:"BATCH_BYTES" default:"4194304" desc:"Most bytes of text in a request."`
-	BatchWait   time.Duration `envconfig:"BATCH_WAIT" default:"0s" desc:"Fixed time to wait for a batch to fill; 0 sends at once when idle and else waits 5 ms for each request in flight, at most 50 ms."`
-	InFlight    int           `envconfig:"IN_FLIGHT" default:"8" desc:"Most requests to the provider at the same time."`
-	CacheBytes  int           `envconfig:"CACHE_BYTES" default:"67108864" desc:"Memory for the vectors of recent texts, so that a text which comes again soon is not paid again; 0 keeps none."`
+	MaxTokens   int           `envconfig:"MAX_TOKENS" default:"0" desc:"longest text in tokens where they can be counted; 0 takes the model's own limit"`
+	MaxBytes    int           `envconfig:"MAX_BYTES" default:"0" desc:"longest text in bytes where tokens cannot be counted; 0 means 32768"`
+	Tokenizer   string        `envconfig:"TOKENIZER" default:"auto" desc:"how tokens are counted: cl100k, none, or auto, which is cl100k for OpenAI's models and none for others"`
+	BatchItems  int           `envconfig:"BATCH_ITEMS" default:"256" desc:"most texts in a request"`
+	BatchTokens int           `envconfig:"BATCH_TOKENS" default:"100000" desc:"most tokens in a request, partly estimated; OpenAI takes 300000"`
+	BatchBytes  int           `envconfig:"BATCH_BYTES" default:"4194304" desc:"most bytes of text in a request"`
+	BatchWait   time.Duration `envconfig:"BATCH_WAIT" default:"0s" desc:"fixed time to wait for a batch to fill; 0 sends at once when idle and else waits 5 ms for each request in flight, at most 50 ms"`
+	InFlight    int           `envconfig:"IN_FLIGHT" default:"8" desc:"most requests to the provider at the same time"`
+	CacheBytes  int           `envconfig:"CACHE_BYTES" default:"67108864" desc:"memory for the vectors of recent texts, so that a text which comes again soon is not paid again; 0 keeps none"`
 }
 
 // Space is what the pipeline file says of the vectors.

@@ -1,6 +1,7 @@
 package embedder
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -24,7 +25,7 @@ type Settings struct {
 	Topics   kafka.Topics `inline:"true"`
 	Weaviate weaviate.Config
 	Pipeline string           `required:"true" desc:"path of the pipeline file"`
-	Group    string           `default:"freshet-embed" desc:"consumer group of the live lane; the bulk lane's has -bulk behind it"`
+	Group    string           `envconfig:"EMBED_GROUP" desc:"consumer group of the live lane; the bulk lane's has -bulk behind it; the topic prefix and -embed if empty"`
 	OpenAI   providers.OpenAI `envconfig:"OPENAI"`
 	Embed    Config           `envconfig:"EMBED"`
 	Stage    stage.Settings   `inline:"true"`
@@ -60,6 +61,7 @@ func Run(ctx context.Context, p *service.Process, cfg Settings) error {
 		return err
 	}
 
+	group := cmp.Or(cfg.Group, cfg.Topics.Prefix+"-embed")
 	lane := func(name, from, to, group string, decode func(stage.Record) (Input, error)) *stage.Stage[Input, *record.Vector] {
 		return &stage.Stage[Input, *record.Vector]{
 			Name:     name,
@@ -72,8 +74,8 @@ func Run(ctx context.Context, p *service.Process, cfg Settings) error {
 			Handler:  embedder,
 		}
 	}
-	live := lane("embed", cfg.Topics.DocumentsLive(), cfg.Topics.VectorsLive(), cfg.Group, decodeLive(identity.Epoch))
-	bulk := lane("embed-bulk", cfg.Topics.DocumentsBulk(), cfg.Topics.VectorsBulk(), cfg.Group+"-bulk", decodeBulk)
+	live := lane("embed", cfg.Topics.DocumentsLive(), cfg.Topics.VectorsLive(), group, decodeLive(identity.Epoch))
+	bulk := lane("embed-bulk", cfg.Topics.DocumentsBulk(), cfg.Topics.VectorsBulk(), group+"-bulk", decodeBulk)
 	lanes, ctx := errgroup.WithContext(ctx)
 	lanes.Go(func() error { return live.Run(ctx, p) })
 	lanes.Go(func() error { return bulk.Run(ctx, p) })

@@ -14,19 +14,19 @@ import (
 // Config is how to reach a server. What is asked of it, model and dimensions, comes
 // from the pipeline file: see Options.
 type Config struct {
-	URL            string        `envconfig:"URL" default:"https://api.openai.com/v1" desc:"Base URL of the OpenAI-compatible server, up to but without /embeddings; a query such as Azure's api-version is kept."`
-	KeyHeader      string        `envconfig:"KEY_HEADER" default:"Authorization" desc:"Header that carries the key: Authorization sends it as a bearer token, any other as it is (Azure: api-key)."`
-	SendDimensions string        `envconfig:"SEND_DIMENSIONS" default:"auto" desc:"Whether requests name the dimensions: always, never, or auto, which does for text-embedding-3 models only."`
-	Cut            bool          `envconfig:"CUT" default:"false" desc:"Cut longer vectors to the dimensions of the pipeline file and normalise them again; only for models trained for it."`
-	Encoding       string        `envconfig:"ENCODING" default:"base64" desc:"Form of vectors to ask for: base64, float, or none to leave it to the server; answers are understood in either form."`
-	AnswersAs      string        `envconfig:"ANSWERS_AS" desc:"Model name to expect in answers where it is not the one asked for (a deployment, an alias); any accepts every name."`
-	Timeout        time.Duration `envconfig:"TIMEOUT" default:"30s" desc:"Longest time for one try of a request, from sending it to the last byte of the answer."`
-	TotalTimeout   time.Duration `envconfig:"TOTAL_TIMEOUT" default:"2m" desc:"Longest time for a request with all its tries and waits; after it the stage tries again from the start."`
-	MaxTries       int           `envconfig:"MAX_TRIES" default:"4" desc:"Tries of a request that meets server errors, timeouts or answers that make no sense; being told to slow down costs none."`
-	MinBackoff     time.Duration `envconfig:"MIN_BACKOFF" default:"200ms" desc:"Wait before the second try; it doubles from there, with jitter."`
-	MaxBackoff     time.Duration `envconfig:"MAX_BACKOFF" default:"10s" desc:"Longest wait between two tries."`
-	MaxRetryAfter  time.Duration `envconfig:"MAX_RETRY_AFTER" default:"60s" desc:"Longest wait that a Retry-After of the server can ask for."`
-	MaxConnections int           `envconfig:"MAX_CONNECTIONS" default:"64" desc:"Most connections to the server that are kept open."`
+	URL            string        `envconfig:"URL" default:"https://api.openai.com/v1" desc:"base URL of the OpenAI-compatible server, up to but without /embeddings; a query such as Azure's api-version is kept"`
+	KeyHeader      string        `envconfig:"KEY_HEADER" default:"Authorization" desc:"header that carries the key: Authorization sends it as a bearer token, any other as it is (Azure: api-key)"`
+	SendDimensions string        `envconfig:"SEND_DIMENSIONS" default:"auto" desc:"whether requests name the dimensions: always, never, or auto, which does for text-embedding-3 models only"`
+	Cut            bool          `envconfig:"CUT" default:"false" desc:"cut longer vectors to the dimensions of the pipeline file and normalise them again; only for models trained for it"`
+	Encoding       string        `envconfig:"ENCODING" default:"base64" desc:"form of vectors to ask for: base64, float, or none to leave it to the server; answers are understood in either form"`
+	AnswersAs      string        `envconfig:"ANSWERS_AS" desc:"model name to expect in answers where it is not the one asked for (a deployment, an alias); any accepts every name"`
+	Timeout        time.Duration `envconfig:"TIMEOUT" default:"30s" desc:"longest time for one try of a request, from sending it to the last byte of the answer"`
+	TotalTimeout   time.Duration `envconfig:"TOTAL_TIMEOUT" default:"2m" desc:"longest time for a request with all its tries and waits; after it the stage tries again from the start"`
+	MaxTries       int           `envconfig:"MAX_TRIES" default:"4" desc:"tries of a request that meets server errors, timeouts or answers that make no sense; being told to slow down costs none"`
+	MinBackoff     time.Duration `envconfig:"MIN_BACKOFF" default:"200ms" desc:"wait before the second try; it doubles from there, with jitter"`
+	MaxBackoff     time.Duration `envconfig:"MAX_BACKOFF" default:"10s" desc:"longest wait between two tries"`
+	MaxRetryAfter  time.Duration `envconfig:"MAX_RETRY_AFTER" default:"60s" desc:"longest wait that a Retry-After of the server can ask for"`
+	MaxConnections int           `envconfig:"MAX_CONNECTIONS" default:"64" desc:"most connections to the server that are kept open"`
 }
 
 // Options is what is asked of the server, and with what.

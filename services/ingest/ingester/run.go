@@ -1,6 +1,7 @@
 package ingester
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -20,7 +21,7 @@ type Settings struct {
 	}
 	Topics   kafka.Topics   `inline:"true"`
 	Pipeline string         `required:"true" desc:"path of the pipeline file"`
-	Group    string         `default:"freshet-ingest" desc:"consumer group on the source cluster"`
+	Group    string         `envconfig:"INGEST_GROUP" desc:"consumer group on the source cluster; the topic prefix and -ingest if empty"`
 	Ingest   Config         `envconfig:"INGEST"`
 	Stage    stage.Settings `inline:"true"`
 }
@@ -44,9 +45,10 @@ func Run(ctx context.Context, p *service.Process, cfg Settings) error {
 		return err
 	}
 
+	group := cmp.Or(cfg.Group, cfg.Topics.Prefix+"-ingest")
 	s := stage.Stage[Change, *record.Document]{
 		Name: "ingest",
-		From: stage.Source{Cluster: cfg.Source.Kafka, Topics: file.Topics(), Group: cfg.Group},
+		From: stage.Source{Cluster: cfg.Source.Kafka, Topics: file.Topics(), Group: group},
 		To: stage.Sink{
 			Cluster: cfg.Kafka, Topics: cfg.Topics, Identity: identity,
 			Topic: cfg.Topics.DocumentsLive(), Compress: true, Versioned: true,

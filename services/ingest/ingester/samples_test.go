@@ -4,44 +4,17 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/freshet-io/freshet/libs/fault"
 	"github.com/freshet-io/freshet/libs/pipeline"
 	"github.com/freshet-io/freshet/libs/record"
 	"github.com/freshet-io/freshet/libs/stage"
 	"github.com/freshet-io/freshet/services/ingest/ingester"
+	"github.com/freshet-io/freshet/services/ingest/samples"
 )
-
-// samples returns the folder of real events that live outside of the project, or
-// skips the test where there is none.
-func samples(t *testing.T) string {
-	t.Helper()
-	if dir := os.Getenv("FRESHET_SAMPLES"); dir != "" {
-		return dir
-	}
-	dir, err := os.Getwd()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for ; dir != filepath.Dir(dir); dir = filepath.Dir(dir) {
-		if found := filepath.Join(dir, "shared", "samples"); exists(found) {
-			return found
-		}
-	}
-	t.Skip("no shared/samples above this folder: set FRESHET_SAMPLES to the folder of real change events to run this test")
-	return ""
-}
-
-func exists(path string) bool {
-	_, err := os.Stat(path)
-	return err == nil
-}
 
 // tally counts what became of the records of one folder.
 type tally struct{ Upserts, Deletes, Skips, Rejects int }
@@ -63,64 +36,7 @@ func (c *tally) add(o stage.Outcome[*record.Document]) {
 	}
 }
 
-// pipelineOf makes the pipeline that somebody would write for one sample: ids and
-// texts by the columns of its row.
-func pipelineOf(t *testing.T, value []byte, format pipeline.Format) *pipeline.File {
-	t.Helper()
-	row := rowOf(value)
-	names := slices.Sorted(maps.Keys(row))
-	id := names[0]
-	for _, likely := range []string{"id", "ID", "_id", "pk", "productId", "order_id", "a"} {
-		if _, found := row[likely]; found {
-			id = likely
-			break
-		}
-	}
-	template := "{{" + id + "}}"
-	var properties []string
-	for i, name := range names {
-		var kind string
-		switch row[name].(type) {
-		case string:
-			kind = "text"
-			template += " {{" + name + "}}"
-		case float64:
-			kind = "text" // a schema may make a time of it
-		case bool:
-			kind = "boolean"
-		default:
-			continue
-		}
-		properties = append(properties, fmt.Sprintf("{name: p%d, from: %q, type: %s}", i, name, kind))
-	}
-	return parse(t, fmt.Sprintf(`apiVersion: freshet/v1
-space: {provider: hash, dimensions: 8}
-pipelines:
-- name: sample
-  source: {topics: [sample], format: %s}
-  collection: Sample
-  id: {from: [%q]}
-  text: {template: %q}
-  properties: [%s]
-`, format, id, template, strings.Join(properties, ", ")))
-}
-
-// rowOf finds the row of a sample with another decoder than the one under test.
-func rowOf(value []byte) map[string]any {
-	var v map[string]any
-	if json.Unmarshal(value, &v) != nil {
-		return map[string]any{"id": nil}
-	}
-	if p, ok := v["payload"].(map[string]any); ok {
-		v = p
-	}
-	for _, image := range []string{"after", "before"} {
-		if row, ok := v[image].(map[string]any); ok && len(row) > 0 {
-			return row
-		}
-	}
-	return v
-}
+const fileHead = "apiVersion: freshet/v1\nspace: {provider: hash, dimensions: 8}\npipelines:\n"
 
 func parse(t testing.TB, text string) *pipeline.File {
 	t.Helper()
@@ -182,7 +98,7 @@ func check(t testing.TB, o stage.Outcome[*record.Document]) {
 }
 
 func TestSamples_folders(t *testing.T) {
-	root := samples(t)
+	root := samples.Root(t)
 	type row struct {
 		folder string
 		format pipeline.Format
@@ -216,24 +132,13 @@ func TestSamples_folders(t *testing.T) {
 		// Two of Maxwell's files are no events, but parts of the text of a table's definition.
 		{"maxwell", pipeline.Auto, tally{Upserts: 2, Rejects: 81}},
 	} {
-		files, err := filepath.Glob(filepath.Join(root, "cdc", r.folder, "*.json"))
-		if err != nil || len(files) == 0 {
-			t.Fatalf("no samples in %s: %v", r.folder, err)
-		}
 		var got tally
-		for _, file := range files {
-			if strings.HasSuffix(file, ".key.json") {
-				continue
-			}
-			value, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			in := newIngester(t, pipelineOf(t, value, r.format))
-			o := handle(t, in, stage.Record{Topic: "sample", Value: value, Time: time.UnixMilli(1)})
+		for _, file := range samples.Files(t, root, "cdc", r.folder) {
+			in := newIngester(t, parse(t, fileHead+samples.Pipeline("sample", "Sample", r.format, samples.Rows(file.Value)[0])))
+			o := handle(t, in, stage.Record{Topic: "sample", Value: file.Value, Time: file.Time})
 			got.add(o)
 			if o.Err != nil || len(o.Out) == 0 {
-				t.Logf("%s %s: %s %v", r.format, filepath.Base(file), o.Label, o.Err)
+				t.Logf("%s %s: %s %v", r.format, file.Name, o.Label, o.Err)
 			}
 		}
 		fmt.Fprintf(&table, "%-28s %-10s %7d %7d %7d %7d\n", r.folder, r.format, got.Upserts, got.Deletes, got.Skips, got.Rejects)
@@ -244,95 +149,8 @@ func TestSamples_folders(t *testing.T) {
 	t.Log("\n" + table.String())
 }
 
-// liveTables are the pipelines for the tables of the captured databases.
-const liveTables = `apiVersion: freshet/v1
-space: {provider: hash, dimensions: 8}
-pipelines:
-- name: products
-  source: {topics: [products], format: %[1]s}
-  collection: Product
-  id: {from: [id]}
-  text: {template: "{{sku}} {{name}} {{description}} {{price}} {{created}}"}
-  properties:
-  - {name: price, type: number, decimal: {scale: 2}}
-  - {name: weight, type: number}
-  - {name: stock, type: int}
-  - {name: active, from: is_active, type: boolean}
-  - {name: tags, type: "text[]"}
-  - {name: color, from: attrs.color, parse: json, type: text}
-  - {name: sizes, from: attrs.size, parse: json, type: "text[]"}
-  - {name: uid, type: uuid}
-  - {name: created, type: date, unit: us}
-  - {name: created3, type: date, unit: ms}
-  - {name: brand, type: text}
-- name: stock
-  source: {topics: [stock], format: %[1]s}
-  collection: Stock
-  id: {from: [shop_id, sku]}
-  text: {template: "{{sku}}"}
-  properties: [{name: qty, type: int}, {name: price, type: number, decimal: {scale: 2}}]
-- name: fullrow
-  source: {topics: [fullrow], format: %[1]s}
-  collection: Fullrow
-  id: {from: [id]}
-  text: {template: "{{name}} {{big}}"}
-- name: nokey
-  source: {topics: [nokey], format: %[1]s}
-  collection: Nokey
-  id: {from: [a]}
-  text: {template: "{{b}}"}
-- name: texts
-  source: {topics: [message], format: %[1]s}
-  collection: Text
-  id: {from: [prefix]}
-  text: {template: "{{prefix}}"}
-`
-
-// capture reads the records of one table as one connector wrote them.
-func capture(t *testing.T, root, connector, table string) []stage.Record {
-	t.Helper()
-	name := connector + ".catalog." + table
-	if table == "message" {
-		name = connector + ".message"
-	}
-	content, err := os.ReadFile(filepath.Join(root, "debezium-live", name+".ndjson"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var records []stage.Record
-	for line := range strings.Lines(string(content)) {
-		var r struct {
-			Partition  int32
-			Offset     int64
-			Timestamp  int64
-			Key, Value json.RawMessage
-		}
-		if err := json.Unmarshal([]byte(line), &r); err != nil {
-			t.Fatal(err)
-		}
-		records = append(records, stage.Record{
-			Topic: table, Partition: r.Partition, Offset: r.Offset, Time: time.UnixMilli(r.Timestamp),
-			Key: raw(t, r.Key), Value: raw(t, r.Value),
-		})
-	}
-	return records
-}
-
-// raw undoes the capture's base64 of what was no JSON.
-func raw(t *testing.T, b json.RawMessage) []byte {
-	t.Helper()
-	if string(b) == "null" {
-		return nil
-	}
-	var binary map[string][]byte
-	if strings.HasPrefix(string(b), `{"$base64":`) && json.Unmarshal(b, &binary) == nil {
-		return binary["$base64"]
-	}
-	return b
-}
-
 func TestSamples_capturedFromPostgres(t *testing.T) {
-	root := samples(t)
+	root := samples.Root(t)
 	// Rejected of products: an update and a change of primary key that carry the
 	// placeholder in place of an unchanged long description.
 	want := map[string]tally{
@@ -355,11 +173,12 @@ func TestSamples_capturedFromPostgres(t *testing.T) {
 		if connector == "pg-unwrap" {
 			format = pipeline.Rows
 		}
-		in := newIngester(t, parse(t, fmt.Sprintf(liveTables, format)))
+		// One collection name for a table of all connectors, so that their states compare.
+		in := newIngester(t, parse(t, fileHead+samples.LivePipeline(source, source, strings.ToUpper(source[:1])+source[1:], format)))
 		var got tally
 		state := map[string]string{}
-		for _, r := range capture(t, root, connector, source) {
-			o := handle(t, in, r)
+		for _, r := range samples.Capture(t, root, connector, source) {
+			o := handle(t, in, stage.Record{Topic: source, Partition: r.Partition, Offset: r.Offset, Time: r.Time, Key: r.Key, Value: r.Value})
 			got.add(o)
 			for _, d := range o.Out {
 				if d.GetOp() == record.Op_OP_UPSERT {
@@ -382,10 +201,10 @@ func TestSamples_capturedFromPostgres(t *testing.T) {
 			}
 		}
 	}
-	if got := states["pg-plain.products"]["Product/1"]; !strings.Contains(got, "brand=阿里") {
+	if got := states["pg-plain.products"]["Products/1"]; !strings.Contains(got, "brand=阿里") {
 		t.Errorf("a column added to the table is not in %s", got)
 	}
-	if _, found := states["pg-plain.products"]["Product/9007199254740993"]; !found {
+	if _, found := states["pg-plain.products"]["Products/9007199254740993"]; !found {
 		t.Error("an id above 2^53 is not exact")
 	}
 }

@@ -3,6 +3,7 @@ package writer
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/freshet-io/freshet/libs/record"
 	"github.com/freshet-io/freshet/libs/weaviate"
@@ -41,24 +42,88 @@ func (w *Writer) apply(ctx context.Context, items []*item) (refused []*item, err
 	return append(refusedSide, refusedMain...), nil
 }
 
+// confirmations is how often an item that is not found is put again. Each time another nonce gives
+// it other neighbours in the vector index; once was enough in all that was measured.
+const confirmations = 3
+
 // putMain puts items into the main collection, with a nonce where a put of theirs may have been
-// interrupted. Suspicion belongs to the item: it ends when a put with a nonce was acknowledged.
+// interrupted, and searches for them where the server may have been killed. Suspicion belongs to
+// the item: it ends when a put with a nonce was acknowledged.
 func (w *Writer) putMain(ctx context.Context, items []*item) (done, refused []*item, err error) {
+	doubtful := map[*item]bool{}
 	for _, it := range items {
+		doubtful[it] = it.plan.again || w.suspects.doubted(it.key)
 		if it.plan.again || w.suspects.has(it.key) {
 			it.plan.state.Vector = nonce(it.plan.state.Vector)
 		}
 	}
 	done, refused, err = w.put(ctx, items, w.index.Put)
-	for _, it := range done {
-		w.suspects.clear(it.key)
+	if err == nil {
+		var also []*item
+		also, err = w.confirm(ctx, slices.DeleteFunc(slices.Clone(done), func(it *item) bool { return !doubtful[it] }))
+		refused = append(refused, also...)
 	}
 	if err != nil {
 		for _, it := range items {
 			w.suspects.add(it.key)
 		}
+		return nil, nil, err
 	}
-	return done, refused, err
+	for _, it := range done {
+		w.suspects.clear(it.key)
+	}
+	return done, refused, nil
+}
+
+// confirm searches for items by their own vectors and puts those that are not found again. A
+// server that was killed while it indexed may come back with a piece of its index cut off, and an
+// item whose former self is in that piece is linked into it again.
+//
+// Where an item stays away it is reported and its partition goes on: a thousand items with one and
+// the same vector hide each other, and an index that works asynchronously answers too early.
+func (w *Writer) confirm(ctx context.Context, items []*item) (refused []*item, err error) {
+	for attempt := 0; len(items) > 0; attempt++ {
+		var missing []*item
+		if missing, err = w.missing(ctx, items); err != nil {
+			return nil, fmt.Errorf("searching for %d items: %w", len(items), err)
+		}
+		for _, it := range missing {
+			it.unfound = attempt == confirmations
+			it.plan.state.Vector = nonce(it.plan.state.Vector)
+		}
+		if attempt == confirmations {
+			break
+		}
+		var no []*item
+		if items, no, err = w.put(ctx, missing, w.index.Put); err != nil {
+			return nil, err
+		}
+		refused = append(refused, no...)
+	}
+	return refused, nil
+}
+
+// missing returns the items that the index does not find by their own vectors.
+func (w *Writer) missing(ctx context.Context, items []*item) ([]*item, error) {
+	var absent []record.Item
+	err := w.call(ctx, func() (err error) {
+		absent, err = w.index.SelfFound(ctx, items[0].Collection, ids(items))
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	keys := map[string]bool{}
+	for _, it := range absent {
+		keys[string(it.Key())] = true
+	}
+	var missing []*item
+	for _, it := range items {
+		if keys[it.key] {
+			missing = append(missing, it)
+		}
+	}
+	return missing, nil
 }
 
 type putCall func(ctx context.Context, collection string, objs []weaviate.Object) (map[int]error, error)

@@ -1,7 +1,6 @@
 package writer_test
 
 import (
-	"fmt"
 	"math"
 	"math/rand/v2"
 	"strconv"
@@ -97,8 +96,4 @@ func bulk(v *record.Vector) *record.Vector {
 	v.VersionOrigin = record.VersionOrigin_VERSION_ORIGIN_STAMP
 	v.Document.Sources = nil
 	return v
-}
-
-func describe(v *record.Vector) string {
-	return fmt.Sprintf("%s %s@%d", v.GetDocument().GetOp(), v.GetDocument().GetId()[0], v.GetVersion())
 }

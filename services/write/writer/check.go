@@ -13,11 +13,11 @@ func unknownCollection(name string) error {
 // its item is in. The text of a vector that is pending or failed was never embedded, so that only
 // a vector that is there can be of another space.
 func check(v *record.Vector, c Collection) error {
-	switch op := v.GetDocument().GetOp(); op {
-	case record.Op_OP_DELETE, record.Op_OP_FAILED:
+	op := v.GetDocument().GetOp()
+	if op == record.Op_OP_DELETE || op == record.Op_OP_FAILED {
 		return nil
-	case record.Op_OP_UPSERT:
-	default:
+	}
+	if op != record.Op_OP_UPSERT {
 		return fault.Reject(fault.UnavailableValue, "%s is not supported yet: the source must send whole rows", op)
 	}
 	switch size := len(v.GetVector()); {

@@ -23,6 +23,7 @@ type fakeIndex struct {
 	// interrupt, if not nil, is asked at each write: it may let it fail in one of the ways below.
 	interrupt func(call int) failure
 	reject    func(o weaviate.Object) error
+	hidden    map[string]int // by key: how many more puts leave the item cut off in the vector index
 	writes    int
 	busy, top int // calls at this moment, and at most
 }
@@ -129,6 +130,9 @@ func (f *fakeIndex) put(_ context.Context, call string, to map[string]fakeObject
 		indexed := fail != halfway
 		if same {
 			indexed = had.indexed
+		} else if f.hidden[key] > 0 {
+			f.hidden[key]--
+			indexed = false
 		}
 		to[key] = fakeObject{s, indexed}
 	}

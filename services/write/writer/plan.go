@@ -69,6 +69,7 @@ type item struct {
 	key     string
 	records []rec
 	plan    plan
+	unfound bool // the index does not find it by its own vector, whatever was tried
 }
 
 // rec is one record of an item.
@@ -126,7 +127,12 @@ func (it *item) report(outcomes []Outcome) {
 			outcomes[r.at] = stage.Reject[None](r.refuse)
 			continue
 		}
-		outcomes[r.at] = stage.Done[None](it.label(r, it.plan.taken[i]))
+		switch label := it.label(r, it.plan.taken[i]); label {
+		case Written, Deleted, Superseded:
+			outcomes[r.at] = stage.Done[None](label)
+		default:
+			outcomes[r.at] = stage.Skip[None](label)
+		}
 	}
 }
 
@@ -144,6 +150,8 @@ func (it *item) label(r *rec, taken record.Taken) string {
 		return Marked
 	case op == record.Op_OP_DELETE && !state.Live() && r.apply.GetVersion() == state.Floor:
 		return Deleted
+	case it.setsRow(r) && it.unfound:
+		return Unfound
 	case it.setsRow(r):
 		return Written
 	}

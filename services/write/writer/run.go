@@ -1,6 +1,7 @@
 package writer
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 
@@ -18,7 +19,7 @@ type Settings struct {
 	Topics   kafka.Topics `inline:"true"`
 	Weaviate weaviate.Config
 	Pipeline string         `required:"true" desc:"path of the pipeline file"`
-	Group    string         `default:"freshet-write" desc:"consumer group"`
+	Group    string         `envconfig:"WRITE_GROUP" desc:"consumer group; the topic prefix and -write if empty"`
 	InFlight int            `default:"2" desc:"calls to Weaviate at a time, of all partitions"`
 	Stage    stage.Settings `inline:"true"`
 }
@@ -41,9 +42,10 @@ func Run(ctx context.Context, p *service.Process, cfg Settings) error {
 	defer func() { _ = index.Close() }()
 
 	writer := New(index, Config{Collections: collections(file), InFlight: cfg.InFlight})
+	group := cmp.Or(cfg.Group, cfg.Topics.Prefix+"-write")
 	s := stage.Stage[*record.Vector, None]{
 		Name:     "write",
-		From:     stage.Source{Cluster: cfg.Kafka, Topics: []string{cfg.Topics.VectorsLive(), cfg.Topics.VectorsBulk()}, Group: cfg.Group, CoPartitioned: true},
+		From:     stage.Source{Cluster: cfg.Kafka, Topics: []string{cfg.Topics.VectorsLive(), cfg.Topics.VectorsBulk()}, Group: group, CoPartitioned: true},
 		To:       stage.Sink{Cluster: cfg.Kafka, Topics: cfg.Topics, Identity: identity},
 		Settings: cfg.Stage,
 		Decode:   func(r stage.Record) (*record.Vector, error) { return record.DecodeVector(r.Value) },

@@ -10,7 +10,8 @@ import (
 
 const (
 	// unsure is how long after a take-over every item is suspect: until the first batches, which
-	// hold the interrupted puts, are surely done.
+	// hold the interrupted puts, are surely done. It is also how long items are searched for after
+	// a call that failed.
 	unsure = 2 * time.Minute
 	// maxSuspects bounds the set. The suspects of partitions that were taken away stay in it.
 	maxSuspects = 100_000
@@ -23,6 +24,7 @@ type suspects struct {
 	mu    sync.Mutex
 	keys  map[string]struct{}
 	until time.Time // until then all items are suspect
+	shaky time.Time // until then all items are searched for after their put
 	full  bool      // the set was full once: all items are suspect for good
 }
 
@@ -44,17 +46,35 @@ func (s *suspects) add(key string) {
 	s.keys[key] = struct{}{}
 }
 
+// shake says that a call failed: the server may have been killed.
+func (s *suspects) shake() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.shaky = time.Now().Add(unsure)
+}
+
 func (s *suspects) clear(key string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.keys, key)
 }
 
+// has reports whether an item is suspect, be it only because of the time.
 func (s *suspects) has(key string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	_, ok := s.keys[key]
 	return ok || s.full || time.Now().Before(s.until)
+}
+
+// doubted reports whether an item must be searched for after its put: a put of its own failed, or
+// any call a short while ago. What a killed server has cut off in its vector index also draws in
+// new items that are near.
+func (s *suspects) doubted(key string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, ok := s.keys[key]
+	return ok || time.Now().Before(s.shaky)
 }
 
 const (

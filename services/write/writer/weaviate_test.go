@@ -61,10 +61,17 @@ func spec(name string) weaviate.CollectionSpec {
 	return weaviate.CollectionSpec{
 		Name: name, Generation: 1, Space: space, Dimensions: dimensions, TopicID: "AAAB", Partitions: 24,
 		Properties: []pipeline.Property{
-			{Name: "name", Type: pipeline.TypeText}, {Name: "price", Type: pipeline.TypeInt}, {Name: "weight", Type: pipeline.TypeNumber},
-			{Name: "stocked", Type: pipeline.TypeBool}, {Name: "listed", Type: pipeline.TypeDate}, {Name: "ref", Type: pipeline.TypeUUID},
-			{Name: "tags", Type: pipeline.TypeTexts}, {Name: "sizes", Type: pipeline.TypeNumbers}, {Name: "counts", Type: pipeline.TypeInts},
-			{Name: "flags", Type: pipeline.TypeBooleans}, {Name: "sales", Type: pipeline.TypeDates},
+			{Name: "name", Type: pipeline.TypeText},
+			{Name: "price", Type: pipeline.TypeInt},
+			{Name: "weight", Type: pipeline.TypeNumber},
+			{Name: "stocked", Type: pipeline.TypeBool},
+			{Name: "listed", Type: pipeline.TypeDate},
+			{Name: "ref", Type: pipeline.TypeUUID},
+			{Name: "tags", Type: pipeline.TypeTexts},
+			{Name: "sizes", Type: pipeline.TypeNumbers},
+			{Name: "counts", Type: pipeline.TypeInts},
+			{Name: "flags", Type: pipeline.TypeBooleans},
+			{Name: "sales", Type: pipeline.TypeDates},
 		},
 	}
 }
@@ -337,8 +344,12 @@ func (s *server) testRefusedByServer(t *testing.T) {
 		t.Fatal(err)
 	}
 	values := []*record.Value{
-		text("lamp"), {Kind: &record.Value_Integer{Integer: 1}}, {Kind: &record.Value_Number{Number: 1}}, {Kind: &record.Value_Boolean{}},
-		{Kind: &record.Value_Date{Date: "2026-11-22T15:00:00Z"}}, {Kind: &record.Value_Uuid{Uuid: "7b0c9fb2-6f0e-5c2b-9f5d-3d8b6f5a3c11"}},
+		text("lamp"),
+		{Kind: &record.Value_Integer{Integer: 1}},
+		{Kind: &record.Value_Number{Number: 1}},
+		{Kind: &record.Value_Boolean{}},
+		{Kind: &record.Value_Date{Date: "2026-11-22T15:00:00Z"}},
+		{Kind: &record.Value_Uuid{Uuid: "7b0c9fb2-6f0e-5c2b-9f5d-3d8b6f5a3c11"}},
 		{Kind: &record.Value_Texts{Texts: &record.TextList{Values: []string{"a"}}}},
 		{Kind: &record.Value_Numbers{Numbers: &record.NumberList{Values: []float64{1}}}},
 		{Kind: &record.Value_Integers{Integers: &record.IntegerList{Values: []int64{1}}}},

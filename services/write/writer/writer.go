@@ -28,6 +28,7 @@ type Index interface {
 	PutSide(ctx context.Context, collection string, objs []weaviate.Object) (rejected map[int]error, err error)
 	DeleteMain(ctx context.Context, collection string, items []record.Item) error
 	DeleteSide(ctx context.Context, collection string, items []record.Item) error
+	SelfFound(ctx context.Context, collection string, items []record.Item) (missing []record.Item, err error)
 }
 
 // Collection is what a vector must fit.
@@ -51,6 +52,7 @@ type Outcome = stage.Outcome[None]
 // Labels of outcomes.
 const (
 	Written    = "written"      // the row is in the index
+	Unfound    = "unfound"      // it is in the index, which does not find it by its own vector
 	Deleted    = "deleted"      // the item is gone, a tombstone stays
 	Marked     = "marked"       // the item shows that a newer change of it is a dead letter
 	Superseded = "superseded"   // taken, and replaced by a later record of the batch
@@ -188,7 +190,11 @@ func (w *Writer) call(ctx context.Context, f func() error) error {
 		return fmt.Errorf("waiting for a call to the index: %w", ctx.Err())
 	}
 	defer func() { <-w.inFlight }()
-	return f()
+	err := f()
+	if err != nil {
+		w.suspects.shake()
+	}
+	return err
 }
 
 func ids(items []*item) []record.Item {

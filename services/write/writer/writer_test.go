@@ -56,99 +56,147 @@ func TestHandle(t *testing.T) {
 		index   want
 	}{
 		{
-			"a new item is written", []batch{{row("a", 5, "lamp", 1)}}, [][]string{{"written"}},
+			"a new item is written",
+			[]batch{{row("a", 5, "lamp", 1)}},
+			[][]string{{"written"}},
 			want{main: true, base: 5, name: "lamp", held: "lamp"},
 		},
 		{
-			"a newer row replaces the stored one", []batch{{row("a", 5, "lamp", 1)}, {row("a", 6, "desk", 1)}}, [][]string{{"written"}, {"written"}},
+			"a newer row replaces the stored one",
+			[]batch{{row("a", 5, "lamp", 1)}, {row("a", 6, "desk", 1)}},
+			[][]string{{"written"}, {"written"}},
 			want{main: true, base: 6, name: "desk", held: "desk"},
 		},
 		{
-			"an older row of the bulk lane is stale", []batch{{row("a", 5, "lamp", 1)}, {bulk(row("a", 4, "desk", 1))}}, [][]string{{"written"}, {"stale"}},
+			"an older row of the bulk lane is stale",
+			[]batch{{row("a", 5, "lamp", 1)}, {bulk(row("a", 4, "desk", 1))}},
+			[][]string{{"written"}, {"stale"}},
 			want{main: true, base: 5, name: "lamp", held: "lamp"},
 		},
 		{
-			"an old change that its source appends late is out of order", []batch{{row("a", 5, "lamp", 1)}, {late(row("a", 6, "desk", 1), 4)}}, [][]string{{"written"}, {"out-of-order"}},
+			"an old change that its source appends late is out of order",
+			[]batch{{row("a", 5, "lamp", 1)}, {late(row("a", 6, "desk", 1), 4)}},
+			[][]string{{"written"}, {"out-of-order"}},
 			want{main: true, base: 5, name: "lamp", held: "lamp"},
 		},
 		{
-			"rows of one batch are folded", []batch{{row("a", 5, "lamp", 1), row("b", 6, "chair", 1), row("a", 7, "desk", 1)}}, [][]string{{"superseded", "written", "written"}},
+			"rows of one batch are folded",
+			[]batch{{row("a", 5, "lamp", 1), row("b", 6, "chair", 1), row("a", 7, "desk", 1)}},
+			[][]string{{"superseded", "written", "written"}},
 			want{main: true, base: 7, name: "desk", held: "desk"},
 		},
 		{
-			"a delete leaves a tombstone", []batch{{row("a", 5, "lamp", 1)}, {remove("a", 6)}}, [][]string{{"written"}, {"deleted"}},
+			"a delete leaves a tombstone",
+			[]batch{{row("a", 5, "lamp", 1)}, {remove("a", 6)}},
+			[][]string{{"written"}, {"deleted"}},
 			want{side: true, floor: 6},
 		},
 		{
-			"a delete of an unknown item leaves a tombstone too: its row may still come", []batch{{remove("a", 6)}, {bulk(row("a", 5, "lamp", 1))}}, [][]string{{"deleted"}, {"stale"}},
+			"a delete of an unknown item leaves a tombstone too: its row may still come",
+			[]batch{{remove("a", 6)}, {bulk(row("a", 5, "lamp", 1))}},
+			[][]string{{"deleted"}, {"stale"}},
 			want{side: true, floor: 6},
 		},
 		{
-			"an item that was deleted is created anew, in one batch", []batch{{row("a", 5, "lamp", 1)}, {remove("a", 6), row("a", 7, "desk", 1)}}, [][]string{{"written"}, {"superseded", "written"}},
+			"an item that was deleted is created anew, in one batch",
+			[]batch{{row("a", 5, "lamp", 1)}, {remove("a", 6), row("a", 7, "desk", 1)}},
+			[][]string{{"written"}, {"superseded", "written"}},
 			want{main: true, base: 7, floor: 6, name: "desk", held: "desk"},
 		},
 		{
-			"an item that was deleted is created anew later", []batch{{remove("a", 6)}, {row("a", 7, "desk", 1)}}, [][]string{{"deleted"}, {"written"}},
+			"an item that was deleted is created anew later",
+			[]batch{{remove("a", 6)}, {row("a", 7, "desk", 1)}},
+			[][]string{{"deleted"}, {"written"}},
 			want{main: true, base: 7, floor: 6, name: "desk", held: "desk"},
 		},
 		{
-			"created and deleted in one batch", []batch{{row("a", 5, "lamp", 1), remove("a", 6)}}, [][]string{{"superseded", "deleted"}},
+			"created and deleted in one batch",
+			[]batch{{row("a", 5, "lamp", 1), remove("a", 6)}},
+			[][]string{{"superseded", "deleted"}},
 			want{side: true, floor: 6},
 		},
 		{
-			"a delete below the row raises the floor and keeps the row with its vector", []batch{{row("a", 7, "lamp", 1)}, {bulk(remove("a", 6))}}, [][]string{{"written"}, {"superseded"}},
+			"a delete below the row raises the floor and keeps the row with its vector",
+			[]batch{{row("a", 7, "lamp", 1)}, {bulk(remove("a", 6))}},
+			[][]string{{"written"}, {"superseded"}},
 			want{main: true, base: 7, floor: 6, name: "lamp", held: "lamp"},
 		},
 		{
-			"a row without its vector waits aside", []batch{{pending("a", 5, "lamp", 1)}}, [][]string{{"written"}},
+			"a row without its vector waits aside",
+			[]batch{{pending("a", 5, "lamp", 1)}},
+			[][]string{{"written"}},
 			want{side: true, base: 5, name: "lamp"},
 		},
 		{
-			"the vector of a waiting row makes it searchable", []batch{{pending("a", 5, "lamp", 1)}, {row("a", 5, "lamp", 1)}}, [][]string{{"written"}, {"written"}},
+			"the vector of a waiting row makes it searchable",
+			[]batch{{pending("a", 5, "lamp", 1)}, {row("a", 5, "lamp", 1)}},
+			[][]string{{"written"}, {"written"}},
 			want{main: true, base: 5, name: "lamp", held: "lamp"},
 		},
 		{
-			"properties overtake the vector: the item keeps its old one", []batch{{row("a", 5, "lamp", 1)}, {pending("a", 6, "desk", 2)}}, [][]string{{"written"}, {"written"}},
+			"properties overtake the vector: the item keeps its old one",
+			[]batch{{row("a", 5, "lamp", 1)}, {pending("a", 6, "desk", 2)}},
+			[][]string{{"written"}, {"written"}},
 			want{main: true, base: 6, name: "desk", held: "lamp"},
 		},
 		{
-			"after a delete no old vector comes back", []batch{{row("a", 5, "lamp", 1)}, {remove("a", 6), pending("a", 7, "desk", 2)}}, [][]string{{"written"}, {"superseded", "written"}},
+			"after a delete no old vector comes back",
+			[]batch{{row("a", 5, "lamp", 1)}, {remove("a", 6), pending("a", 7, "desk", 2)}},
+			[][]string{{"written"}, {"superseded", "written"}},
 			want{side: true, base: 7, floor: 6, name: "desk"},
 		},
 		{
-			"a dead letter elsewhere marks the item", []batch{{row("a", 5, "lamp", 1)}, {failed("a", 6)}}, [][]string{{"written"}, {"marked"}},
+			"a dead letter elsewhere marks the item",
+			[]batch{{row("a", 5, "lamp", 1)}, {failed("a", 6)}},
+			[][]string{{"written"}, {"marked"}},
 			want{main: true, base: 5, name: "lamp", held: "lamp", failed: 6},
 		},
 		{
-			"a dead letter marks an item that is not there", []batch{{failed("a", 6)}}, [][]string{{"marked"}},
+			"a dead letter marks an item that is not there",
+			[]batch{{failed("a", 6)}},
+			[][]string{{"marked"}},
 			want{side: true, failed: 6},
 		},
 		{
-			"a newer row clears the mark", []batch{{failed("a", 6)}, {row("a", 7, "lamp", 1)}}, [][]string{{"marked"}, {"written"}},
+			"a newer row clears the mark",
+			[]batch{{failed("a", 6)}, {row("a", 7, "lamp", 1)}},
+			[][]string{{"marked"}, {"written"}},
 			want{main: true, base: 7, name: "lamp", held: "lamp"},
 		},
 		{
-			"a vector of another space is a dead letter and marks the item", []batch{{row("a", 4, "desk", 1)}, {foreign}}, [][]string{{"written"}, {"space-mismatch"}},
+			"a vector of another space is a dead letter and marks the item",
+			[]batch{{row("a", 4, "desk", 1)}, {foreign}},
+			[][]string{{"written"}, {"space-mismatch"}},
 			want{main: true, base: 4, name: "desk", held: "desk", failed: 5},
 		},
 		{
-			"a vector of another length is a dead letter, its neighbours are written", []batch{{row("b", 3, "chair", 1), short, row("a", 6, "desk", 1)}}, [][]string{{"written", "dimension-mismatch", "written"}},
+			"a vector of another length is a dead letter, its neighbours are written",
+			[]batch{{row("b", 3, "chair", 1), short, row("a", 6, "desk", 1)}},
+			[][]string{{"written", "dimension-mismatch", "written"}},
 			want{main: true, base: 6, name: "desk", held: "desk"},
 		},
 		{
-			"an older change that comes late does not pass a dead letter", []batch{{foreign}, {late(row("a", 6, "desk", 1), 4)}}, [][]string{{"space-mismatch"}, {"out-of-order"}},
+			"an older change that comes late does not pass a dead letter",
+			[]batch{{foreign}, {late(row("a", 6, "desk", 1), 4)}},
+			[][]string{{"space-mismatch"}, {"out-of-order"}},
 			want{side: true, failed: 5},
 		},
 		{
-			"a partial row is a dead letter until it can be merged", []batch{{unavailable}}, [][]string{{"unavailable-value"}},
+			"a partial row is a dead letter until it can be merged",
+			[]batch{{unavailable}},
+			[][]string{{"unavailable-value"}},
 			want{side: true, failed: 5},
 		},
 		{
-			"a record of a collection that is not ours is a dead letter", []batch{{stranger, row("a", 6, "lamp", 1)}}, [][]string{{"index-rejected", "written"}},
+			"a record of a collection that is not ours is a dead letter",
+			[]batch{{stranger, row("a", 6, "lamp", 1)}},
+			[][]string{{"index-rejected", "written"}},
 			want{main: true, base: 6, name: "lamp", held: "lamp"},
 		},
 		{
-			"a marker is skipped", []batch{{{Document: &record.Document{Op: record.Op_OP_MARKER}}, row("a", 6, "lamp", 1)}}, [][]string{{"skipped", "written"}},
+			"a marker is skipped",
+			[]batch{{{Document: &record.Document{Op: record.Op_OP_MARKER}}, row("a", 6, "lamp", 1)}},
+			[][]string{{"skipped", "written"}},
 			want{main: true, base: 6, name: "lamp", held: "lamp"},
 		},
 	}
@@ -218,32 +266,40 @@ func TestRefusedByTheIndex(t *testing.T) {
 	}{
 		{
 			"the row is a dead letter, its neighbours are written", nil,
-			batch{row("b", 3, "chair", 1), row("a", 6, "bad", 1)}, []string{"written", "index-rejected"},
+			batch{row("b", 3, "chair", 1), row("a", 6, "bad", 1)},
+			[]string{"written", "index-rejected"},
 			want{side: true, failed: 6},
 		},
 		{
 			"an earlier row of the batch is written", nil,
-			batch{row("a", 5, "lamp", 1), row("a", 6, "bad", 1)}, []string{"written", "index-rejected"},
+			batch{row("a", 5, "lamp", 1), row("a", 6, "bad", 1)},
+			[]string{"written", "index-rejected"},
 			want{main: true, base: 5, name: "lamp", held: "lamp", failed: 6},
 		},
 		{
-			"a delete before it is not forgotten", batch{row("a", 4, "lamp", 1)},
-			batch{remove("a", 5), row("a", 6, "bad", 1)}, []string{"deleted", "index-rejected"},
+			"a delete before it is not forgotten",
+			batch{row("a", 4, "lamp", 1)},
+			batch{remove("a", 5), row("a", 6, "bad", 1)},
+			[]string{"deleted", "index-rejected"},
 			want{side: true, floor: 5, failed: 6},
 		},
 		{
-			"two in a row", batch{row("a", 4, "lamp", 1)},
-			batch{row("a", 5, "bad", 1), row("a", 6, "bad", 1)}, []string{"index-rejected", "index-rejected"},
+			"two in a row",
+			batch{row("a", 4, "lamp", 1)},
+			batch{row("a", 5, "bad", 1), row("a", 6, "bad", 1)},
+			[]string{"index-rejected", "index-rejected"},
 			want{main: true, base: 4, name: "lamp", held: "lamp", failed: 6},
 		},
 		{
 			"one that a later row supersedes is never sent", nil,
-			batch{row("a", 5, "bad", 1), row("a", 6, "lamp", 1)}, []string{"superseded", "written"},
+			batch{row("a", 5, "bad", 1), row("a", 6, "lamp", 1)},
+			[]string{"superseded", "written"},
 			want{main: true, base: 6, name: "lamp", held: "lamp"},
 		},
 		{
 			"a row aside is refused too", nil,
-			batch{pending("a", 5, "bad", 1)}, []string{"index-rejected"},
+			batch{pending("a", 5, "bad", 1)},
+			[]string{"index-rejected"},
 			want{side: true, failed: 5},
 		},
 	}
@@ -440,6 +496,50 @@ func TestNonce(t *testing.T) {
 				t.Error("the item is stored and not found")
 			}
 		})
+	})
+}
+
+// A server that was killed may come back with a piece of its vector index cut off.
+func TestASuspectItemIsSearchedForAfterItsPut(t *testing.T) {
+	for hidden, want := range map[int]string{1: "written", 3: "written", 4: "unfound"} {
+		synctest.Test(t, func(t *testing.T) {
+			index := newFake()
+			w := settled(index)
+			index.interrupt = func(int) failure { return halfway }
+			b := batch{row("a", 5, "lamp", 1), row("b", 6, "desk", 1)}
+			if _, err := w.Handle(t.Context(), b); err == nil {
+				t.Fatal("the put was not interrupted")
+			}
+			index.interrupt, index.hidden = nil, map[string]int{string(itemOf("a").Key()): hidden}
+			outcomes, err := w.Handle(t.Context(), b)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := result(outcomes); !slices.Equal(got, []string{want, "written"}) {
+				t.Errorf("cut off for %d puts: %v, want %s", hidden, got, want)
+			}
+			missing, err := index.SelfFound(t.Context(), collection, []record.Item{itemOf("a"), itemOf("b")})
+			if err != nil || (len(missing) > 0) != (want == "unfound") {
+				t.Errorf("cut off for %d puts: missing %v, %v", hidden, missing, err)
+			}
+		})
+	}
+}
+
+// What a killed server has cut off draws in new items too, which nothing else makes suspect.
+func TestNewItemsAreSearchedForAfterAFailedCall(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		index := newFake()
+		w := settled(index)
+		index.interrupt = func(int) failure { return before }
+		if _, err := w.Handle(t.Context(), batch{row("b", 5, "lamp", 1)}); err == nil {
+			t.Fatal("the put was not interrupted")
+		}
+		index.interrupt, index.hidden = nil, map[string]int{string(itemOf("a").Key()): 1}
+		handle(t, w, row("a", 6, "desk", 1))
+		if missing, _ := index.SelfFound(t.Context(), collection, []record.Item{itemOf("a")}); len(missing) > 0 {
+			t.Error("the item is stored and not found")
+		}
 	})
 }
 

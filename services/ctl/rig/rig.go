@@ -1,0 +1,99 @@
+// Package rig lays out the catalogue's pipeline for those who run the services inside
+// their own process: `freshet dev` and `freshet bench`.
+//
+// It owns what both do alike; it starts no server and no service.
+package rig
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/freshet-io/freshet/libs/kafka"
+	"github.com/freshet-io/freshet/libs/pipeline"
+	"github.com/freshet-io/freshet/libs/service"
+	"github.com/freshet-io/freshet/libs/telemetry"
+	"github.com/freshet-io/freshet/libs/weaviate"
+	"github.com/freshet-io/freshet/services/ctl/catalogue"
+)
+
+// BuiltinSpace is the line of the catalogue's pipeline file that names the space.
+const BuiltinSpace = "space: {provider: builtin, model: use-lite, dimensions: 512}"
+
+// PipelineFile returns the catalogue's pipeline file with another line for the space.
+func PipelineFile(space string) []byte {
+	return []byte(strings.Replace(string(catalogue.PipelineFile()), BuiltinSpace, space, 1))
+}
+
+// Process returns what the services share. The caller closes its telemetry; observe is
+// told of every item that reaches the index, and must be quick.
+func Process(ctx context.Context, name string, log *slog.Logger, observe func(telemetry.Freshness)) (*service.Process, error) {
+	tel, err := telemetry.New(ctx, telemetry.Config{Exporter: "none"}, name, service.Version)
+	if err != nil {
+		return nil, err
+	}
+	tel.Metrics.OnFreshness(observe)
+	return &service.Process{Name: name, Log: log, Telemetry: tel, Health: service.NewHealth()}, nil
+}
+
+// Partitions counts the partitions of topics that are made.
+type Partitions struct{ Pipeline, Source int32 }
+
+// LayTopics creates the topics that are missing: the pipeline's, and those that the
+// pipeline file reads.
+func LayTopics(ctx context.Context, client *kgo.Client, topics kafka.Topics, file *pipeline.File, n Partitions) (kafka.Identity, error) {
+	if _, err := topics.Apply(ctx, client, kafka.Layout{Partitions: n.Pipeline, Replication: 1}); err != nil {
+		return kafka.Identity{}, err
+	}
+	// One that is there already is no error.
+	if _, err := kadm.NewClient(client).CreateTopics(ctx, n.Source, 1, nil, file.Topics()...); err != nil {
+		return kafka.Identity{}, fmt.Errorf("creating the source topics %v: %w", file.Topics(), err)
+	}
+	return topics.Check(ctx, client)
+}
+
+// OpenIndex connects to Weaviate and creates the collections that are missing. The
+// caller closes the client.
+func OpenIndex(ctx context.Context, cfg weaviate.Config, file *pipeline.File, identity kafka.Identity) (*weaviate.Client, error) {
+	index, err := weaviate.Open(ctx, cfg)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := index.CreateAll(ctx, file, weaviate.Log{TopicID: identity.TopicID, Partitions: identity.Partitions}); err != nil {
+		return nil, errors.Join(err, index.Close())
+	}
+	return index, nil
+}
+
+// Poll asks until the answer is yes, an error comes, or the bound has passed.
+func Poll(ctx context.Context, bound, every time.Duration, ask func(context.Context) (bool, error)) error {
+	ctx, cancel := context.WithTimeout(ctx, bound)
+	defer cancel()
+	ticker := time.NewTicker(every)
+	defer ticker.Stop()
+	for {
+		done, err := ask(ctx)
+		if done || err != nil && ctx.Err() == nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("not within %s", bound)
+		case <-ticker.C:
+		}
+	}
+}
+
+// Percentile returns the pth percentile of a sorted list, 0 of an empty one.
+func Percentile(sorted []time.Duration, p int) time.Duration {
+	if len(sorted) == 0 {
+		return 0
+	}
+	return sorted[min(len(sorted)*p/100, len(sorted)-1)]
+}

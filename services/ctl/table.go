@@ -1,0 +1,121 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"unicode"
+
+	"github.com/rivo/uniseg"
+	"golang.org/x/term"
+)
+
+const (
+	pipeWidth = 100 // of a table that goes to no terminal
+	minWidth  = 60
+	maxCell   = 40
+	minCell   = 16 // a column with less room than this is left out
+	columnGap = 2
+)
+
+// table is text in columns. It is for people: cells are cut to the width of the
+// terminal, and columns that do not fit are left out. Scripts take JSON.
+type table struct {
+	header []string
+	rows   [][]string
+	notes  []string // a line below each row; empty if there are none
+}
+
+// checkOutput refuses a form of output that there is not.
+func checkOutput(form string) error {
+	if form != "table" && form != "json" {
+		return fmt.Errorf("--output %s: table or json", form)
+	}
+	return nil
+}
+
+// outputWidth returns how many cells a line may have.
+func outputWidth() int {
+	width, _, err := term.GetSize(int(os.Stdout.Fd()))
+	if err != nil {
+		return pipeWidth
+	}
+	return max(width, minWidth)
+}
+
+func (t table) write(out io.Writer, width int) error {
+	widths, more := t.fit(width)
+	var errs []error
+	line := func(cells []string, end string) {
+		var b strings.Builder
+		for i, w := range widths {
+			cell := cut(cells[i], w)
+			b.WriteString(cell + strings.Repeat(" ", w-uniseg.StringWidth(cell)+columnGap))
+		}
+		_, err := fmt.Fprintln(out, strings.TrimRight(b.String(), " ")+end)
+		errs = append(errs, err)
+	}
+	line(t.header, more)
+	for i, row := range t.rows {
+		line(row, "")
+		if len(t.notes) > 0 {
+			_, err := fmt.Fprintln(out, "  "+cut(t.notes[i], width-columnGap))
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// fit returns the widths of the columns that are shown, and the mark at the end of
+// the header where some are left out.
+func (t table) fit(width int) (widths []int, more string) {
+	const mark = " …"
+	left := width - columnGap
+	for i, name := range t.header {
+		need := uniseg.StringWidth(name)
+		for _, row := range t.rows {
+			need = max(need, min(uniseg.StringWidth(plain(row[i])), maxCell))
+		}
+		if need > left {
+			if left < minCell {
+				return widths, mark
+			}
+			need = left
+		}
+		widths = append(widths, need)
+		left -= need + columnGap
+	}
+	return widths, ""
+}
+
+// cut returns text in at most width cells, on one line.
+func cut(text string, width int) string {
+	text = plain(text)
+	if uniseg.StringWidth(text) <= width {
+		return text
+	}
+	var b strings.Builder
+	for used, state := 1, -1; text != ""; { // a cell is the ellipsis
+		var cluster string
+		var cells int
+		cluster, text, cells, state = uniseg.FirstGraphemeClusterInString(text, state)
+		if used += cells; used > width {
+			break
+		}
+		b.WriteString(cluster)
+	}
+	return strings.TrimRight(b.String(), " ") + "…"
+}
+
+// plain makes a line of text. A product's text is anybody's: control characters in it
+// would move the cursor, or worse.
+func plain(text string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, text)
+}
