@@ -27,6 +27,7 @@
 package stage
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -47,6 +48,8 @@ type Stage[In, Out any] struct {
 	To   Sink
 
 	Settings Settings
+	// Items is the batch size where the settings leave it open.
+	Items int
 
 	Decode   func(Record) (In, error)  // an unclassified error is malformed
 	Encode   func(Out) (Output, error) // nil for the last stage
@@ -81,7 +84,7 @@ type Sink struct {
 
 // Settings bounds a stage's work.
 type Settings struct {
-	Items            int           `envconfig:"BATCH_ITEMS" default:"100" desc:"most records that a partition hands to the handler at once"`
+	Items            int           `envconfig:"BATCH_ITEMS" default:"0" desc:"most records that a partition hands to the handler at once; 0 is 500 for ingest and 100 for embed and write"`
 	Drain            time.Duration `default:"70s" desc:"how long a partition that is taken away, or a process that is told to stop, may finish what it has begun"`
 	SessionTimeout   time.Duration `default:"45s" desc:"silence after which Kafka gives this member's partitions to another"`
 	RebalanceTimeout time.Duration `default:"120s" desc:"how long Kafka waits for members in a rebalance; longer than DRAIN"`
@@ -92,8 +95,8 @@ type Settings struct {
 // Validate reports settings that cannot be.
 func (s Settings) Validate() error {
 	switch {
-	case s.Items < 1 || s.QueueRecords < 1 || s.QueueBytes < 1:
-		return errors.New("BATCH_ITEMS, QUEUE_RECORDS and QUEUE_BYTES must be at least 1")
+	case s.Items < 0 || s.QueueRecords < 1 || s.QueueBytes < 1:
+		return errors.New("BATCH_ITEMS must not be negative, QUEUE_RECORDS and QUEUE_BYTES at least 1")
 	case s.RebalanceTimeout <= s.Drain:
 		return fmt.Errorf("REBALANCE_TIMEOUT %s must be longer than DRAIN %s, or Kafka gives a partition away before its last batch is finished", s.RebalanceTimeout, s.Drain)
 	}
@@ -116,6 +119,7 @@ func (s *Stage[In, Out]) Run(ctx context.Context, p *service.Process) error {
 	e := &engine[In, Out]{stage: s, log: log, telemetry: p.Telemetry, send: &sender{client: producer, log: log}}
 
 	group, work := errgroup.WithContext(ctx)
+	s.Settings.Items = cmp.Or(s.Settings.Items, s.Items, 1)
 	members := newMembers(s.From, s.Settings, log, e.process, group.Go)
 	p.Telemetry.Metrics.Unfinished(s.Name, members.oldest)
 	p.Health.Unready(s.Name, "has not joined its group yet")

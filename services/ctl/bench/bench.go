@@ -17,8 +17,6 @@ import (
 	"io"
 	"os"
 	"runtime"
-	"runtime/debug"
-	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -42,7 +40,7 @@ type Figure struct {
 // Report is what a benchmark found.
 type Report struct {
 	Name    string   `json:"name"`
-	Commit  string   `json:"commit"`
+	Commit  string   `json:"commit"`  // as `make build` stamps it
 	Machine string   `json:"machine"` // with its load when the benchmark began
 	Figures []Figure `json:"figures"`
 }
@@ -76,7 +74,7 @@ func Run(ctx context.Context, o Options) error {
 		}
 	}
 	for _, name := range o.Names {
-		report := Report{Name: name, Commit: commit(), Machine: machine()}
+		report := Report{Name: name, Commit: service.Version, Machine: machine()}
 		var err error
 		if report.Figures, err = benchmarks[name](ctx, run{sizesOf(o.Tiny), o.Progress}); err != nil {
 			return fmt.Errorf("measuring %s: %w", name, err)
@@ -163,29 +161,6 @@ func (r Report) write(out io.Writer, asJSON bool) error {
 }
 
 var yesNo = map[bool]string{true: "yes", false: "NO"}
-
-// commit returns the commit that was built, as far as the build knows it.
-func commit() string {
-	info, _ := debug.ReadBuildInfo()
-	if info == nil {
-		return service.Version
-	}
-	at := func(key string) string {
-		i := slices.IndexFunc(info.Settings, func(s debug.BuildSetting) bool { return s.Key == key })
-		if i < 0 {
-			return ""
-		}
-		return info.Settings[i].Value
-	}
-	switch hash := at("vcs.revision"); {
-	case hash == "":
-		return service.Version
-	case at("vcs.modified") == "true":
-		return hash + "-dirty"
-	default:
-		return hash
-	}
-}
 
 // machine says what was measured on, and how busy others kept it: where there is no
 // /proc, only what Go knows.

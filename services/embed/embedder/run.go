@@ -68,6 +68,7 @@ func Run(ctx context.Context, p *service.Process, cfg Settings) error {
 			From:     stage.Source{Cluster: cfg.Kafka, Topics: []string{from}, Group: group},
 			To:       stage.Sink{Cluster: cfg.Kafka, Topics: cfg.Topics, Identity: identity, Topic: to},
 			Settings: cfg.Stage,
+			Items:    100,
 			Decode:   decode,
 			Encode:   encode,
 			Describe: func(in Input) stage.Facts { return stage.FactsOf(in.Document, in.Version) },

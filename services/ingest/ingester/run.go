@@ -54,6 +54,7 @@ func Run(ctx context.Context, p *service.Process, cfg Settings) error {
 			Topic: cfg.Topics.DocumentsLive(), Compress: true, Versioned: true,
 		},
 		Settings: cfg.Stage,
+		Items:    500,
 		Decode:   Decode,
 		Encode:   encode,
 		Describe: func(Change) stage.Facts { return stage.Facts{} }, // what is known of a change is in its outputs

@@ -48,6 +48,7 @@ func Run(ctx context.Context, p *service.Process, cfg Settings) error {
 		From:     stage.Source{Cluster: cfg.Kafka, Topics: []string{cfg.Topics.VectorsLive(), cfg.Topics.VectorsBulk()}, Group: group, CoPartitioned: true},
 		To:       stage.Sink{Cluster: cfg.Kafka, Topics: cfg.Topics, Identity: identity},
 		Settings: cfg.Stage,
+		Items:    100,
 		Decode:   func(r stage.Record) (*record.Vector, error) { return record.DecodeVector(r.Value) },
 		Describe: func(v *record.Vector) stage.Facts { return stage.FactsOf(v.GetDocument(), v.GetVersion()) },
 		Handler:  writer,

@@ -23,22 +23,25 @@ const (
 type suspects struct {
 	mu    sync.Mutex
 	keys  map[string]struct{}
-	until time.Time // until then all items are suspect
+	until time.Time // until then all items are suspect that are not sure
+	sure  map[string]struct{}
 	shaky time.Time // until then all items are searched for after their put
 	full  bool      // the set was full once: all items are suspect for good
 }
 
-func newSuspects() *suspects { return &suspects{keys: map[string]struct{}{}} }
+func newSuspects() *suspects { return &suspects{keys: map[string]struct{}{}, sure: map[string]struct{}{}} }
 
 func (s *suspects) all() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.until = time.Now().Add(unsure)
+	clear(s.sure)
 }
 
 func (s *suspects) add(key string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	delete(s.sure, key)
 	if len(s.keys) >= maxSuspects {
 		s.full = true // forgetting one would lose it; a nonce for all costs only time
 		return
@@ -57,14 +60,20 @@ func (s *suspects) clear(key string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.keys, key)
+	// One put with a nonce makes an item sure: a price that changes every second must not
+	// be indexed anew each time for as long as everything is suspect.
+	if time.Now().Before(s.until) && len(s.sure) < maxSuspects {
+		s.sure[key] = struct{}{}
+	}
 }
 
 // has reports whether an item is suspect, be it only because of the time.
 func (s *suspects) has(key string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	_, ok := s.keys[key]
-	return ok || s.full || time.Now().Before(s.until)
+	_, suspect := s.keys[key]
+	_, sure := s.sure[key]
+	return suspect || s.full || !sure && time.Now().Before(s.until)
 }
 
 // doubted reports whether an item must be searched for after its put: a put of its own failed, or
@@ -91,7 +100,9 @@ const (
 func nonce(vector []byte) []byte {
 	v := slices.Clone(vector)
 	parts := nonceParts
-	for _, i := range rand.Perm(len(v) / 4) {
+	n := len(v) / 4
+	for k, start := 0, rand.IntN(n); k < n; k++ {
+		i := (start + k) % n
 		b := v[4*i : 4*i+4]
 		bits := binary.LittleEndian.Uint32(b)
 		// Zero stays zero: its lowest bits would make a number of no meaning.
