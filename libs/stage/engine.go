@@ -34,21 +34,27 @@ type input[In, Out any] struct {
 }
 
 // process implements processor.
-func (e *engine[In, Out]) process(ctx context.Context, halted <-chan struct{}, batch []arrival) error {
+func (e *engine[In, Out]) process(ctx context.Context, halted <-chan struct{}, batch []arrival) (settle func() error, err error) {
 	start := time.Now()
 	inputs := e.decode(ctx, batch, start)
-	err := e.decide(ctx, halted, inputs)
-	if err == nil {
-		err = e.settle(ctx, halted, inputs)
+	if err := e.decide(ctx, halted, inputs); err != nil {
+		e.end(inputs)
+		return nil, err
 	}
+	return func() error {
+		defer e.end(inputs)
+		if err := e.settle(ctx, halted, inputs); err != nil {
+			return err
+		}
+		e.count(ctx, inputs, time.Since(start))
+		return nil
+	}, nil
+}
+
+func (*engine[In, Out]) end(inputs []*input[In, Out]) {
 	for _, in := range inputs {
 		in.trace.End(in.outcome.Label, in.outcome.Err)
 	}
-	if err != nil {
-		return err
-	}
-	e.count(ctx, inputs, time.Since(start))
-	return nil
 }
 
 func (e *engine[In, Out]) decode(ctx context.Context, batch []arrival, now time.Time) []*input[In, Out] {

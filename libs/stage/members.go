@@ -26,6 +26,7 @@ type members struct {
 	settings Settings
 	log      *slog.Logger
 	process  processor
+	flights  int
 	spawn    func(func() error)
 	queued   atomic.Int64 // bytes that all workers hold
 
@@ -42,9 +43,9 @@ type workerKey struct {
 	partition int32
 }
 
-func newMembers(from Source, settings Settings, log *slog.Logger, process processor, spawn func(func() error)) *members {
+func newMembers(from Source, settings Settings, log *slog.Logger, process processor, flights int, spawn func(func() error)) *members {
 	return &members{
-		from: from, settings: settings, log: log, process: process, spawn: spawn,
+		from: from, settings: settings, log: log, process: process, flights: max(1, flights), spawn: spawn,
 		workers: map[workerKey]*worker{}, ending: map[workerKey]<-chan struct{}{},
 	}
 }

@@ -11,8 +11,9 @@
 //
 // An offset is marked when, and only when, everything that its record caused has
 // been acknowledged: by the next topic, by the dead-letter topic, or by the
-// handler's own outcome. Marks of a partition are contiguous, since one batch is in
-// flight at a time. Only marked offsets are committed.
+// handler's own outcome. Batches of a partition may be with the handler side by side, but
+// they settle and are marked one after the other, so marks are contiguous and an
+// item's outputs leave in the order of its inputs. Only marked offsets are committed.
 //
 // A partition is assigned, works, and is revoked or lost:
 //
@@ -55,6 +56,9 @@ type Stage[In, Out any] struct {
 	Encode   func(Out) (Output, error) // nil for the last stage
 	Describe func(In) Facts            // what dead letters and freshness tell of an input
 	Handler  Handler[In, Out]
+	// Flights is how many batches of one partition the handler may have at once; 0 is 1,
+	// which a handler needs that must not have two states of an item at a time.
+	Flights int
 	// Assigned, if set, is called whenever partitions are given to this member, before
 	// their first record is handled: what another member began there may be half done.
 	Assigned func()
@@ -120,7 +124,7 @@ func (s *Stage[In, Out]) Run(ctx context.Context, p *service.Process) error {
 
 	group, work := errgroup.WithContext(ctx)
 	s.Settings.Items = cmp.Or(s.Settings.Items, s.Items, 1)
-	members := newMembers(s.From, s.Settings, log, e.process, group.Go)
+	members := newMembers(s.From, s.Settings, log, e.process, s.Flights, group.Go)
 	p.Telemetry.Metrics.Unfinished(s.Name, members.oldest)
 	p.Health.Unready(s.Name, "has not joined its group yet")
 	consumer, err := kafka.Consumer(work, s.From.Cluster, kafka.GroupOptions{

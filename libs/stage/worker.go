@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
+	"golang.org/x/sync/errgroup"
 )
 
 // arrival is a record with the id of its topic.
@@ -17,10 +18,10 @@ type arrival struct {
 	topicID [16]byte
 }
 
-// processor brings a batch to its end: when it returns nil, everything that the
-// batch caused has been acknowledged. It gives up with errGivenUp once halted is
-// closed and it would have to wait.
-type processor func(ctx context.Context, halted <-chan struct{}, batch []arrival) error
+// processor decides the fate of a batch and returns what makes it come true: when
+// that returns nil, everything that the batch caused has been acknowledged. Both
+// give up with errGivenUp once halted is closed and they would have to wait.
+type processor func(ctx context.Context, halted <-chan struct{}, batch []arrival) (settle func() error, err error)
 
 // worker works on one partition, or on one partition number of all topics.
 type worker struct {
@@ -38,7 +39,7 @@ type worker struct {
 	owned    map[string]int32     // topic -> partition
 	disowned bool                 // no mark any more
 	queues   map[string][]arrival // by topic
-	flight   []arrival
+	flying   [][]arrival          // batches in flight, oldest first
 	records  int
 	bytes    int64
 	paused   map[string]bool
@@ -121,19 +122,57 @@ func (w *worker) run(before <-chan struct{}) error {
 			return nil
 		}
 	}
+	return w.fly()
+}
+
+// turn is a batch's place in the row: it is over when the batch is marked, or, with
+// failed set, when it never will be.
+type turn struct {
+	over   chan struct{}
+	failed bool
+}
+
+// fly keeps batches in flight. Their handlers overlap, what they cause does not: a
+// batch settles when the one before it is marked. So outputs leave in the order of
+// the inputs, and marks are contiguous, whichever handler is quicker.
+func (w *worker) fly() error {
+	flights, _ := errgroup.WithContext(w.ctx)
+	flights.SetLimit(w.members.flights)
+	before := &turn{over: make(chan struct{})}
+	close(before.over)
 	for {
 		batch := w.gather()
 		if batch == nil {
+			return flights.Wait()
+		}
+		previous, mine := before, &turn{over: make(chan struct{})}
+		flights.Go(func() error { return w.bring(batch, previous, mine) })
+		before = mine
+	}
+}
+
+// bring takes one batch from its decision to its mark.
+func (w *worker) bring(batch []arrival, before, mine *turn) error {
+	defer close(mine.over)
+	mine.failed = true
+	settle, err := w.members.process(w.ctx, w.halted, batch)
+	<-before.over
+	switch {
+	case before.failed: // nothing after it may be marked
+		return nil
+	case err == nil:
+		err = settle()
+	}
+	if err != nil {
+		w.halt()
+		if errors.Is(err, errGivenUp) || w.ctx.Err() != nil {
 			return nil
 		}
-		if err := w.members.process(w.ctx, w.halted, batch); err != nil {
-			if errors.Is(err, errGivenUp) || w.ctx.Err() != nil {
-				return nil
-			}
-			return fmt.Errorf("working on %s partition %d: %w", batch[0].Topic, batch[0].Partition, err)
-		}
-		w.mark(batch)
+		return fmt.Errorf("working on %s partition %d: %w", batch[0].Topic, batch[0].Partition, err)
 	}
+	w.mark(batch)
+	mine.failed = false
+	return nil
 }
 
 // gather waits for records and takes a batch: the first topics before the later ones.
@@ -169,7 +208,9 @@ func (w *worker) next() []arrival {
 			w.client.ResumeFetchPartitions(map[string][]int32{topic: {w.owned[topic]}})
 		}
 	}
-	w.flight = batch
+	if len(batch) > 0 {
+		w.flying = append(w.flying, batch)
+	}
 	return batch
 }
 
@@ -191,7 +232,7 @@ func (w *worker) mark(batch []arrival) {
 	for _, r := range batch {
 		w.count(r.Record, -1)
 	}
-	w.flight = nil
+	w.flying = w.flying[1:] // batches are marked in the order in which they were taken
 	if w.disowned {
 		return
 	}
@@ -207,7 +248,7 @@ func (w *worker) drop() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.members.queued.Add(-w.bytes)
-	w.bytes, w.records, w.queues, w.flight = 0, 0, nil, nil
+	w.bytes, w.records, w.queues, w.flying = 0, 0, nil, nil
 	w.stopped = true
 }
 
@@ -215,7 +256,10 @@ func (w *worker) drop() {
 func (w *worker) oldest() (time.Time, bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	first := w.flight
+	var first []arrival
+	if len(w.flying) > 0 {
+		first = w.flying[0]
+	}
 	for _, q := range w.queues {
 		if len(q) > 0 {
 			first = append(slices.Clip(first), q[0])

@@ -117,6 +117,7 @@ func (w *world) stage(h handler) *stage.Stage[string, string] {
 		},
 		Describe: func(string) stage.Facts { return stage.Facts{} },
 		Handler:  h,
+		Flights:  3,
 	}
 }
 

@@ -69,6 +69,7 @@ func Run(ctx context.Context, p *service.Process, cfg Settings) error {
 			To:       stage.Sink{Cluster: cfg.Kafka, Topics: cfg.Topics, Identity: identity, Topic: to},
 			Settings: cfg.Stage,
 			Items:    100,
+			Flights:  4, // requests overlap, and a quiet topic need not wait for one to end
 			Decode:   decode,
 			Encode:   encode,
 			Describe: func(in Input) stage.Facts { return stage.FactsOf(in.Document, in.Version) },

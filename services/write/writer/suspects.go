@@ -29,7 +29,9 @@ type suspects struct {
 	full  bool      // the set was full once: all items are suspect for good
 }
 
-func newSuspects() *suspects { return &suspects{keys: map[string]struct{}{}, sure: map[string]struct{}{}} }
+func newSuspects() *suspects {
+	return &suspects{keys: map[string]struct{}{}, sure: map[string]struct{}{}}
+}
 
 func (s *suspects) all() {
 	s.mu.Lock()
