@@ -10,7 +10,7 @@ configuration() {
 
 		Written by `make generate` from the settings' structs. Each service prints its own table with `--config-table`, and
 		`--help` for a terminal. A setting that does not fit ends the service at its start, all of them named at once; a
-		variable that begins with `FRESHET_` and that nobody knows is warned of.
+		variable that is almost a known one is warned of.
 
 		Two services on one machine need two admin addresses. A password or key may stand in a file instead
 		(`…_FILE`), which is read again when it changes. `FRESHET_SOURCE_KAFKA_*` is the cluster of the producers' topics: set

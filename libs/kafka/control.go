@@ -13,10 +13,9 @@ import (
 
 // Control is what the control topic says: the last record of each key.
 type Control struct {
-	Topics      map[string]*record.TopicIdentity
-	Recipes     map[string]*record.Recipe // by hash, in hexadecimal
-	Generations map[string]*record.Generation
-	Rewinds     map[string]uint64 // by source
+	Topics  map[string]*record.TopicIdentity
+	Recipes map[string]*record.Recipe // by hash, in hexadecimal
+	Rewinds map[string]uint64         // by source
 
 	client *kgo.Client
 	topic  string
@@ -27,8 +26,8 @@ type Control struct {
 func ReadControl(ctx context.Context, client *kgo.Client, t Topics) (*Control, error) {
 	c := &Control{
 		Topics: map[string]*record.TopicIdentity{}, Recipes: map[string]*record.Recipe{},
-		Generations: map[string]*record.Generation{}, Rewinds: map[string]uint64{},
-		client: client, topic: t.Control(),
+		Rewinds: map[string]uint64{},
+		client:  client, topic: t.Control(),
 	}
 	ends, err := kadm.NewClient(client).ListEndOffsets(ctx, c.topic)
 	if err != nil {
@@ -67,9 +66,6 @@ func (c *Control) readTo(ctx context.Context, end int64) error {
 				return fmt.Errorf("reading topic %s at offset %d: %w", c.topic, r.Offset, err)
 			}
 		}
-		if next < end && fetches.NumRecords() == 0 && ctx.Err() != nil {
-			return ctx.Err()
-		}
 	}
 	return nil
 }
@@ -87,8 +83,6 @@ func (c *Control) take(r *kgo.Record) error {
 		c.Topics[x.Topic.GetTopic()] = x.Topic
 	case *record.Control_Recipe:
 		c.Recipes[hex.EncodeToString(x.Recipe.GetHash())] = x.Recipe
-	case *record.Control_Generation:
-		c.Generations[fmt.Sprintf("%s/%d", x.Generation.GetCollection(), x.Generation.GetNumber())] = x.Generation
 	case *record.Control_Rewind:
 		c.Rewinds[x.Rewind.GetSource()] = x.Rewind.GetNumber()
 	}

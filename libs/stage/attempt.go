@@ -24,8 +24,10 @@ type attempt[In, Out any] struct {
 	handler Handler[In, Out]
 	halted  <-chan struct{}
 	log     *slog.Logger
-	retried func(cause string)
-	tries   int
+	retried func()
+
+	tries    int
+	failedAt time.Time
 }
 
 func (a *attempt[In, Out]) run(ctx context.Context, batch []In) ([]Outcome[Out], error) {
@@ -34,6 +36,9 @@ func (a *attempt[In, Out]) run(ctx context.Context, batch []In) ([]Outcome[Out],
 		outcomes, err := a.call(ctx, batch)
 		if err == nil {
 			return outcomes, nil
+		}
+		if a.failedAt.IsZero() {
+			a.failedAt = time.Now()
 		}
 		switch fault.ClassOf(err) {
 		case fault.Fatal:
@@ -45,7 +50,7 @@ func (a *attempt[In, Out]) run(ctx context.Context, batch []In) ([]Outcome[Out],
 		if ctx.Err() != nil {
 			return nil, errGivenUp
 		}
-		a.retried(fault.Transient.String())
+		a.retried()
 		a.log.WarnContext(ctx, "trying a batch again", "items", len(batch), "wait", wait, "error", err)
 		if !a.sleep(ctx, max(wait, fault.AfterOf(err))) {
 			return nil, errGivenUp

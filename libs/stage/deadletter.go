@@ -12,31 +12,23 @@ import (
 // Headers of a dead letter. The first group are the names that Kafka Connect uses,
 // so that tools for its dead letters read ours. FORMAT.md in libs/record has them all.
 const (
-	headerTopic     = "__connect.errors.topic"
-	headerPartition = "__connect.errors.partition"
-	headerOffset    = "__connect.errors.offset"
-	headerStage     = "__connect.errors.stage"
-	headerClass     = "__connect.errors.class.name"
-	headerText      = "__connect.errors.exception.message"
+	HeaderErrorTopic     = "__connect.errors.topic"
+	HeaderErrorPartition = "__connect.errors.partition"
+	HeaderErrorOffset    = "__connect.errors.offset"
+	HeaderErrorText      = "__connect.errors.exception.message"
+	headerErrorStage     = "__connect.errors.stage"
+	headerErrorClass     = "__connect.errors.class.name"
 
 	HeaderReason         = "freshet-dlq-reason"
 	HeaderLetterStage    = "freshet-dlq-stage"
+	HeaderLetterVersion  = "freshet-dlq-version"
+	HeaderItemKey        = "freshet-dlq-item-key"
 	headerAttempts       = "freshet-dlq-attempts"
 	headerFirstFailedAt  = "freshet-dlq-first-failed-at"
 	headerHTTPStatus     = "freshet-dlq-http-status"
-	HeaderLetterVersion  = "freshet-dlq-version"
 	headerServiceVersion = "freshet-dlq-service-version"
-	HeaderItemKey        = "freshet-dlq-item-key"
 	headerSourceOrder    = "freshet-dlq-source-order"
 	headerTruncated      = "freshet-dlq-truncated"
-)
-
-// The names that dlq list reads of Kafka Connect's.
-const (
-	HeaderErrorTopic     = headerTopic
-	HeaderErrorPartition = headerPartition
-	HeaderErrorOffset    = headerOffset
-	HeaderErrorText      = headerText
 )
 
 const (
@@ -54,6 +46,7 @@ type deadLetter struct {
 	serviceVersion string
 	facts          Facts
 	tries          int
+	failedAt       time.Time // zero: now
 	err            error
 }
 
@@ -73,16 +66,16 @@ func (d deadLetter) of(r *kgo.Record) *kgo.Record {
 			letter.Headers = append(letter.Headers, kgo.RecordHeader{Key: key, Value: []byte(value)})
 		}
 	}
-	add(headerTopic, r.Topic)
-	add(headerPartition, strconv.Itoa(int(r.Partition)))
-	add(headerOffset, strconv.FormatInt(r.Offset, 10))
-	add(headerStage, d.stage)
-	add(headerClass, "freshet."+reason)
-	add(headerText, bound(d.err.Error(), maxErrorText))
+	add(HeaderErrorTopic, r.Topic)
+	add(HeaderErrorPartition, strconv.Itoa(int(r.Partition)))
+	add(HeaderErrorOffset, strconv.FormatInt(r.Offset, 10))
+	add(headerErrorStage, d.stage)
+	add(headerErrorClass, "freshet."+reason)
+	add(HeaderErrorText, bound(d.err.Error(), maxErrorText))
 	add(HeaderReason, reason)
 	add(HeaderLetterStage, d.stage)
 	add(headerAttempts, strconv.Itoa(d.tries))
-	add(headerFirstFailedAt, time.Now().UTC().Format(time.RFC3339Nano))
+	add(headerFirstFailedAt, d.firstFailed().UTC().Format(time.RFC3339Nano))
 	add(headerHTTPStatus, nonZero(int64(fault.StatusOf(d.err))))
 	add(HeaderLetterVersion, nonZero(d.facts.Version))
 	add(headerServiceVersion, d.serviceVersion)
@@ -90,6 +83,13 @@ func (d deadLetter) of(r *kgo.Record) *kgo.Record {
 	add(headerSourceOrder, d.facts.SourceOrder)
 	add(headerTruncated, nonZero(int64(cut)))
 	return letter
+}
+
+func (d deadLetter) firstFailed() time.Time {
+	if d.failedAt.IsZero() {
+		return time.Now()
+	}
+	return d.failedAt
 }
 
 func nonZero(n int64) string {

@@ -30,29 +30,42 @@ type input[In, Out any] struct {
 	trace   telemetry.Item
 	stamps  record.Stamps
 	outcome Outcome[Out]
-	tries   int
+
+	tries    int       // calls of the handler for its batch, halves included
+	failedAt time.Time // of the first of them that failed; zero where none did
 }
 
 // process implements processor.
-func (e *engine[In, Out]) process(ctx context.Context, halted <-chan struct{}, batch []arrival) (settle func() error, err error) {
-	start := time.Now()
-	inputs := e.decode(ctx, batch, start)
-	if err := e.decide(ctx, halted, inputs); err != nil {
-		e.end(inputs)
+func (e *engine[In, Out]) process(ctx context.Context, halted <-chan struct{}, batch []arrival) (verdict, error) {
+	d := &decided[In, Out]{engine: e, ctx: ctx, halted: halted, start: time.Now()}
+	d.inputs = e.decode(ctx, batch, d.start)
+	if err := e.decide(ctx, halted, d.inputs); err != nil {
+		d.drop()
 		return nil, err
 	}
-	return func() error {
-		defer e.end(inputs)
-		if err := e.settle(ctx, halted, inputs); err != nil {
-			return err
-		}
-		e.count(ctx, inputs, time.Since(start))
-		return nil
-	}, nil
+	return d, nil
 }
 
-func (*engine[In, Out]) end(inputs []*input[In, Out]) {
-	for _, in := range inputs {
+// decided implements verdict.
+type decided[In, Out any] struct {
+	engine *engine[In, Out]
+	ctx    context.Context //nolint:containedctx // the worker's own, for a call that comes when it is the batch's turn
+	halted <-chan struct{}
+	start  time.Time
+	inputs []*input[In, Out]
+}
+
+func (d *decided[In, Out]) settle() error {
+	defer d.drop()
+	if err := d.engine.settle(d.ctx, d.halted, d.inputs); err != nil {
+		return err
+	}
+	d.engine.count(d.ctx, d.inputs, time.Since(d.start))
+	return nil
+}
+
+func (d *decided[In, Out]) drop() {
+	for _, in := range d.inputs {
 		in.trace.End(in.outcome.Label, in.outcome.Err)
 	}
 }
@@ -104,14 +117,14 @@ func (e *engine[In, Out]) decide(ctx context.Context, halted <-chan struct{}, in
 	}
 	a := &attempt[In, Out]{
 		handler: e.stage.Handler, halted: halted, log: e.log,
-		retried: func(cause string) { e.telemetry.Metrics.Retry(ctx, e.stage.Name, cause) },
+		retried: func() { e.telemetry.Metrics.Retry(ctx, e.stage.Name) },
 	}
 	outcomes, err := a.run(ctx, values)
 	if err != nil {
 		return err
 	}
 	for i, outcome := range outcomes {
-		decoded[i].outcome, decoded[i].tries = outcome, a.tries
+		decoded[i].outcome, decoded[i].tries, decoded[i].failedAt = outcome, a.tries, a.failedAt
 	}
 	return nil
 }
@@ -203,7 +216,7 @@ func (e *engine[In, Out]) letter(in *input[In, Out], mark *kgo.Record) *kgo.Reco
 	return deadLetter{
 		stage: e.stage.Name, topic: e.stage.To.Topics.DeadLetters(), partitions: e.stage.To.Identity.DeadLetters,
 		limit: int(e.stage.To.Topics.MaxBytes(e.stage.To.Topics.DeadLetters())), serviceVersion: service.Version,
-		facts: facts, tries: in.tries, err: in.outcome.Err,
+		facts: facts, tries: in.tries, failedAt: in.failedAt, err: in.outcome.Err,
 	}.of(in.record.Record)
 }
 

@@ -16,10 +16,10 @@ import (
 // An error means that the whole batch had no outcome; its class (package fault)
 // says what the stage does: a transient one is tried again without end, a
 // permanent one has the batch halved until the culprit is alone, a fatal one stops
-// the service. A Handler is called from one goroutine a partition, so from several
-// at once, never twice at once for one partition. It may keep nothing of batch
-// after it has returned. ctx ends when the partition is taken away and the bound
-// for finishing has passed, or when the process is told to stop at once.
+// the service. A Handler is called from several goroutines at once, but never with more
+// than Stage.Flights batches of one partition. It may keep nothing of batch after it
+// has returned. ctx ends when the partition is taken away, or the process told to
+// stop, and the bound for finishing has passed.
 type Handler[In, Out any] interface {
 	Handle(ctx context.Context, batch []In) ([]Outcome[Out], error)
 }

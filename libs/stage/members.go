@@ -90,7 +90,7 @@ func (m *members) assigned(ctx context.Context, client *kgo.Client, parts map[st
 			key := m.key(topic, partition)
 			w := m.workers[key]
 			if w == nil {
-				w = newWorker(ctx, m, client, key)
+				w = newWorker(ctx, m, client)
 				m.workers[key] = w
 				before := m.ending[key]
 				m.spawn(func() error { return w.run(before) })
@@ -161,7 +161,7 @@ func (m *members) poll(ctx context.Context, client *kgo.Client, beat func()) err
 	for ctx.Err() == nil {
 		beat()
 		if m.queued.Load() > m.settings.QueueBytes {
-			pause(ctx, 20*time.Millisecond)
+			sleep(ctx, nil, 20*time.Millisecond)
 			continue
 		}
 		wait, cancel := context.WithTimeout(ctx, pollWait)
@@ -174,15 +174,6 @@ func (m *members) poll(ctx context.Context, client *kgo.Client, beat func()) err
 		}
 	}
 	return nil
-}
-
-func pause(ctx context.Context, d time.Duration) {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-	case <-t.C:
-	}
 }
 
 func (m *members) deliver(fetches kgo.Fetches) error {

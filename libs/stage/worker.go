@@ -18,16 +18,23 @@ type arrival struct {
 	topicID [16]byte
 }
 
-// processor decides the fate of a batch and returns what makes it come true: when
-// that returns nil, everything that the batch caused has been acknowledged. Both
-// give up with errGivenUp once halted is closed and they would have to wait.
-type processor func(ctx context.Context, halted <-chan struct{}, batch []arrival) (settle func() error, err error)
+// processor decides the fate of a batch. It gives up with errGivenUp once halted is
+// closed and it would have to wait.
+type processor func(ctx context.Context, halted <-chan struct{}, batch []arrival) (verdict, error)
+
+// verdict is a decided batch. Exactly one of its methods is called.
+type verdict interface {
+	// settle makes the outcomes come true: when it returns nil, everything that the batch
+	// caused has been acknowledged.
+	settle() error
+	// drop forgets them.
+	drop()
+}
 
 // worker works on one partition, or on one partition number of all topics.
 type worker struct {
 	members *members
 	client  *kgo.Client
-	key     workerKey
 
 	ctx    context.Context //nolint:containedctx // ends when the worker must drop even what it has begun
 	cancel context.CancelFunc
@@ -40,18 +47,17 @@ type worker struct {
 	disowned bool                 // no mark any more
 	queues   map[string][]arrival // by topic
 	flying   [][]arrival          // batches in flight, oldest first
-	records  int
 	bytes    int64
 	paused   map[string]bool
 	stopped  bool
 }
 
-func newWorker(ctx context.Context, m *members, client *kgo.Client, key workerKey) *worker {
+func newWorker(ctx context.Context, m *members, client *kgo.Client) *worker {
 	// What is begun is finished, also when the process is told to stop: the drain bound
 	// ends it, not the caller's context.
 	own, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	return &worker{
-		members: m, client: client, key: key, ctx: own, cancel: cancel,
+		members: m, client: client, ctx: own, cancel: cancel,
 		halted: make(chan struct{}), done: make(chan struct{}), wake: make(chan struct{}, 1),
 		owned: map[string]int32{}, queues: map[string][]arrival{}, paused: map[string]bool{},
 	}
@@ -104,7 +110,6 @@ func (w *worker) push(topic string, id [16]byte, partition int32, records []*kgo
 
 func (w *worker) count(r *kgo.Record, sign int) {
 	size := int64(len(r.Key)+len(r.Value)+200) * int64(sign)
-	w.records += sign
 	w.bytes += size
 	w.members.queued.Add(size)
 }
@@ -136,7 +141,7 @@ type turn struct {
 // batch settles when the one before it is marked. So outputs leave in the order of
 // the inputs, and marks are contiguous, whichever handler is quicker.
 func (w *worker) fly() error {
-	flights, _ := errgroup.WithContext(w.ctx)
+	var flights errgroup.Group
 	flights.SetLimit(w.members.flights)
 	before := &turn{over: make(chan struct{})}
 	close(before.over)
@@ -155,13 +160,16 @@ func (w *worker) fly() error {
 func (w *worker) bring(batch []arrival, before, mine *turn) error {
 	defer close(mine.over)
 	mine.failed = true
-	settle, err := w.members.process(w.ctx, w.halted, batch)
+	v, err := w.members.process(w.ctx, w.halted, batch)
 	<-before.over
-	switch {
-	case before.failed: // nothing after it may be marked
+	if before.failed { // nothing after it may be marked
+		if err == nil {
+			v.drop()
+		}
 		return nil
-	case err == nil:
-		err = settle()
+	}
+	if err == nil {
+		err = v.settle()
 	}
 	if err != nil {
 		w.halt()
@@ -197,7 +205,7 @@ func (w *worker) next() []arrival {
 	}
 	room := w.members.settings.Items
 	var batch []arrival
-	for _, topic := range w.members.topicsOf(w.queues) {
+	for _, topic := range w.waiting() {
 		queue := w.queues[topic]
 		n := min(room, len(queue))
 		batch = append(batch, queue[:n]...)
@@ -214,11 +222,11 @@ func (w *worker) next() []arrival {
 	return batch
 }
 
-// topicsOf returns the topics that have a queue, the stage's first ones first.
-func (m *members) topicsOf(queues map[string][]arrival) []string {
+// waiting returns the topics that have records queued, the stage's first ones first.
+func (w *worker) waiting() []string {
 	var topics []string
-	for _, topic := range m.from.Topics {
-		if len(queues[topic]) > 0 {
+	for _, topic := range w.members.from.Topics {
+		if len(w.queues[topic]) > 0 {
 			topics = append(topics, topic)
 		}
 	}
@@ -248,7 +256,7 @@ func (w *worker) drop() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.members.queued.Add(-w.bytes)
-	w.bytes, w.records, w.queues, w.flying = 0, 0, nil, nil
+	w.bytes, w.queues, w.flying = 0, nil, nil
 	w.stopped = true
 }
 

@@ -129,9 +129,9 @@ func (x *Metrics) Batch(ctx context.Context, stage string, size int, d time.Dura
 	x.batch.Record(ctx, int64(size), attrs)
 }
 
-// Retry counts one more try of a batch; cause is a fault's class or "produce".
-func (x *Metrics) Retry(ctx context.Context, stage, cause string) {
-	x.retries.Add(ctx, 1, metric.WithAttributes(attribute.String("stage", stage), attribute.String("cause", cause)))
+// Retry counts one more try of a batch after a transient fault.
+func (x *Metrics) Retry(ctx context.Context, stage string) {
+	x.retries.Add(ctx, 1, metric.WithAttributes(attribute.String("stage", stage)))
 }
 
 // DeadLetter counts one acknowledged dead letter.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
 
@@ -69,7 +70,8 @@ func dlqCommand() *cobra.Command {
 	return cmd
 }
 
-// readLetters reads a dead-letter topic from its start to its present end.
+// readLetters reads a dead-letter topic from its start to its present end, and returns the oldest
+// letters. Which those are shows only at the end: partitions are read side by side.
 func readLetters(ctx context.Context, client *kgo.Client, topic, reason string, limit int) ([]letter, error) {
 	adm := kadm.NewClient(client)
 	ends, err := adm.ListEndOffsets(ctx, topic)
@@ -90,13 +92,13 @@ func readLetters(ctx context.Context, client *kgo.Client, topic, reason string, 
 		}
 	})
 	letters := []letter{}
-	for len(left) > 0 && len(letters) < limit {
+	for len(left) > 0 {
 		fetches := client.PollFetches(ctx)
 		if err := fetches.Err(); err != nil {
 			return nil, fmt.Errorf("reading topic %s: %w", topic, err)
 		}
 		fetches.EachRecord(func(r *kgo.Record) {
-			if l := letterOf(r); len(letters) < limit && (reason == "" || l.Reason == reason) {
+			if l := letterOf(r); reason == "" || l.Reason == reason {
 				letters = append(letters, l)
 			}
 			if r.Offset+1 >= left[r.Partition] {
@@ -104,7 +106,13 @@ func readLetters(ctx context.Context, client *kgo.Client, topic, reason string, 
 			}
 		})
 	}
-	return letters, nil
+	return oldest(letters, limit), nil
+}
+
+// oldest returns the first letters in the order of their time; those of one time stay as they are.
+func oldest(letters []letter, limit int) []letter {
+	slices.SortStableFunc(letters, func(a, b letter) int { return a.At.Compare(b.At) })
+	return letters[:min(len(letters), max(limit, 0))]
 }
 
 func letterOf(r *kgo.Record) letter {

@@ -169,7 +169,7 @@ func TestReadme_namesNoMetricThatNobodyCounts(t *testing.T) {
 	ctx, m := t.Context(), tel.Metrics
 	m.Item(ctx, "s", "o")
 	m.Batch(ctx, "s", 1, time.Second)
-	m.Retry(ctx, "s", "c")
+	m.Retry(ctx, "s")
 	m.DeadLetter(ctx, "s", "r")
 	m.Fresh(ctx, telemetry.Freshness{Age: time.Second})
 	m.Unfinished("s", func() time.Duration { return 0 })

@@ -10,7 +10,6 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
-	"io"
 	"log/slog"
 	"math/big"
 	"net"
@@ -36,7 +35,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 var (
-	log    = slog.New(slog.NewTextHandler(io.Discard, nil))
+	log    = slog.New(slog.DiscardHandler)
 	topics = kafka.Topics{Prefix: "t"}
 	layout = kafka.Layout{Partitions: 3, Replication: 1}
 )

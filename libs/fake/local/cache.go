@@ -25,17 +25,26 @@ func KafkaLibs() (string, error) {
 	return cached("Apache Kafka "+KafkaVersion, "kafka-"+KafkaVersion, kafkaLibs)
 }
 
-// cached finds a file by the rule that scripts/cache.sh has too. os.UserCacheDir would differ from it outside Linux.
-func cached(what string, elem ...string) (string, error) {
+// CacheDir returns Freshet's folder for what can be made again, by the rule that scripts/cache.sh has too; it need not
+// exist. os.UserCacheDir would differ from it outside Linux. It fails where the user has no home folder.
+func CacheDir() (string, error) {
 	root := os.Getenv("XDG_CACHE_HOME")
 	if root == "" {
 		home, err := os.UserHomeDir()
 		if err != nil {
-			return "", fmt.Errorf("finding the cache of servers: %w", err)
+			return "", fmt.Errorf("finding the cache folder: %w", err)
 		}
 		root = filepath.Join(home, ".cache")
 	}
-	path := filepath.Join(append([]string{root, "freshet"}, elem...)...)
+	return filepath.Join(root, "freshet"), nil
+}
+
+func cached(what string, elem ...string) (string, error) {
+	root, err := CacheDir()
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(append([]string{root}, elem...)...)
 	if _, err := os.Stat(path); err != nil {
 		return "", fmt.Errorf("%s is not installed (run `make servers`): %w", what, err)
 	}

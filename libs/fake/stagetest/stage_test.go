@@ -6,9 +6,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -47,7 +47,7 @@ func newWorld(t *testing.T) *world {
 	}
 	t.Cleanup(broker.Close)
 	w := &world{T: t, cluster: kafka.Config{Brokers: strings.Split(broker.Brokers(), ","), ClientID: "test", MetadataMinAge: 50 * time.Millisecond}, topics: kafka.Topics{Prefix: "t"}}
-	log := slog.New(slog.NewTextHandler(io.Discard, nil))
+	log := slog.New(slog.DiscardHandler)
 	tel, err := telemetry.New(t.Context(), telemetry.Config{Exporter: "none"}, "test", "test")
 	if err != nil {
 		t.Fatal(err)
@@ -285,7 +285,7 @@ func TestStage_givesALetterTheVersionOfTheMarkBeforeIt(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := headerOf(letter, stage.HeaderLetterVersion); got != fmt.Sprint(version) {
+		if got := headerOf(letter, stage.HeaderLetterVersion); got != strconv.FormatInt(version, 10) {
 			t.Errorf("letter %d has version %q, its mark stands at %d", i, got, version)
 		}
 		if got := headerOf(letter, stage.HeaderItemKey); got != "a" {
@@ -378,6 +378,55 @@ func TestStage_aStuckPartitionDoesNotHoldUpTheOther(t *testing.T) {
 	}))
 	if got := values(w.read(w.topics.DocumentsLive(), 2)); !slices.Equal(got, []string{free + "=1", free + "=2"}) {
 		t.Errorf("got %v", got)
+	}
+}
+
+func TestStage_aQuickLaterBatchWaitsForASlowOneBeforeIt(t *testing.T) {
+	w := newWorld(t)
+	w.send("a=1", "a=2", "a=3")
+	later := make(chan struct{})
+	s := w.stage(func(ctx context.Context, batch []string) ([]stage.Outcome[string], error) {
+		if batch[0] == "a=1" {
+			select {
+			case <-later: // the batch behind it is decided first
+			case <-ctx.Done():
+			}
+		}
+		if batch[0] == "a=2" {
+			close(later)
+		}
+		return copies(ctx, batch)
+	})
+	s.Settings.Items = 1
+	w.run(s)
+	var got []string
+	for _, r := range w.read(w.topics.DocumentsLive(), 3) {
+		got = append(got, string(r.Value))
+	}
+	if want := []string{"a=1", "a=2", "a=3"}; !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+}
+
+func TestStage_marksNothingBehindABatchThatFails(t *testing.T) {
+	w := newWorld(t)
+	w.send("a=1", "a=2", "a=3")
+	s := w.stage(func(ctx context.Context, batch []string) ([]stage.Outcome[string], error) {
+		if batch[0] == "a=1" {
+			select {
+			case <-time.After(100 * time.Millisecond): // the others are decided meanwhile
+			case <-ctx.Done():
+			}
+			return nil, fault.Halt("the key is revoked")
+		}
+		return copies(ctx, batch)
+	})
+	s.Settings.Items = 1
+	if err := s.Run(t.Context(), w.process); fault.ClassOf(err) != fault.Fatal {
+		t.Fatalf("got %v, want a fatal fault", err)
+	}
+	if got := w.committed(); got != 0 {
+		t.Errorf("%d offsets are committed", got)
 	}
 }
 

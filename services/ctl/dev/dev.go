@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"github.com/freshet-io/freshet/libs/fake/local"
 )
 
 // Options says what to run, and against what.
@@ -115,17 +117,17 @@ func (o *Options) complete() error {
 
 // defaultData is a folder in the one cache of the project.
 func defaultData() (string, error) {
-	cache, err := os.UserCacheDir()
+	cache, err := local.CacheDir()
 	if err != nil {
-		return "", fmt.Errorf("finding the cache folder: %w", err)
+		return "", err
 	}
-	return filepath.Join(cache, "freshet", "dev"), nil
+	return filepath.Join(cache, "dev"), nil
 }
 
 // show is what a person sees.
 func (s *stack) show(ctx context.Context) error {
 	if s.options.Events != "" {
-		return s.playEvents(ctx)
+		return s.playChanges(ctx)
 	}
 	if err := s.feedCatalogue(ctx); err != nil {
 		return err

@@ -62,7 +62,7 @@ func (s *stack) feedCatalogue(ctx context.Context) error {
 	start := time.Now()
 	var records []*kgo.Record
 	for _, p := range products {
-		key, value := catalogue.Create(p, now())
+		key, value := catalogue.Create(p, time.Now())
 		records = append(records, source(catalogue.Topic, key, value))
 	}
 	s.say("sending %d products as Debezium changes", len(products))
@@ -125,7 +125,7 @@ func (s *stack) trickle(ctx context.Context) error {
 			return nil
 		case <-changes.C:
 		}
-		key, value := change.Envelope(now())
+		key, value := change.Envelope(time.Now())
 		if err := s.send(ctx, source(catalogue.Topic, key, value)); err != nil {
 			return err
 		}

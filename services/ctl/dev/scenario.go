@@ -121,7 +121,7 @@ func (s *stack) rename(ctx context.Context) (string, error) {
 		return "", errors.Join(err, errors.New("it was found by its new meaning before it had it"))
 	}
 	start := time.Now()
-	key, value := catalogue.Update(before, after, now())
+	key, value := catalogue.Update(before, after, time.Now())
 	if err := s.send(ctx, source(catalogue.Topic, key, value)); err != nil {
 		return "", err
 	}
@@ -136,7 +136,7 @@ func (s *stack) remove(ctx context.Context) (string, error) {
 		return "", errors.Join(err, errors.New("it was not found before it was deleted"))
 	}
 	start := time.Now()
-	key, value := catalogue.Delete(p, now())
+	key, value := catalogue.Delete(p, time.Now())
 	if err := s.send(ctx, source(catalogue.Topic, key, value), source(catalogue.Topic, key, nil)); err != nil {
 		return "", err
 	}
@@ -163,7 +163,7 @@ func (s *stack) deadLetters(ctx context.Context) (string, error) {
 	p := searchable()[2]
 	long := p
 	long.Description = strings.Repeat("A very long story about this product. ", oversizeBytes/38)
-	key, value := catalogue.Update(p, long, now())
+	key, value := catalogue.Update(p, long, time.Now())
 	if err := s.send(ctx, source(catalogue.Topic, key, value), source(catalogue.Topic, key, value[:len(value)/2])); err != nil {
 		return "", err
 	}
@@ -196,7 +196,7 @@ func (s *stack) measure(ctx context.Context) (string, error) {
 		if sent++; sent > trickleCount {
 			break
 		}
-		key, value := change.Envelope(now())
+		key, value := change.Envelope(time.Now())
 		if err := s.send(ctx, source(catalogue.Topic, key, value)); err != nil {
 			return "", err
 		}

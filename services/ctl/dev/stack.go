@@ -225,6 +225,3 @@ func (s *stack) close(ctx context.Context) error {
 	}
 	return errors.Join(append(errs, s.log.Close())...)
 }
-
-// now returns the present time in the precision that Debezium commits have.
-func now() time.Time { return time.Now() }

@@ -17,6 +17,7 @@ import (
 
 	"github.com/freshet-io/freshet/libs/fake/local"
 	"github.com/freshet-io/freshet/libs/record"
+	"github.com/freshet-io/freshet/libs/weaviate"
 )
 
 const (
@@ -82,6 +83,7 @@ type killer struct {
 	notSent atomic.Int64
 
 	unfinishedAt map[string][]int64 // by victim, at each kill
+	moments      []string           // of all kills, in their order
 }
 
 var victims = append(slices.Clone(services), "kafka")
@@ -179,6 +181,7 @@ func (k *killer) strike(victim string, least int64) {
 		k.t.Errorf("%s was killed when it had nothing to do", victim)
 	}
 	k.unfinishedAt[victim] = append(k.unfinishedAt[victim], n)
+	k.moments = append(k.moments, fmt.Sprintf("%s@%d", victim, k.history.seq))
 }
 
 // work counts a victim's unfinished records: for the broker those of all services.
@@ -297,9 +300,27 @@ func (k *killer) compare() (lost, stale, wrong []string) {
 		k.t.Fatal(err)
 	}
 	for _, item := range missing {
-		lost = append(lost, fmt.Sprintf("%s is not found by its own vector", item))
+		lost = append(lost, k.unfound(item))
 	}
 	return lost, stale, wrong
+}
+
+// unfound says what can be known of an item that is there and not found.
+func (k *killer) unfound(item record.Item) string {
+	k.t.Helper()
+	stored, err := k.index.Load(k.t.Context(), collection, []record.Item{item}, true)
+	if err != nil {
+		k.t.Fatal(err)
+	}
+	vector, err := record.ParseVector(stored[0].State.Vector)
+	if err != nil {
+		k.t.Fatal(err)
+	}
+	hits, err := k.index.Search(k.t.Context(), collection, vector, 1000, nil)
+	far := slices.ContainsFunc(hits, func(h weaviate.Hit) bool { return h.Item.String() == item.String() })
+	again, errAgain := k.index.SelfFound(k.t.Context(), collection, []record.Item{item})
+	return fmt.Sprintf("%s, last changed by change %d, is not found by its own vector; among the 1000 nearest: %t (%v), a moment later: %t (%v)",
+		item, seqOf(stored[0].State), far, err, len(again) == 0, errAgain)
 }
 
 func (k *killer) table(lost, stale, seen []string) string {
@@ -308,6 +329,7 @@ func (k *killer) table(lost, stale, seen []string) string {
 	for _, victim := range victims {
 		fmt.Fprintf(&b, "%-8s %5d  %v\n", victim, len(k.unfinishedAt[victim]), k.unfinishedAt[victim])
 	}
+	fmt.Fprintf(&b, "in the order, with the number of changes sent by then: %s\n", strings.Join(k.moments, " "))
 	fmt.Fprintf(&b, "at the end lost %d, stale %d; seen going back on the way: %d", len(lost), len(stale), len(seen))
 	return b.String()
 }

@@ -20,8 +20,16 @@ type Settings struct {
 	Weaviate weaviate.Config
 	Pipeline string         `required:"true" desc:"path of the pipeline file"`
 	Group    string         `envconfig:"WRITE_GROUP" desc:"consumer group; the topic prefix and -write if empty"`
-	InFlight int            `default:"2" desc:"calls to Weaviate at a time, of all partitions"`
+	InFlight int            `envconfig:"WRITE_IN_FLIGHT" default:"2" desc:"calls to Weaviate at a time, of all partitions"`
 	Stage    stage.Settings `inline:"true"`
+}
+
+// Validate reports settings that cannot be.
+func (s Settings) Validate() error {
+	if s.InFlight < 1 {
+		return fmt.Errorf("WRITE_IN_FLIGHT is %d: at least 1", s.InFlight)
+	}
+	return nil
 }
 
 // Run moves vectors into Weaviate until ctx ends. Both lanes are read by one group:

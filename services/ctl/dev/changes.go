@@ -15,16 +15,16 @@ import (
 
 const maxLine = 16 << 20
 
-// playEvents sends somebody's own events and shows what becomes of them.
-func (s *stack) playEvents(ctx context.Context) error {
-	records, err := readEvents(s.options.Events, s.file.Topics()[0])
+// playChanges sends somebody's own changes and shows what becomes of them.
+func (s *stack) playChanges(ctx context.Context) error {
+	records, err := readChanges(s.options.Events, s.file.Topics()[0])
 	if err != nil {
 		return err
 	}
 	if err := s.send(ctx, records...); err != nil {
 		return err
 	}
-	s.say("%d events of %s are sent; `freshet dlq list` shows what could not be used", len(records), s.options.Events)
+	s.say("%d changes of %s are sent; `freshet dlq list` shows what could not be used", len(records), s.options.Events)
 	status := newStatus(s)
 	status.sent = len(records)
 	ticker := time.NewTicker(tick)
@@ -39,12 +39,12 @@ func (s *stack) playEvents(ctx context.Context) error {
 	}
 }
 
-// readEvents reads a file of one event a line: a bare value, or an object with
+// readChanges reads a file of one change a line: a bare value, or an object with
 // value (or kcat's payload), and with key and topic where they matter.
-func readEvents(path, topic string) (records []*kgo.Record, err error) {
+func readChanges(path, topic string) (records []*kgo.Record, err error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, fmt.Errorf("reading events: %w", err)
+		return nil, fmt.Errorf("reading changes: %w", err)
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
 	lines := bufio.NewScanner(f)
@@ -57,15 +57,15 @@ func readEvents(path, topic string) (records []*kgo.Record, err error) {
 		if !gjson.ValidBytes(line) {
 			return nil, fmt.Errorf("%s line %d is no JSON", path, n)
 		}
-		records = append(records, eventOf(line, topic))
+		records = append(records, changeOf(line, topic))
 	}
 	if err := lines.Err(); err != nil {
-		return nil, fmt.Errorf("reading events: %w", err)
+		return nil, fmt.Errorf("reading changes: %w", err)
 	}
 	return records, nil
 }
 
-func eventOf(line []byte, topic string) *kgo.Record {
+func changeOf(line []byte, topic string) *kgo.Record {
 	object := gjson.ParseBytes(line)
 	value := object.Get("value")
 	if !value.Exists() {
