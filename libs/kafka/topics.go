@@ -52,7 +52,7 @@ type Layout struct {
 
 const (
 	maxRecordBytes     = 2 << 20
-	maxDeadLetterBytes = 10 << 20
+	maxDeadLetterBytes = 4 << 20
 	day                = 24 * time.Hour
 )
 
@@ -243,6 +243,9 @@ func (t Topics) Check(ctx context.Context, client *kgo.Client) (Identity, error)
 			return Identity{}, fault.Halt("topic %s has %d partitions and %s has %d: an item must stay in one partition number, so make them alike", name, n, t.DocumentsLive(), first.GetPartitions())
 		}
 	}
+	if live, bulk := len(details[t.VectorsLive()].Partitions), len(details[t.VectorsBulk()].Partitions); live != bulk {
+		return Identity{}, fault.Halt("topic %s has %d partitions and %s has %d: one member must have both lanes of an item, and Kafka deals out each topic by its own count; add partitions until they are alike", t.VectorsLive(), live, t.VectorsBulk(), bulk)
+	}
 	if err := t.checkConfig(ctx, adm); err != nil {
 		return Identity{}, err
 	}
@@ -267,7 +270,7 @@ func sameTopic(name string, want *record.TopicIdentity, got kadm.TopicDetail) er
 }
 
 func (t Topics) checkConfig(ctx context.Context, adm *kadm.Client) error {
-	configs, err := adm.DescribeTopicConfigs(ctx, t.logs()...)
+	configs, err := adm.DescribeTopicConfigs(ctx, append(t.logs(), t.DeadLetters())...)
 	if err != nil {
 		return fmt.Errorf("reading the topics' settings: %w", err)
 	}
@@ -277,7 +280,10 @@ func (t Topics) checkConfig(ctx context.Context, adm *kadm.Client) error {
 		}
 		for _, kv := range c.Configs {
 			value := kv.MaybeValue()
+			bytes, _ := strconv.ParseInt(value, 10, 64)
 			switch {
+			case kv.Key == "max.message.bytes" && bytes < int64(t.MaxBytes(c.Name)):
+				return fault.Halt("topic %s has max.message.bytes=%s: it would refuse whole batches of good records; set it to %d at least", c.Name, value, t.MaxBytes(c.Name))
 			case kv.Key == "cleanup.policy" && strings.Contains(value, "compact"):
 				return fault.Halt("topic %s is compacted: it would lose changes before they are read; set cleanup.policy=delete", c.Name)
 			case kv.Key == "retention.bytes" && value != "-1" && value != "":

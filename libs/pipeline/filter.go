@@ -78,6 +78,9 @@ func parseFilter(step string) (filter, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%s: %s is not a text in double quotes", name, argument)
 		}
+		if !utf8.ValidString(unquoted) { // such as "\xff": no document could hold it
+			return nil, fmt.Errorf("%s: %s is not UTF-8", name, argument)
+		}
 		argument = unquoted
 	}
 	f, err := compile(argument, given)

@@ -7,6 +7,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
@@ -30,6 +31,9 @@ func Load(path string) (*File, error) {
 // with its line: unknown and repeated keys, wrong types, and what Load's users
 // would otherwise meet one restart after the other.
 func Parse(content []byte) (*File, error) {
+	if !utf8.Valid(content) {
+		return nil, errors.New("the file is not UTF-8")
+	}
 	tree, err := parser.ParseBytes(content, 0)
 	if err != nil {
 		return nil, oneLine(err)

@@ -63,6 +63,8 @@ func TestParse_eachFaultIsFoundWithItsLine(t *testing.T) {
 		"a key nobody knows":           {[2]string{"  id:", "  banana: 1\n  id:"}, "line 7: pipelines[0].banana: unknown key\n"},
 		"a key twice":                  {[2]string{"  id:", "  name: x\n  id:"}, "line 7: mapping key \"name\" already defined"},
 		"a text where a number goes":   {[2]string{"64", "many"}, "line 2: cannot unmarshal"},
+		"no UTF-8":                     {[2]string{"products", "products\xff"}, "the file is not UTF-8"},
+		"an argument without UTF-8":    {[2]string{`"{{name}}"`, `'{{name | default "\xff"}}'`}, "default: \"\\xff\" is not UTF-8"},
 		"no YAML at all":               {[2]string{"apiVersion: freshet/v1", "a: [}"}, "line 2: "},
 		"two documents":                {[2]string{"space:", "---\nspace:"}, "2 YAML documents"},
 		"an alias":                     {[2]string{"[id]", "*ids"}, "line 7: pipelines[0].id.from: anchors and aliases are not supported"},

@@ -32,9 +32,11 @@ const (
 )
 
 const (
-	maxErrorText   = 1000
-	letterOverhead = 64 << 10 // room for keys, headers and the batch's frame
-	maxHeaderBytes = 32 << 10
+	maxErrorText = 1000
+	// leastLetter is the smallest size, in bytes, to which a letter is cut.
+	leastLetter = 8 << 10
+	// headerFrame is what a header takes beside its name and value, at most.
+	headerFrame = 10
 )
 
 // deadLetter is what is known of an input that failed.
@@ -52,13 +54,23 @@ type deadLetter struct {
 
 // of returns the letter: the input's key, value and headers unchanged, and why.
 func (d deadLetter) of(r *kgo.Record) *kgo.Record {
-	value, cut := r.Value, 0
-	if room := d.limit - letterOverhead - len(r.Key); len(value) > room {
-		value, cut = value[:max(room, 0)], len(value)
+	// An eighth each, at most, for the key, its copy among the headers and the producer's
+	// headers; a quarter for our own and the batch's frame. The value has the rest.
+	part := d.limit / 8
+	key, value, cut := r.Key, r.Value, 0
+	if len(key) > part {
+		key = key[:part]
+	}
+	if len(d.facts.ItemKey) > part {
+		d.facts.ItemKey = nil
+	}
+	room := d.limit - len(key) - len(d.facts.ItemKey) - min(part, maxHeaderBytes) - min(2*part, maxOwnBytes)
+	if len(value) > room {
+		value, cut = value[:room], len(value)
 	}
 	letter := &kgo.Record{
-		Topic: d.topic, Partition: r.Partition % d.partitions, Key: r.Key, Value: value,
-		Headers: boundHeaders(r.Headers),
+		Topic: d.topic, Partition: r.Partition % d.partitions, Key: key, Value: value,
+		Headers: boundHeaders(r.Headers, min(part, maxHeaderBytes)),
 	}
 	reason := string(fault.ReasonOf(d.err))
 	add := func(key, value string) {
@@ -106,11 +118,16 @@ func bound(s string, n int) string {
 	return s[:n]
 }
 
+const (
+	maxHeaderBytes = 32 << 10 // of a producer's headers in a letter
+	maxOwnBytes    = 16 << 10 // of ours, far more than they are
+)
+
 // boundHeaders keeps a producer's headers as far as they fit: the first ones.
-func boundHeaders(headers []kgo.RecordHeader) []kgo.RecordHeader {
+func boundHeaders(headers []kgo.RecordHeader, limit int) []kgo.RecordHeader {
 	size := 0
 	for i, h := range headers {
-		if size += len(h.Key) + len(h.Value); size > maxHeaderBytes {
+		if size += len(h.Key) + len(h.Value) + headerFrame; size > limit {
 			return append([]kgo.RecordHeader(nil), headers[:i]...)
 		}
 	}

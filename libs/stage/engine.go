@@ -2,6 +2,7 @@ package stage
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"slices"
 	"time"
@@ -38,7 +39,11 @@ type input[In, Out any] struct {
 // process implements processor.
 func (e *engine[In, Out]) process(ctx context.Context, halted <-chan struct{}, batch []arrival) (verdict, error) {
 	d := &decided[In, Out]{engine: e, ctx: ctx, halted: halted, start: time.Now()}
-	d.inputs = e.decode(ctx, batch, d.start)
+	var err error
+	if d.inputs, err = e.decode(ctx, batch, d.start); err != nil {
+		d.drop()
+		return nil, err
+	}
 	if err := e.decide(ctx, halted, d.inputs); err != nil {
 		d.drop()
 		return nil, err
@@ -70,21 +75,26 @@ func (d *decided[In, Out]) drop() {
 	}
 }
 
-func (e *engine[In, Out]) decode(ctx context.Context, batch []arrival, now time.Time) []*input[In, Out] {
-	inputs := make([]*input[In, Out], len(batch))
-	for i, r := range batch {
+// decode reads a batch. Its error is fatal: a record that this build must not touch,
+// one of a newer build say, is no dead letter.
+func (e *engine[In, Out]) decode(ctx context.Context, batch []arrival, now time.Time) ([]*input[In, Out], error) {
+	inputs := make([]*input[In, Out], 0, len(batch))
+	for _, r := range batch {
 		in := &input[In, Out]{record: r, tries: 1}
 		in.trace = e.telemetry.Begin(ctx, e.stage.Name, header(r, telemetry.HeaderTraceparent), header(r, telemetry.HeaderTracestate), now)
+		inputs = append(inputs, in)
 		value, err := e.stage.Decode(toRecord(r))
-		if err != nil {
+		switch {
+		case fault.ClassOf(err) == fault.Fatal:
+			return inputs, fmt.Errorf("decoding the record at offset %d: %w", r.Offset, err)
+		case err != nil:
 			in.outcome = Reject[Out](asReject(err))
-		} else {
+		default:
 			in.value, in.decoded = value, true
 		}
 		in.stamps = e.stamps(in, now)
-		inputs[i] = in
 	}
-	return inputs
+	return inputs, nil
 }
 
 // stamps continues the hop times that came with the record, or begins them.
@@ -132,57 +142,124 @@ func (e *engine[In, Out]) decide(ctx context.Context, halted <-chan struct{}, in
 // settle makes the outcomes come true: outputs first, in the order of the inputs,
 // then dead letters. It returns nil when all of it is acknowledged.
 func (e *engine[In, Out]) settle(ctx context.Context, halted <-chan struct{}, inputs []*input[In, Out]) error {
-	outputs, of, err := e.outputs(inputs)
-	if err != nil {
-		return err
-	}
-	tooLarge, err := e.send.produce(ctx, halted, outputs, impatient)
+	outputs := e.outputs(inputs)
+	tooLarge, err := e.send.produce(ctx, halted, records(outputs), impatient)
 	if err != nil {
 		return err
 	}
 	marks := map[*input[In, Out]]*kgo.Record{}
+	var late []output[In, Out]
 	for i, out := range outputs {
-		marks[of[i]] = out
-		if tooLarge[i] {
-			of[i].outcome = Reject[Out](fault.Reject(fault.Oversize, "the record for %s is larger than the topic takes", out.Topic))
+		if !tooLarge[i] {
+			marks[out.of] = out.record
+			continue
+		}
+		out.of.outcome.Err = fault.Reject(fault.Oversize, "the record for %s is larger than the topic takes", out.record.Topic)
+		out.of.outcome.Label = labelDeadLettered
+		if mark, ok := e.mark(out); ok {
+			late = append(late, mark)
 		}
 	}
-	var letters []*kgo.Record
-	for _, in := range inputs {
-		if in.outcome.Err != nil {
-			letters = append(letters, e.letter(in, marks[in]))
+	// A mark is small, unless the id itself is not: then its letter has no version.
+	if tooLarge, err = e.send.produce(ctx, halted, records(late), impatient); err != nil {
+		return err
+	}
+	for i, mark := range late {
+		if !tooLarge[i] {
+			marks[mark.of] = mark.record
 		}
 	}
-	// A letter is cut to what its topic takes, so none of them is too large.
-	_, err = e.send.produce(ctx, halted, letters, patient)
-	return err
+	return e.bury(ctx, halted, inputs, marks)
 }
 
-// outputs encodes the outputs and tells whose each is.
-func (e *engine[In, Out]) outputs(inputs []*input[In, Out]) (outputs []*kgo.Record, of []*input[In, Out], err error) {
-	now := time.Now()
+// bury writes the dead letters. One that its topic refuses is cut further: it may lose
+// its value and a part of its key, and never itself.
+func (e *engine[In, Out]) bury(ctx context.Context, halted <-chan struct{}, inputs []*input[In, Out], marks map[*input[In, Out]]*kgo.Record) error {
+	var rejected []*input[In, Out]
 	for _, in := range inputs {
-		headers := in.headers(now)
-		for _, out := range in.outcome.Out {
-			encoded, err := e.stage.Encode(out)
-			if err != nil {
-				return nil, nil, fault.Halt("a bug: an output cannot be encoded: %w", err)
-			}
-			to := e.stage.To
-			outputs = append(outputs, &kgo.Record{
-				Topic: to.Topic, Partition: record.Partition(encoded.Key, to.Identity.Partitions),
-				Key: encoded.Key, Value: encoded.Value, Headers: headers,
-			})
-			of = append(of, in)
+		if in.outcome.Err != nil {
+			rejected = append(rejected, in)
 		}
 	}
-	return outputs, of, nil
+	limit := int(e.stage.To.Topics.MaxBytes(e.stage.To.Topics.DeadLetters()))
+	for ; len(rejected) > 0; limit /= 4 {
+		if limit < leastLetter {
+			return fault.Halt("topic %s refuses even a dead letter of %d bytes: raise its max.message.bytes", e.stage.To.Topics.DeadLetters(), 4*limit)
+		}
+		letters := make([]*kgo.Record, len(rejected))
+		for i, in := range rejected {
+			letters[i] = e.letter(in, marks[in], limit)
+		}
+		tooLarge, err := e.send.produce(ctx, halted, letters, patient)
+		if err != nil {
+			return err
+		}
+		var refused []*input[In, Out]
+		for i, in := range rejected {
+			if tooLarge[i] {
+				refused = append(refused, in)
+			}
+		}
+		rejected = refused
+	}
+	return nil
+}
+
+// output is a record for the next topic and the input that it is of.
+type output[In, Out any] struct {
+	of     *input[In, Out]
+	value  Out
+	record *kgo.Record
+}
+
+func records[In, Out any](outputs []output[In, Out]) []*kgo.Record {
+	list := make([]*kgo.Record, len(outputs))
+	for i, out := range outputs {
+		list[i] = out.record
+	}
+	return list
+}
+
+// outputs encodes what the inputs gave. An input with an output that cannot be encoded
+// becomes a dead letter, with the outputs before it.
+func (e *engine[In, Out]) outputs(inputs []*input[In, Out]) []output[In, Out] {
+	now := time.Now()
+	var outputs []output[In, Out]
+	for _, in := range inputs {
+		for _, value := range in.outcome.Out {
+			out, err := e.encode(in, value, now)
+			if err != nil {
+				in.outcome.Err, in.outcome.Label = asReject(err), labelDeadLettered
+				break
+			}
+			outputs = append(outputs, out)
+		}
+	}
+	return outputs
+}
+
+func (e *engine[In, Out]) encode(in *input[In, Out], value Out, now time.Time) (output[In, Out], error) {
+	encoded, err := e.stage.Encode(value)
+	if err != nil {
+		return output[In, Out]{}, fmt.Errorf("encoding an output: %w", err)
+	}
+	to := e.stage.To
+	return output[In, Out]{of: in, value: value, record: &kgo.Record{
+		Topic: to.Topic, Partition: record.Partition(encoded.Key, to.Identity.Partitions),
+		Key: encoded.Key, Value: encoded.Value, Headers: in.headers(now),
+	}}, nil
+}
+
+// mark returns what tells the next stages of an output that was too large.
+func (e *engine[In, Out]) mark(out output[In, Out]) (output[In, Out], bool) {
+	if e.stage.Mark == nil {
+		return output[In, Out]{}, false
+	}
+	mark, err := e.encode(out.of, e.stage.Mark(out.value, fault.Oversize), time.Now())
+	return mark, err == nil
 }
 
 func (in *input[In, Out]) headers(now time.Time) []kgo.RecordHeader {
-	if len(in.outcome.Out) == 0 {
-		return nil
-	}
 	stamps := in.stamps
 	stamps.Add(now)
 	traceparent, tracestate := in.trace.Headers()
@@ -200,7 +277,7 @@ func (in *input[In, Out]) headers(now time.Time) []kgo.RecordHeader {
 
 // letter returns the dead letter of an input. mark is the last record that was
 // produced for it, nil if there is none.
-func (e *engine[In, Out]) letter(in *input[In, Out], mark *kgo.Record) *kgo.Record {
+func (e *engine[In, Out]) letter(in *input[In, Out], mark *kgo.Record, limit int) *kgo.Record {
 	var facts Facts
 	if in.decoded {
 		facts = e.stage.Describe(in.value)
@@ -215,7 +292,7 @@ func (e *engine[In, Out]) letter(in *input[In, Out], mark *kgo.Record) *kgo.Reco
 	}
 	return deadLetter{
 		stage: e.stage.Name, topic: e.stage.To.Topics.DeadLetters(), partitions: e.stage.To.Identity.DeadLetters,
-		limit: int(e.stage.To.Topics.MaxBytes(e.stage.To.Topics.DeadLetters())), serviceVersion: service.Version,
+		limit: limit, serviceVersion: service.Version,
 		facts: facts, tries: in.tries, failedAt: in.failedAt, err: in.outcome.Err,
 	}.of(in.record.Record)
 }

@@ -48,10 +48,12 @@ func Skip[Out any](label string) Outcome[Out] { return Outcome[Out]{Label: label
 // Done says that the input has reached the index.
 func Done[Out any](label string) Outcome[Out] { return Outcome[Out]{Label: label, Arrived: true} }
 
+const labelDeadLettered = "deadlettered"
+
 // Reject makes the input a dead letter. mark, if given, is produced first: the
 // records that tell the next stages of it.
 func Reject[Out any](err error, mark ...Out) Outcome[Out] {
-	return Outcome[Out]{Out: mark, Err: err, Label: "deadlettered"}
+	return Outcome[Out]{Out: mark, Err: err, Label: labelDeadLettered}
 }
 
 // Record is a record of Kafka as decoders see it, so that no handler knows Kafka.

@@ -142,9 +142,8 @@ func (m *members) shutdown(ctx context.Context, client *kgo.Client) {
 	m.mu.Lock()
 	m.closed = true
 	all := make([]*worker, 0, len(m.workers))
-	for key, w := range m.workers {
-		all = append(all, w)
-		delete(m.workers, key)
+	for _, w := range m.workers {
+		all = append(all, w) // they stay in the map: a rebalance meanwhile waits for them, too
 	}
 	m.mu.Unlock()
 	release(all, m.settings.Drain)

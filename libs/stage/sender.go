@@ -34,22 +34,27 @@ const (
 // acknowledged after its newer one, and win.
 func (s *sender) produce(ctx context.Context, halted <-chan struct{}, records []*kgo.Record, p patience) (tooLarge map[int]bool, err error) {
 	tooLarge = map[int]bool{}
-	for from, wait := 0, firstWait; from < len(records); wait = min(2*wait, longWait) {
-		errs := s.once(ctx, records[from:])
-		failed := -1
-		for i, err := range errs {
-			if errors.Is(err, kerr.MessageTooLarge) {
-				tooLarge[from+i] = true
-			} else if err != nil {
-				failed = i
-				break
-			}
+	alone := false
+	for from, wait := 0, firstWait; from < len(records); {
+		n := len(records) - from
+		if alone {
+			n = 1
 		}
-		if failed < 0 {
-			return tooLarge, nil
+		done, cause := acknowledged(s.once(ctx, records[from:from+n]))
+		from += done
+		switch {
+		case cause == nil:
+			wait = firstWait
+			continue
+		case errors.Is(cause, kerr.MessageTooLarge) && !alone:
+			// A broker refuses a whole batch: only a record that is alone is found guilty.
+			alone = true
+			continue
+		case errors.Is(cause, kerr.MessageTooLarge):
+			tooLarge[from] = true
+			from++
+			continue
 		}
-		cause := errs[failed]
-		from += failed
 		if err := produceFault(records[from].Topic, cause); err != nil && p == impatient {
 			return nil, err
 		}
@@ -60,8 +65,19 @@ func (s *sender) produce(ctx context.Context, halted <-chan struct{}, records []
 		if !sleep(ctx, halted, wait) {
 			return nil, errGivenUp
 		}
+		wait = min(2*wait, longWait)
 	}
 	return tooLarge, nil
+}
+
+// acknowledged returns how many records stand before the first that failed, and why it did.
+func acknowledged(errs []error) (int, error) {
+	for i, err := range errs {
+		if err != nil {
+			return i, err
+		}
+	}
+	return len(errs), nil
 }
 
 // once hands records to the client in order and waits for all of them.

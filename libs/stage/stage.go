@@ -59,6 +59,9 @@ type Stage[In, Out any] struct {
 	// Flights is how many batches of one partition the handler may have at once; 0 is 1,
 	// which a handler needs that must not have two states of an item at a time.
 	Flights int
+	// Mark, if set, returns the output that tells the next stages of one that was too large
+	// for its topic: without it, nothing would say that the item has a newer state.
+	Mark func(Out, fault.Reason) Out
 	// Assigned, if set, is called whenever partitions are given to this member, before
 	// their first record is handled: what another member began there may be half done.
 	Assigned func()

@@ -121,11 +121,8 @@ func (w *worker) run(before <-chan struct{}) error {
 	defer w.cancel()
 	defer w.drop()
 	if before != nil {
-		select {
-		case <-before:
-		case <-w.halted:
-			return nil
-		}
+		// Also where this worker is given up meanwhile: the next one waits for it alone.
+		<-before
 	}
 	return w.fly()
 }

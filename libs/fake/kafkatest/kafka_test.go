@@ -107,6 +107,14 @@ func TestCheck_refuses(t *testing.T) {
 		"a byte cap, which deletes unread records": {func(t *testing.T, _ *kfake.Cluster, client *kgo.Client) {
 			alter(t, client, topics.DocumentsLive(), "retention.bytes", "1000000")
 		}, "retention.bytes"},
+		"a topic that refuses our batches": {func(t *testing.T, _ *kfake.Cluster, client *kgo.Client) {
+			alter(t, client, topics.DeadLetters(), "max.message.bytes", "1048588")
+		}, "max.message.bytes"},
+		"lanes of unequal counts, whose items would have two writers": {func(t *testing.T, _ *kfake.Cluster, client *kgo.Client) {
+			if _, err := kadm.NewClient(client).UpdatePartitions(t.Context(), 5, topics.VectorsBulk()); err != nil {
+				t.Fatal(err)
+			}
+		}, "add partitions until they are alike"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			cluster, c := broker(t)

@@ -55,7 +55,7 @@ func TestKills(t *testing.T) {
 		t.Fatal(err)
 	}
 	sent := time.Since(start)
-	r.settle(2 * time.Minute)
+	r.settle(5 * time.Minute) // it only bounds a failure: ten seconds are usual
 	settled := time.Since(start)
 	seen := watch()
 

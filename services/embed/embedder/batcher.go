@@ -18,10 +18,12 @@ const (
 // batcher collects the texts of all partitions into requests. It has no goroutine of
 // its own: callers send what is due while they wait, and so does each request that ends.
 //
-// A text that is waiting or under way is joined, not asked for again. A caller who
-// leaves takes only the texts with it that nobody else waits for.
+// A text that is waiting or under way is joined, not asked for again, and one that has
+// landed is in the cache before it is forgotten here. A caller who leaves takes only
+// the texts with it that nobody else waits for.
 type batcher struct {
 	halver *halver
+	cache  *cache
 	tokens int
 	bytes  int
 	wait   time.Duration // fixed; 0: by the number of requests in flight
@@ -34,10 +36,18 @@ type batcher struct {
 	flying int
 }
 
+// ask is a text that somebody wants the vector of.
+type ask struct {
+	fitted
+	fingerprint []byte // of the text before it was fitted
+	again       bool   // what the cache has does not do
+}
+
 // call is one text and all who wait for it. The batcher's mutex guards it until done
 // is closed.
 type call struct {
 	text    fitted
+	asks    []ask // one text may be what is left of several longer ones
 	queued  time.Time
 	waiting int
 	flight  *flight // nil while it is in the queue
@@ -52,16 +62,16 @@ type flight struct {
 	cancel  context.CancelFunc
 }
 
-func newBatcher(h *halver, cfg Config) *batcher {
+func newBatcher(h *halver, c *cache, cfg Config) *batcher {
 	return &batcher{
-		halver: h, items: cfg.BatchItems, tokens: cfg.BatchTokens, bytes: cfg.BatchBytes,
+		halver: h, cache: c, items: cfg.BatchItems, tokens: cfg.BatchTokens, bytes: cfg.BatchBytes,
 		wait: cfg.BatchWait, most: cfg.InFlight, byText: map[string]*call{},
 	}
 }
 
-// embed returns an answer a text. Texts must differ. Its only error is that of ctx.
-func (b *batcher) embed(ctx context.Context, texts []fitted) ([]answer, error) {
-	calls := b.join(texts)
+// embed returns an answer an ask. Its only error is that of ctx.
+func (b *batcher) embed(ctx context.Context, asks []ask) ([]answer, error) {
+	calls := b.join(asks)
 	for _, c := range calls {
 		if err := b.await(ctx, c); err != nil {
 			b.leave(calls)
@@ -75,18 +85,22 @@ func (b *batcher) embed(ctx context.Context, texts []fitted) ([]answer, error) {
 	return answers, nil
 }
 
-func (b *batcher) join(texts []fitted) []*call {
+func (b *batcher) join(asks []ask) []*call {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	now := time.Now()
-	calls := make([]*call, len(texts))
-	for i, t := range texts {
-		c := b.byText[t.text]
+	calls := make([]*call, len(asks))
+	for i, a := range asks {
+		c := b.byText[a.text]
 		if c == nil {
-			c = &call{text: t, queued: now, done: make(chan struct{})}
-			b.byText[t.text] = c
+			c = b.recall(a)
+		}
+		if c == nil {
+			c = &call{text: a.fitted, queued: now, done: make(chan struct{})}
+			b.byText[a.text] = c
 			b.queue = append(b.queue, c)
 		}
+		c.asks = append(c.asks, a)
 		c.waiting++
 		if c.flight != nil {
 			c.flight.waiting++
@@ -94,6 +108,21 @@ func (b *batcher) join(texts []fitted) []*call {
 		calls[i] = c
 	}
 	return calls
+}
+
+// recall returns a call that has its answer already, or nil. The text may have landed
+// since the caller found nothing in the cache.
+func (b *batcher) recall(a ask) *call {
+	if a.again {
+		return nil
+	}
+	m, ok := b.cache.get(a.fingerprint)
+	if !ok {
+		return nil
+	}
+	c := &call{text: a.fitted, answer: answer{vector: m.vector, known: true}, done: make(chan struct{})}
+	close(c.done)
+	return c
 }
 
 // await returns when c has its answer, sending meanwhile what becomes due.
@@ -128,7 +157,7 @@ func (b *batcher) leave(calls []*call) {
 		c.waiting--
 		switch {
 		case c.flight == nil && c.waiting == 0:
-			delete(b.byText, c.text.text)
+			b.forget(c)
 			b.queue = slices.DeleteFunc(b.queue, func(q *call) bool { return q == c })
 		case c.flight != nil:
 			if c.flight.waiting--; c.flight.waiting == 0 {
@@ -143,9 +172,14 @@ func (b *batcher) leave(calls []*call) {
 func (b *batcher) abandon(f *flight) {
 	f.cancel()
 	for _, c := range f.calls {
-		if b.byText[c.text.text] == c {
-			delete(b.byText, c.text.text)
-		}
+		b.forget(c)
+	}
+}
+
+// forget lets nobody join c any more. Its text may be another call's by now.
+func (b *batcher) forget(c *call) {
+	if b.byText[c.text.text] == c {
+		delete(b.byText, c.text.text)
 	}
 }
 
@@ -207,7 +241,8 @@ func (b *batcher) start(ctx context.Context, calls []*call) {
 	}()
 }
 
-// land gives a request's answers to those who wait.
+// land gives a request's answers to those who wait, and to the cache at once: a caller
+// may still wait long for other texts, while a text of its comes again.
 func (b *batcher) land(f *flight, answers []answer, fits int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -217,9 +252,16 @@ func (b *batcher) land(f *flight, answers []answer, fits int) {
 	}
 	for i, c := range f.calls {
 		c.answer = answers[i]
-		if b.byText[c.text.text] == c {
-			delete(b.byText, c.text.text)
+		if c.answer.err == nil {
+			b.remember(c)
 		}
+		b.forget(c)
 		close(c.done)
+	}
+}
+
+func (b *batcher) remember(c *call) {
+	for _, a := range c.asks {
+		b.cache.put(a.fingerprint, a.made(c.answer.vector))
 	}
 }

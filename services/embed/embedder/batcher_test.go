@@ -61,14 +61,15 @@ func batcherOf(p Provider, change ...func(*Config)) *batcher {
 	for _, c := range change {
 		c(&cfg)
 	}
-	return newBatcher(&halver{provider: p, dimensions: dims}, cfg)
+	return newBatcher(&halver{provider: p, dimensions: dims}, newCache(cfg.CacheBytes), cfg)
 }
 
 // numbered returns n texts that differ.
-func numbered(from, n int) []fitted {
-	texts := make([]fitted, n)
+func numbered(from, n int) []ask {
+	texts := make([]ask, n)
 	for i := range texts {
-		texts[i] = fitted{text: fmt.Sprintf("text %d", from+i), tokens: 10}
+		text := fmt.Sprintf("text %d", from+i)
+		texts[i] = ask{fitted: fitted{text: text, tokens: 10}, fingerprint: print16(text)}
 	}
 	return texts
 }
@@ -128,7 +129,7 @@ func TestBatchesClose(t *testing.T) {
 	giant[0].tokens, giant[1].tokens = 200_000, 200_000
 	tests := []struct {
 		name  string
-		texts []fitted
+		texts []ask
 		sizes []int
 	}{
 		{"at 256 texts", few, []int{44, 256}},
@@ -199,7 +200,7 @@ func TestCallerWhoLeavesTakesNobodyElsesTexts(t *testing.T) {
 		b := batcherOf(p, func(c *Config) { c.InFlight = 1 })
 		leaver, leave := context.WithCancel(t.Context())
 		var all sync.WaitGroup
-		embed := func(ctx context.Context, texts []fitted, want error) {
+		embed := func(ctx context.Context, texts []ask, want error) {
 			all.Go(func() {
 				answers, err := b.embed(ctx, texts)
 				if !errors.Is(err, want) || want == nil && len(answers) != len(texts) {
@@ -238,6 +239,38 @@ func TestRequestThatNobodyWaitsForIsCancelledAndItsTextCanBeAskedForAgain(t *tes
 			t.Errorf("requests ended with %v", p.ended)
 		}
 	})
+}
+
+// A caller looks into the cache before it fits its texts: one may land in between.
+func TestTextThatLandedSinceTheCacheWasLookedIntoIsNotAskedForAgain(t *testing.T) {
+	p := &fakeProvider{}
+	b := batcherOf(p)
+	text := numbered(0, 1)
+	for _, tt := range []struct {
+		again, known bool
+		requests     int
+	}{{false, false, 1}, {false, true, 1}, {true, false, 2}} {
+		text[0].again = tt.again
+		answers, err := b.embed(t.Context(), text)
+		if err != nil || answers[0].known != tt.known || string(answers[0].vector) != string(vectorOf(text[0].text)) || len(p.asked()) != tt.requests {
+			t.Errorf("%+v: %d requests, %+v, %v", tt, len(p.asked()), answers, err)
+		}
+	}
+}
+
+func TestCallerWhoLeavesWithAKnownTextTakesNobodyElsesRequestForIt(t *testing.T) {
+	b := batcherOf(&fakeProvider{})
+	text := numbered(0, 1)
+	if _, err := b.embed(t.Context(), text); err != nil {
+		t.Fatal(err)
+	}
+	known := b.join(text)
+	text[0].again = true
+	asked := b.join(text)
+	b.leave(known)
+	if b.byText[text[0].text] != asked[0] {
+		t.Error("the call of another cannot be joined any more")
+	}
 }
 
 func TestRefusedTextsAreFoundWithFewRequests(t *testing.T) {

@@ -83,10 +83,10 @@ func New(p Provider, index Index, space Space, cfg Config) (*Embedder, error) {
 	if err != nil {
 		return nil, err
 	}
+	c := newCache(cfg.CacheBytes)
 	return &Embedder{
-		index: index, space: space, limit: l,
-		cache:   newCache(cfg.CacheBytes),
-		batcher: newBatcher(&halver{provider: p, dimensions: space.Dimensions}, cfg),
+		index: index, space: space, limit: l, cache: c,
+		batcher: newBatcher(&halver{provider: p, dimensions: space.Dimensions}, c, cfg),
 	}, nil
 }
 
@@ -162,35 +162,30 @@ func (e *Embedder) fit(w *work) {
 
 // embed asks for the vectors that are still missing, each text once.
 func (e *Embedder) embed(ctx context.Context, works []*work) error {
-	var texts []fitted
-	var firsts []*work
-	same := map[string]int{} // place in texts, by fitted text
+	var asking []*work
+	var asks []ask
 	for _, w := range works {
-		if !w.asks() {
-			continue
-		}
-		if _, ok := same[w.text.text]; !ok {
-			same[w.text.text] = len(texts)
-			texts = append(texts, w.text)
-			firsts = append(firsts, w)
+		if w.asks() {
+			asking = append(asking, w)
+			asks = append(asks, ask{fitted: w.text, fingerprint: w.vector.GetFingerprint(), again: w.in.Document.GetForce()})
 		}
 	}
-	if len(texts) == 0 {
+	if len(asks) == 0 {
 		return nil
 	}
-	answers, err := e.batcher.embed(ctx, texts)
+	answers, err := e.batcher.embed(ctx, asks)
 	if err != nil {
 		return err
 	}
 	var failed error
-	for _, w := range works {
-		if !w.asks() {
-			continue
-		}
-		i := same[w.text.text]
+	paid := map[string]bool{} // by fitted text
+	for i, w := range asking {
 		switch a := answers[i]; {
+		case a.err == nil && (a.known || paid[w.text.text]):
+			e.reuse(w, w.text.made(a.vector))
 		case a.err == nil:
-			e.accept(w, a.vector, w == firsts[i])
+			paid[w.text.text] = true
+			w.take(w.text.made(a.vector), Embedded)
 		case fault.ClassOf(a.err) == fault.Permanent:
 			w.reject(a.err)
 		case failed == nil || fault.ClassOf(a.err) == fault.Fatal:
@@ -198,21 +193,9 @@ func (e *Embedder) embed(ctx context.Context, works []*work) error {
 		}
 	}
 	if failed != nil {
-		return fmt.Errorf("embedding %d texts: %w", len(texts), failed)
+		return fmt.Errorf("embedding %d texts: %w", len(asks), failed)
 	}
 	return nil
-}
-
-// accept hands a new vector on and remembers it. paid is false for the second of two
-// inputs with one text.
-func (e *Embedder) accept(w *work, vector []byte, paid bool) {
-	m := made{vector: vector, truncated: w.text.truncated, original: w.text.original}
-	if !paid {
-		e.reuse(w, m)
-		return
-	}
-	e.cache.put(w.vector.GetFingerprint(), m)
-	w.take(m, Embedded)
 }
 
 // Counts is what an Embedder has done since it was made.

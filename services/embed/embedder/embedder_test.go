@@ -7,7 +7,10 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/freshet-io/freshet/libs/fault"
 	"github.com/freshet-io/freshet/libs/record"
@@ -193,6 +196,85 @@ func TestTextThatComesAgainIsNotPaidAgain(t *testing.T) {
 	}
 	if _, err := e.Handle(t.Context(), []Input{upsert("9", "shoe", 9, force)}); err != nil || len(p.asked()) != 2 {
 		t.Errorf("by order: %d requests, %v", len(p.asked()), err)
+	}
+}
+
+func TestTextThatLandedIsNotPaidAgainWhileItsBatchWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		free := make(chan struct{})
+		p := &fakeProvider{before: func(_ context.Context, texts []string) error {
+			if slices.Contains(texts, "slow") {
+				<-free
+			}
+			return nil
+		}}
+		e := newEmbedder(t, p, &fakeIndex{}, func(c *Config) { c.BatchItems = 1 })
+		var first sync.WaitGroup
+		first.Go(func() {
+			if _, err := e.Handle(t.Context(), []Input{upsert("1", "shoe", 1), upsert("2", "slow", 2)}); err != nil {
+				t.Error(err)
+			}
+		})
+		time.Sleep(time.Second) // shoe has landed, slow has not
+		out, err := e.Handle(t.Context(), []Input{upsert("1", "shoe", 3)})
+		if err != nil || out[0].Label != Reused || len(p.asked()) != 2 {
+			t.Errorf("asked %q, %v", p.asked(), err)
+		}
+		close(free)
+		first.Wait()
+	})
+}
+
+func TestTextsThatAreCutToTheSameAreRememberedEachAsWhatItWas(t *testing.T) {
+	p := &fakeProvider{}
+	e := newEmbedder(t, p, &fakeIndex{}, func(c *Config) { c.MaxBytes = 4 })
+	for version, labels := range [][]string{{Embedded, Reused}, {Reused, Reused}} {
+		out, err := e.Handle(t.Context(), []Input{upsert("1", "shoe", int64(version)), upsert("2", "shoelace", int64(version))})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, o := range out {
+			if v := o.Out[0]; o.Label != labels[i] || v.GetTruncated() != (i == 1) || !bytes.Equal(v.GetVector(), vectorOf("shoe")) {
+				t.Errorf("time %d: %s, %v", version, o.Label, v)
+			}
+		}
+	}
+	if len(p.asked()) != 1 {
+		t.Errorf("asked %q", p.asked())
+	}
+}
+
+func TestTextThatMakesTheProviderPanicIsADeadLetterAndItsNeighboursAreEmbedded(t *testing.T) {
+	p := &fakeProvider{before: func(_ context.Context, texts []string) error {
+		if slices.Contains(texts, "bad") {
+			panic("cannot read bad")
+		}
+		return nil
+	}}
+	for _, batch := range [][]Input{{upsert("1", "bad", 1)}, {upsert("1", "shoe", 1), upsert("2", "bad", 2), upsert("3", "boot", 3)}} {
+		out, err := newEmbedder(t, p, &fakeIndex{}).Handle(t.Context(), batch)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, o := range out {
+			if batch[i].Document.GetText() != "bad" {
+				if o.Label != Embedded {
+					t.Errorf("the good neighbour is %q, %v", o.Label, o.Err)
+				}
+				continue
+			}
+			if fault.ReasonOf(o.Err) != fault.Panic || strings.Contains(o.Err.Error(), "bad") {
+				t.Errorf("the dead letter says %v", o.Err)
+			}
+		}
+	}
+}
+
+func TestProviderThatPanicsOnEverythingStopsTheService(t *testing.T) {
+	p := &fakeProvider{before: func(context.Context, []string) error { panic("no model") }}
+	_, err := newEmbedder(t, p, &fakeIndex{}).Handle(t.Context(), []Input{upsert("1", "shoe", 1), upsert("2", "boot", 2)})
+	if fault.ClassOf(err) != fault.Fatal {
+		t.Fatalf("error is %v", err)
 	}
 }
 

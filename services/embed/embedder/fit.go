@@ -23,6 +23,11 @@ type fitted struct {
 	original  int64 // tokens before it was cut; 0 where they were not counted
 }
 
+// made returns the vector of the text as it travels.
+func (f fitted) made(vector []byte) made {
+	return made{vector: vector, truncated: f.truncated, original: f.original}
+}
+
 // fit cuts a text to the limit, or rejects it as oversize where it may not be cut.
 func (l limit) fit(text string, mayCut bool) (fitted, error) {
 	if l.codec == nil {

@@ -13,6 +13,7 @@ import (
 // answer is the vector of one text, or why there is none.
 type answer struct {
 	vector []byte // little-endian float32
+	known  bool   // from the cache
 	err    error  // permanent: of this text; else of the request that it was in
 }
 
@@ -84,8 +85,15 @@ func allPassed(answers []answer) bool {
 	return true
 }
 
-// request asks once, and sets answers where all is well.
-func (h *halver) request(ctx context.Context, texts []string, answers []answer) error {
+// request asks once, and sets answers where all is well. A panic is a refusal, so that
+// halving finds the text that causes it: the stage cannot recover one of a request,
+// which has its own goroutine. What it says may quote the text, and is not told.
+func (h *halver) request(ctx context.Context, texts []string, answers []answer) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fault.Reject(fault.Panic, "the provider panics on this text, with a %T", p)
+		}
+	}()
 	h.requests.Add(1)
 	got, err := h.provider.Embed(ctx, texts)
 	if err != nil {

@@ -74,6 +74,7 @@ func Run(ctx context.Context, p *service.Process, cfg Settings) error {
 			Encode:   encode,
 			Describe: func(in Input) stage.Facts { return stage.FactsOf(in.Document, in.Version) },
 			Handler:  embedder,
+			Mark:     func(v *record.Vector, reason fault.Reason) *record.Vector { return v.Mark(string(reason)) },
 		}
 	}
 	live := lane("embed", cfg.Topics.DocumentsLive(), cfg.Topics.VectorsLive(), group, decodeLive(identity.Epoch))

@@ -53,12 +53,6 @@ func (w *work) reject(err error) {
 // rejectWhole makes the input a dead letter of which nothing can be written but the
 // mark on its item.
 func (w *work) rejectWhole(err error) {
-	d := w.in.Document
-	w.finish(stage.Reject(err, &record.Vector{
-		Document: &record.Document{
-			Op: record.Op_OP_FAILED, Collection: d.GetCollection(), Tenant: d.GetTenant(), Id: d.GetId(), Pipeline: d.GetPipeline(),
-			Sources: d.GetSources(), Origin: d.GetOrigin(), Failed: &record.Failure{Reason: string(fault.ReasonOf(err))},
-		},
-		Version: w.in.Version, VersionOrigin: w.in.Origin, State: record.VectorState_VECTOR_STATE_NONE,
-	}))
+	whole := &record.Vector{Document: w.in.Document, Version: w.in.Version, VersionOrigin: w.in.Origin}
+	w.finish(stage.Reject(err, whole.Mark(string(fault.ReasonOf(err)))))
 }

@@ -45,6 +45,11 @@ func TestOpenKey_whetherItIsThere(t *testing.T) {
 	if k := change.OpenKey([]byte(strings.Repeat("k", 1<<13)), limits, &schemas); fault.ReasonOf(k.Err) != fault.Oversize {
 		t.Errorf("an endless key: %v", k.Err)
 	}
+	for _, key := range []string{"{\"id\":\"\xe9\"}", "\"\xe9\"", "caf\xe9"} {
+		if k := change.OpenKey([]byte(key), limits, &schemas); fault.ReasonOf(k.Err) != fault.Malformed || k.Object.Exists() || k.Text != "" {
+			t.Errorf("%q: %+v", key, k)
+		}
+	}
 }
 
 func FuzzOpen(f *testing.F) {

@@ -14,6 +14,7 @@ import (
 type Key struct {
 	Object gjson.Result // where the key has columns
 	Text   string       // where it is one value: a text, a number, a string of JSON
+	Number bool         // whether Text is a number of JSON
 	Schema *values.Schema
 	// Err says why the key cannot be read. It matters only where the row does not
 	// have what the key should give.
@@ -32,6 +33,9 @@ func OpenKey(key []byte, limits Limits, schemas *values.Schemas) Key {
 		return Key{Err: fault.Reject(fault.FormatMismatch, "the key is in Confluent's wire format, which is not read yet")}
 	case len(key) > limits.Bytes:
 		return Key{Err: fault.Reject(fault.Oversize, "the key has %d bytes, the limit is %d", len(key), limits.Bytes)}
+	}
+	if !utf8.Valid(key) { // gjson does not look, and no document takes such a text
+		return Key{Err: fault.Reject(fault.Malformed, "the key is not UTF-8")}
 	}
 	if err := limits.check(key); err != nil {
 		return Key{Err: err}
@@ -55,12 +59,12 @@ func OpenKey(key []byte, limits Limits, schemas *values.Schemas) Key {
 		return Key{Text: root.Str}
 	}
 	// As it stands: whether 007 or 1e3 is a number or somebody's text cannot be known.
-	return Key{Text: strings.TrimSpace(root.Raw)}
+	return Key{Text: strings.TrimSpace(root.Raw), Number: root.Type == gjson.Number}
 }
 
 func textKey(key string) Key {
 	binary := func(r rune) bool { return r < ' ' || r == 0x7f }
-	if !utf8.ValidString(key) || strings.ContainsFunc(key, binary) || strings.ContainsAny(key[:1], `{["`) {
+	if strings.ContainsFunc(key, binary) || strings.ContainsAny(key[:1], `{["`) {
 		return Key{Err: fault.Reject(fault.Malformed, "the key is neither JSON nor text")}
 	}
 	return Key{Text: key}

@@ -2,6 +2,7 @@ package ingester
 
 import (
 	"errors"
+	"slices"
 	"strings"
 
 	"github.com/tidwall/gjson"
@@ -55,7 +56,7 @@ func (img *image) add(i int, v gjson.Result, c *change.Change) {
 		}
 		return
 	}
-	normal, err := values.Normalise(v, c.Schema.Of(col.name).Or(col.declared))
+	normal, err := values.Normalise(v, col.typeIn(c))
 	if err != nil {
 		if img.err == nil {
 			img.err = fault.Reject(fault.FieldType, "field %s %w", col.name, err)
@@ -142,16 +143,25 @@ func (m *mapping) shown(i int, v gjson.Result, c *change.Change) gjson.Result {
 	if m.placeholder.Is(v) || c.Defaulted && isDefault(v) {
 		return gjson.Result{}
 	}
-	return m.normal(i, v, c.Schema)
+	normal := normalOrNothing(v, m.columns[i].typeIn(c))
+	if c.Defaulted && isDefault(normal) { // a decimal shows its zero as bytes
+		return gjson.Result{}
+	}
+	return normal
 }
 
 func isDefault(v gjson.Result) bool {
-	return v.Type == gjson.False || v.Type == gjson.String && v.Str == "" || v.Type == gjson.Number && v.Num == 0
+	return v.Type == gjson.False || v.Type == gjson.String && v.Str == "" || v.Type == gjson.Number && isZero(v)
 }
 
-// normal returns a normalised value, or nothing where it cannot be.
-func (m *mapping) normal(i int, v gjson.Result, schema *values.Schema) gjson.Result {
-	normal, err := values.Normalise(v, schema.Of(m.columns[i].name).Or(m.columns[i].declared))
+func isZero(v gjson.Result) bool {
+	digits, ok := pipeline.CanonicalNumber(v.Raw)
+	return ok && digits == "0"
+}
+
+// normalOrNothing returns a normalised value, or nothing where it cannot be.
+func normalOrNothing(v gjson.Result, t values.Type) gjson.Result {
+	normal, err := values.Normalise(v, t)
 	if err != nil {
 		return gjson.Result{}
 	}
@@ -168,12 +178,49 @@ func (m *mapping) key(c *change.Change) func(i int) gjson.Result {
 			if picked == nil {
 				picked = m.pick(c.Key.Object)
 			}
-			return m.normal(i, picked[i], c.Key.Schema)
+			return normalOrNothing(picked[i], m.columns[i].typeInKey(c))
 		case c.Key.Text != "" && len(m.id) == 1 && i == m.id[0] && i != m.tenant:
-			return gjson.Result{Type: gjson.String, Str: c.Key.Text}
+			return singleKey(c.Key, m.columns[i].typeInKey(c))
 		}
 		return gjson.Result{}
 	}
+}
+
+// singleKey reads a key of one value. Without a type that asks for a number, its
+// digits stay as they stand: they may be somebody's text.
+func singleKey(key change.Key, t values.Type) gjson.Result {
+	v := gjson.Result{Type: gjson.String, Str: key.Text}
+	switch t.Kind {
+	case values.Undeclared, values.Plain, values.Text, values.Bytes:
+		return v
+	case values.Decimal, values.Days, values.Instant, values.Magnitude, values.TimeOfDay, values.Zoned:
+	}
+	if key.Number {
+		v = gjson.Result{Type: gjson.Number, Raw: key.Text}
+	}
+	return normalOrNothing(v, t)
+}
+
+// contradicted returns a column of the item's identity for which the key of a
+// delete and before show different values: one of them is of another item, and
+// deleting the wrong one would lose it.
+func (m *mapping) contradicted(c *change.Change) (column string, found bool) {
+	if !c.Before.Exists() {
+		return "", false
+	}
+	key, before := m.key(c), m.pick(c.Before)
+	columns := m.id
+	if m.tenant >= 0 {
+		columns = append(slices.Clone(columns), m.tenant)
+	}
+	for _, i := range columns {
+		ofKey, inKey := values.IDPart(key(i))
+		ofBefore, inBefore := values.IDPart(m.shown(i, before[i], c))
+		if inKey && inBefore && ofKey != ofBefore {
+			return m.columns[i].name, true
+		}
+	}
+	return "", false
 }
 
 func (m *mapping) identity(value func(i int) gjson.Result) (who identity, known bool) {

@@ -12,6 +12,7 @@ import (
 	"context"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"strconv"
 
 	"github.com/freshet-io/freshet/libs/fault"
@@ -170,9 +171,10 @@ func (t *topic) apply(b *builder) stage.Outcome[*record.Document] {
 			first = err
 		}
 	}
+	b.settle()
 	switch {
 	case first != nil:
-		return stage.Reject(first, b.documents...)
+		return stage.Reject(first, b.marksLast()...)
 	case len(b.documents) == 0:
 		return stage.Skip[*record.Document](label)
 	}
@@ -234,14 +236,53 @@ func SourceName(topicID [16]byte, partition int32) string {
 func (b *builder) add(m *mapping, who identity, op record.Op) *record.Document {
 	d := &record.Document{
 		Op: op, Collection: m.pipeline.Collection, Tenant: who.tenant, Id: who.id, Pipeline: m.pipeline.Name,
-		Sources: []*record.SourceOrder{{
-			Source: b.source,
-			Order:  record.KafkaOrder(b.rewind, b.record.LeaderEpoch, b.record.Offset, len(b.documents)),
-		}},
-		Origin: b.origin(),
+		Sources: b.order(len(b.documents)),
+		Origin:  b.origin(),
 	}
 	b.documents = append(b.documents, d)
 	return d
+}
+
+// marksLast returns the documents with the mark of the first refusal at the end: the
+// dead letter takes its item and version from the last one.
+func (b *builder) marksLast() []*record.Document {
+	isMark := func(d *record.Document) bool { return d.GetOp() == record.Op_OP_FAILED }
+	marks := slices.DeleteFunc(slices.Clone(b.documents), func(d *record.Document) bool { return !isMark(d) })
+	slices.Reverse(marks)
+	documents := append(slices.DeleteFunc(slices.Clone(b.documents), isMark), marks...)
+	b.number(documents)
+	return documents
+}
+
+// number gives documents the orders of their places.
+func (b *builder) number(documents []*record.Document) {
+	for ordinal, d := range documents {
+		d.Sources = b.order(ordinal)
+	}
+}
+
+// order is the place of the record's document with the given ordinal in its source.
+func (b *builder) order(ordinal int) []*record.SourceOrder {
+	return []*record.SourceOrder{{Source: b.source, Order: record.KafkaOrder(b.rewind, b.record.LeaderEpoch, b.record.Offset, ordinal)}}
+}
+
+// settle drops the deletes of items that another pipeline claims: two pipelines
+// may split a table between them and fill one collection. A pipeline that failed
+// claims its item too, because the index should keep showing the older state.
+func (b *builder) settle() {
+	if len(b.documents) < 2 {
+		return
+	}
+	claimed := map[string]bool{}
+	for _, d := range b.documents {
+		if d.GetOp() != record.Op_OP_DELETE {
+			claimed[string(d.Item().Key())] = true
+		}
+	}
+	b.documents = slices.DeleteFunc(b.documents, func(d *record.Document) bool {
+		return d.GetOp() == record.Op_OP_DELETE && claimed[string(d.Item().Key())]
+	})
+	b.number(b.documents)
 }
 
 func (b *builder) failed(m *mapping, who identity, err error) {

@@ -274,6 +274,10 @@ func TestHandle_whatIsNotUnderstood(t *testing.T) {
 		"no JSON":              {nil, `{"id":1}`, `{"op":"c"`, "failed Product/1 malformed\nletter malformed: the value is not valid JSON"},
 		"no JSON and no key":   {nil, "-", `nonsense`, "letter malformed: the value is not valid JSON"},
 		"an empty value":       {nil, "-", ``, "letter malformed: the value is not valid JSON"},
+		"a key without UTF-8":  {nil, "{\"id\":\"caf\xe9\"}", "-", "letter malformed: the key is not UTF-8"},
+		"its text without":     {nil, "\"caf\xe9\"", "-", "letter malformed: the key is not UTF-8"},
+		"its row has the id":   {nil, "\"caf\xe9\"", envelope("c", "null", `{"id":1,"name":"Cup"}`), `upsert Product/1 "Cup"`},
+		"no UTF-8 at all":      {nil, "{\"id\":\"\xff\"}", "{\"a\":\"\xff\"}", "letter malformed: the value is not UTF-8"},
 		"no UTF-8":             {nil, "-", "{\"a\":\"\xff\"}", "letter malformed: the value is not UTF-8"},
 		"a list":               {nil, "-", `[]`, "letter format-mismatch: the value is JSON and no object"},
 		"a row":                {nil, `{"id":1}`, `{"id":1,"name":"Cup"}`, "failed Product/1 format-mismatch\nletter format-mismatch: the value is no envelope of Debezium's"},
@@ -320,11 +324,74 @@ func TestHandle_severalPipelines(t *testing.T) {
 	second = strings.NewReplacer("name: products", "name: names", "collection: Product", "collection: Name", "{name: stock, type: int}", "{name: sum, from: total, type: int}").Replace(second)
 	run(t, shop+second, "shop.catalog.products", map[string]fact{
 		"each has its document": {nil, "-", envelope("c", "null", `{"id":1,"name":"Cup"}`), "upsert Product/1 \"Cup\"\nupsert Name/1 \"Cup\""},
-		"one refuses":           {nil, "-", envelope("c", "null", `{"id":1,"name":"Cup","stock":"x"}`), "failed Product/1 field-type\nupsert Name/1 \"Cup\"\nletter field-type: property stock: field stock is no number"},
+		"one refuses":           {nil, "-", envelope("c", "null", `{"id":1,"name":"Cup","stock":"x"}`), "upsert Name/1 \"Cup\"\nfailed Product/1 field-type\nletter field-type: property stock: field stock is no number"},
 		"the other refuses":     {nil, "-", envelope("c", "null", `{"id":1,"name":"Cup","total":"x"}`), "upsert Product/1 \"Cup\"\nfailed Name/1 field-type\nletter field-type: property sum: field total is no number"},
 		"each has the delete":   {nil, `{"id":1}`, "-", "delete Product/1\ndelete Name/1"},
 		"each has the mark":     {nil, `{"id":1}`, "{", "failed Product/1 malformed\nfailed Name/1 malformed\nletter malformed: the value is not valid JSON"},
 		"one asks for a table":  {[]string{id, "  match: {table: stock}\n" + id}, "-", envelope("c", "null", `{"id":1,"name":"Cup"}`), `upsert Name/1 "Cup"`},
+	})
+}
+
+// Two pipelines share a table and a collection by a filter.
+func TestHandle_anItemThatOnePipelineLeavesAndAnotherTakes(t *testing.T) {
+	const shared = `apiVersion: freshet/v1
+space: {provider: hash, dimensions: 8}
+pipelines:
+- name: books
+  source: {topics: [t], format: debezium}
+  collection: Product
+  id: {from: [id]}
+  text: {template: "book {{name}}"}
+  when: [{field: kind, eq: book}]
+- name: films
+  source: {topics: [t], format: debezium}
+  collection: Product
+  id: {from: [id]}
+  text: {template: "film {{name}}"}
+  properties: [{name: stock, type: int}]
+  when: [{field: kind, eq: film}]
+`
+	book, film := `{"id":7,"name":"Dune","kind":"book"}`, `{"id":7,"name":"Dune","kind":"film"}`
+	run(t, shared, "t", map[string]fact{
+		"the first takes it":           {nil, "-", envelope("u", film, book), `upsert Product/7 "book Dune"`},
+		"the second takes it":          {nil, "-", envelope("u", book, film), `upsert Product/7 "film Dune"`},
+		"the one that takes it fails":  {nil, "-", envelope("u", book, `{"id":7,"name":"Dune","kind":"film","stock":"x"}`), "failed Product/7 field-type\nletter field-type: property stock: field stock is no number"},
+		"neither takes it":             {nil, "-", envelope("u", book, `{"id":7,"name":"Dune","kind":"toy"}`), "delete Product/7\ndelete Product/7"},
+		"the row is gone":              {nil, `{"id":7}`, envelope("d", book, "null"), "delete Product/7\ndelete Product/7"},
+		"the other has a collection":   {[]string{"collection: Product", "collection: Book"}, "-", envelope("u", book, film), "delete Book/7\nupsert Product/7 \"film Dune\""},
+		"the other has another id":     {[]string{"[id]", "[isbn]"}, "-", envelope("u", "null", `{"id":7,"isbn":9,"name":"Dune","kind":"film"}`), "delete Product/9\nupsert Product/7 \"film Dune\""},
+		"an old id that another takes": {[]string{"[id]", "[isbn]"}, "-", envelope("u", `{"isbn":7,"id":7}`, `{"id":7,"isbn":9,"name":"Dune","kind":"film"}`), "delete Product/9\nupsert Product/7 \"film Dune\""},
+	})
+}
+
+func TestHandle_theItemOfADelete(t *testing.T) {
+	const decimal = `"type":"bytes","name":"org.apache.kafka.connect.data.Decimal","parameters":{"scale":"0"}`
+	const micros = `"type":"int64","name":"io.debezium.time.MicroTimestamp"`
+	withSchema := func(column, value string) string {
+		row := `"type":"struct","fields":[{"field":"id",` + column + `}]`
+		return `{"schema":{"type":"struct","fields":[{"field":"before",` + row + `},{"field":"after",` + row + `}]},"payload":` + value + `}`
+	}
+	const seven = `{"id":"Bw==","name":"Cup"}`
+	declared := []string{"  properties:\n", "  properties:\n  - {name: number, from: id, type: number, decimal: {scale: 0}}\n"}
+	differ := `letter missing-id: the key and the row before the delete differ in column `
+	run(t, shop, "shop.catalog.products", map[string]fact{
+		"a row whose schema types its id":     {nil, `{"id":"Bw=="}`, withSchema(decimal, envelope("c", "null", seven)), `upsert Product/7 "Cup"`},
+		"its delete with a key of no schema":  {nil, `{"id":"Bw=="}`, withSchema(decimal, envelope("d", seven, "null")), `delete Product/7`},
+		"and without before":                  {nil, `{"id":"Bw=="}`, withSchema(decimal, envelope("d", "null", "null")), `delete Product/7`},
+		"and with a key of one value":         {nil, `"Bw=="`, withSchema(decimal, envelope("d", seven, "null")), `delete Product/7`},
+		"and with a key in digits":            {nil, `7.0`, withSchema(decimal, envelope("d", seven, "null")), `delete Product/7`},
+		"and with a key of a count":           {nil, `1700000000000000`, withSchema(micros, envelope("d", `{"id":1700000000000000}`, "null")), `delete Product/2023-11-14T22:13:20Z`},
+		"a key's own schema comes first":      {nil, `{"schema":{"fields":[{"field":"id",` + strings.Replace(decimal, `"0"`, `"1"`, 1) + `}]},"payload":{"id":"Rg=="}}`, withSchema(decimal, envelope("d", seven, "null")), `delete Product/7`},
+		"a tombstone typed by declaration":    {declared, `{"id":"Bw=="}`, "-", `delete Product/7`},
+		"a key of one value typed by it":      {declared, `"Bw=="`, "-", `delete Product/7`},
+		"a key and a before of two items":     {nil, `{"id":2}`, envelope("d", `{"id":1}`, "null"), differ + `"id"`},
+		"a key of one value of another":       {nil, `mugs`, envelope("d", `{"id":1}`, "null"), differ + `"id"`},
+		"a key and a before of two tenants":   {[]string{id, tenant}, `{"id":1,"shop":5}`, envelope("d", `{"id":1,"shop":6}`, "null"), differ + `"shop"`},
+		"a before that shows a default":       {nil, `{"id":2}`, postgres("d", `{"id":0}`, "null"), `delete Product/2`},
+		"a before that shows a decimal's":     {declared, `{"id":"Bw=="}`, postgres("d", `{"id":"AA=="}`, "null"), `delete Product/7`},
+		"a key that its type does not fit":    {declared, `{"id":"!"}`, envelope("d", seven, "null"), `delete Product/7`},
+		"a number and its text are one":       {nil, `{"id":"1"}`, envelope("d", `{"id":1.0}`, "null"), `delete Product/1`},
+		"a key of other columns and a before": {nil, `{"uid":5}`, envelope("d", `{"id":1}`, "null"), `delete Product/1`},
 	})
 }
 
@@ -410,6 +477,7 @@ func FuzzHandle(f *testing.F) {
 	f.Add([]byte(`{"id":1}`), value)
 	f.Add([]byte(nil), []byte(envelope("u", product, `{"id":2,"name":"__debezium_unavailable_value"}`)))
 	f.Add([]byte(`{"payload":{"id":1}}`), []byte(`{"payload":null}`))
+	f.Add([]byte("{\"id\":\"caf\xe9\"}"), []byte(nil))
 	f.Add([]byte("A"), []byte(`{"id":1,"__op":"d","__deleted":"true"}`))
 	f.Add([]byte("\x00\x00\x00\x00\x00\x00"), []byte(`{"database":"a","table":"b","type":"INSERT","data":[]}`))
 	var ingesters []*ingester.Ingester
@@ -420,8 +488,14 @@ func FuzzHandle(f *testing.F) {
 	f.Fuzz(func(t *testing.T, key, value []byte) {
 		for _, in := range ingesters {
 			r := stage.Record{Topic: "shop.catalog.products", Key: key, Value: value}
-			if first, second := describe(handle(t, in, r)), describe(handle(t, in, r)); first != second {
+			out := handle(t, in, r)
+			if first, second := describe(out), describe(handle(t, in, r)); first != second {
 				t.Errorf("two outcomes of one record:\n%s\n%s", first, second)
+			}
+			for _, d := range out.Out {
+				if _, err := d.Encode(); err != nil {
+					t.Errorf("a document that cannot be written: %v", err)
+				}
 			}
 		}
 	})

@@ -34,6 +34,17 @@ type column struct {
 	asked    bool // whether when asks if it exists
 }
 
+// typeIn returns the type of the column in the row and before.
+func (col *column) typeIn(c *change.Change) values.Type {
+	return c.Schema.Of(col.name).Or(col.declared)
+}
+
+// typeInKey returns the type of the column in the key, which often comes without
+// the schema that the value has. It must give the id that the row gives.
+func (col *column) typeInKey(c *change.Change) values.Type {
+	return c.Key.Schema.Of(col.name).Or(col.typeIn(c))
+}
+
 type property struct {
 	pipeline.Property
 	path pipeline.Path
@@ -89,6 +100,9 @@ func newMapping(p *pipeline.Pipeline, placeholder *values.Placeholder) (*mapping
 func (m *mapping) apply(b *builder) error {
 	c := b.change
 	if c.Op == change.Delete {
+		if column, found := m.contradicted(c); found {
+			return fault.Reject(fault.MissingID, "the key and the row before the delete differ in column %q", column)
+		}
 		who, known := m.identify(nil, c)
 		switch {
 		case known:

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 
+	"github.com/freshet-io/freshet/libs/fault"
 	"github.com/freshet-io/freshet/libs/kafka"
 	"github.com/freshet-io/freshet/libs/pipeline"
 	"github.com/freshet-io/freshet/libs/record"
@@ -59,6 +60,7 @@ func Run(ctx context.Context, p *service.Process, cfg Settings) error {
 		Encode:   encode,
 		Describe: func(Change) stage.Facts { return stage.Facts{} }, // what is known of a change is in its outputs
 		Handler:  ingester,
+		Mark:     func(d *record.Document, reason fault.Reason) *record.Document { return d.Mark(string(reason)) },
 	}
 	if err := s.Run(ctx, p); err != nil {
 		return fmt.Errorf("ingesting changes: %w", err)

@@ -30,18 +30,3 @@ func check(v *record.Vector, c Collection) error {
 	}
 	return nil
 }
-
-// mark returns the record that a dead letter leaves on its item: a searcher can see that a newer
-// change exists. It has the record's own version and source order. With another version the letter
-// could not be redriven below a change that came after it; without the order an older change that
-// its source appends late would be taken for a newer one.
-func mark(v *record.Vector, reason fault.Reason) *record.Vector {
-	d := v.GetDocument()
-	return &record.Vector{
-		Version: v.GetVersion(), VersionOrigin: v.GetVersionOrigin(), State: record.VectorState_VECTOR_STATE_NONE,
-		Document: &record.Document{
-			Op: record.Op_OP_FAILED, Collection: d.GetCollection(), Tenant: d.GetTenant(), Id: d.GetId(),
-			Sources: d.GetSources(), Failed: &record.Failure{Reason: string(reason)},
-		},
-	}
-}

@@ -90,7 +90,7 @@ func (it *item) add(at int, v *record.Vector, refuse error) {
 }
 
 func (r *rec) reject(err error) {
-	r.refuse, r.apply = err, mark(r.from, fault.ReasonOf(err))
+	r.refuse, r.apply = err, r.from.Mark(string(fault.ReasonOf(err)))
 }
 
 // reject makes the record a dead letter that gave the item the state which the index refuses: the
