@@ -115,6 +115,7 @@ func (s Settings) Validate() error {
 // leaves the group.
 func (s *Stage[In, Out]) Run(ctx context.Context, p *service.Process) error {
 	log := p.Log.With("stage", s.Name)
+	p.Health.Unready(s.Name, "has not joined its group yet")
 	producer, err := kafka.Producer(ctx, s.To.Cluster, s.To.Topics, s.To.Compress, log)
 	if err != nil {
 		return fmt.Errorf("connecting to the pipeline's cluster: %w", err)
@@ -129,7 +130,6 @@ func (s *Stage[In, Out]) Run(ctx context.Context, p *service.Process) error {
 	s.Settings.Items = cmp.Or(s.Settings.Items, s.Items, 1)
 	members := newMembers(s.From, s.Settings, log, e.process, s.Flights, group.Go)
 	p.Telemetry.Metrics.Unfinished(s.Name, members.oldest)
-	p.Health.Unready(s.Name, "has not joined its group yet")
 	consumer, err := kafka.Consumer(work, s.From.Cluster, kafka.GroupOptions{
 		Group: s.From.Group, Topics: s.From.Topics, CoPartitioned: s.From.CoPartitioned,
 		SessionTimeout: s.Settings.SessionTimeout, RebalanceTimeout: s.Settings.RebalanceTimeout,

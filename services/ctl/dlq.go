@@ -33,7 +33,7 @@ type letter struct {
 }
 
 func dlqCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "dlq", Short: "Look into the dead letters"}
+	cmd := &cobra.Command{Use: "dlq", Args: cobra.NoArgs, RunE: help, Short: "Look into the dead letters"}
 	var output, reason string
 	var limit int
 	list := &cobra.Command{

@@ -47,6 +47,10 @@ func plainly(err error) string {
 	return err.Error()
 }
 
+// help is what a command does that only has commands below it. With it, a mistyped one
+// is an error and no help with exit code 0.
+func help(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+
 func versionCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "version", Short: "Print the version", Args: cobra.NoArgs,

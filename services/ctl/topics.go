@@ -23,7 +23,7 @@ type layoutConfig struct {
 }
 
 func topicsCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "topics", Short: "Lay out the pipeline's topics and collections, or check them"}
+	cmd := &cobra.Command{Use: "topics", Args: cobra.NoArgs, RunE: help, Short: "Lay out the pipeline's topics and collections, or check them"}
 	var layout kafka.Layout
 	apply := &cobra.Command{
 		Use: "apply", Args: cobra.NoArgs,
