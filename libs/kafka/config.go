@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"os"
 	"time"
 
@@ -34,6 +35,9 @@ type Config struct {
 	// Recovery is bound by how old metadata may be: with franz-go's 5 s a killed broker
 	// is noticed 8 to 12 s late, below 250 ms a sick cluster is asked too often.
 	MetadataMinAge time.Duration `default:"1s" desc:"least time between two looks at the cluster's metadata; bounds how fast a moved leader is found"`
+
+	// Dial, if set, opens the connections to the brokers: tests have a network of their own.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error) `ignored:"true"`
 }
 
 // TLS says how a connection is encrypted.
@@ -131,6 +135,9 @@ func (c Config) options(log *slog.Logger) ([]kgo.Opt, error) {
 	}
 	if c.Rack != "" {
 		options = append(options, kgo.Rack(c.Rack))
+	}
+	if c.Dial != nil {
+		options = append(options, kgo.Dialer(c.Dial))
 	}
 	if c.TLS.Enabled {
 		cfg, err := c.TLS.config()

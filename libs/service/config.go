@@ -38,7 +38,8 @@ type Setting struct {
 // and validates it. All faults are in the one error it returns, a line each.
 //
 // Names are FRESHET_ and the path of field names, words joined by underscores; the
-// tag envconfig renames a field, inline:"true" leaves a struct's own name out.
+// tag envconfig renames a field, inline:"true" leaves a struct's own name out,
+// ignored:"true" is for code alone.
 // A struct with the tag inherit:"KAFKA" is filled from FRESHET_KAFKA_* where no
 // variable of its own is set; one of its own cuts the whole group off, so that the
 // password of one cluster is never sent to another.
@@ -147,7 +148,7 @@ func (n names) field(f reflect.StructField) names {
 func walk(v reflect.Value, n names, list *[]Setting) {
 	for i := range v.NumField() {
 		f := v.Type().Field(i)
-		if !f.IsExported() {
+		if !f.IsExported() || f.Tag.Get("ignored") == "true" {
 			continue
 		}
 		child := n.field(f)

@@ -56,11 +56,22 @@ func Run(ctx context.Context, p *service.Process, cfg Settings) error {
 	if err != nil {
 		return err
 	}
-
 	if err := embedder.publish(p.Telemetry.Metrics); err != nil {
 		return err
 	}
 
+	live, bulk := NewStages(cfg, identity, embedder)
+	lanes, ctx := errgroup.WithContext(ctx)
+	lanes.Go(func() error { return live.Run(ctx, p) })
+	lanes.Go(func() error { return bulk.Run(ctx, p) })
+	if err := lanes.Wait(); err != nil {
+		return fmt.Errorf("embedding documents: %w", err)
+	}
+	return nil
+}
+
+// NewStages returns the stages that have the embedder turn the documents of each lane into vectors.
+func NewStages(cfg Settings, identity kafka.Identity, embedder *Embedder) (live, bulk *stage.Stage[Input, *record.Vector]) {
 	group := cmp.Or(cfg.Group, cfg.Topics.Prefix+"-embed")
 	lane := func(name, from, to, group string, decode func(stage.Record) (Input, error)) *stage.Stage[Input, *record.Vector] {
 		return &stage.Stage[Input, *record.Vector]{
@@ -77,15 +88,8 @@ func Run(ctx context.Context, p *service.Process, cfg Settings) error {
 			Mark:     func(v *record.Vector, reason fault.Reason) *record.Vector { return v.Mark(string(reason)) },
 		}
 	}
-	live := lane("embed", cfg.Topics.DocumentsLive(), cfg.Topics.VectorsLive(), group, decodeLive(identity.Epoch))
-	bulk := lane("embed-bulk", cfg.Topics.DocumentsBulk(), cfg.Topics.VectorsBulk(), group+"-bulk", decodeBulk)
-	lanes, ctx := errgroup.WithContext(ctx)
-	lanes.Go(func() error { return live.Run(ctx, p) })
-	lanes.Go(func() error { return bulk.Run(ctx, p) })
-	if err := lanes.Wait(); err != nil {
-		return fmt.Errorf("embedding documents: %w", err)
-	}
-	return nil
+	return lane("embed", cfg.Topics.DocumentsLive(), cfg.Topics.VectorsLive(), group, decodeLive(identity.Epoch)),
+		lane("embed-bulk", cfg.Topics.DocumentsBulk(), cfg.Topics.VectorsBulk(), group+"-bulk", decodeBulk)
 }
 
 // publish shows what was paid for and what was not.

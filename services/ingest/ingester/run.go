@@ -46,10 +46,17 @@ func Run(ctx context.Context, p *service.Process, cfg Settings) error {
 		return err
 	}
 
-	group := cmp.Or(cfg.Group, cfg.Topics.Prefix+"-ingest")
-	s := stage.Stage[Change, *record.Document]{
+	if err := NewStage(cfg, file.Topics(), identity, ingester).Run(ctx, p); err != nil {
+		return fmt.Errorf("ingesting changes: %w", err)
+	}
+	return nil
+}
+
+// NewStage returns the stage that has the ingester turn the changes of the topics into documents.
+func NewStage(cfg Settings, topics []string, identity kafka.Identity, ingester *Ingester) *stage.Stage[Change, *record.Document] {
+	return &stage.Stage[Change, *record.Document]{
 		Name: "ingest",
-		From: stage.Source{Cluster: cfg.Source.Kafka, Topics: file.Topics(), Group: group},
+		From: stage.Source{Cluster: cfg.Source.Kafka, Topics: topics, Group: cmp.Or(cfg.Group, cfg.Topics.Prefix+"-ingest")},
 		To: stage.Sink{
 			Cluster: cfg.Kafka, Topics: cfg.Topics, Identity: identity,
 			Topic: cfg.Topics.DocumentsLive(), Compress: true, Versioned: true,
@@ -62,10 +69,6 @@ func Run(ctx context.Context, p *service.Process, cfg Settings) error {
 		Handler:  ingester,
 		Mark:     func(d *record.Document, reason fault.Reason) *record.Document { return d.Mark(string(reason)) },
 	}
-	if err := s.Run(ctx, p); err != nil {
-		return fmt.Errorf("ingesting changes: %w", err)
-	}
-	return nil
 }
 
 func encode(d *record.Document) (stage.Output, error) {

@@ -50,10 +50,20 @@ func Run(ctx context.Context, p *service.Process, cfg Settings) error {
 	defer func() { _ = index.Close() }()
 
 	writer := New(index, Config{Collections: collections(file), InFlight: cfg.InFlight})
-	group := cmp.Or(cfg.Group, cfg.Topics.Prefix+"-write")
-	s := stage.Stage[*record.Vector, None]{
-		Name:     "write",
-		From:     stage.Source{Cluster: cfg.Kafka, Topics: []string{cfg.Topics.VectorsLive(), cfg.Topics.VectorsBulk()}, Group: group, CoPartitioned: true},
+	if err := NewStage(cfg, identity, writer).Run(ctx, p); err != nil {
+		return fmt.Errorf("writing vectors: %w", err)
+	}
+	return nil
+}
+
+// NewStage returns the stage that has the writer bring vectors of both lanes into the index.
+func NewStage(cfg Settings, identity kafka.Identity, writer *Writer) *stage.Stage[*record.Vector, None] {
+	return &stage.Stage[*record.Vector, None]{
+		Name: "write",
+		From: stage.Source{
+			Cluster: cfg.Kafka, Topics: []string{cfg.Topics.VectorsLive(), cfg.Topics.VectorsBulk()},
+			Group: cmp.Or(cfg.Group, cfg.Topics.Prefix+"-write"), CoPartitioned: true,
+		},
 		To:       stage.Sink{Cluster: cfg.Kafka, Topics: cfg.Topics, Identity: identity},
 		Settings: cfg.Stage,
 		Items:    100,
@@ -62,10 +72,6 @@ func Run(ctx context.Context, p *service.Process, cfg Settings) error {
 		Handler:  writer,
 		Assigned: writer.TakeOver,
 	}
-	if err := s.Run(ctx, p); err != nil {
-		return fmt.Errorf("writing vectors: %w", err)
-	}
-	return nil
 }
 
 func collections(file *pipeline.File) map[string]Collection {
