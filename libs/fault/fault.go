@@ -61,6 +61,12 @@ const (
 	Exhausted         Reason = "exhausted"          // the item alone fails again and again while its neighbours pass
 )
 
+// Unreadable reports whether the reason is that a record has not the form which the
+// pipeline expects: where most of a topic's records are so, the topic has changed.
+func (r Reason) Unreadable() bool {
+	return r == Malformed || r == FormatMismatch || r == MissingID || r == FieldType
+}
+
 // Error is an error with a class. The zero After means that the other side named no time.
 type Error struct {
 	Class  Class

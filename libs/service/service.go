@@ -14,8 +14,11 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"sync"
 	"syscall"
 	"time"
+
+	"golang.org/x/sync/semaphore"
 
 	"github.com/freshet-io/freshet/libs/telemetry"
 )
@@ -46,6 +49,19 @@ type Process struct {
 	Log       *slog.Logger
 	Telemetry *telemetry.Telemetry
 	Health    *Health
+
+	once   sync.Once
+	places *semaphore.Weighted
+}
+
+// AllPlaces is how many things a process may work on at once: more than it ever does.
+const AllPlaces = 1 << 20
+
+// Places are what pieces of work take while they run: one each, or all where one must be
+// alone because it may end the process.
+func (p *Process) Places() *semaphore.Weighted {
+	p.once.Do(func() { p.places = semaphore.NewWeighted(AllPlaces) })
+	return p.places
 }
 
 // Main runs a service until it ends or a signal stops it, and exits. C is its

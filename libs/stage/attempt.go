@@ -1,7 +1,6 @@
 package stage
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -22,7 +21,7 @@ const (
 // until the culprit is alone, and gives up for a fatal fault or when the partition goes.
 type attempt[In, Out any] struct {
 	handler Handler[In, Out]
-	halted  <-chan struct{}
+	tenure  tenure
 	log     *slog.Logger
 	retried func()
 
@@ -30,21 +29,18 @@ type attempt[In, Out any] struct {
 	failedAt time.Time
 }
 
-func (a *attempt[In, Out]) run(ctx context.Context, batch []In) ([]Outcome[Out], error) {
+func (a *attempt[In, Out]) run(batch []In) ([]Outcome[Out], error) {
+	ctx := a.tenure.ctx
 	for wait := firstWait; ; wait = min(2*wait, longWait) {
-		a.tries++
-		outcomes, err := a.call(ctx, batch)
+		outcomes, err := a.call(batch)
 		if err == nil {
 			return outcomes, nil
-		}
-		if a.failedAt.IsZero() {
-			a.failedAt = time.Now()
 		}
 		switch fault.ClassOf(err) {
 		case fault.Fatal:
 			return nil, err
 		case fault.Permanent:
-			return a.halve(ctx, batch, err)
+			return a.halve(batch, err)
 		case fault.Transient:
 		}
 		if ctx.Err() != nil {
@@ -52,7 +48,7 @@ func (a *attempt[In, Out]) run(ctx context.Context, batch []In) ([]Outcome[Out],
 		}
 		a.retried()
 		a.log.WarnContext(ctx, "trying a batch again", "items", len(batch), "wait", wait, "error", err)
-		if !a.sleep(ctx, max(wait, fault.AfterOf(err))) {
+		if !a.sleep(max(wait, fault.AfterOf(err))) {
 			return nil, errGivenUp
 		}
 	}
@@ -60,11 +56,16 @@ func (a *attempt[In, Out]) run(ctx context.Context, batch []In) ([]Outcome[Out],
 
 // call calls the handler and turns a panic into a permanent fault, so that halving
 // finds the input that causes it.
-func (a *attempt[In, Out]) call(ctx context.Context, batch []In) (outcomes []Outcome[Out], err error) {
+func (a *attempt[In, Out]) call(batch []In) (outcomes []Outcome[Out], err error) {
+	ctx := a.tenure.ctx
+	a.tries++
 	defer func() {
 		if p := recover(); p != nil {
 			a.log.ErrorContext(ctx, "the handler panicked", "items", len(batch), "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
 			outcomes, err = nil, fault.Reject(fault.Panic, "the handler panics on this input")
+		}
+		if err != nil && a.failedAt.IsZero() {
+			a.failedAt = time.Now()
 		}
 	}()
 	outcomes, err = a.handler.Handle(ctx, batch)
@@ -74,16 +75,16 @@ func (a *attempt[In, Out]) call(ctx context.Context, batch []In) (outcomes []Out
 	return outcomes, err
 }
 
-func (a *attempt[In, Out]) halve(ctx context.Context, batch []In, err error) ([]Outcome[Out], error) {
+func (a *attempt[In, Out]) halve(batch []In, err error) ([]Outcome[Out], error) {
 	if len(batch) == 1 {
 		return []Outcome[Out]{Reject[Out](err)}, nil
 	}
 	half := len(batch) / 2
-	left, err := a.run(ctx, batch[:half])
+	left, err := a.run(batch[:half])
 	if err != nil {
 		return nil, err
 	}
-	right, err := a.run(ctx, batch[half:])
+	right, err := a.run(batch[half:])
 	if err != nil {
 		return nil, err
 	}
@@ -92,21 +93,8 @@ func (a *attempt[In, Out]) halve(ctx context.Context, batch []In, err error) ([]
 
 // sleep waits with a jitter of a fifth, so that partitions do not return in step.
 // It reports false where the partition goes meanwhile.
-func (a *attempt[In, Out]) sleep(ctx context.Context, d time.Duration) bool {
-	return sleep(ctx, a.halted, d+time.Duration(rand.Int64N(int64(d)/5+1))) //nolint:gosec // jitter
-}
-
-func sleep(ctx context.Context, halted <-chan struct{}, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-halted:
-		return false
-	case <-ctx.Done():
-		return false
-	}
+func (a *attempt[In, Out]) sleep(d time.Duration) bool {
+	return a.tenure.sleep(d + time.Duration(rand.Int64N(int64(d)/5+1))) //nolint:gosec // jitter
 }
 
 // asReject returns err as a permanent fault: what a decoder says without a class is malformed.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"runtime/debug"
 	"slices"
 	"time"
 
@@ -21,11 +22,13 @@ type engine[In, Out any] struct {
 	log       *slog.Logger
 	telemetry *telemetry.Telemetry
 	send      *sender
+	storms    *storms
 }
 
 // input is one record of a batch and what becomes of it.
 type input[In, Out any] struct {
 	record  arrival
+	start   time.Time
 	value   In
 	decoded bool
 	trace   telemetry.Item
@@ -37,14 +40,18 @@ type input[In, Out any] struct {
 }
 
 // process implements processor.
-func (e *engine[In, Out]) process(ctx context.Context, halted <-chan struct{}, batch []arrival) (verdict, error) {
-	d := &decided[In, Out]{engine: e, ctx: ctx, halted: halted, start: time.Now()}
-	var err error
-	if d.inputs, err = e.decode(ctx, batch, d.start); err != nil {
-		d.drop()
-		return nil, err
+func (e *engine[In, Out]) process(t tenure, batch []arrival) (verdict, error) {
+	d := &decided[In, Out]{engine: e, tenure: t, start: time.Now()}
+	for _, r := range batch {
+		d.inputs = append(d.inputs, e.begin(t.ctx, r, d.start))
 	}
-	if err := e.decide(ctx, halted, d.inputs); err != nil {
+	var err error
+	if t.untried {
+		e.reject(d.inputs)
+	} else if err = e.decode(d.inputs); err == nil {
+		err = e.decide(t, d.inputs)
+	}
+	if err != nil {
 		d.drop()
 		return nil, err
 	}
@@ -54,18 +61,17 @@ func (e *engine[In, Out]) process(ctx context.Context, halted <-chan struct{}, b
 // decided implements verdict.
 type decided[In, Out any] struct {
 	engine *engine[In, Out]
-	ctx    context.Context //nolint:containedctx // the worker's own, for a call that comes when it is the batch's turn
-	halted <-chan struct{}
+	tenure tenure
 	start  time.Time
 	inputs []*input[In, Out]
 }
 
 func (d *decided[In, Out]) settle() error {
 	defer d.drop()
-	if err := d.engine.settle(d.ctx, d.halted, d.inputs); err != nil {
+	if err := d.engine.settle(d.tenure, d.inputs); err != nil {
 		return err
 	}
-	d.engine.count(d.ctx, d.inputs, time.Since(d.start))
+	d.engine.count(d.tenure.ctx, d.inputs, time.Since(d.start))
 	return nil
 }
 
@@ -75,30 +81,52 @@ func (d *decided[In, Out]) drop() {
 	}
 }
 
+func (e *engine[In, Out]) begin(ctx context.Context, r arrival, now time.Time) *input[In, Out] {
+	return &input[In, Out]{
+		record: r, tries: 1, start: now,
+		trace: e.telemetry.Begin(ctx, e.stage.Name, header(r, telemetry.HeaderTraceparent), header(r, telemetry.HeaderTracestate), now),
+	}
+}
+
+// reject makes dead letters of records that are not to be looked at.
+func (e *engine[In, Out]) reject(inputs []*input[In, Out]) {
+	for _, in := range inputs {
+		in.tries = guiltyAfter
+		in.outcome = Reject[Out](fault.Reject(fault.Panic, "the process ended %d times while it worked on this record alone", guiltyAfter))
+		in.stamps = e.stamps(in)
+	}
+}
+
 // decode reads a batch. Its error is fatal: a record that this build must not touch,
 // one of a newer build say, is no dead letter.
-func (e *engine[In, Out]) decode(ctx context.Context, batch []arrival, now time.Time) ([]*input[In, Out], error) {
-	inputs := make([]*input[In, Out], 0, len(batch))
-	for _, r := range batch {
-		in := &input[In, Out]{record: r, tries: 1}
-		in.trace = e.telemetry.Begin(ctx, e.stage.Name, header(r, telemetry.HeaderTraceparent), header(r, telemetry.HeaderTracestate), now)
-		inputs = append(inputs, in)
-		value, err := e.stage.Decode(toRecord(r))
+func (e *engine[In, Out]) decode(inputs []*input[In, Out]) error {
+	for _, in := range inputs {
+		value, err := e.decodeOne(toRecord(in.record))
 		switch {
 		case fault.ClassOf(err) == fault.Fatal:
-			return inputs, fmt.Errorf("decoding the record at offset %d: %w", r.Offset, err)
+			return fmt.Errorf("decoding the record at offset %d: %w", in.record.Offset, err)
 		case err != nil:
 			in.outcome = Reject[Out](asReject(err))
 		default:
 			in.value, in.decoded = value, true
 		}
-		in.stamps = e.stamps(in, now)
+		in.stamps = e.stamps(in)
 	}
-	return inputs, nil
+	return nil
+}
+
+func (e *engine[In, Out]) decodeOne(r Record) (value In, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			e.log.Error("the decoder panicked", "offset", r.Offset, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+			err = fault.Reject(fault.Panic, "the decoder panics on this record")
+		}
+	}()
+	return e.stage.Decode(r)
 }
 
 // stamps continues the hop times that came with the record, or begins them.
-func (e *engine[In, Out]) stamps(in *input[In, Out], now time.Time) record.Stamps {
+func (e *engine[In, Out]) stamps(in *input[In, Out]) record.Stamps {
 	s, err := record.DecodeStamps([]byte(header(in.record, record.HeaderStamps)))
 	if err != nil {
 		committed := in.record.Timestamp
@@ -109,12 +137,12 @@ func (e *engine[In, Out]) stamps(in *input[In, Out], now time.Time) record.Stamp
 		}
 		s = record.NewStamps(committed)
 	}
-	s.Add(now)
+	s.Add(in.start)
 	return s
 }
 
 // decide gives every decoded input its outcome.
-func (e *engine[In, Out]) decide(ctx context.Context, halted <-chan struct{}, inputs []*input[In, Out]) error {
+func (e *engine[In, Out]) decide(t tenure, inputs []*input[In, Out]) error {
 	var values []In
 	var decoded []*input[In, Out]
 	for _, in := range inputs {
@@ -126,10 +154,10 @@ func (e *engine[In, Out]) decide(ctx context.Context, halted <-chan struct{}, in
 		return nil
 	}
 	a := &attempt[In, Out]{
-		handler: e.stage.Handler, halted: halted, log: e.log,
-		retried: func() { e.telemetry.Metrics.Retry(ctx, e.stage.Name) },
+		handler: e.stage.Handler, tenure: t, log: e.log,
+		retried: func() { e.telemetry.Metrics.Retry(t.ctx, e.stage.Name) },
 	}
-	outcomes, err := a.run(ctx, values)
+	outcomes, err := a.run(values)
 	if err != nil {
 		return err
 	}
@@ -141,9 +169,14 @@ func (e *engine[In, Out]) decide(ctx context.Context, halted <-chan struct{}, in
 
 // settle makes the outcomes come true: outputs first, in the order of the inputs,
 // then dead letters. It returns nil when all of it is acknowledged.
-func (e *engine[In, Out]) settle(ctx context.Context, halted <-chan struct{}, inputs []*input[In, Out]) error {
+func (e *engine[In, Out]) settle(t tenure, inputs []*input[In, Out]) error {
+	for _, in := range inputs {
+		if err := e.storms.see(in.record.Topic, fault.ReasonOf(in.outcome.Err).Unreadable()); err != nil {
+			return err
+		}
+	}
 	outputs := e.outputs(inputs)
-	tooLarge, err := e.send.produce(ctx, halted, records(outputs), impatient)
+	tooLarge, err := e.send.produce(t, records(outputs), impatient)
 	if err != nil {
 		return err
 	}
@@ -161,7 +194,7 @@ func (e *engine[In, Out]) settle(ctx context.Context, halted <-chan struct{}, in
 		}
 	}
 	// A mark is small, unless the id itself is not: then its letter has no version.
-	if tooLarge, err = e.send.produce(ctx, halted, records(late), impatient); err != nil {
+	if tooLarge, err = e.send.produce(t, records(late), impatient); err != nil {
 		return err
 	}
 	for i, mark := range late {
@@ -169,12 +202,12 @@ func (e *engine[In, Out]) settle(ctx context.Context, halted <-chan struct{}, in
 			marks[mark.of] = mark.record
 		}
 	}
-	return e.bury(ctx, halted, inputs, marks)
+	return e.bury(t, inputs, marks)
 }
 
 // bury writes the dead letters. One that its topic refuses is cut further: it may lose
 // its value and a part of its key, and never itself.
-func (e *engine[In, Out]) bury(ctx context.Context, halted <-chan struct{}, inputs []*input[In, Out], marks map[*input[In, Out]]*kgo.Record) error {
+func (e *engine[In, Out]) bury(t tenure, inputs []*input[In, Out], marks map[*input[In, Out]]*kgo.Record) error {
 	var rejected []*input[In, Out]
 	for _, in := range inputs {
 		if in.outcome.Err != nil {
@@ -190,7 +223,7 @@ func (e *engine[In, Out]) bury(ctx context.Context, halted <-chan struct{}, inpu
 		for i, in := range rejected {
 			letters[i] = e.letter(in, marks[in], limit)
 		}
-		tooLarge, err := e.send.produce(ctx, halted, letters, patient)
+		tooLarge, err := e.send.produce(t, letters, patient)
 		if err != nil {
 			return err
 		}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"golang.org/x/sync/semaphore"
 
 	"github.com/freshet-io/freshet/libs/fault"
 )
@@ -20,15 +21,24 @@ const (
 	pollWait    = time.Second
 )
 
-// members holds the partitions that this member of the group owns, a worker each.
-type members struct {
+// memberOptions is what a member needs of its stage and its process.
+type memberOptions struct {
 	from     Source
 	settings Settings
+	flights  int // batches of a partition at once; 0 is 1
 	log      *slog.Logger
 	process  processor
-	flights  int
-	spawn    func(func() error)
-	queued   atomic.Int64 // bytes that all workers hold
+	storms   *storms
+	places   *semaphore.Weighted // of the process: what a batch may end is all of it
+	spawn    func(func() error)  // runs a worker; its error stops the stage
+}
+
+// members holds the partitions that this member of the group owns, a worker each.
+type members struct {
+	memberOptions
+	lease  *lease
+	queued atomic.Int64 // bytes that all workers hold
+	held   atomic.Bool  // the reader of the next topic is too far behind: begin nothing new
 
 	mu      sync.Mutex
 	workers map[workerKey]*worker
@@ -43,9 +53,10 @@ type workerKey struct {
 	partition int32
 }
 
-func newMembers(from Source, settings Settings, log *slog.Logger, process processor, flights int, spawn func(func() error)) *members {
+func newMembers(o memberOptions) *members {
+	o.flights = max(1, o.flights)
 	return &members{
-		from: from, settings: settings, log: log, process: process, flights: max(1, flights), spawn: spawn,
+		memberOptions: o, lease: newLease(o.settings.SessionTimeout),
 		workers: map[workerKey]*worker{}, ending: map[workerKey]<-chan struct{}{},
 	}
 }
@@ -59,15 +70,17 @@ func (m *members) key(topic string, partition int32) workerKey {
 
 func (m *members) callbacks(assigned func()) []kgo.Opt {
 	return []kgo.Opt{
+		kgo.WithHooks(m.lease),
 		kgo.OnPartitionsAssigned(func(ctx context.Context, client *kgo.Client, parts map[string][]int32) {
+			m.lease.renew()
 			assigned()
 			m.assigned(ctx, client, parts)
 		}),
+		kgo.OnOffsetsFetched(m.fetched),
 		kgo.OnPartitionsRevoked(func(ctx context.Context, client *kgo.Client, parts map[string][]int32) {
-			release(m.take(parts), m.settings.Drain)
-			if err := client.CommitMarkedOffsets(ctx); err != nil {
-				m.log.WarnContext(ctx, "committing before partitions are given up", "error", err)
-			}
+			workers := m.take(parts)
+			release(workers, m.settings.Drain)
+			m.leave(ctx, client, workers)
 		}),
 		kgo.OnPartitionsLost(func(ctx context.Context, _ *kgo.Client, parts map[string][]int32) {
 			m.log.WarnContext(ctx, "partitions are lost: this member was silent for longer than its session", "partitions", parts)
@@ -83,6 +96,10 @@ func (m *members) assigned(ctx context.Context, client *kgo.Client, parts map[st
 		return
 	}
 	m.log.InfoContext(ctx, "partitions are assigned", "partitions", parts)
+	if err := m.from.coPartitioned(parts); err != nil {
+		m.spawn(func() error { return err })
+		return
+	}
 	// A partition may have been paused when it was given up.
 	client.ResumeFetchPartitions(parts)
 	for topic, partitions := range parts {
@@ -93,11 +110,26 @@ func (m *members) assigned(ctx context.Context, client *kgo.Client, parts map[st
 				w = newWorker(ctx, m, client)
 				m.workers[key] = w
 				before := m.ending[key]
-				m.spawn(func() error { return w.run(before) })
+				m.spawn(func() error { return w.run(before) }) //nolint:contextcheck // it has its own
 			}
 			w.own(topic, partition)
 		}
 	}
+}
+
+// coPartitioned returns a fatal fault where an assignment splits a partition number
+// of co-partitioned topics between members: an item would have two writers.
+func (s Source) coPartitioned(parts map[string][]int32) error {
+	if !s.CoPartitioned {
+		return nil
+	}
+	first := slices.Sorted(slices.Values(parts[s.Topics[0]]))
+	for _, topic := range s.Topics[1:] {
+		if other := slices.Sorted(slices.Values(parts[topic])); !slices.Equal(first, other) {
+			return fault.Halt("group %s was assigned partitions %v of %s and %v of %s: an item would have two writers. All members of the group must read the same topics, of equal partition counts", s.Group, first, s.Topics[0], other, topic)
+		}
+	}
+	return nil
 }
 
 // take removes the workers of partitions that go. A co-partitioned worker goes with
@@ -137,6 +169,18 @@ func release(workers []*worker, bound time.Duration) {
 	}
 }
 
+// leave commits what the workers have finished, and notes whether they left anything in
+// flight.
+func (m *members) leave(ctx context.Context, client *kgo.Client, workers []*worker) {
+	var all []commitment
+	for _, w := range workers {
+		all = append(all, w.commitments()...)
+	}
+	if err := commit(ctx, client, all); err != nil {
+		m.log.WarnContext(ctx, "committing before partitions are given up", "error", err)
+	}
+}
+
 // shutdown finishes what is in flight, commits, and leaves the group.
 func (m *members) shutdown(ctx context.Context, client *kgo.Client) {
 	m.mu.Lock()
@@ -149,10 +193,20 @@ func (m *members) shutdown(ctx context.Context, client *kgo.Client) {
 	release(all, m.settings.Drain)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
-	if err := client.CommitMarkedOffsets(ctx); err != nil {
-		m.log.WarnContext(ctx, "committing at the end", "error", err)
-	}
+	m.leave(ctx, client, all)
 	client.CloseAllowingRebalance()
+}
+
+// hold has all workers begin nothing new, or go on.
+func (m *members) hold(on bool) {
+	if m.held.Swap(on) == on || on {
+		return
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, w := range m.workers {
+		w.nudge()
+	}
 }
 
 // poll hands records to their workers until ctx ends.

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/freshet-io/freshet/libs/service"
 )
 
 type nothing struct{}
@@ -30,11 +32,14 @@ func newOwner(t *testing.T, handle func()) owner {
 	}
 	t.Cleanup(client.Close)
 	settings := Settings{Items: 10, QueueRecords: 100, QueueBytes: 1 << 20, Drain: 5 * time.Second}
-	process := func(context.Context, <-chan struct{}, []arrival) (verdict, error) {
+	process := func(tenure, []arrival) (verdict, error) {
 		handle()
 		return nothing{}, nil
 	}
-	m := newMembers(Source{Topics: []string{"t"}}, settings, slog.New(slog.DiscardHandler), process, 1, func(f func() error) { go func() { _ = f() }() })
+	m := newMembers(memberOptions{
+		from: Source{Topics: []string{"t"}}, settings: settings, log: slog.New(slog.DiscardHandler), process: process,
+		storms: newStorms(true), places: new(service.Process).Places(), spawn: func(f func() error) { go func() { _ = f() }() },
+	})
 	return owner{m, client, map[string][]int32{"t": {0}}}
 }
 

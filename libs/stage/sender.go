@@ -32,7 +32,7 @@ const (
 // topic; tooLarge holds the indexes of the latter. Where one fails otherwise, that
 // one and all after it are sent again: sent alone, an item's older state would be
 // acknowledged after its newer one, and win.
-func (s *sender) produce(ctx context.Context, halted <-chan struct{}, records []*kgo.Record, p patience) (tooLarge map[int]bool, err error) {
+func (s *sender) produce(t tenure, records []*kgo.Record, p patience) (tooLarge map[int]bool, err error) {
 	tooLarge = map[int]bool{}
 	alone := false
 	for from, wait := 0, firstWait; from < len(records); {
@@ -40,7 +40,7 @@ func (s *sender) produce(ctx context.Context, halted <-chan struct{}, records []
 		if alone {
 			n = 1
 		}
-		done, cause := acknowledged(s.once(ctx, records[from:from+n]))
+		done, cause := acknowledged(s.once(t.ctx, records[from:from+n]))
 		from += done
 		switch {
 		case cause == nil:
@@ -58,11 +58,11 @@ func (s *sender) produce(ctx context.Context, halted <-chan struct{}, records []
 		if err := produceFault(records[from].Topic, cause); err != nil && p == impatient {
 			return nil, err
 		}
-		if ctx.Err() != nil {
+		if t.ctx.Err() != nil {
 			return nil, errGivenUp
 		}
-		s.log.WarnContext(ctx, "producing again from the first record that failed", "topic", records[from].Topic, "records", len(records)-from, "error", cause)
-		if !sleep(ctx, halted, wait) {
+		s.log.WarnContext(t.ctx, "producing again from the first record that failed", "topic", records[from].Topic, "records", len(records)-from, "error", cause)
+		if !t.sleep(wait) {
 			return nil, errGivenUp
 		}
 		wait = min(2*wait, longWait)

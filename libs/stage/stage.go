@@ -9,20 +9,38 @@
 //	        │              └─ not decodable ─▶ reject ─┘                                   │
 //	        └──────────────────────────────────────────────────────────────────────────────┘
 //
+// # When an offset is marked
+//
 // An offset is marked when, and only when, everything that its record caused has
 // been acknowledged: by the next topic, by the dead-letter topic, or by the
 // handler's own outcome. Batches of a partition may be with the handler side by side, but
 // they settle and are marked one after the other, so marks are contiguous and an
 // item's outputs leave in the order of its inputs. Only marked offsets are committed.
+// A batch that fails transiently stays where it is and is tried again without end; only
+// its own partition waits for it.
 //
-// A partition is assigned, works, and is revoked or lost:
+// # Why a rebalance loses nothing
 //
-//	assigned ─▶ working ─▶ revoked: begin nothing, finish within the drain bound, commit ─▶ gone
-//	               └─────▶ lost:    begin nothing, mark nothing, commit nothing          ─▶ gone
+//	assigned ─▶ begun ─▶ working ─▶ revoked: begin nothing, finish within Settings.Drain, commit ─▶ gone
+//	          (noted)       └─────▶ lost:    begin nothing, mark nothing, commit nothing         ─▶ gone
 //
-// A flag under the same mutex as the mark makes a mark after that impossible: a
-// late one would commit a partition that another member owns, past records that
-// it has not finished. So a rebalance repeats records, and loses none.
+// What is not committed when a partition goes is read again by its next owner. What is
+// committed was marked, so it is finished. A flag under the same mutex as the mark makes
+// a mark after "gone" impossible: a late one would commit a partition that another member
+// owns, past records that it has not finished. And the next worker of a partition in this
+// process waits until the one before has returned. So a rebalance repeats records, and
+// loses none.
+//
+// A member that slept through its session does not know that it was put out. A handler whose
+// calls would overwrite those of the next owner asks Owned right before each.
+//
+// # What one owner tells the next
+//
+// The metadata of a committed offset has a note: how often work has begun there without
+// coming further, how often the process ended while it worked on that record alone, and
+// whether the topic could mostly not be read. So a record that ends the process is found
+// and becomes a dead letter, and a storm of unreadable records is not let through a bit at
+// each restart. A clean stop wipes the first two.
 //
 // A service supplies Decode, Handler and Encode, and nothing of it knows Kafka.
 package stage
@@ -35,6 +53,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kadm"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/freshet-io/freshet/libs/fault"
@@ -83,6 +102,9 @@ type Sink struct {
 	Topics   kafka.Topics
 	Identity kafka.Identity
 	Topic    string // "" for the last stage
+	// Reader is the group that reads Topic: the stage waits for it before Kafka deletes
+	// what it has not read. "" waits for nobody.
+	Reader   string
 	Compress bool
 	// Versioned says that the log of Topic is the order of versions, so that the mark
 	// produced before a dead letter gives the letter its version.
@@ -97,6 +119,7 @@ type Settings struct {
 	RebalanceTimeout time.Duration `default:"120s" desc:"how long Kafka waits for members in a rebalance; longer than DRAIN"`
 	QueueRecords     int           `default:"2000" desc:"records read ahead a partition"`
 	QueueBytes       int64         `default:"134217728" desc:"bytes read ahead in all; bounds memory"`
+	StormBreaker     bool          `default:"true" desc:"stop where half of the last 1000 records of a topic cannot be read, instead of making dead letters of them all"`
 }
 
 // Validate reports settings that cannot be.
@@ -124,11 +147,22 @@ func (s *Stage[In, Out]) Run(ctx context.Context, p *service.Process) error {
 	if err := s.From.pin(ctx, log); err != nil {
 		return err
 	}
-	e := &engine[In, Out]{stage: s, log: log, telemetry: p.Telemetry, send: &sender{client: producer, log: log}}
+	e := &engine[In, Out]{
+		stage: s, log: log, telemetry: p.Telemetry,
+		send: &sender{client: producer, log: log}, storms: newStorms(!s.Settings.StormBreaker),
+	}
 
 	group, work := errgroup.WithContext(ctx)
 	s.Settings.Items = cmp.Or(s.Settings.Items, s.Items, 1)
-	members := newMembers(s.From, s.Settings, log, e.process, s.Flights, group.Go)
+	members := newMembers(memberOptions{
+		from: s.From, settings: s.Settings, flights: s.Flights, log: log,
+		process: e.process, storms: e.storms, places: p.Places(), spawn: group.Go,
+	})
+	if s.To.Reader != "" {
+		next := &reader{group: s.To.Reader, topic: s.To.Topic, adm: kadm.NewClient(producer), log: log, hold: members.hold}
+		next.look(ctx)
+		group.Go(func() error { next.watch(work); return nil })
+	}
 	p.Telemetry.Metrics.Unfinished(s.Name, members.oldest)
 	consumer, err := kafka.Consumer(work, s.From.Cluster, kafka.GroupOptions{
 		Group: s.From.Group, Topics: s.From.Topics, CoPartitioned: s.From.CoPartitioned,
@@ -146,6 +180,9 @@ func (s *Stage[In, Out]) Run(ctx context.Context, p *service.Process) error {
 	group.Go(func() error { return members.poll(work, consumer, p.Health.Beat) })
 	<-work.Done()
 	members.shutdown(ctx, consumer)
+	// The bound has passed for what a worker still produces: with Kafka away, a record
+	// that was sent once is otherwise waited for without end.
+	producer.Close()
 	if err := group.Wait(); ctx.Err() == nil || fault.ClassOf(err) == fault.Fatal {
 		return err
 	}

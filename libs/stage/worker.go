@@ -10,6 +10,8 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kgo"
 	"golang.org/x/sync/errgroup"
+
+	"github.com/freshet-io/freshet/libs/service"
 )
 
 // arrival is a record with the id of its topic.
@@ -18,9 +20,9 @@ type arrival struct {
 	topicID [16]byte
 }
 
-// processor decides the fate of a batch. It gives up with errGivenUp once halted is
-// closed and it would have to wait.
-type processor func(ctx context.Context, halted <-chan struct{}, batch []arrival) (verdict, error)
+// processor decides the fate of a batch. It gives up with errGivenUp where it would have
+// to wait longer than its tenure.
+type processor func(t tenure, batch []arrival) (verdict, error)
 
 // verdict is a decided batch. Exactly one of its methods is called.
 type verdict interface {
@@ -43,8 +45,9 @@ type worker struct {
 	wake   chan struct{}
 
 	mu       sync.Mutex
-	owned    map[string]int32     // topic -> partition
+	owned    map[string]*claim    // by topic
 	disowned bool                 // no mark any more
+	drained  bool                 // nothing was in flight when it was disowned
 	queues   map[string][]arrival // by topic
 	flying   [][]arrival          // batches in flight, oldest first
 	bytes    int64
@@ -57,16 +60,16 @@ func newWorker(ctx context.Context, m *members, client *kgo.Client) *worker {
 	// ends it, not the caller's context.
 	own, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	return &worker{
-		members: m, client: client, ctx: own, cancel: cancel,
+		members: m, client: client, ctx: m.lease.into(own), cancel: cancel,
 		halted: make(chan struct{}), done: make(chan struct{}), wake: make(chan struct{}, 1),
-		owned: map[string]int32{}, queues: map[string][]arrival{}, paused: map[string]bool{},
+		owned: map[string]*claim{}, queues: map[string][]arrival{}, paused: map[string]bool{},
 	}
 }
 
 func (w *worker) own(topic string, partition int32) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.owned[topic] = partition
+	w.owned[topic] = newClaim(partition)
 }
 
 // halt has the worker begin nothing new.
@@ -82,7 +85,9 @@ func (w *worker) halt() {
 // disown makes a later mark impossible and drops what is still in flight.
 func (w *worker) disown() {
 	w.mu.Lock()
-	w.disowned = true
+	if !w.disowned {
+		w.disowned, w.drained = true, w.ended()
+	}
 	w.mu.Unlock()
 	w.cancel()
 }
@@ -102,6 +107,11 @@ func (w *worker) push(topic string, id [16]byte, partition int32, records []*kgo
 		w.paused[topic] = true
 		w.client.PauseFetchPartitions(map[string][]int32{topic: {partition}})
 	}
+	w.nudge()
+}
+
+// nudge has the worker look for records.
+func (w *worker) nudge() {
 	select {
 	case w.wake <- struct{}{}:
 	default:
@@ -147,9 +157,82 @@ func (w *worker) fly() error {
 		if batch == nil {
 			return flights.Wait()
 		}
+		w.begin(batch)
 		previous, mine := before, &turn{over: make(chan struct{})}
 		flights.Go(func() error { return w.bring(batch, previous, mine) })
 		before = mine
+		if w.careful(batch) {
+			<-mine.over
+		}
+	}
+}
+
+// begin tells the next owner that work has begun here, before the first batch does.
+func (w *worker) begin(batch []arrival) {
+	w.mu.Lock()
+	var all []commitment
+	for _, r := range batch {
+		c := w.owned[r.Topic]
+		if c.begun {
+			continue
+		}
+		c.begun = true
+		if c.next.Offset < 0 {
+			c.next = kgo.EpochOffset{Epoch: r.LeaderEpoch, Offset: r.Offset}
+		}
+		all = append(all, commitment{r.Topic, c.partition, c.next, new(c.note)})
+	}
+	w.mu.Unlock()
+	w.commit(all)
+}
+
+// commit commits notes. It waits for no more than a moment: they make a rare fault
+// cheaper, and are worth no stop of the work.
+func (w *worker) commit(all []commitment) {
+	ctx, cancel := context.WithTimeout(w.ctx, noteBound)
+	defer cancel()
+	if err := commit(ctx, w.client, all); err != nil && w.ctx.Err() == nil {
+		w.members.log.WarnContext(w.ctx, "noting where work begins", "error", err)
+	}
+}
+
+// careful reports whether the batch must be worked on alone.
+func (w *worker) careful(batch []arrival) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(batch) == 1 && w.owned[batch[0].Topic].careful > 0
+}
+
+// tenure returns the right to work on the batch, and the place that it takes.
+func (w *worker) tenure(batch []arrival) tenure {
+	t := tenure{ctx: w.ctx, halted: w.halted, place: &place{places: w.members.places, size: 1}}
+	if !w.careful(batch) {
+		return t
+	}
+	topic := batch[0].Topic
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if t.untried = w.owned[topic].note.Tries >= guiltyAfter; t.untried {
+		return t
+	}
+	t.place.size = service.AllPlaces
+	t.place.sign = func(working bool) { w.sign(topic, working) }
+	return t
+}
+
+// sign notes whether the topic's next record is being worked on, so that the next
+// owner learns of it if the process ends meanwhile.
+func (w *worker) sign(topic string, working bool) {
+	w.mu.Lock()
+	c := w.owned[topic]
+	n := c.note
+	if working {
+		n.Tries++
+	}
+	disowned, all := w.disowned, []commitment{{topic, c.partition, c.next, &n}}
+	w.mu.Unlock()
+	if !disowned {
+		w.commit(all)
 	}
 }
 
@@ -157,28 +240,59 @@ func (w *worker) fly() error {
 func (w *worker) bring(batch []arrival, before, mine *turn) error {
 	defer close(mine.over)
 	mine.failed = true
-	v, err := w.members.process(w.ctx, w.halted, batch)
-	<-before.over
+	err := w.work(batch, before)
+	switch {
+	case err == nil:
+		mine.failed = false
+		return nil
+	case errors.Is(err, errBehindFailed):
+		return nil
+	}
+	w.halt()
+	if errors.Is(err, errGivenUp) || w.ctx.Err() != nil {
+		return nil
+	}
+	return fmt.Errorf("working on %s partition %d: %w", batch[0].Topic, batch[0].Partition, err)
+}
+
+// work decides a batch, waits for its turn, makes the decision come true and marks it.
+// It holds its place only while it works: one that waits for another's turn must not
+// be in the way of that other.
+func (w *worker) work(batch []arrival, before *turn) error {
+	t := w.tenure(batch)
+	if !t.place.take(t.ctx) {
+		return errGivenUp
+	}
+	defer t.place.free()
+	v, err := w.members.process(t, batch)
+	select {
+	case <-before.over:
+	default:
+		t.place.free()
+		<-before.over
+		if err == nil && !t.place.take(t.ctx) {
+			v.drop()
+			return errGivenUp
+		}
+	}
 	if before.failed { // nothing after it may be marked
 		if err == nil {
 			v.drop()
 		}
-		return nil
-	}
-	if err == nil {
-		err = v.settle()
+		return errBehindFailed
 	}
 	if err != nil {
-		w.halt()
-		if errors.Is(err, errGivenUp) || w.ctx.Err() != nil {
-			return nil
-		}
-		return fmt.Errorf("working on %s partition %d: %w", batch[0].Topic, batch[0].Partition, err)
+		return err
+	}
+	if err := v.settle(); err != nil {
+		return err
 	}
 	w.mark(batch)
-	mine.failed = false
 	return nil
 }
+
+// errBehindFailed says that the batch before this one was not marked.
+var errBehindFailed = errors.New("the batch before this one was not finished")
 
 // gather waits for records and takes a batch: the first topics before the later ones.
 func (w *worker) gather() []arrival {
@@ -197,20 +311,23 @@ func (w *worker) gather() []arrival {
 func (w *worker) next() []arrival {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.stopped {
+	if w.stopped || w.members.held.Load() {
 		return nil
 	}
 	room := w.members.settings.Items
 	var batch []arrival
 	for _, topic := range w.waiting() {
 		queue := w.queues[topic]
-		n := min(room, len(queue))
+		if w.owned[topic].careful > 0 {
+			room = min(room, 1-len(batch))
+		}
+		n := min(max(room, 0), len(queue))
 		batch = append(batch, queue[:n]...)
 		w.queues[topic] = slices.Delete(queue, 0, n)
 		room -= n
 		if w.paused[topic] && len(w.queues[topic]) <= w.members.settings.QueueRecords/2 {
 			delete(w.paused, topic)
-			w.client.ResumeFetchPartitions(map[string][]int32{topic: {w.owned[topic]}})
+			w.client.ResumeFetchPartitions(map[string][]int32{topic: {w.owned[topic].partition}})
 		}
 	}
 	if len(batch) > 0 {
@@ -244,8 +361,47 @@ func (w *worker) mark(batch []arrival) {
 	records := make([]*kgo.Record, len(batch))
 	for i, r := range batch {
 		records[i] = r.Record
+		w.owned[r.Topic].finish(r.Record)
 	}
 	w.client.MarkCommitRecords(records...)
+}
+
+// finish takes note of a record that is done. Where the owners before came no further, the
+// record behind it is under the same suspicion.
+func (c *claim) finish(r *kgo.Record) {
+	c.next, c.finished = kgo.EpochOffset{Epoch: r.LeaderEpoch, Offset: r.Offset + 1}, true
+	c.note.Tries = 0
+	if c.careful = max(0, c.careful-1); c.careful == 0 {
+		c.note.Starts = 0
+	}
+}
+
+// commitments returns what the worker's partitions have come to, once it is disowned.
+func (w *worker) commitments() []commitment {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var all []commitment
+	for topic, c := range w.owned {
+		switch {
+		case !c.begun:
+		case w.drained:
+			n := note{Clean: true, Storm: w.members.storms.raging(topic)}
+			all = append(all, commitment{topic, c.partition, c.next, &n})
+		case c.finished:
+			all = append(all, commitment{topic, c.partition, c.next, nil})
+		}
+	}
+	return all
+}
+
+// ended reports whether the worker has left nothing in flight.
+func (w *worker) ended() bool {
+	select {
+	case <-w.done:
+		return true
+	default:
+		return false
+	}
 }
 
 // drop forgets what was queued.

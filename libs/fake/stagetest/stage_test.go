@@ -164,6 +164,18 @@ func (w *world) committed() int64 {
 	return sum
 }
 
+// count returns how many records a topic has.
+func (w *world) count(topic string) int64 {
+	w.Helper()
+	ends, err := kadm.NewClient(w.client).ListEndOffsets(w.Context(), topic)
+	if err != nil {
+		w.Fatal(err)
+	}
+	var sum int64
+	ends.Each(func(o kadm.ListedOffset) { sum += o.Offset })
+	return sum
+}
+
 func values(records []*kgo.Record) []string {
 	var v []string
 	for _, r := range records {

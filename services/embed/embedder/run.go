@@ -26,6 +26,7 @@ type Settings struct {
 	Weaviate weaviate.Config
 	Pipeline string           `required:"true" desc:"path of the pipeline file"`
 	Group    string           `envconfig:"EMBED_GROUP" desc:"consumer group of the live lane; the bulk lane's has -bulk behind it; the topic prefix and -embed if empty"`
+	Reader   string           `envconfig:"WRITE_GROUP" desc:"consumer group that reads the vectors, so that embed can wait for it; the topic prefix and -write if empty"`
 	OpenAI   providers.OpenAI `envconfig:"OPENAI"`
 	Embed    Config           `envconfig:"EMBED"`
 	Stage    stage.Settings   `inline:"true"`
@@ -73,11 +74,12 @@ func Run(ctx context.Context, p *service.Process, cfg Settings) error {
 // NewStages returns the stages that have the embedder turn the documents of each lane into vectors.
 func NewStages(cfg Settings, identity kafka.Identity, embedder *Embedder) (live, bulk *stage.Stage[Input, *record.Vector]) {
 	group := cmp.Or(cfg.Group, cfg.Topics.Prefix+"-embed")
+	reader := cmp.Or(cfg.Reader, cfg.Topics.Prefix+"-write")
 	lane := func(name, from, to, group string, decode func(stage.Record) (Input, error)) *stage.Stage[Input, *record.Vector] {
 		return &stage.Stage[Input, *record.Vector]{
 			Name:     name,
 			From:     stage.Source{Cluster: cfg.Kafka, Topics: []string{from}, Group: group},
-			To:       stage.Sink{Cluster: cfg.Kafka, Topics: cfg.Topics, Identity: identity, Topic: to},
+			To:       stage.Sink{Cluster: cfg.Kafka, Topics: cfg.Topics, Identity: identity, Topic: to, Reader: reader},
 			Settings: cfg.Stage,
 			Items:    100,
 			Flights:  4, // requests overlap, and a quiet topic need not wait for one to end

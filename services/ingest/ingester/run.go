@@ -23,6 +23,7 @@ type Settings struct {
 	Topics   kafka.Topics   `inline:"true"`
 	Pipeline string         `required:"true" desc:"path of the pipeline file"`
 	Group    string         `envconfig:"INGEST_GROUP" desc:"consumer group on the source cluster; the topic prefix and -ingest if empty"`
+	Reader   string         `envconfig:"EMBED_GROUP" desc:"consumer group that reads the documents, so that ingest can wait for it; the topic prefix and -embed if empty"`
 	Ingest   Config         `envconfig:"INGEST"`
 	Stage    stage.Settings `inline:"true"`
 }
@@ -60,6 +61,7 @@ func NewStage(cfg Settings, topics []string, identity kafka.Identity, ingester *
 		To: stage.Sink{
 			Cluster: cfg.Kafka, Topics: cfg.Topics, Identity: identity,
 			Topic: cfg.Topics.DocumentsLive(), Compress: true, Versioned: true,
+			Reader: cmp.Or(cfg.Reader, cfg.Topics.Prefix+"-embed"),
 		},
 		Settings: cfg.Stage,
 		Items:    500,

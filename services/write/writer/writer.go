@@ -182,7 +182,9 @@ func (w *Writer) loadSome(ctx context.Context, items []*item, vectors bool) erro
 	return nil
 }
 
-// call makes one call to the index when one of its places is free.
+// call makes one call to the index when one of its places is free. The look at the
+// ownership comes last: a process that slept through its session must not go on with a
+// state that it read before.
 func (w *Writer) call(ctx context.Context, f func() error) error {
 	select {
 	case w.inFlight <- struct{}{}:
@@ -190,6 +192,9 @@ func (w *Writer) call(ctx context.Context, f func() error) error {
 		return fmt.Errorf("waiting for a call to the index: %w", ctx.Err())
 	}
 	defer func() { <-w.inFlight }()
+	if err := stage.Owned(ctx); err != nil {
+		return err
+	}
 	err := f()
 	if err != nil {
 		w.suspects.shake()

@@ -1,0 +1,170 @@
+package stage
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// note is what one owner of a partition tells the next, in the metadata of the
+// committed offset. An ordinary commit carries none: it says that there was progress.
+type note struct {
+	// Starts is how often work has begun at this offset and not come further, this time
+	// included. It does not count a clean stop.
+	Starts int `json:"starts,omitempty"`
+	// Tries is how often the process has ended while it worked on the record at this
+	// offset alone.
+	Tries int `json:"tries,omitempty"`
+	// Storm says that the stage stopped because it could not read most of the topic.
+	Storm bool `json:"storm,omitempty"`
+	// Clean says that nothing was in flight when the partition was given up.
+	Clean bool `json:"clean,omitempty"`
+}
+
+const (
+	// carefulAfter is how many starts at one offset make a partition's records be worked on
+	// one by one: one of them may be what ends the process.
+	carefulAfter = 3
+	// guiltyAfter is how many tries make a dead letter of a record, untried.
+	guiltyAfter = 3
+	noteBound   = 10 * time.Second
+)
+
+func parseNote(metadata *string) note {
+	var n note
+	if metadata == nil || json.Unmarshal([]byte(*metadata), &n) != nil {
+		return note{} // the member id of an ordinary commit, or nothing
+	}
+	return n
+}
+
+func (n note) encode() *string {
+	text, err := json.Marshal(n)
+	if err != nil {
+		return nil // it has only numbers and flags: this cannot be
+	}
+	return new(string(text))
+}
+
+// claim is what a worker knows of one of its partitions.
+type claim struct {
+	partition int32
+	next      kgo.EpochOffset // of the first record that is not finished; Offset is -1 where that is not known
+	note      note
+	careful   int  // so many records more are worked on one by one
+	begun     bool // by this worker
+	finished  bool // at least one record, by this worker
+}
+
+func newClaim(partition int32) *claim {
+	return &claim{partition: partition, next: kgo.EpochOffset{Epoch: -1, Offset: -1}}
+}
+
+// commitment is an offset with the note that goes with it; nil leaves the note out.
+type commitment struct {
+	topic     string
+	partition int32
+	next      kgo.EpochOffset
+	note      *note
+}
+
+// commit commits offsets with their notes and returns when the broker has them.
+func commit(ctx context.Context, client *kgo.Client, all []commitment) error {
+	if len(all) == 0 {
+		return nil
+	}
+	offsets := map[string]map[int32]kgo.EpochOffset{}
+	notes := map[string]map[int32]*string{}
+	for _, c := range all {
+		if offsets[c.topic] == nil {
+			offsets[c.topic], notes[c.topic] = map[int32]kgo.EpochOffset{}, map[int32]*string{}
+		}
+		offsets[c.topic][c.partition] = c.next
+		if c.note != nil {
+			notes[c.topic][c.partition] = c.note.encode()
+		}
+	}
+	var failed error
+	client.CommitOffsetsSync(withNotes(ctx, notes), offsets, func(_ *kgo.Client, _ *kmsg.OffsetCommitRequest, answer *kmsg.OffsetCommitResponse, err error) {
+		if failed = err; err == nil {
+			failed = refusals(answer)
+		}
+	})
+	if failed != nil {
+		return fmt.Errorf("committing %d offsets: %w", len(all), failed)
+	}
+	return nil
+}
+
+// withNotes puts notes, by topic and partition, into the commit that is made with the
+// context.
+func withNotes(ctx context.Context, notes map[string]map[int32]*string) context.Context {
+	return kgo.PreCommitFnContext(ctx, func(r *kmsg.OffsetCommitRequest) error {
+		for i := range r.Topics {
+			t := &r.Topics[i]
+			for j := range t.Partitions {
+				if text := notes[t.Topic][t.Partitions[j].Partition]; text != nil {
+					t.Partitions[j].Metadata = text
+				}
+			}
+		}
+		return nil
+	})
+}
+
+func refusals(answer *kmsg.OffsetCommitResponse) error {
+	var errs []error
+	for _, t := range answer.Topics {
+		for _, p := range t.Partitions {
+			errs = append(errs, kerr.ErrorForCode(p.ErrorCode))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// fetched hands the notes of the last owners to the workers of a new assignment. It
+// runs before the first record of it is read.
+func (m *members) fetched(_ context.Context, _ *kgo.Client, answer *kmsg.OffsetFetchResponse) error {
+	for _, group := range answer.Groups {
+		for _, t := range group.Topics {
+			for _, p := range t.Partitions {
+				if p.ErrorCode == 0 {
+					m.tell(t.Topic, p.Partition, kgo.EpochOffset{Epoch: p.LeaderEpoch, Offset: p.Offset}, parseNote(p.Metadata))
+				}
+			}
+		}
+	}
+	return nil
+}
+
+func (m *members) tell(topic string, partition int32, committed kgo.EpochOffset, n note) {
+	m.mu.Lock()
+	w := m.workers[m.key(topic, partition)]
+	m.mu.Unlock()
+	if w == nil {
+		return
+	}
+	if n.Storm {
+		m.storms.expect(topic)
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	c := w.owned[topic]
+	if c == nil || c.begun {
+		return
+	}
+	c.next = committed
+	if n.Clean {
+		n.Starts, n.Tries = 0, 0
+	}
+	c.note = note{Starts: n.Starts + 1, Tries: n.Tries, Storm: n.Storm}
+	if c.note.Starts > carefulAfter {
+		c.careful = m.settings.Items * m.flights // what may have been in flight
+	}
+}

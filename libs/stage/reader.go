@@ -1,0 +1,121 @@
+package stage
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strconv"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
+
+	"github.com/freshet-io/freshet/libs/fault"
+)
+
+const (
+	readerLook  = time.Minute      // how often a stage looks after the reader of its topic
+	heldLook    = 5 * time.Second  // the same, while it waits for it
+	readerBound = 15 * time.Second // of one look
+)
+
+// reader is the group that reads what a stage produces. While it is so far behind that
+// Kafka would soon delete records unread, the stage waits: an outage then backs up into
+// the producers' topics, where it is theirs to keep.
+type reader struct {
+	group string
+	topic string
+	adm   *kadm.Client
+	log   *slog.Logger
+	hold  func(bool)
+	held  bool
+}
+
+// watch holds the stage and lets it go until ctx ends.
+func (r *reader) watch(ctx context.Context) {
+	for sleep(ctx, nil, r.pause()) {
+		r.look(ctx)
+	}
+}
+
+func (r *reader) pause() time.Duration {
+	if r.held {
+		return heldLook
+	}
+	return readerLook
+}
+
+// look decides once. Where it cannot, nothing changes.
+func (r *reader) look(ctx context.Context) {
+	bound, cancel := context.WithTimeout(ctx, readerBound)
+	defer cancel()
+	behind, err := r.behind(bound, time.Now())
+	switch {
+	case ctx.Err() != nil:
+	case err != nil:
+		r.log.WarnContext(ctx, "looking after the reader of the next topic", "topic", r.topic, "group", r.group, "error", err)
+	case behind && !r.held:
+		r.log.WarnContext(ctx, "waiting for the reader of the next topic: a record that it has not read is older than a quarter of the topic's retention", "topic", r.topic, "group", r.group)
+	case !behind && r.held:
+		r.log.WarnContext(ctx, "going on: the reader of the next topic has come nearer", "topic", r.topic, "group", r.group)
+	}
+	if err == nil {
+		r.held = behind
+		r.hold(behind)
+	}
+}
+
+// behind reports whether a record that the group has not read is older than a quarter
+// of the topic's retention.
+func (r *reader) behind(ctx context.Context, now time.Time) (bool, error) {
+	retention, err := retentionOf(ctx, r.adm, r.topic)
+	if err != nil || retention <= 0 {
+		return false, err
+	}
+	committed, err := r.adm.FetchOffsetsForTopics(ctx, r.group, r.topic)
+	if err != nil && !errors.Is(err, kerr.GroupIDNotFound) { // a new group has read nothing
+		return false, fmt.Errorf("reading its offsets: %w", err)
+	}
+	starts, err := r.adm.ListStartOffsets(ctx, r.topic)
+	if err = errors.Join(err, starts.Error()); err != nil {
+		return false, fmt.Errorf("reading the topic's start: %w", err)
+	}
+	// The first record of each partition that is younger, or its end.
+	young, err := r.adm.ListOffsetsAfterMilli(ctx, now.Add(-retention/4).UnixMilli(), r.topic)
+	if err = errors.Join(err, young.Error()); err != nil {
+		return false, fmt.Errorf("reading the topic's ages: %w", err)
+	}
+	behind := false
+	young.Each(func(o kadm.ListedOffset) {
+		start, _ := starts.Lookup(o.Topic, o.Partition)
+		next := start.Offset
+		if c, ok := committed.Lookup(o.Topic, o.Partition); ok {
+			next = max(next, c.At)
+		}
+		behind = behind || next < o.Offset
+	})
+	return behind, nil
+}
+
+// retentionOf returns how long a topic keeps its records; it is negative for ever.
+func retentionOf(ctx context.Context, adm *kadm.Client, topic string) (time.Duration, error) {
+	configs, err := adm.DescribeTopicConfigs(ctx, topic)
+	if err != nil {
+		return 0, fmt.Errorf("reading the topic's settings: %w", err)
+	}
+	config, err := configs.On(topic, nil)
+	if err = errors.Join(err, config.Err); err != nil {
+		return 0, fmt.Errorf("reading the topic's settings: %w", err)
+	}
+	for _, kv := range config.Configs {
+		if kv.Key == "retention.ms" {
+			ms, err := strconv.ParseInt(kv.MaybeValue(), 10, 64)
+			if err != nil {
+				return 0, fmt.Errorf("reading the topic's retention.ms: %w", err)
+			}
+			return time.Duration(ms) * time.Millisecond, nil
+		}
+	}
+	return 0, fault.Wait(0, "topic %s has no retention.ms", topic)
+}

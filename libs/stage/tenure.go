@@ -1,0 +1,70 @@
+package stage
+
+import (
+	"context"
+	"time"
+
+	"golang.org/x/sync/semaphore"
+)
+
+// tenure is a worker's right to work on one batch. It can end while the batch waits.
+type tenure struct {
+	ctx    context.Context //nolint:containedctx // the worker's own: the tenure is what it stands for
+	halted <-chan struct{}
+	place  *place
+	// untried has the batch become dead letters without any look at it.
+	untried bool
+}
+
+// sleep waits, with the batch's place free meanwhile. It reports false where the
+// partition goes.
+func (t tenure) sleep(d time.Duration) bool {
+	t.place.free()
+	return sleep(t.ctx, t.halted, d) && t.place.take(t.ctx)
+}
+
+func sleep(ctx context.Context, halted <-chan struct{}, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-halted:
+		return false
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// place is what a batch occupies while it is worked on, and not while it waits. A
+// careful batch takes all of them: if the process ends then, the batch is the culprit.
+type place struct {
+	places *semaphore.Weighted
+	size   int64
+	// sign, if set, is called after the place is taken and before it is freed, so that the
+	// next owner learns whether the process ended in between.
+	sign func(working bool)
+	held bool
+}
+
+func (p *place) take(ctx context.Context) bool {
+	if p.places.Acquire(ctx, p.size) != nil {
+		return false
+	}
+	p.held = true
+	if p.sign != nil {
+		p.sign(true)
+	}
+	return true
+}
+
+func (p *place) free() {
+	if !p.held {
+		return
+	}
+	if p.sign != nil {
+		p.sign(false)
+	}
+	p.held = false
+	p.places.Release(p.size)
+}
