@@ -18,10 +18,12 @@ type answer struct {
 }
 
 // halver asks the provider for a batch and, where that is refused, for its halves,
-// until each text that is refused is alone: about 2·log2(n) requests for one.
+// until each text that is refused is alone: about 2·log2(n) requests for one. Where a
+// batch fails, it does the same as long as one half of it passes.
 type halver struct {
 	provider   Provider
 	dimensions int
+	doubts     doubts
 
 	requests, texts, tokens, fallbacks atomic.Int64
 }
@@ -58,10 +60,7 @@ func (h *halver) split(ctx context.Context, texts []string) (answers []answer, f
 		return answers, 0
 	}
 	if fault.ClassOf(err) != fault.Permanent || len(texts) == 1 {
-		for i := range answers {
-			answers[i].err = err
-		}
-		return answers, 0
+		return h.isolate(ctx, texts, err), 0
 	}
 	half := len(texts) / 2
 	left, fitsLeft := h.split(ctx, texts[:half])
@@ -74,6 +73,61 @@ func (h *halver) split(ctx context.Context, texts []string) (answers []answer, f
 		fits = half
 	}
 	return answers, fits
+}
+
+// isolate returns the answers to texts that have failed with err. Where one half of them
+// passes, the provider is well, and what makes it fail is in the other.
+func (h *halver) isolate(ctx context.Context, texts []string, err error) []answer {
+	if len(texts) == 1 {
+		return []answer{{err: h.verdict(ctx, texts[0], err)}}
+	}
+	answers := make([]answer, len(texts))
+	half := len(texts) / 2
+	left, right := err, err
+	if dubious(err) && ctx.Err() == nil {
+		left = h.request(ctx, texts[:half], answers[:half])
+		right = h.request(ctx, texts[half:], answers[half:])
+	}
+	if left != nil && right != nil {
+		for i := range answers {
+			answers[i].err = err
+		}
+		return answers
+	}
+	if left != nil {
+		copy(answers, h.again(ctx, texts[:half], left))
+	}
+	if right != nil {
+		copy(answers[half:], h.again(ctx, texts[half:], right))
+	}
+	return answers
+}
+
+// again looks further into a half that has failed with err.
+func (h *halver) again(ctx context.Context, texts []string, err error) []answer {
+	if fault.ClassOf(err) == fault.Permanent {
+		answers, _ := h.split(ctx, texts)
+		return answers
+	}
+	return h.isolate(ctx, texts, err)
+}
+
+// verdict returns the error of a text that has failed alone: a permanent one where
+// nothing but this text fails. Where nobody else shows how the provider is, it is asked.
+func (h *halver) verdict(ctx context.Context, text string, err error) error {
+	if !dubious(err) {
+		return err
+	}
+	if h.doubts.quiet(text) && ctx.Err() == nil {
+		_ = h.request(ctx, []string{probe}, make([]answer, 1)) // it is counted
+	}
+	if h.doubts.convict(text) {
+		return &fault.Error{
+			Class: fault.Permanent, Reason: fault.Exhausted, Status: fault.StatusOf(err),
+			Err: fmt.Errorf("the provider fails on this text alone, again and again, while it serves the others: %w", err),
+		}
+	}
+	return err
 }
 
 func allPassed(answers []answer) bool {
@@ -97,8 +151,12 @@ func (h *halver) request(ctx context.Context, texts []string, answers []answer) 
 	h.requests.Add(1)
 	got, err := h.provider.Embed(ctx, texts)
 	if err != nil {
+		if dubious(err) && ctx.Err() == nil {
+			h.doubts.fail(texts)
+		}
 		return err
 	}
+	h.doubts.pass(texts)
 	h.tokens.Add(got.Tokens)
 	if len(got.Vectors) != len(texts) {
 		return fmt.Errorf("the provider gave %d vectors for %d texts", len(got.Vectors), len(texts))
