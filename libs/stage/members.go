@@ -26,6 +26,7 @@ type memberOptions struct {
 	from     Source
 	settings Settings
 	flights  int // batches of a partition at once; 0 is 1
+	doubt    time.Duration
 	log      *slog.Logger
 	process  processor
 	storms   *storms
@@ -36,9 +37,10 @@ type memberOptions struct {
 // members holds the partitions that this member of the group owns, a worker each.
 type members struct {
 	memberOptions
-	lease  *lease
-	queued atomic.Int64 // bytes that all workers hold
-	held   atomic.Bool  // the reader of the next topic is too far behind: begin nothing new
+	lease   *lease
+	rewinds chan rewind
+	queued  atomic.Int64 // bytes that all workers hold
+	held    atomic.Bool  // the reader of the next topic is too far behind: begin nothing new
 
 	mu      sync.Mutex
 	workers map[workerKey]*worker
@@ -56,7 +58,7 @@ type workerKey struct {
 func newMembers(o memberOptions) *members {
 	o.flights = max(1, o.flights)
 	return &members{
-		memberOptions: o, lease: newLease(o.settings.SessionTimeout),
+		memberOptions: o, lease: newLease(o.settings.SessionTimeout), rewinds: make(chan rewind, 1),
 		workers: map[workerKey]*worker{}, ending: map[workerKey]<-chan struct{}{},
 	}
 }
@@ -213,6 +215,7 @@ func (m *members) hold(on bool) {
 func (m *members) poll(ctx context.Context, client *kgo.Client, beat func()) error {
 	for ctx.Err() == nil {
 		beat()
+		m.rewindAll(client)
 		if m.queued.Load() > m.settings.QueueBytes {
 			sleep(ctx, nil, 20*time.Millisecond)
 			continue
@@ -227,6 +230,20 @@ func (m *members) poll(ctx context.Context, client *kgo.Client, beat func()) err
 		}
 	}
 	return nil
+}
+
+// rewindAll has the client read again from where workers ask for. It runs between a
+// delivery and the next poll, so that no record of before comes after.
+func (m *members) rewindAll(client *kgo.Client) {
+	for {
+		select {
+		case r := <-m.rewinds:
+			client.SetOffsets(r.to)
+			r.worker.rewound()
+		default:
+			return
+		}
+	}
 }
 
 func (m *members) deliver(fetches kgo.Fetches) error {

@@ -25,6 +25,8 @@ type note struct {
 	Storm bool `json:"storm,omitempty"`
 	// Clean says that nothing was in flight when the partition was given up.
 	Clean bool `json:"clean,omitempty"`
+	// Doubt is how long, in milliseconds, what was done since this offset is still in doubt.
+	Doubt int64 `json:"doubt,omitempty"`
 }
 
 const (
@@ -36,10 +38,15 @@ const (
 	noteBound   = 10 * time.Second
 )
 
+// parseNote reads the metadata of a commit. An ordinary one has the member's id there, and
+// the one that pins a group's start has nothing: no work has begun.
 func parseNote(metadata *string) note {
+	if metadata == nil || *metadata == "" {
+		return note{Clean: true}
+	}
 	var n note
-	if metadata == nil || json.Unmarshal([]byte(*metadata), &n) != nil {
-		return note{} // the member id of an ordinary commit, or nothing
+	if json.Unmarshal([]byte(*metadata), &n) != nil {
+		return note{}
 	}
 	return n
 }
@@ -60,6 +67,7 @@ type claim struct {
 	careful   int  // so many records more are worked on one by one
 	begun     bool // by this worker
 	finished  bool // at least one record, by this worker
+	rewinding bool // records that come now are of before the rewind
 }
 
 func newClaim(partition int32) *claim {
@@ -163,6 +171,7 @@ func (m *members) tell(topic string, partition int32, committed kgo.EpochOffset,
 	if n.Clean {
 		n.Starts, n.Tries = 0, 0
 	}
+	w.doubt(n)
 	c.note = note{Starts: n.Starts + 1, Tries: n.Tries, Storm: n.Storm}
 	if c.note.Starts > carefulAfter {
 		c.careful = m.settings.Items * m.flights // what may have been in flight

@@ -81,6 +81,10 @@ type Stage[In, Out any] struct {
 	// Mark, if set, returns the output that tells the next stages of one that was too large
 	// for its topic: without it, nothing would say that the item has a newer state.
 	Mark func(Out, fault.Reason) Out
+	// Doubt is how long a call of the handler may still land after its process was put out of
+	// the group. After an owner that did not leave cleanly nothing is committed for so long, and
+	// then all of it is worked on once more. 0 is for a handler whose late calls harm nothing.
+	Doubt time.Duration
 	// Assigned, if set, is called whenever partitions are given to this member, before
 	// their first record is handled: what another member began there may be half done.
 	Assigned func()
@@ -155,7 +159,7 @@ func (s *Stage[In, Out]) Run(ctx context.Context, p *service.Process) error {
 	group, work := errgroup.WithContext(ctx)
 	s.Settings.Items = cmp.Or(s.Settings.Items, s.Items, 1)
 	members := newMembers(memberOptions{
-		from: s.From, settings: s.Settings, flights: s.Flights, log: log,
+		from: s.From, settings: s.Settings, flights: s.Flights, doubt: s.Doubt, log: log,
 		process: e.process, storms: e.storms, places: p.Places(), spawn: group.Go,
 	})
 	if s.To.Reader != "" {

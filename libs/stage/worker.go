@@ -53,6 +53,10 @@ type worker struct {
 	bytes    int64
 	paused   map[string]bool
 	stopped  bool
+	// doubtUntil is when the calls of an owner that did not leave cleanly have surely ended; zero
+	// where there is no doubt. It is of all topics: what that owner did in one of them may have
+	// been to an item that comes in another one, too.
+	doubtUntil time.Time
 }
 
 func newWorker(ctx context.Context, m *members, client *kgo.Client) *worker {
@@ -96,7 +100,7 @@ func (w *worker) disown() {
 func (w *worker) push(topic string, id [16]byte, partition int32, records []*kgo.Record) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.stopped {
+	if w.stopped || w.owned[topic].rewinding {
 		return
 	}
 	for _, r := range records {
@@ -155,9 +159,16 @@ func (w *worker) fly() error {
 	for {
 		batch := w.gather()
 		if batch == nil {
+			<-before.over // a rewind must not overtake it
+			if w.rewind() {
+				continue
+			}
 			return flights.Wait()
 		}
-		w.begin(batch)
+		if !w.begin(batch) {
+			w.halt()
+			return flights.Wait()
+		}
 		previous, mine := before, &turn{over: make(chan struct{})}
 		flights.Go(func() error { return w.bring(batch, previous, mine) })
 		before = mine
@@ -167,8 +178,10 @@ func (w *worker) fly() error {
 	}
 }
 
-// begin tells the next owner that work has begun here, before the first batch does.
-func (w *worker) begin(batch []arrival) {
+// begin tells the next owner that work has begun here, before the first batch does: one
+// that took over after a crash would otherwise not know of what is still in flight. It
+// reports false where the partition goes before it could.
+func (w *worker) begin(batch []arrival) bool {
 	w.mu.Lock()
 	var all []commitment
 	for _, r := range batch {
@@ -183,17 +196,23 @@ func (w *worker) begin(batch []arrival) {
 		all = append(all, commitment{r.Topic, c.partition, c.next, new(c.note)})
 	}
 	w.mu.Unlock()
-	w.commit(all)
+	for wait := firstWait; !w.commit(all); wait = min(2*wait, longWait) {
+		if !sleep(w.ctx, w.halted, wait) {
+			return false
+		}
+	}
+	return true
 }
 
-// commit commits notes. It waits for no more than a moment: they make a rare fault
-// cheaper, and are worth no stop of the work.
-func (w *worker) commit(all []commitment) {
+// commit commits notes and reports whether that went well.
+func (w *worker) commit(all []commitment) bool {
 	ctx, cancel := context.WithTimeout(w.ctx, noteBound)
 	defer cancel()
-	if err := commit(ctx, w.client, all); err != nil && w.ctx.Err() == nil {
+	err := commit(ctx, w.client, all)
+	if err != nil && w.ctx.Err() == nil {
 		w.members.log.WarnContext(w.ctx, "noting where work begins", "error", err)
 	}
+	return err == nil
 }
 
 // careful reports whether the batch must be worked on alone.
@@ -294,14 +313,24 @@ func (w *worker) work(batch []arrival, before *turn) error {
 // errBehindFailed says that the batch before this one was not marked.
 var errBehindFailed = errors.New("the batch before this one was not finished")
 
-// gather waits for records and takes a batch: the first topics before the later ones.
+// gather waits for records and takes a batch: the first topics before the later ones. It
+// returns nil where the worker is halted, or a topic is to be worked on again.
 func (w *worker) gather() []arrival {
 	for {
+		over := w.doubtOver()
+		if over == 0 {
+			return nil
+		}
 		if batch := w.next(); batch != nil {
 			return batch
 		}
+		var timer <-chan time.Time
+		if over > 0 {
+			timer = time.After(over)
+		}
 		select {
 		case <-w.wake:
+		case <-timer:
 		case <-w.halted:
 			return nil
 		}
@@ -317,9 +346,12 @@ func (w *worker) next() []arrival {
 	room := w.members.settings.Items
 	var batch []arrival
 	for _, topic := range w.waiting() {
-		queue := w.queues[topic]
-		if w.owned[topic].careful > 0 {
+		queue, c := w.queues[topic], w.owned[topic]
+		if c.careful > 0 {
 			room = min(room, 1-len(batch))
+			if !w.doubtUntil.IsZero() {
+				continue // what is tried one by one is committed one by one
+			}
 		}
 		n := min(max(room, 0), len(queue))
 		batch = append(batch, queue[:n]...)
@@ -358,10 +390,12 @@ func (w *worker) mark(batch []arrival) {
 	if w.disowned {
 		return
 	}
-	records := make([]*kgo.Record, len(batch))
-	for i, r := range batch {
-		records[i] = r.Record
-		w.owned[r.Topic].finish(r.Record)
+	var records []*kgo.Record
+	for _, r := range batch {
+		if w.doubtUntil.IsZero() {
+			w.owned[r.Topic].finish(r.Record)
+			records = append(records, r.Record)
+		}
 	}
 	w.client.MarkCommitRecords(records...)
 }
@@ -386,6 +420,9 @@ func (w *worker) commitments() []commitment {
 		case !c.begun:
 		case w.drained:
 			n := note{Clean: true, Storm: w.members.storms.raging(topic)}
+			if !w.doubtUntil.IsZero() {
+				n.Doubt = max(1, time.Until(w.doubtUntil).Milliseconds())
+			}
 			all = append(all, commitment{topic, c.partition, c.next, &n})
 		case c.finished:
 			all = append(all, commitment{topic, c.partition, c.next, nil})

@@ -33,15 +33,12 @@ type mortal struct {
 var errDead = errors.New("the process is dead")
 
 // raise starts a stage whose handler is given the means to end its process.
-func (w *world) raise(handle func(m *mortal, batch []string) ([]stage.Outcome[string], error), adjust func(*stage.Stage[string, string])) *mortal {
+func (w *world) raise(handle func(m *mortal, batch []string) ([]stage.Outcome[string], error)) *mortal {
 	w.Helper()
 	m := &mortal{ended: make(chan struct{})}
 	s := w.stage(func(_ context.Context, batch []string) ([]stage.Outcome[string], error) { return handle(m, batch) })
 	s.From.Cluster.Dial, s.To.Cluster.Dial = m.dial, m.dial
 	s.Settings.Drain = time.Millisecond
-	if adjust != nil {
-		adjust(s)
-	}
 	ctx, cancel := context.WithCancel(w.Context())
 	m.cancel = cancel
 	process := &service.Process{Name: "test", Log: w.process.Log, Telemetry: w.process.Telemetry, Health: service.NewHealth()}
@@ -115,7 +112,7 @@ func TestStage_aRecordThatEndsTheProcessBecomesALetterAndNoInnocentOneDoes(t *te
 		}
 		return copies(t.Context(), batch)
 	}
-	m := w.raise(handle, nil)
+	m := w.raise(handle)
 	for {
 		select {
 		case <-m.ended:
@@ -123,7 +120,7 @@ func TestStage_aRecordThatEndsTheProcessBecomesALetterAndNoInnocentOneDoes(t *te
 				t.Fatal("it loops for ever")
 			}
 			w.bury(m)
-			m = w.raise(handle, nil)
+			m = w.raise(handle)
 			continue
 		case <-time.After(50 * time.Millisecond):
 		}

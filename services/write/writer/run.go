@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/freshet-io/freshet/libs/kafka"
 	"github.com/freshet-io/freshet/libs/pipeline"
@@ -21,13 +22,17 @@ type Settings struct {
 	Pipeline string         `required:"true" desc:"path of the pipeline file"`
 	Group    string         `envconfig:"WRITE_GROUP" desc:"consumer group; the topic prefix and -write if empty"`
 	InFlight int            `envconfig:"WRITE_IN_FLIGHT" default:"2" desc:"calls to Weaviate at a time, of all partitions"`
+	Doubt    time.Duration  `envconfig:"WRITE_DOUBT" default:"90s" desc:"after a writer that did not leave cleanly nothing is committed for so long, and then all of it is worked on once more: a call of that writer may still land; longer than a call to Weaviate may take (60s)"`
 	Stage    stage.Settings `inline:"true"`
 }
 
 // Validate reports settings that cannot be.
 func (s Settings) Validate() error {
-	if s.InFlight < 1 {
+	switch {
+	case s.InFlight < 1:
 		return fmt.Errorf("WRITE_IN_FLIGHT is %d: at least 1", s.InFlight)
+	case s.Doubt < 0:
+		return fmt.Errorf("WRITE_DOUBT is %s: it cannot be negative", s.Doubt)
 	}
 	return nil
 }
@@ -70,6 +75,7 @@ func NewStage(cfg Settings, identity kafka.Identity, writer *Writer) *stage.Stag
 		Decode:   func(r stage.Record) (*record.Vector, error) { return record.DecodeVector(r.Value) },
 		Describe: func(v *record.Vector) stage.Facts { return stage.FactsOf(v.GetDocument(), v.GetVersion()) },
 		Handler:  writer,
+		Doubt:    cfg.Doubt,
 		Assigned: writer.TakeOver,
 	}
 }
