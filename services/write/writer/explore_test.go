@@ -1,0 +1,484 @@
+package writer
+
+import (
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/freshet-io/freshet/libs/record"
+	"github.com/freshet-io/freshet/libs/weaviate"
+)
+
+// The explorer tries every interleaving of the write protocol for one item within small
+// bounds: two lanes, owners that are killed or sleep through their session, calls that
+// land late or never, hand-overs with and without a clean note. What it drives is the real
+// decision (fold); the protocol around it is that of libs/stage, in a few lines.
+
+// mistake leaves one rule of the protocol out.
+type mistake string
+
+const (
+	none           mistake = ""
+	laneOwners     mistake = "each lane has an owner of its own"
+	noLease        mistake = "an owner goes on without looking at its lease"
+	noDoubt        mistake = "a take-over works once only"
+	commitsInDoubt mistake = "offsets are committed while there is doubt"
+	laneDoubt      mistake = "doubt is of one lane"
+	lazyOpen       mistake = "the note that work has begun comes with the first ordinary commit"
+	doubtForgotten mistake = "a clean stop forgets the doubt"
+	blind          mistake = "what is stored is not compared"
+	noSourceOrder  mistake = "the order of a source is ignored"
+	lateStamp      mistake = "a bulk row is stamped after it was read"
+)
+
+// caseOf is what the lanes hold, and what the item must be in the end.
+type caseOf struct {
+	name       string
+	live, bulk []*record.Vector
+	want       string // the text; "" for deleted
+	takeovers  int
+}
+
+// left is how the last owner of a lane left it.
+type left int
+
+const (
+	clean left = iota
+	open
+	inDoubt
+)
+
+// ownership is one owner of the item's partition number.
+type ownership struct {
+	leased bool
+	lanes  [2]bool
+	next   [2]int
+	begun  [2]bool
+	doubt  [2]bool
+	op     *operation
+}
+
+// operation is what an owner does with one record. Its calls may land after the lease.
+type operation struct {
+	lane   int
+	plan   plan
+	calls  []string // that are still to be made: put, delete
+	flying bool     // the first of them is under way
+}
+
+// moment is a state of the world. Nothing that it points to is ever changed.
+type moment struct {
+	main, side *record.State
+	committed  [2]int
+	notes      [2]left
+	owners     []ownership
+	takeovers  int
+}
+
+type explorer struct {
+	mistake
+	lanes [2][]*record.Vector
+}
+
+func (x explorer) start(c caseOf) moment {
+	m := moment{takeovers: c.takeovers, owners: []ownership{{leased: true, lanes: [2]bool{true, true}}}}
+	if x.mistake == laneOwners {
+		m.owners = []ownership{{leased: true, lanes: [2]bool{true, false}}, {leased: true, lanes: [2]bool{false, true}}}
+	}
+	return m
+}
+
+// step is one thing that can happen.
+type step struct {
+	what string
+	then moment
+}
+
+func (x explorer) steps(m moment) []step {
+	var steps []step
+	for i := range m.owners {
+		if m.owners[i].op != nil {
+			steps = append(steps, x.proceed(m, i)...)
+		}
+		if m.owners[i].leased {
+			steps = append(steps, x.own(m, i)...)
+		}
+	}
+	return steps
+}
+
+// with returns m with one owner changed.
+func (m moment) with(i int, change func(*ownership)) moment {
+	m.owners = slices.Clone(m.owners)
+	change(&m.owners[i])
+	return m
+}
+
+// own lists what an owner with a lease can begin, and how it can lose it.
+func (x explorer) own(m moment, i int) []step {
+	o := m.owners[i]
+	var steps []step
+	add := func(then moment, format string, args ...any) {
+		steps = append(steps, step{fmt.Sprintf("owner %d ", i) + fmt.Sprintf(format, args...), then})
+	}
+	if o.op == nil {
+		for lane := range 2 {
+			if o.lanes[lane] && o.next[lane] < len(x.lanes[lane]) {
+				add(x.begin(m, i, lane), "reads for the record %d of lane %d", o.next[lane], lane)
+			}
+		}
+		if o.doubt != [2]bool{} && !m.olderBusy(i) {
+			add(x.workAgain(m, i), "is sure that no older call can land, and works again from %v", m.committed)
+		}
+		add(x.handOver(m, i), "leaves cleanly")
+	}
+	if then, ok := x.commit(m, i); ok {
+		add(then, "commits %v", then.committed)
+	}
+	if m.takeovers > 0 {
+		add(x.takeOver(m, i), "sleeps or dies; its session ends")
+	}
+	return steps
+}
+
+// olderBusy reports whether a call of an earlier owner may still land: one that was sent
+// before its lease ended. Of one that is sent later nobody knows.
+func (m moment) olderBusy(i int) bool {
+	return slices.ContainsFunc(m.owners[:i], func(o ownership) bool { return o.op != nil && o.op.flying })
+}
+
+func (x explorer) begin(m moment, i, lane int) moment {
+	o := m.owners[i]
+	if !o.begun[lane] && x.mistake != lazyOpen {
+		m.notes[lane] = open
+	}
+	stored := m.stored()
+	if x.mistake == blind {
+		stored.State = record.State{Sources: record.Orders{}}
+	}
+	v := x.lanes[lane][o.next[lane]]
+	op := &operation{lane: lane, plan: fold(stored, []rec{{from: v, apply: v}})}
+	switch {
+	case op.plan.target == nowhere:
+	case op.plan.other:
+		op.calls = []string{"put", "delete"}
+	default:
+		op.calls = []string{"put"}
+	}
+	return m.with(i, func(o *ownership) { o.begun[lane], o.op = true, op })
+}
+
+// stored is what a read of both collections gives.
+func (m moment) stored() weaviate.Stored {
+	s := weaviate.Stored{Main: m.main != nil, Side: m.side != nil}
+	s.State.Sources = record.Orders{}
+	if s.Main {
+		s.State = copied(m.main)
+	}
+	if s.Side {
+		s.State.Join(m.side)
+	}
+	return s
+}
+
+func copied(s *record.State) record.State {
+	c := *s
+	c.Sources = maps.Clone(s.Sources)
+	return c
+}
+
+// proceed lists what can become of the record that an owner works on.
+func (x explorer) proceed(m moment, i int) []step {
+	o := m.owners[i]
+	op := *o.op
+	goOn := func(m moment, op *operation) moment { return m.with(i, func(o *ownership) { o.op = op }) }
+	var steps []step
+	add := func(then moment, what string) { steps = append(steps, step{fmt.Sprintf("owner %d %s", i, what), then}) }
+	switch {
+	case op.flying:
+		after := op
+		after.flying, after.calls = false, op.calls[1:]
+		add(goOn(m.execute(op), &after), "has its "+op.calls[0]+" land")
+		if !o.leased {
+			add(goOn(m, nil), "has its "+op.calls[0]+" lost")
+		}
+	case len(op.calls) > 0 && (o.leased || x.mistake == noLease):
+		sent := op
+		sent.flying = true
+		add(goOn(m, &sent), "sends its "+op.calls[0])
+	case !o.leased:
+		add(goOn(m, nil), "gives up")
+	default:
+		add(m.with(i, func(o *ownership) { o.op = nil; o.next[op.lane]++ }), "is done with it")
+	}
+	return steps
+}
+
+// execute is the index carrying out a call.
+func (m moment) execute(op operation) moment {
+	if op.calls[0] == "delete" {
+		if op.plan.target == main {
+			m.side = nil
+		} else {
+			m.main = nil
+		}
+		return m
+	}
+	s := copied(&op.plan.state)
+	if op.plan.target == main {
+		m.main = &s
+	} else {
+		m.side = &s
+	}
+	return m
+}
+
+func (x explorer) commit(m moment, i int) (moment, bool) {
+	o := m.owners[i]
+	then := m
+	for lane := range 2 {
+		if o.lanes[lane] && o.begun[lane] && (!o.doubt[lane] || x.mistake == commitsInDoubt) {
+			then.committed[lane], then.notes[lane] = o.next[lane], open
+		}
+	}
+	return then, then.committed != m.committed
+}
+
+func (x explorer) workAgain(m moment, i int) moment {
+	return m.with(i, func(o *ownership) {
+		for lane := range 2 {
+			if o.begun[lane] && o.doubt[lane] && x.mistake != commitsInDoubt {
+				o.next[lane] = m.committed[lane]
+			}
+		}
+		o.doubt = [2]bool{}
+	})
+}
+
+// handOver ends an ownership with nothing in flight, and begins the next one.
+func (x explorer) handOver(m moment, i int) moment {
+	o := m.owners[i]
+	for lane := range 2 {
+		switch {
+		case !o.lanes[lane] || !o.begun[lane]:
+		case o.doubt[lane] && x.mistake != doubtForgotten:
+			m.notes[lane] = inDoubt
+		default:
+			m.committed[lane], m.notes[lane] = o.next[lane], clean
+		}
+	}
+	return x.next(m, i)
+}
+
+func (x explorer) takeOver(m moment, i int) moment {
+	m.takeovers--
+	return x.next(m, i)
+}
+
+// next has another owner begin where the committed offsets are.
+func (x explorer) next(m moment, i int) moment {
+	o := m.owners[i]
+	after := ownership{leased: true, lanes: o.lanes, next: m.committed}
+	for lane := range 2 {
+		after.doubt[lane] = m.notes[lane] != clean && o.lanes[lane]
+	}
+	if after.doubt != [2]bool{} && x.mistake != laneDoubt {
+		after.doubt = o.lanes
+	}
+	if x.mistake == noDoubt {
+		after.doubt = [2]bool{}
+	}
+	m = m.with(i, func(o *ownership) { o.leased = false })
+	// An owner that is gone for good need not be told apart from one that never was.
+	m.owners = slices.DeleteFunc(m.owners, func(o ownership) bool { return !o.leased && o.op == nil })
+	m.owners = append(m.owners, after)
+	return m
+}
+
+// quiet reports whether nothing more will happen by itself.
+func (x explorer) quiet(m moment) bool {
+	for _, o := range m.owners {
+		if o.op != nil || o.doubt != [2]bool{} {
+			return false
+		}
+		for lane := range 2 {
+			if o.lanes[lane] && o.next[lane] < len(x.lanes[lane]) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// wrong says what is not as it must be once all is quiet.
+func (m moment) wrong(want string) string {
+	switch {
+	case want == "" && m.main != nil:
+		return "the item is deleted and still there"
+	case want == "" && m.side == nil:
+		return "its tombstone is missing"
+	case want != "" && m.main == nil:
+		return "the item is not there"
+	case want != "" && m.main.Text != want:
+		return fmt.Sprintf("the item is %q", m.main.Text)
+	case want != "" && m.side != nil:
+		return "a copy is left aside"
+	}
+	return ""
+}
+
+// key tells moments apart. It is made half a million times, so it formats nothing.
+func (m moment) key() string {
+	b := make([]byte, 0, 256)
+	b = appendState(b, m.main)
+	b = appendState(b, m.side)
+	b = append(b, byte(m.takeovers), byte(m.committed[0]), byte(m.committed[1]), byte(m.notes[0]), byte(m.notes[1])) //nolint:gosec // small
+	for _, o := range m.owners {
+		b = append(b, '|', flags(o.leased, o.lanes[0], o.lanes[1], o.begun[0], o.begun[1], o.doubt[0], o.doubt[1]), byte(o.next[0]), byte(o.next[1])) //nolint:gosec // small
+		if o.op != nil {
+			b = append(b, byte(o.op.lane), flags(o.op.flying), byte(o.op.plan.target), byte(len(o.op.calls))) //nolint:gosec // small
+			b = appendState(b, &o.op.plan.state)
+		}
+	}
+	return string(b)
+}
+
+func flags(all ...bool) (b byte) {
+	for _, f := range all {
+		b <<= 1
+		if f {
+			b |= 1
+		}
+	}
+	return b
+}
+
+func appendState(b []byte, s *record.State) []byte {
+	if s == nil {
+		return append(b, '-')
+	}
+	b = append(b, byte(s.Base), byte(s.Floor), byte(len(s.Held)), byte(s.Failed.GetVersion())) //nolint:gosec // small
+	b = append(b, s.Text...)
+	if order := s.Sources["shop"]; len(order) > 0 {
+		b = append(b, ';', byte(order[0])) //nolint:gosec // small
+	}
+	return append(b, ';')
+}
+
+const mostMoments = 5_000_000
+
+// explore visits every moment once. It returns how many there are, and the shortest way to
+// one that is wrong, nil if there is none.
+func (x explorer) explore(c caseOf) (moments int, way []string) {
+	type visit struct {
+		moment
+		by   string
+		from int
+	}
+	visits := []visit{{moment: x.start(c), from: -1}}
+	known := map[string]bool{visits[0].key(): true}
+	for at := 0; at < len(visits) && len(visits) < mostMoments; at++ {
+		m := visits[at].moment
+		if problem := m.wrong(c.want); problem != "" && x.quiet(m) {
+			way = []string{problem}
+			for ; at >= 0; at = visits[at].from {
+				way = append([]string{visits[at].by}, way...)
+			}
+			return len(visits), way[1:]
+		}
+		for _, s := range x.steps(m) {
+			if key := s.then.key(); !known[key] {
+				known[key] = true
+				visits = append(visits, visit{s.then, s.what, at})
+			}
+		}
+	}
+	return len(visits), nil
+}
+
+func explored(op record.Op, version int64, text string, order uint64) *record.Vector {
+	v := &record.Vector{
+		Version: version, VersionOrigin: record.VersionOrigin_VERSION_ORIGIN_LOG,
+		Document: &record.Document{Op: op, Text: text, Sources: []*record.SourceOrder{{Source: "shop", Order: []uint64{order}}}},
+	}
+	if text != "" {
+		v.Fingerprint, v.Space, v.Vector = []byte(text), "space", []byte(text)
+	}
+	return v
+}
+
+func upserted(version int64, text string) *record.Vector {
+	return explored(record.Op_OP_UPSERT, version, text, uint64(version)) //nolint:gosec // small
+}
+
+func deleted(version int64) *record.Vector {
+	return explored(record.Op_OP_DELETE, version, "", uint64(version)) //nolint:gosec // small
+}
+
+func stamped(version int64, text string) *record.Vector {
+	v := explored(record.Op_OP_UPSERT, version, text, 0)
+	v.VersionOrigin, v.Document.Sources = record.VersionOrigin_VERSION_ORIGIN_STAMP, nil
+	return v
+}
+
+// takeovers is how many unclean ones a case has: FRESHET_EXPLORE_TAKEOVERS, or 1, with
+// which every planted mistake is found. 2 takes a minute.
+func takeovers() int {
+	if n, err := strconv.Atoi(os.Getenv("FRESHET_EXPLORE_TAKEOVERS")); err == nil {
+		return n
+	}
+	return 1
+}
+
+func cases(m mistake) []caseOf {
+	n := takeovers()
+	afterRead := stamped(4, "bulk row of before change 5")
+	late := explored(record.Op_OP_UPSERT, 6, "sent late", 3)
+	if m == lateStamp {
+		afterRead.Version = 6
+	}
+	if m == noSourceOrder {
+		late.Document.Sources = nil
+	}
+	return []caseOf{
+		{name: "an ingest that slept appends an old change", live: []*record.Vector{upserted(4, "four"), late}, want: "four", takeovers: n},
+		{name: "two changes, a bulk row between them", live: []*record.Vector{upserted(3, "three"), upserted(5, "five")}, bulk: []*record.Vector{afterRead}, want: "five", takeovers: n},
+		{name: "a change and a bulk row that is newer", live: []*record.Vector{upserted(3, "three")}, bulk: []*record.Vector{stamped(4, "four")}, want: "four", takeovers: n},
+		{name: "a delete, a bulk row of before it", live: []*record.Vector{upserted(3, "three"), deleted(5)}, bulk: []*record.Vector{stamped(4, "four")}, takeovers: n},
+		{name: "a delete, and the item again", live: []*record.Vector{deleted(3), upserted(5, "five")}, bulk: []*record.Vector{stamped(2, "two")}, want: "five", takeovers: n},
+	}
+}
+
+func TestExplorer_findsNoInterleavingThatLosesOrRaisesAnItem(t *testing.T) {
+	moments := 0
+	for _, c := range cases(none) {
+		n, way := explorer{lanes: [2][]*record.Vector{c.live, c.bulk}}.explore(c)
+		moments += n
+		if n >= mostMoments {
+			t.Errorf("%s: more than %d moments", c.name, n)
+		}
+		if way != nil {
+			t.Errorf("%s:\n\t%s", c.name, strings.Join(way, "\n\t"))
+		}
+	}
+	t.Logf("%d moments explored, 0 violations", moments)
+}
+
+func TestExplorer_findsEachPlantedMistake(t *testing.T) {
+	for _, m := range []mistake{laneOwners, noLease, noDoubt, commitsInDoubt, laneDoubt, lazyOpen, doubtForgotten, blind, noSourceOrder, lateStamp} {
+		t.Run(strings.ReplaceAll(string(m), " ", "_"), func(t *testing.T) {
+			for _, c := range cases(m) {
+				n, way := explorer{m, [2][]*record.Vector{c.live, c.bulk}}.explore(c)
+				if way != nil {
+					t.Logf("found among %d moments, in %q:\n\t%s", n, c.name, strings.Join(way, "\n\t"))
+					return
+				}
+			}
+			t.Error("it is not found")
+		})
+	}
+}
