@@ -97,6 +97,8 @@ type Settings struct {
 	RebalanceTimeout time.Duration `default:"120s" desc:"how long Kafka waits for members in a rebalance; longer than DRAIN"`
 	QueueRecords     int           `default:"2000" desc:"records read ahead a partition"`
 	QueueBytes       int64         `default:"134217728" desc:"bytes read ahead in all; bounds memory"`
+
+	GroupProtocol kafka.GroupProtocol `default:"classic" desc:"how a group's members share partitions: classic, or consumer (KIP-848, from Kafka 4.0, better 4.3), where only members whose partitions move notice a rebalance, and the broker's group.consumer.session.timeout.ms stands for SESSION_TIMEOUT; write's group is always classic"`
 }
 
 // Validate reports settings that cannot be.
@@ -131,7 +133,7 @@ func (s *Stage[In, Out]) Run(ctx context.Context, p *service.Process) error {
 	members := newMembers(s.From, s.Settings, log, e.process, s.Flights, group.Go)
 	p.Telemetry.Metrics.Unfinished(s.Name, members.oldest)
 	consumer, err := kafka.Consumer(work, s.From.Cluster, kafka.GroupOptions{
-		Group: s.From.Group, Topics: s.From.Topics, CoPartitioned: s.From.CoPartitioned,
+		Group: s.From.Group, Topics: s.From.Topics, CoPartitioned: s.From.CoPartitioned, Protocol: s.Settings.GroupProtocol,
 		SessionTimeout: s.Settings.SessionTimeout, RebalanceTimeout: s.Settings.RebalanceTimeout,
 		Callbacks: members.callbacks(func() {
 			p.Health.Ready(s.Name)
