@@ -82,10 +82,8 @@ func (g GroupOptions) probe(ctx context.Context, client *kgo.Client) error {
 	}
 	tooOld := fault.Halt("GROUP_PROTOCOL is %s, and the brokers do not serve it: it needs Kafka 4.0 (better 4.3) with group.coordinator.rebalance.protocols containing consumer; or set %s", NextGeneration, Classic)
 	for _, broker := range versions {
-		if broker.Err != nil {
-			return fmt.Errorf("asking what broker %d can: %w", broker.NodeID, broker.Err)
-		}
-		if most, ok := broker.KeyMaxVersion(join); !ok || most < 1 {
+		// One that is away keeps nobody from starting: the coordinator has the last word.
+		if most, ok := broker.KeyMaxVersion(join); broker.Err == nil && (!ok || most < 1) {
 			return tooOld
 		}
 	}

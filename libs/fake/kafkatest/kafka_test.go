@@ -54,7 +54,9 @@ func broker(t *testing.T, options ...kfake.Opt) (*kfake.Cluster, kafka.Config) {
 
 func connect(t *testing.T, c kafka.Config) *kgo.Client {
 	t.Helper()
-	client, err := kafka.Producer(t.Context(), c, topics, true, log)
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second) // a fault that is waited for fails here
+	defer cancel()
+	client, err := kafka.Producer(ctx, c, topics, true, log)
 	if err != nil {
 		t.Fatal(err)
 	}
