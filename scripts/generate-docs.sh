@@ -28,8 +28,8 @@ kafka() {
 		# Kafka clients
 
 		Written by `make generate` from the code (`libs/kafka`). `FRESHET_SOURCE_KAFKA_*` has the same settings for another
-		cluster of source topics. How a group's members share partitions is FRESHET_GROUP_PROTOCOL in
-		[configuration.md](configuration.md).
+		cluster of source topics; set one of them, a limit too, and none is taken over from the pipeline's. How a group's
+		members share partitions is `FRESHET_GROUP_PROTOCOL` in [configuration.md](configuration.md).
 
 		## Memory
 
@@ -40,8 +40,9 @@ kafka() {
 		* a stage's queue: `FRESHET_QUEUE_BYTES` (128 MiB), unpacked, and what one poll adds to it;
 		* a producer: `MAX_BUFFERED_BYTES` (32 MiB).
 
-		`embed` has two of each, one a lane. A lane that keeps up holds a few MiB; the bounds matter when it catches up. For
-		source topics of large, well compressed records lower `FETCH_MAX_BYTES` first.
+		`embed` has two of each, one a lane. A lane that keeps up holds a few MiB; the bounds matter when it catches up. Three
+		brokers with JSON in zstd come to 3 × 8 MiB × 5 + 128 MiB + 32 MiB = 280 MiB for `ingest`, of the 512 MiB that the chart
+		allows. For a larger cluster, or source topics that compress better, lower `FETCH_MAX_BYTES` first.
 
 		## Rotation
 
