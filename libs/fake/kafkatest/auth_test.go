@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -142,6 +143,7 @@ func newEndpoint(t *testing.T, expiresIn int) *endpoint {
 			fmt.Fprint(w, `{"error":"invalid_client","error_description":"no such\nclient"}`)
 		}
 	}))
+	e.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError) // a client that does not trust it is meant
 	e.StartTLS()
 	t.Cleanup(e.Close)
 	return e

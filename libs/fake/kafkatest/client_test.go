@@ -115,14 +115,30 @@ func TestMeters_showWhatTheClientsDoOnTheMetricsPage(t *testing.T) {
 	if err := client.ProduceSync(t.Context(), &kgo.Record{Topic: topics.DocumentsLive(), Value: []byte("v")}).FirstErr(); err != nil {
 		t.Fatal(err)
 	}
-	page := httptest.NewRecorder()
-	tel.Handler().ServeHTTP(page, httptest.NewRequest(http.MethodGet, "/metrics", nil))
 	for _, line := range []string{
 		`messaging_kafka_connects_count_total{node_id="0",outcome="success"}`,
 		`messaging_kafka_produce_records_count_total{node_id="0",topic="t.documents.live"} 1`,
 	} {
-		if !strings.Contains(page.Body.String(), line) {
+		awaitLine(t, tel.Handler(), line)
+	}
+}
+
+// awaitLine asks for a page until it has the line: the client counts a batch after it
+// has told of its acknowledgement.
+func awaitLine(t *testing.T, handler http.Handler, line string) {
+	t.Helper()
+	deadline := time.After(10 * time.Second)
+	for {
+		page := httptest.NewRecorder()
+		handler.ServeHTTP(page, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+		if strings.Contains(page.Body.String(), line) {
+			return
+		}
+		select {
+		case <-deadline:
 			t.Errorf("no line %s in\n%s", line, page.Body)
+			return
+		case <-time.After(10 * time.Millisecond):
 		}
 	}
 }
