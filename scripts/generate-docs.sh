@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Writes what the documentation takes from the code: docs/configuration.md from the services' settings, and the blocks of
-# README.md that begin with <!-- docs/examples/… --> from the files that the tests run.
+# Writes what the documentation takes from the code: docs/configuration.md from the services' settings, docs/kafka.md from
+# those of the Kafka clients and from their fixed options, and the blocks of README.md that begin with <!-- docs/examples/… --> from the files that the tests run.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -23,6 +23,53 @@ configuration() {
 	done
 }
 
+kafka() {
+	cat <<-'MARKDOWN'
+		# Kafka clients
+
+		Written by `make generate` from the code (`libs/kafka`). `FRESHET_SOURCE_KAFKA_*` has the same settings for another
+		cluster of source topics; set one of them, a limit too, and none is taken over from the pipeline's. How a group's
+		members share partitions is `FRESHET_GROUP_PROTOCOL` in [configuration.md](configuration.md).
+
+		## Memory
+
+		What a process holds is bounded by the sum of
+
+		* a consumer: `MAX_CONCURRENT_FETCHES` × `FETCH_MAX_BYTES` (64 MiB) as the records come from the brokers; unpacked, that
+		  times the ratio of their compression (JSON in zstd: 5 to 10);
+		* a stage's queue: `FRESHET_QUEUE_BYTES` (128 MiB), unpacked, and what one poll adds to it;
+		* a producer: `MAX_BUFFERED_BYTES` (32 MiB).
+
+		`embed` has two of each, one a lane. A lane that keeps up holds a few MiB; the bounds matter when it catches up. Three
+		brokers with JSON in zstd come to 3 × 8 MiB × 5 + 128 MiB + 32 MiB = 280 MiB for `ingest`, of the 512 MiB that the chart
+		allows. For a larger cluster, or source topics that compress better, lower `FETCH_MAX_BYTES` first.
+
+		## Rotation
+
+		Passwords, tokens, certificate authorities and client certificates are looked at again for each new connection, so a
+		rotated file needs no restart. A file that cannot be read keeps the last good one in use, with a warning. What is
+		refused when a process starts ends it, with one line that says by whom; what is merely away is waited for.
+
+		## What the clients measure
+
+		`/metrics` shows them as `messaging_kafka_*`, by broker and, for records, by topic: connections (with outcome
+		`failure` where one could not be opened), bytes, errors, and the records produced and fetched. They count all clients of
+		a process, of both clusters.
+
+		## The group protocol
+
+		`classic` works with every Kafka. With `consumer` (KIP-848) the broker shares the partitions out: a member that comes or
+		goes stops only those whose partitions move, and a rolling restart is quieter. It needs Kafka 4.0, better 4.3 (before it a
+		commit can fail with STALE_MEMBER_EPOCH during a rebalance, and its records are read twice), the broker's
+		`group.consumer.session.timeout.ms` and `group.consumer.heartbeat.interval.ms` take the place of
+		`FRESHET_SESSION_TIMEOUT`, and tools must be of Kafka 4 to show the group. A service that is set to `consumer` does not
+		start where the brokers do not serve it. A running group changes over, in both directions, while its members are
+		restarted one by one. `write` reads two topics that must stay together, and keeps to `classic`.
+
+	MARKDOWN
+	go run ./libs/kafka/kafkadoc
+}
+
 # examples FILE: prints FILE with the code block behind each marker replaced by the file that the marker names.
 examples() {
 	awk '
@@ -39,8 +86,10 @@ examples() {
 }
 
 # Written beside and renamed: a generator that fails leaves the old text.
-trap 'rm -f docs/configuration.md.new README.md.new' EXIT
+trap 'rm -f docs/configuration.md.new docs/kafka.md.new README.md.new' EXIT
 configuration >docs/configuration.md.new
+kafka >docs/kafka.md.new
 examples README.md >README.md.new
+mv docs/kafka.md.new docs/kafka.md
 mv docs/configuration.md.new docs/configuration.md
 mv README.md.new README.md

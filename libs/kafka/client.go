@@ -13,21 +13,10 @@ import (
 )
 
 // Producer opens the client that writes to the pipeline's topics: idempotent,
-// acknowledged by all replicas, each record placed by its Partition field. Texts
-// are worth compressing; vectors are not (float32 measured at 1.000 of its size
-// with lz4, snappy and zstd).
+// acknowledged by all replicas, each record placed by its Partition field.
 func Producer(ctx context.Context, c Config, t Topics, compress bool, log *slog.Logger) (*kgo.Client, error) {
-	codecs := []kgo.CompressionCodec{kgo.NoCompression()}
-	if compress {
-		codecs = []kgo.CompressionCodec{kgo.ZstdCompression(), kgo.NoCompression()}
-	}
-	return c.Connect(ctx, log,
-		kgo.RecordPartitioner(kgo.ManualPartitioner()),
-		kgo.ProducerBatchMaxBytesFn(t.MaxBytes),
-		kgo.ProducerBatchCompression(codecs...),
-		kgo.ProducerLinger(0),
-		kgo.MaxBufferedRecords(50_000),
-	)
+	options := append(apply(producerOptions(t, compress)), c.Limits.producer()...)
+	return c.Connect(ctx, log, options...)
 }
 
 // GroupOptions says how a group consumes.
@@ -39,36 +28,31 @@ type GroupOptions struct {
 	// CoPartitioned gives partition p of every topic to one member. It holds while all
 	// members subscribe to the same topics of equal partition counts.
 	CoPartitioned bool
-	Callbacks     []kgo.Opt
+	// Protocol is by which protocol members share the partitions; a co-partitioned group
+	// keeps to the classic one.
+	Protocol  GroupProtocol
+	Callbacks []kgo.Opt
 }
 
 // Consumer opens a client that reads as a member of a group. A new group starts at
 // the earliest record. It never resets an offset: one that is out of range means
 // that Kafka deleted records that nobody had read, and that is for a person to decide.
 func Consumer(ctx context.Context, c Config, g GroupOptions, log *slog.Logger) (*kgo.Client, error) {
-	balancer := kgo.CooperativeStickyBalancer()
-	if g.CoPartitioned {
-		balancer = kgo.RangeBalancer()
+	if g.nextGeneration() {
+		if err := g.requireNextGeneration(ctx, c, log); err != nil {
+			return nil, err
+		}
 	}
 	options := []kgo.Opt{
 		kgo.ConsumerGroup(g.Group),
 		kgo.ConsumeTopics(g.Topics...),
-		kgo.Balancers(balancer),
-		kgo.ConsumeStartOffset(kgo.NewOffset().AtStart()),
-		kgo.ConsumeResetOffset(kgo.NoResetOffset()),
-		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
-		kgo.AutoCommitMarks(),
-		kgo.AutoCommitInterval(time.Second),
 		kgo.SessionTimeout(g.SessionTimeout),
 		kgo.HeartbeatInterval(min(3*time.Second, g.SessionTimeout/3)),
 		kgo.RebalanceTimeout(g.RebalanceTimeout),
-		kgo.FetchMaxWait(500 * time.Millisecond),
-		kgo.FetchMaxBytes(16 << 20),
-		kgo.FetchMaxPartitionBytes(4 << 20),
-		// The poll loop only hands records to their partitions, so a rebalance waits for
-		// no handler, and none can come between a poll and the hand-over.
-		kgo.BlockRebalanceOnPoll(),
 	}
+	options = append(options, g.balancing()...)
+	options = append(options, apply(consumerOptions())...)
+	options = append(options, c.Limits.consumer()...)
 	return c.Connect(ctx, log, append(options, g.Callbacks...)...)
 }
 

@@ -97,6 +97,8 @@ func (s Setting) load(env map[string]string, all []Setting) error {
 		switch parse, ok := errors.AsType[*envconfig.ParseError](err); {
 		case name != s.Name:
 			return nil // the variable that it falls back to tells of it
+		case ok && decodes(s.value.Type()):
+			return fmt.Errorf("%s: %q: %w", name, parse.Value, parse.Err) // the type knows best what it takes
 		case ok:
 			return fmt.Errorf("%s: %q is no %s", name, parse.Value, parse.TypeName)
 		default:
@@ -166,9 +168,13 @@ func walk(v reflect.Value, n names, list *[]Setting) {
 
 // isGroup tells a struct of settings from a struct that is one setting.
 func isGroup(t reflect.Type) bool {
-	return t.Kind() == reflect.Struct &&
-		!reflect.PointerTo(t).Implements(reflect.TypeFor[envconfig.Decoder]()) &&
-		!reflect.PointerTo(t).Implements(reflect.TypeFor[encoding.TextUnmarshaler]())
+	return t.Kind() == reflect.Struct && !decodes(t)
+}
+
+// decodes tells whether a type reads its own text.
+func decodes(t reflect.Type) bool {
+	return reflect.PointerTo(t).Implements(reflect.TypeFor[envconfig.Decoder]()) ||
+		reflect.PointerTo(t).Implements(reflect.TypeFor[encoding.TextUnmarshaler]())
 }
 
 // variable returns the part of a variable's name that a field gives.

@@ -124,6 +124,8 @@ type Settings struct {
 	QueueRecords     int           `default:"2000" desc:"records read ahead a partition"`
 	QueueBytes       int64         `default:"134217728" desc:"bytes read ahead in all; bounds memory"`
 	StormBreaker     bool          `default:"true" desc:"stop where half of the last 1000 records of a topic cannot be read, instead of making dead letters of them all"`
+
+	GroupProtocol kafka.GroupProtocol `default:"classic" desc:"how a group's members share partitions: classic, or consumer (KIP-848, from Kafka 4.0, better 4.3), where only members whose partitions move notice a rebalance, and the broker's group.consumer.session.timeout.ms stands for SESSION_TIMEOUT; write's group is always classic"`
 }
 
 // Validate reports settings that cannot be.
@@ -143,6 +145,7 @@ func (s Settings) Validate() error {
 func (s *Stage[In, Out]) Run(ctx context.Context, p *service.Process) error {
 	log := p.Log.With("stage", s.Name)
 	p.Health.Unready(s.Name, "has not joined its group yet")
+	s.From.Cluster.Meters, s.To.Cluster.Meters = p.Telemetry.Meters, p.Telemetry.Meters
 	producer, err := kafka.Producer(ctx, s.To.Cluster, s.To.Topics, s.To.Compress, log)
 	if err != nil {
 		return fmt.Errorf("connecting to the pipeline's cluster: %w", err)
@@ -162,14 +165,13 @@ func (s *Stage[In, Out]) Run(ctx context.Context, p *service.Process) error {
 		from: s.From, settings: s.Settings, flights: s.Flights, doubt: s.Doubt, log: log,
 		process: e.process, storms: e.storms, places: p.Places(), spawn: group.Go,
 	})
+	next := &reader{group: s.To.Reader, topic: s.To.Topic, adm: kadm.NewClient(producer), log: log, hold: members.hold}
 	if s.To.Reader != "" {
-		next := &reader{group: s.To.Reader, topic: s.To.Topic, adm: kadm.NewClient(producer), log: log, hold: members.hold}
 		next.look(ctx)
-		group.Go(func() error { next.watch(work); return nil })
 	}
 	p.Telemetry.Metrics.Unfinished(s.Name, members.oldest)
 	consumer, err := kafka.Consumer(work, s.From.Cluster, kafka.GroupOptions{
-		Group: s.From.Group, Topics: s.From.Topics, CoPartitioned: s.From.CoPartitioned,
+		Group: s.From.Group, Topics: s.From.Topics, CoPartitioned: s.From.CoPartitioned, Protocol: s.Settings.GroupProtocol,
 		SessionTimeout: s.Settings.SessionTimeout, RebalanceTimeout: s.Settings.RebalanceTimeout,
 		Callbacks: members.callbacks(func() {
 			p.Health.Ready(s.Name)
@@ -182,6 +184,9 @@ func (s *Stage[In, Out]) Run(ctx context.Context, p *service.Process) error {
 		return fmt.Errorf("connecting to the source cluster: %w", err)
 	}
 	group.Go(func() error { return members.poll(work, consumer, p.Health.Beat) })
+	if s.To.Reader != "" {
+		group.Go(func() error { next.watch(work); return nil })
+	}
 	<-work.Done()
 	members.shutdown(ctx, consumer)
 	// The bound has passed for what a worker still produces: with Kafka away, a record

@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracegrpc"
 	otelprometheus "go.opentelemetry.io/otel/exporters/prometheus"
+	"go.opentelemetry.io/otel/metric"
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 	"go.opentelemetry.io/otel/sdk/resource"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
@@ -47,6 +48,7 @@ func (c Config) Validate() error {
 // Telemetry makes instruments and spans. Close it to flush what is buffered.
 type Telemetry struct {
 	Metrics *Metrics
+	Meters  metric.MeterProvider // for libraries that measure themselves
 
 	tracer   trace.Tracer
 	registry *prometheus.Registry
@@ -65,6 +67,7 @@ func New(ctx context.Context, cfg Config, service, version string) (*Telemetry, 
 	}
 	meters := sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader), sdkmetric.WithResource(res))
 	t.close = append(t.close, meters.Shutdown)
+	t.Meters = meters
 	if t.Metrics, err = newMetrics(meters.Meter(scope)); err != nil {
 		return nil, errors.Join(fmt.Errorf("making the instruments: %w", err), t.Close(ctx))
 	}

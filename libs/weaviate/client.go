@@ -2,7 +2,6 @@ package weaviate
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"net/http"
@@ -18,7 +17,6 @@ import (
 	"go.opentelemetry.io/contrib/instrumentation/google.golang.org/grpc/otelgrpc"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
-	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/keepalive"
@@ -58,15 +56,15 @@ func Open(ctx context.Context, cfg Config) (*Client, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, fault.Halt("connecting to Weaviate: %w", err)
 	}
-	settings, err := cfg.tls()
+	certificates, err := cfg.certificates()
 	if err != nil {
 		return nil, fault.Halt("connecting to Weaviate: %w", err)
 	}
 	c := &Client{url: cfg.URL, bound: map[string]*collection{}}
-	if err := c.openREST(cfg, settings); err != nil {
+	if err := c.openREST(cfg, certificates); err != nil {
 		return nil, err
 	}
-	if err := c.openGRPC(cfg, settings); err != nil {
+	if err := c.openGRPC(cfg, certificates); err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, openLimit)
@@ -83,12 +81,15 @@ func (c *Client) Close() error {
 	return c.conn.Close()
 }
 
-func (c *Client) openREST(cfg Config, settings *tls.Config) error {
+func (c *Client) openREST(cfg Config, certificates *service.Certificates) error {
 	u, err := url.Parse(cfg.URL)
 	if err != nil {
 		return fault.Halt("connecting to Weaviate: %w", err)
 	}
-	transport := &http.Transport{Proxy: http.ProxyFromEnvironment, TLSClientConfig: settings, IdleConnTimeout: 30 * time.Second, MaxIdleConnsPerHost: 4}
+	transport := &http.Transport{Proxy: http.ProxyFromEnvironment, IdleConnTimeout: 30 * time.Second, MaxIdleConnsPerHost: 4}
+	if certificates != nil {
+		certificates.Secure(transport)
+	}
 	c.http = &http.Client{
 		Timeout:   callLimit,
 		Transport: &withKey{key: cfg.APIKey, host: u.Host, next: transport},
@@ -102,15 +103,15 @@ func (c *Client) openREST(cfg Config, settings *tls.Config) error {
 	return nil
 }
 
-func (c *Client) openGRPC(cfg Config, settings *tls.Config) error {
+func (c *Client) openGRPC(cfg Config, certificates *service.Certificates) error {
 	transport := insecure.NewCredentials()
-	if settings != nil {
-		transport = credentials.NewTLS(settings)
+	if certificates != nil {
+		transport = newRotated(certificates)
 	}
 	var err error
 	c.conn, err = grpc.NewClient(cfg.GRPC,
 		grpc.WithTransportCredentials(transport),
-		grpc.WithPerRPCCredentials(callKey{key: cfg.APIKey, secure: settings != nil}),
+		grpc.WithPerRPCCredentials(callKey{key: cfg.APIKey, secure: certificates != nil}),
 		grpc.WithStatsHandler(otelgrpc.NewClientHandler()),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(messageLimit), grpc.MaxCallSendMsgSize(messageLimit)),
 		// The server closes connections that are pinged more often than every 5 minutes. The

@@ -1,12 +1,14 @@
 package weaviate
 
 import (
-	"crypto/tls"
-	"crypto/x509"
+	"context"
 	"errors"
 	"fmt"
+	"log/slog"
+	"net"
 	"net/url"
-	"os"
+
+	"google.golang.org/grpc/credentials"
 
 	"github.com/freshet-io/freshet/libs/service"
 )
@@ -17,9 +19,10 @@ type Config struct {
 	GRPC   string         `envconfig:"GRPC" default:"127.0.0.1:50051" desc:"gRPC API of Weaviate, host:port"`
 	APIKey service.Secret `envconfig:"API_KEY" desc:"API key of Weaviate"`
 
-	CAFile   string `envconfig:"TLS_CA_FILE" desc:"certificates to trust instead of the system's, PEM"`
-	CertFile string `envconfig:"TLS_CERT_FILE" desc:"client certificate, PEM"`
-	KeyFile  string `envconfig:"TLS_KEY_FILE" desc:"key of the client certificate, PEM"`
+	TLS service.TLS
+
+	// Log is told of certificates that cannot be read again; nil: nobody is.
+	Log *slog.Logger `ignored:"true"`
 }
 
 // Validate implements service.Validator.
@@ -31,14 +34,11 @@ func (c Config) Validate() error {
 	if c.GRPC == "" {
 		errs = append(errs, errors.New("GRPC is empty: searches and writes need the gRPC port"))
 	}
-	if (c.CertFile == "") != (c.KeyFile == "") {
-		errs = append(errs, errors.New("TLS_CERT_FILE and TLS_KEY_FILE come together"))
-	}
 	return errors.Join(errs...)
 }
 
-// tls returns the TLS settings, nil for plain text.
-func (c Config) tls() (*tls.Config, error) {
+// certificates returns what TLS is spoken with, nil for plain text.
+func (c Config) certificates() (*service.Certificates, error) {
 	u, err := url.Parse(c.URL)
 	if err != nil {
 		return nil, fmt.Errorf("parsing Weaviate's address: %w", err)
@@ -46,23 +46,28 @@ func (c Config) tls() (*tls.Config, error) {
 	if u.Scheme != "https" {
 		return nil, nil //nolint:nilnil // no TLS is no error
 	}
-	settings := &tls.Config{MinVersion: tls.VersionTLS12}
-	if c.CAFile != "" {
-		pem, err := os.ReadFile(c.CAFile)
-		if err != nil {
-			return nil, fmt.Errorf("reading trusted certificates: %w", err)
-		}
-		settings.RootCAs = x509.NewCertPool()
-		if !settings.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("reading trusted certificates: none in %s", c.CAFile)
-		}
+	log := c.Log
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
 	}
-	if c.CertFile != "" {
-		pair, err := tls.LoadX509KeyPair(c.CertFile, c.KeyFile)
-		if err != nil {
-			return nil, fmt.Errorf("reading the client certificate: %w", err)
-		}
-		settings.Certificates = []tls.Certificate{pair}
-	}
-	return settings, nil
+	return c.TLS.Open(log)
 }
+
+// rotated is the transport of gRPC with the certificates that the files hold when a
+// connection is opened.
+type rotated struct {
+	credentials.TransportCredentials
+	certificates *service.Certificates
+}
+
+func newRotated(c *service.Certificates) credentials.TransportCredentials {
+	return rotated{credentials.NewTLS(c.Config("")), c}
+}
+
+// ClientHandshake implements credentials.TransportCredentials.
+func (r rotated) ClientHandshake(ctx context.Context, authority string, conn net.Conn) (net.Conn, credentials.AuthInfo, error) {
+	return credentials.NewTLS(r.certificates.Config("")).ClientHandshake(ctx, authority, conn)
+}
+
+// Clone implements credentials.TransportCredentials.
+func (r rotated) Clone() credentials.TransportCredentials { return newRotated(r.certificates) }

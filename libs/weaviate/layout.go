@@ -75,6 +75,7 @@ func (c *Client) wanted(ctx context.Context, file *pipeline.File, p pipeline.Col
 // Attach opens the index of a pipeline file and checks it. A Weaviate that is away is
 // waited for; one that does not fit is a fatal fault. The caller closes the client.
 func Attach(ctx context.Context, cfg Config, file *pipeline.File, log Log, logger *slog.Logger) (*Client, error) {
+	cfg.Log = logger
 	return service.Await(ctx, logger, "weaviate", func(ctx context.Context) (*Client, error) {
 		c, err := Open(ctx, cfg)
 		if err != nil {

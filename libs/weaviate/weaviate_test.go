@@ -119,9 +119,8 @@ func TestConfigValidate(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, change := range map[string]func(*Config){
-		"URL":          func(c *Config) { c.URL = "weaviate:8080" },
-		"GRPC":         func(c *Config) { c.GRPC = "" },
-		"TLS_KEY_FILE": func(c *Config) { c.CertFile = "cert.pem" },
+		"URL":  func(c *Config) { c.URL = "weaviate:8080" },
+		"GRPC": func(c *Config) { c.GRPC = "" },
 	} {
 		c := good
 		change(&c)
@@ -162,9 +161,9 @@ func TestOpenVerifiesTheCertificate(t *testing.T) {
 	if err := openFor(t, 5*time.Second, cfg); err == nil || !strings.Contains(err.Error(), "certificate") {
 		t.Errorf("an unknown certificate gives %v", err)
 	}
-	cfg.CAFile = filepath.Join(t.TempDir(), "ca.pem")
+	cfg.TLS.CAFile = filepath.Join(t.TempDir(), "ca.pem")
 	cert := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
-	if err := os.WriteFile(cfg.CAFile, cert, 0o600); err != nil {
+	if err := os.WriteFile(cfg.TLS.CAFile, cert, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if err := openFor(t, 500*time.Millisecond, cfg); err == nil || !strings.Contains(err.Error(), "gRPC port") {

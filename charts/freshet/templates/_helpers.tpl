@@ -68,9 +68,41 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 {{- end }}
 {{- if $sasl.mechanism }}
 - {name: {{ .prefix }}_SASL_MECHANISM, value: {{ $sasl.mechanism | quote }}}
+{{- if eq $sasl.mechanism "OAUTHBEARER" }}
+{{- include "freshet.oauthEnv" (dict "prefix" (printf "%s_SASL_OAUTH" .prefix) "oauth" (default dict $sasl.oauth) "mount" (printf "%s-sasl" .mount)) }}
+{{- else if ne $sasl.mechanism "AWS_MSK_IAM" }}
 - name: {{ .prefix }}_SASL_USER
   valueFrom: {secretKeyRef: {name: {{ $sasl.existingSecret | quote }}, key: {{ default "username" $sasl.userKey | quote }}}}
 - {name: {{ .prefix }}_SASL_PASSWORD_FILE, value: {{ printf "%s-sasl/%s" .mount (default "password" $sasl.passwordKey) | quote }}}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/* Settings of OAUTHBEARER: a token endpoint, or without one the token itself. */}}
+{{- define "freshet.oauthEnv" -}}
+{{- $oauth := .oauth -}}
+{{- if $oauth.tokenUrl }}
+- {name: {{ .prefix }}_TOKEN_URL, value: {{ $oauth.tokenUrl | quote }}}
+- {name: {{ .prefix }}_CLIENT_ID, value: {{ $oauth.clientId | quote }}}
+- {name: {{ .prefix }}_CLIENT_SECRET_FILE, value: {{ printf "%s/%s" .mount (default "client-secret" $oauth.clientSecretKey) | quote }}}
+{{- with $oauth.scopes }}
+- {name: {{ $.prefix }}_SCOPES, value: {{ join "," . | quote }}}
+{{- end }}
+{{- with $oauth.audience }}
+- {name: {{ $.prefix }}_AUDIENCE, value: {{ . | quote }}}
+{{- end }}
+{{- with $oauth.caKey }}
+- {name: {{ $.prefix }}_CA_FILE, value: {{ printf "%s/%s" $.mount . | quote }}}
+{{- end }}
+{{- else }}
+- {name: {{ .prefix }}_TOKEN_FILE, value: {{ printf "%s/%s" .mount (default "token" $oauth.tokenKey) | quote }}}
+{{- end }}
+{{- with $oauth.extensions }}
+{{- $pairs := list }}
+{{- range $name, $value := . }}
+{{- $pairs = append $pairs (printf "%s:%s" $name $value) }}
+{{- end }}
+- {name: {{ $.prefix }}_EXTENSIONS, value: {{ join "," $pairs | quote }}}
 {{- end }}
 {{- end }}
 
@@ -81,14 +113,14 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 {{- if and $v.kafka.tls.enabled $v.kafka.tls.existingSecret }}
 kafka-tls: {{ $v.kafka.tls.existingSecret | quote }}
 {{- end }}
-{{- if $v.kafka.sasl.mechanism }}
+{{- if and $v.kafka.sasl.mechanism (ne $v.kafka.sasl.mechanism "AWS_MSK_IAM") }}
 kafka-sasl: {{ $v.kafka.sasl.existingSecret | quote }}
 {{- end }}
 {{- if and (eq .component "ingest") $source.brokers }}
 {{- if and (default dict $source.tls).enabled (default dict $source.tls).existingSecret }}
 source-kafka-tls: {{ $source.tls.existingSecret | quote }}
 {{- end }}
-{{- if (default dict $source.sasl).mechanism }}
+{{- if and (default dict $source.sasl).mechanism (ne $source.sasl.mechanism "AWS_MSK_IAM") }}
 source-kafka-sasl: {{ $source.sasl.existingSecret | quote }}
 {{- end }}
 {{- end }}

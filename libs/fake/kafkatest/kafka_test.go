@@ -16,6 +16,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -52,7 +54,9 @@ func broker(t *testing.T, options ...kfake.Opt) (*kfake.Cluster, kafka.Config) {
 
 func connect(t *testing.T, c kafka.Config) *kgo.Client {
 	t.Helper()
-	client, err := kafka.Producer(t.Context(), c, topics, true, log)
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second) // a fault that is waited for fails here
+	defer cancel()
+	client, err := kafka.Producer(ctx, c, topics, true, log)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -245,16 +249,81 @@ func TestConnect_mutualTLS(t *testing.T) {
 	pool := x509.NewCertPool()
 	pool.AddCert(pair.Leaf)
 	_, c := broker(t, kfake.TLS(&tls.Config{Certificates: []tls.Certificate{pair}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: pool, MinVersion: tls.VersionTLS12}))
-	good := kafka.TLS{Enabled: true, CAFile: filepath.Join(dir, "cert.pem"), CertFile: filepath.Join(dir, "cert.pem"), KeyFile: filepath.Join(dir, "key.pem")}
-	c.TLS = good
+	files := service.TLS{CAFile: filepath.Join(dir, "cert.pem"), CertFile: filepath.Join(dir, "cert.pem"), KeyFile: filepath.Join(dir, "key.pem")}
+	c.TLS = kafka.TLS{Enabled: true, Files: files}
 	connect(t, c)
 
-	c.TLS.CAFile = "" // the system does not know this authority
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
-	defer cancel()
-	if _, err := c.Connect(ctx, log); fault.ClassOf(err) != fault.Fatal {
-		t.Errorf("an unknown authority gives %v", err)
+	other, _ := certificate(t)
+	for name, spoil := range map[string]func(*service.TLS){
+		"an authority that the system does not know": func(f *service.TLS) { f.CAFile = "" },
+		"no client certificate":                      func(f *service.TLS) { f.CertFile, f.KeyFile = "", "" },
+		"a client certificate of another authority": func(f *service.TLS) {
+			f.CertFile, f.KeyFile = filepath.Join(other, "cert.pem"), filepath.Join(other, "key.pem")
+		},
+	} {
+		c.TLS.Files = files
+		spoil(&c.TLS.Files)
+		if err := try(t, 10*time.Second, c); fault.ClassOf(err) != fault.Fatal || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%s gives %v", name, err)
+		}
 	}
+}
+
+func TestConnect_aRotatedAuthorityAndCertificateNeedNoRestart(t *testing.T) {
+	var server atomic.Pointer[tls.Certificate]
+	dir, pair := certificate(t)
+	server.Store(&pair)
+	_, c := broker(t, kfake.TLS(&tls.Config{
+		MinVersion: tls.VersionTLS12,
+		GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) {
+			pool := x509.NewCertPool()
+			pool.AddCert(server.Load().Leaf)
+			return &tls.Config{Certificates: []tls.Certificate{*server.Load()}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: pool, MinVersion: tls.VersionTLS12}, nil
+		},
+	}))
+	// The network is the test's, so that it can cut what is connected.
+	var mu sync.Mutex
+	var open []net.Conn
+	c.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
+		conn, err := (&net.Dialer{}).DialContext(ctx, network, address)
+		if err == nil {
+			mu.Lock()
+			defer mu.Unlock()
+			open = append(open, conn)
+		}
+		return conn, err
+	}
+	c.TLS = kafka.TLS{Enabled: true, Files: service.TLS{CAFile: filepath.Join(dir, "cert.pem"), CertFile: filepath.Join(dir, "cert.pem"), KeyFile: filepath.Join(dir, "key.pem")}}
+	client := connect(t, c)
+
+	next, nextPair := certificate(t)
+	server.Store(&nextPair)
+	for _, name := range []string{"cert.pem", "key.pem"} {
+		if err := os.Rename(filepath.Join(next, name), filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	mu.Lock()
+	before := len(open)
+	for _, conn := range open {
+		_ = conn.Close()
+	}
+	mu.Unlock()
+	if err := client.Ping(t.Context()); err != nil { // the first may meet the cut connection
+		err = client.Ping(t.Context())
+		if err != nil {
+			t.Fatalf("after the rotation: %v", err)
+		}
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	if len(open) == before {
+		t.Error("no connection was opened after the rotation, so nothing is shown")
+	}
+}
+
+func pemOf(kind string, content []byte) []byte {
+	return pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: content})
 }
 
 // certificate writes a certificate for the loopback address that signs itself.
@@ -281,7 +350,7 @@ func certificate(t *testing.T) (dir string, pair tls.Certificate) {
 	dir = t.TempDir()
 	write := func(name, kind string, content []byte) string {
 		path := filepath.Join(dir, name)
-		if err := os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: content}), 0o600); err != nil {
+		if err := os.WriteFile(path, pemOf(kind, content), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		return path
@@ -301,8 +370,13 @@ func TestValidate_namesWhatDoesNotGoTogether(t *testing.T) {
 		"a user without a mechanism":     {kafka.Config{SASL: kafka.SASL{User: "u"}}, "SASL_MECHANISM"},
 		"a mechanism without a password": {kafka.Config{SASL: kafka.SASL{Mechanism: "PLAIN", User: "u"}}, "SASL_PASSWORD"},
 		"an unknown mechanism":           {kafka.Config{SASL: kafka.SASL{Mechanism: "GSSAPI"}}, "GSSAPI"},
-		"a certificate without its key":  {kafka.Config{TLS: kafka.TLS{Enabled: true, CertFile: "c"}}, "TLS_KEY_FILE"},
-		"TLS files without TLS":          {kafka.Config{TLS: kafka.TLS{CAFile: "c"}}, "TLS_ENABLED"},
+		"TLS files without TLS":          {kafka.Config{TLS: kafka.TLS{Files: service.TLS{CAFile: "c"}}}, "TLS_ENABLED"},
+		"OAUTHBEARER without a token":    {kafka.Config{SASL: kafka.SASL{Mechanism: "OAUTHBEARER"}}, "SASL_OAUTH_TOKEN_URL"},
+		"a token and an endpoint":        {kafka.Config{SASL: kafka.SASL{Mechanism: "OAUTHBEARER", OAuth: kafka.OAuth{Token: service.NewSecret("t"), TokenURL: "https://x"}}}, "needs one of"},
+		"an endpoint without a secret":   {kafka.Config{SASL: kafka.SASL{Mechanism: "OAUTHBEARER", OAuth: kafka.OAuth{TokenURL: "https://x", ClientID: "i"}}}, "SASL_OAUTH_CLIENT_SECRET"},
+		"an extension that is the token": {kafka.Config{SASL: kafka.SASL{Mechanism: "OAUTHBEARER", OAuth: kafka.OAuth{Token: service.NewSecret("t"), Extensions: map[string]string{"auth": "x"}}}}, "SASL_OAUTH_EXTENSIONS"},
+		"a token without a mechanism":    {kafka.Config{SASL: kafka.SASL{OAuth: kafka.OAuth{TokenURL: "https://x"}}}, "SASL_MECHANISM"},
+		"a password for AWS":             {kafka.Config{SASL: kafka.SASL{Mechanism: "AWS_MSK_IAM", User: "u"}}, "AWS_MSK_IAM"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if err := tt.config.Validate(); err == nil || !strings.Contains(err.Error(), tt.says) {

@@ -21,12 +21,17 @@ import (
 type KafkaOptions struct {
 	Data string    // folder of the data, made if missing; empty: a temporary one that Stop removes
 	Log  io.Writer // gets the broker's warnings and errors; nil: nowhere (errors carry the last line)
+	// OAuth adds a listener that wants SASL OAUTHBEARER, see Kafka.OAuth.
+	OAuth bool
 }
 
 // Kafka is a running broker, one node, without authentication, on loopback only. It creates no topic by itself. All
 // methods are safe for concurrent use.
 type Kafka struct {
 	Brokers string // host:port, what a client takes as its seed broker
+	// OAuth is the seed broker for clients that identify themselves by OAUTHBEARER, empty where none was asked for. It
+	// takes unsecured JSON web tokens (RFC 7515, alg none) that have sub, iat and exp, and of those any.
+	OAuth string
 
 	*server
 }
@@ -50,7 +55,7 @@ func StartKafka(ctx context.Context, o KafkaOptions) (*Kafka, error) {
 	k := &Kafka{server: s}
 	var controller string
 	s.launch = func(ctx context.Context) (*child, error) {
-		if err := j.prepare(ctx, k.Brokers, controller); err != nil {
+		if err := j.prepare(ctx, listeners{Broker: k.Brokers, Controller: controller, OAuth: k.OAuth}); err != nil {
 			return nil, err
 		}
 		// ctx is the start's: its end must not kill the broker.
@@ -60,8 +65,11 @@ func StartKafka(ctx context.Context, o KafkaOptions) (*Kafka, error) {
 		}
 		return c, c.awaitReady(ctx, k.ready)
 	}
-	err = s.startFirst(ctx, 2, func(ports []int) {
+	err = s.startFirst(ctx, 3, func(ports []int) {
 		k.Brokers, controller = loopback(ports[0]), loopback(ports[1])
+		if o.OAuth {
+			k.OAuth = loopback(ports[2])
+		}
 	})
 	if err != nil {
 		return nil, err
@@ -130,13 +138,19 @@ func (j jvm) command(ctx context.Context, class string, rest ...string) *exec.Cm
 	return cmd
 }
 
+// listeners are the addresses of a broker; OAuth may be empty.
+type listeners struct{ Broker, Controller, OAuth string }
+
 // prepare writes the properties and, in a new data folder, formats it.
-func (j jvm) prepare(ctx context.Context, broker, controller string) error {
+func (j jvm) prepare(ctx context.Context, l listeners) error {
 	if err := os.MkdirAll(j.tmp(), 0o700); err != nil {
 		return fmt.Errorf("making a folder for kafka: %w", err)
 	}
 	var text strings.Builder
-	settings := struct{ Broker, Controller, LogDir string }{broker, controller, j.logDir()}
+	settings := struct {
+		listeners
+		LogDir string
+	}{l, j.logDir()}
 	if err := kafkaTemplate.Execute(&text, settings); err != nil {
 		return fmt.Errorf("writing kafka's properties: %w", err)
 	}
