@@ -29,6 +29,7 @@ type memberOptions struct {
 	doubt    time.Duration
 	log      *slog.Logger
 	process  processor
+	commit   func(context.Context, *kgo.Client, []commitment) error
 	storms   *storms
 	places   *semaphore.Weighted // of the process: what a batch may end is all of it
 	spawn    func(func() error)  // runs a worker; its error stops the stage
@@ -178,7 +179,7 @@ func (m *members) leave(ctx context.Context, client *kgo.Client, workers []*work
 	for _, w := range workers {
 		all = append(all, w.commitments()...)
 	}
-	if err := commit(ctx, client, all); err != nil {
+	if err := m.commit(ctx, client, all); err != nil {
 		m.log.WarnContext(ctx, "committing before partitions are given up", "error", err)
 	}
 }

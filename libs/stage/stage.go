@@ -163,7 +163,7 @@ func (s *Stage[In, Out]) Run(ctx context.Context, p *service.Process) error {
 	s.Settings.Items = cmp.Or(s.Settings.Items, s.Items, 1)
 	members := newMembers(memberOptions{
 		from: s.From, settings: s.Settings, flights: s.Flights, doubt: s.Doubt, log: log,
-		process: e.process, storms: e.storms, places: p.Places(), spawn: group.Go,
+		process: e.process, commit: commit, storms: e.storms, places: p.Places(), spawn: group.Go,
 	})
 	next := &reader{group: s.To.Reader, topic: s.To.Topic, adm: kadm.NewClient(producer), log: log, hold: members.hold}
 	if s.To.Reader != "" {

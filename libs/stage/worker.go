@@ -148,6 +148,16 @@ type turn struct {
 	failed bool
 }
 
+// hasFailed reports whether the turn is over without a mark.
+func (t *turn) hasFailed() bool {
+	select {
+	case <-t.over:
+		return t.failed
+	default:
+		return false
+	}
+}
+
 // fly keeps batches in flight. Their handlers overlap, what they cause does not: a
 // batch settles when the one before it is marked. So outputs leave in the order of
 // the inputs, and marks are contiguous, whichever handler is quicker.
@@ -208,7 +218,7 @@ func (w *worker) begin(batch []arrival) bool {
 func (w *worker) commit(all []commitment) bool {
 	ctx, cancel := context.WithTimeout(w.ctx, noteBound)
 	defer cancel()
-	err := commit(ctx, w.client, all)
+	err := w.members.commit(ctx, w.client, all)
 	if err != nil && w.ctx.Err() == nil {
 		w.members.log.WarnContext(w.ctx, "noting where work begins", "error", err)
 	}
@@ -259,6 +269,9 @@ func (w *worker) sign(topic string, working bool) {
 func (w *worker) bring(batch []arrival, before, mine *turn) error {
 	defer close(mine.over)
 	mine.failed = true
+	if before.hasFailed() {
+		return nil // a handler must not see what comes after a batch that was not handled
+	}
 	err := w.work(batch, before)
 	switch {
 	case err == nil:
