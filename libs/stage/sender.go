@@ -14,8 +14,13 @@ import (
 
 // sender produces records and waits for their acknowledgement.
 type sender struct {
-	client *kgo.Client
+	client producer
 	log    *slog.Logger
+}
+
+// producer is what a sender needs of *kgo.Client.
+type producer interface {
+	Produce(ctx context.Context, r *kgo.Record, promise func(*kgo.Record, error))
 }
 
 // patience says what a topic that does not exist, or that refuses us, means.
