@@ -34,6 +34,7 @@ type input[In, Out any] struct {
 	trace   telemetry.Item
 	stamps  record.Stamps
 	outcome Outcome[Out]
+	mark    *kgo.Record // the last record that was produced for it; nil if there is none
 
 	tries    int       // calls of the handler for its batch, halves included
 	failedAt time.Time // of the first of them that failed; zero where none did
@@ -41,9 +42,11 @@ type input[In, Out any] struct {
 
 // process implements processor.
 func (e *engine[In, Out]) process(t tenure, batch []arrival) (verdict, error) {
-	d := &decided[In, Out]{engine: e, tenure: t, start: time.Now()}
-	for _, r := range batch {
-		d.inputs = append(d.inputs, e.begin(t.ctx, r, d.start))
+	d := &decided[In, Out]{engine: e, tenure: t, start: time.Now(), inputs: make([]*input[In, Out], len(batch))}
+	all := make([]input[In, Out], len(batch))
+	for i, r := range batch {
+		all[i] = e.begin(t.ctx, r, d.start)
+		d.inputs[i] = &all[i]
 	}
 	var err error
 	if t.untried {
@@ -81,10 +84,10 @@ func (d *decided[In, Out]) drop() {
 	}
 }
 
-func (e *engine[In, Out]) begin(ctx context.Context, r arrival, now time.Time) *input[In, Out] {
-	return &input[In, Out]{
+func (e *engine[In, Out]) begin(ctx context.Context, r arrival, now time.Time) input[In, Out] {
+	return input[In, Out]{
 		record: r, tries: 1, start: now,
-		trace: e.telemetry.Begin(ctx, e.stage.Name, header(r, telemetry.HeaderTraceparent), header(r, telemetry.HeaderTracestate), now),
+		trace: e.telemetry.Begin(ctx, e.stage.Name, string(header(r, telemetry.HeaderTraceparent)), string(header(r, telemetry.HeaderTracestate)), now),
 	}
 }
 
@@ -127,7 +130,7 @@ func (e *engine[In, Out]) decodeOne(r Record) (value In, err error) {
 
 // stamps continues the hop times that came with the record, or begins them.
 func (e *engine[In, Out]) stamps(in *input[In, Out]) record.Stamps {
-	s, err := record.DecodeStamps([]byte(header(in.record, record.HeaderStamps)))
+	s, err := record.DecodeStamps(header(in.record, record.HeaderStamps))
 	if err != nil {
 		committed := in.record.Timestamp
 		if in.decoded {
@@ -143,8 +146,7 @@ func (e *engine[In, Out]) stamps(in *input[In, Out]) record.Stamps {
 
 // decide gives every decoded input its outcome.
 func (e *engine[In, Out]) decide(t tenure, inputs []*input[In, Out]) error {
-	var values []In
-	var decoded []*input[In, Out]
+	values, decoded := make([]In, 0, len(inputs)), make([]*input[In, Out], 0, len(inputs))
 	for _, in := range inputs {
 		if in.decoded {
 			values, decoded = append(values, in.value), append(decoded, in)
@@ -180,11 +182,10 @@ func (e *engine[In, Out]) settle(t tenure, inputs []*input[In, Out]) error {
 	if err != nil {
 		return err
 	}
-	marks := map[*input[In, Out]]*kgo.Record{}
 	var late []output[In, Out]
 	for i, out := range outputs {
 		if !tooLarge[i] {
-			marks[out.of] = out.record
+			out.of.mark = out.record
 			continue
 		}
 		out.of.outcome.Err = fault.Reject(fault.Oversize, "the record for %s is larger than the topic takes", out.record.Topic)
@@ -199,15 +200,15 @@ func (e *engine[In, Out]) settle(t tenure, inputs []*input[In, Out]) error {
 	}
 	for i, mark := range late {
 		if !tooLarge[i] {
-			marks[mark.of] = mark.record
+			mark.of.mark = mark.record
 		}
 	}
-	return e.bury(t, inputs, marks)
+	return e.bury(t, inputs)
 }
 
 // bury writes the dead letters. One that its topic refuses is cut further: it may lose
 // its value and a part of its key, and never itself.
-func (e *engine[In, Out]) bury(t tenure, inputs []*input[In, Out], marks map[*input[In, Out]]*kgo.Record) error {
+func (e *engine[In, Out]) bury(t tenure, inputs []*input[In, Out]) error {
 	var rejected []*input[In, Out]
 	for _, in := range inputs {
 		if in.outcome.Err != nil {
@@ -221,7 +222,7 @@ func (e *engine[In, Out]) bury(t tenure, inputs []*input[In, Out], marks map[*in
 		}
 		letters := make([]*kgo.Record, len(rejected))
 		for i, in := range rejected {
-			letters[i] = e.letter(in, marks[in], limit)
+			letters[i] = e.letter(in, limit)
 		}
 		tooLarge, err := e.send.produce(t, letters, patient)
 		if err != nil {
@@ -257,7 +258,7 @@ func records[In, Out any](outputs []output[In, Out]) []*kgo.Record {
 // becomes a dead letter, with the outputs before it.
 func (e *engine[In, Out]) outputs(inputs []*input[In, Out]) []output[In, Out] {
 	now := time.Now()
-	var outputs []output[In, Out]
+	outputs := make([]output[In, Out], 0, len(inputs))
 	for _, in := range inputs {
 		for _, value := range in.outcome.Out {
 			out, err := e.encode(in, value, now)
@@ -292,15 +293,18 @@ func (e *engine[In, Out]) mark(out output[In, Out]) (output[In, Out], bool) {
 	return mark, err == nil
 }
 
+// All records share them: the client only reads headers.
+var schema, contentType = []byte(record.Schema), []byte(record.ContentType)
+
 func (in *input[In, Out]) headers(now time.Time) []kgo.RecordHeader {
 	stamps := in.stamps
 	stamps.Add(now)
 	traceparent, tracestate := in.trace.Headers()
 	headers := []kgo.RecordHeader{
-		{Key: record.HeaderSchema, Value: []byte(record.Schema)},
-		{Key: record.HeaderContentType, Value: []byte(record.ContentType)},
+		{Key: record.HeaderSchema, Value: schema},
+		{Key: record.HeaderContentType, Value: contentType},
 		{Key: record.HeaderStamps, Value: stamps.Encode()},
-		{Key: telemetry.HeaderTraceparent, Value: []byte(traceparent)},
+		{Key: telemetry.HeaderTraceparent, Value: traceparent},
 	}
 	if tracestate != "" {
 		headers = append(headers, kgo.RecordHeader{Key: telemetry.HeaderTracestate, Value: []byte(tracestate)})
@@ -308,14 +312,13 @@ func (in *input[In, Out]) headers(now time.Time) []kgo.RecordHeader {
 	return headers
 }
 
-// letter returns the dead letter of an input. mark is the last record that was
-// produced for it, nil if there is none.
-func (e *engine[In, Out]) letter(in *input[In, Out], mark *kgo.Record, limit int) *kgo.Record {
+// letter returns the dead letter of an input.
+func (e *engine[In, Out]) letter(in *input[In, Out], limit int) *kgo.Record {
 	var facts Facts
 	if in.decoded {
 		facts = e.stage.Describe(in.value)
 	}
-	if mark != nil {
+	if mark := in.mark; mark != nil {
 		facts.ItemKey = mark.Key
 		if e.stage.To.Versioned && mark.Offset >= 0 {
 			if v, err := record.Version(e.stage.To.Identity.Epoch, mark.Offset); err == nil {
@@ -333,8 +336,9 @@ func (e *engine[In, Out]) letter(in *input[In, Out], mark *kgo.Record, limit int
 func (e *engine[In, Out]) count(ctx context.Context, inputs []*input[In, Out], took time.Duration) {
 	m := e.telemetry.Metrics
 	m.Batch(ctx, e.stage.Name, len(inputs), took)
+	labels := map[string]int{}
 	for _, in := range inputs {
-		m.Item(ctx, e.stage.Name, in.outcome.Label)
+		labels[in.outcome.Label]++
 		if err := in.outcome.Err; err != nil {
 			m.DeadLetter(ctx, e.stage.Name, string(fault.ReasonOf(err)))
 			e.log.WarnContext(ctx, "dead letter", "reason", fault.ReasonOf(err), "error", err,
@@ -347,6 +351,9 @@ func (e *engine[In, Out]) count(ctx context.Context, inputs []*input[In, Out], t
 				m.Fresh(ctx, telemetry.Freshness{Collection: facts.Collection, Outcome: in.outcome.Label, Age: time.Since(facts.CommittedAt)})
 			}
 		}
+	}
+	for label, n := range labels {
+		m.Items(ctx, e.stage.Name, label, n)
 	}
 }
 
@@ -361,12 +368,12 @@ func toRecord(r arrival) Record {
 	}
 }
 
-// header returns the last value of a header, as Kafka's own tools do, or "".
-func header(r arrival, key string) string {
+// header returns the last value of a header, as Kafka's own tools do, or nil.
+func header(r arrival, key string) []byte {
 	for _, h := range slices.Backward(r.Headers) {
 		if h.Key == key {
-			return string(h.Value)
+			return h.Value
 		}
 	}
-	return ""
+	return nil
 }

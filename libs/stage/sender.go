@@ -88,12 +88,13 @@ func acknowledged(errs []error) (int, error) {
 // once hands records to the client in order and waits for all of them.
 func (s *sender) once(ctx context.Context, records []*kgo.Record) []error {
 	errs := make([]error, len(records))
+	// A record that was sent before carries what the client wrote into it.
+	again := make([]kgo.Record, len(records))
 	var wg sync.WaitGroup
 	wg.Add(len(records))
 	for i, r := range records {
-		// A record that was sent before carries what the client wrote into it.
-		again := &kgo.Record{Topic: r.Topic, Partition: r.Partition, Key: r.Key, Value: r.Value, Headers: r.Headers}
-		s.client.Produce(ctx, again, func(done *kgo.Record, err error) {
+		again[i] = kgo.Record{Topic: r.Topic, Partition: r.Partition, Key: r.Key, Value: r.Value, Headers: r.Headers}
+		s.client.Produce(ctx, &again[i], func(done *kgo.Record, err error) {
 			errs[i] = err
 			r.Offset = done.Offset
 			wg.Done()

@@ -117,9 +117,9 @@ func (x *Metrics) OnFreshness(f func(Freshness)) {
 	x.observe = f
 }
 
-// Item counts one input's outcome.
-func (x *Metrics) Item(ctx context.Context, stage, outcome string) {
-	x.items.Add(ctx, 1, metric.WithAttributes(attribute.String("stage", stage), attribute.String("outcome", outcome)))
+// Items counts n inputs of one outcome.
+func (x *Metrics) Items(ctx context.Context, stage, outcome string, n int) {
+	x.items.Add(ctx, int64(n), metric.WithAttributes(attribute.String("stage", stage), attribute.String("outcome", outcome)))
 }
 
 // Batch records one finished batch.

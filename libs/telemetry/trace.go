@@ -3,11 +3,13 @@ package telemetry
 import (
 	"context"
 	"crypto/rand"
+	"encoding/hex"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/propagation"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
 )
 
@@ -19,6 +21,9 @@ const (
 
 var w3c = propagation.TraceContext{}
 
+// traceparentLen is the length of a traceparent of version 00: https://www.w3.org/TR/trace-context/#traceparent-header
+const traceparentLen = 2 + 1 + 32 + 1 + 16 + 1 + 2
+
 // Item is the trace context of one input while a stage works on it.
 type Item struct {
 	span    trace.Span // nil where the item is not sampled
@@ -29,18 +34,43 @@ type Item struct {
 // missing or invalid traceparent starts a new trace. Where the trace is sampled a
 // span runs from now until End.
 func (t *Telemetry) Begin(ctx context.Context, stage, traceparent, tracestate string, start time.Time) Item {
-	carrier := propagation.MapCarrier{HeaderTraceparent: traceparent, HeaderTracestate: tracestate}
-	parent := trace.SpanContextFromContext(w3c.Extract(ctx, carrier))
+	parent := parse(ctx, traceparent, tracestate)
 	if !parent.IsValid() {
 		parent = newRoot()
 	}
-	_, span := t.tracer.Start(trace.ContextWithRemoteSpanContext(ctx, parent), "process "+stage,
-		trace.WithSpanKind(trace.SpanKindConsumer), trace.WithTimestamp(start))
-	if !span.IsRecording() {
+	// The tracer asks the same sampler, but has made contexts, options and a span by then,
+	// also for what it drops: nearly every item.
+	if t.sampler.ShouldSample(sdktrace.SamplingParameters{ParentContext: ctx, TraceID: parent.TraceID()}).Decision == sdktrace.Drop {
 		return Item{context: parent}
 	}
+	_, span := t.tracer.Start(trace.ContextWithRemoteSpanContext(ctx, parent), "process "+stage,
+		trace.WithSpanKind(trace.SpanKindConsumer), trace.WithTimestamp(start))
 	return Item{span: span, context: span.SpanContext()}
 }
+
+func parse(ctx context.Context, traceparent, tracestate string) trace.SpanContext {
+	if traceparent == "" {
+		return trace.SpanContext{}
+	}
+	return trace.SpanContextFromContext(w3c.Extract(ctx, &headers{traceparent, tracestate}))
+}
+
+// headers implements propagation.TextMapCarrier without a map.
+type headers struct{ traceparent, tracestate string }
+
+func (h *headers) Get(key string) string {
+	switch key {
+	case HeaderTraceparent:
+		return h.traceparent
+	case HeaderTracestate:
+		return h.tracestate
+	}
+	return ""
+}
+
+func (h *headers) Set(string, string) {} // it is only read
+
+func (h *headers) Keys() []string { return []string{HeaderTraceparent, HeaderTracestate} }
 
 // newRoot makes the context of a trace that begins here; its span is never
 // exported, all that matters is that every stage sees the same trace id.
@@ -52,10 +82,13 @@ func newRoot() trace.SpanContext {
 }
 
 // Headers returns the values that the next topic's record carries; tracestate may be "".
-func (i Item) Headers() (traceparent, tracestate string) {
-	carrier := propagation.MapCarrier{}
-	w3c.Inject(trace.ContextWithSpanContext(context.Background(), i.context), carrier) //nolint:forbidigo // only a vessel for the span context
-	return carrier[HeaderTraceparent], carrier[HeaderTracestate]
+func (i Item) Headers() (traceparent []byte, tracestate string) {
+	traceID, spanID := i.context.TraceID(), i.context.SpanID()
+	b := make([]byte, 0, traceparentLen)
+	b = append(b, "00-"...)
+	b = append(hex.AppendEncode(b, traceID[:]), '-')
+	b = append(hex.AppendEncode(b, spanID[:]), '-')
+	return hex.AppendEncode(b, []byte{byte(i.context.TraceFlags())}), i.context.TraceState().String()
 }
 
 // End ends the span, if there is one, with the outcome of the input.
