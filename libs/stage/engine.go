@@ -45,8 +45,8 @@ func (e *engine[In, Out]) process(t tenure, batch []arrival) (verdict, error) {
 	d := &decided[In, Out]{engine: e, tenure: t, start: time.Now(), inputs: make([]*input[In, Out], len(batch))}
 	all := make([]input[In, Out], len(batch))
 	for i, r := range batch {
-		all[i] = e.begin(t.ctx, r, d.start)
 		d.inputs[i] = &all[i]
+		e.begin(t.ctx, d.inputs[i], r, d.start)
 	}
 	var err error
 	if t.untried {
@@ -84,11 +84,9 @@ func (d *decided[In, Out]) drop() {
 	}
 }
 
-func (e *engine[In, Out]) begin(ctx context.Context, r arrival, now time.Time) input[In, Out] {
-	return input[In, Out]{
-		record: r, tries: 1, start: now,
-		trace: e.telemetry.Begin(ctx, e.stage.Name, string(header(r, telemetry.HeaderTraceparent)), string(header(r, telemetry.HeaderTracestate)), now),
-	}
+func (e *engine[In, Out]) begin(ctx context.Context, in *input[In, Out], r arrival, now time.Time) {
+	in.record, in.tries, in.start = r, 1, now
+	in.trace = e.telemetry.Begin(ctx, e.stage.Name, string(header(r, telemetry.HeaderTraceparent)), string(header(r, telemetry.HeaderTracestate)), now)
 }
 
 // reject makes dead letters of records that are not to be looked at.
@@ -183,9 +181,10 @@ func (e *engine[In, Out]) settle(t tenure, inputs []*input[In, Out]) error {
 		return err
 	}
 	var late []output[In, Out]
-	for i, out := range outputs {
+	for i := range outputs {
+		out := &outputs[i]
 		if !tooLarge[i] {
-			out.of.mark = out.record
+			out.of.mark = &out.record
 			continue
 		}
 		out.of.outcome.Err = fault.Reject(fault.Oversize, "the record for %s is larger than the topic takes", out.record.Topic)
@@ -198,9 +197,9 @@ func (e *engine[In, Out]) settle(t tenure, inputs []*input[In, Out]) error {
 	if tooLarge, err = e.send.produce(t, records(late), impatient); err != nil {
 		return err
 	}
-	for i, mark := range late {
+	for i := range late {
 		if !tooLarge[i] {
-			mark.of.mark = mark.record
+			late[i].of.mark = &late[i].record
 		}
 	}
 	return e.bury(t, inputs)
@@ -243,13 +242,13 @@ func (e *engine[In, Out]) bury(t tenure, inputs []*input[In, Out]) error {
 type output[In, Out any] struct {
 	of     *input[In, Out]
 	value  Out
-	record *kgo.Record
+	record kgo.Record
 }
 
 func records[In, Out any](outputs []output[In, Out]) []*kgo.Record {
 	list := make([]*kgo.Record, len(outputs))
-	for i, out := range outputs {
-		list[i] = out.record
+	for i := range outputs {
+		list[i] = &outputs[i].record
 	}
 	return list
 }
@@ -257,12 +256,15 @@ func records[In, Out any](outputs []output[In, Out]) []*kgo.Record {
 // outputs encodes what the inputs gave. An input with an output that cannot be encoded
 // becomes a dead letter, with the outputs before it.
 func (e *engine[In, Out]) outputs(inputs []*input[In, Out]) []output[In, Out] {
-	now := time.Now()
-	outputs := make([]output[In, Out], 0, len(inputs))
+	now, n := time.Now(), 0
+	for _, in := range inputs {
+		n += len(in.outcome.Out)
+	}
+	outputs := make([]output[In, Out], 0, n)
 	for _, in := range inputs {
 		for _, value := range in.outcome.Out {
-			out, err := e.encode(in, value, now)
-			if err != nil {
+			out := output[In, Out]{of: in, value: value}
+			if err := e.encode(&out, now); err != nil {
 				in.outcome.Err, in.outcome.Label = asReject(err), labelDeadLettered
 				break
 			}
@@ -272,25 +274,25 @@ func (e *engine[In, Out]) outputs(inputs []*input[In, Out]) []output[In, Out] {
 	return outputs
 }
 
-func (e *engine[In, Out]) encode(in *input[In, Out], value Out, now time.Time) (output[In, Out], error) {
-	encoded, err := e.stage.Encode(value)
+func (e *engine[In, Out]) encode(out *output[In, Out], now time.Time) error {
+	encoded, err := e.stage.Encode(out.value)
 	if err != nil {
-		return output[In, Out]{}, fmt.Errorf("encoding an output: %w", err)
+		return fmt.Errorf("encoding an output: %w", err)
 	}
-	to := e.stage.To
-	return output[In, Out]{of: in, value: value, record: &kgo.Record{
-		Topic: to.Topic, Partition: record.Partition(encoded.Key, to.Identity.Partitions),
-		Key: encoded.Key, Value: encoded.Value, Headers: in.headers(now),
-	}}, nil
+	out.record = kgo.Record{
+		Topic: e.stage.To.Topic, Partition: record.Partition(encoded.Key, e.stage.To.Identity.Partitions),
+		Key: encoded.Key, Value: encoded.Value, Headers: out.of.headers(now),
+	}
+	return nil
 }
 
 // mark returns what tells the next stages of an output that was too large.
-func (e *engine[In, Out]) mark(out output[In, Out]) (output[In, Out], bool) {
+func (e *engine[In, Out]) mark(out *output[In, Out]) (mark output[In, Out], ok bool) {
 	if e.stage.Mark == nil {
-		return output[In, Out]{}, false
+		return mark, false
 	}
-	mark, err := e.encode(out.of, e.stage.Mark(out.value, fault.Oversize), time.Now())
-	return mark, err == nil
+	mark = output[In, Out]{of: out.of, value: e.stage.Mark(out.value, fault.Oversize)}
+	return mark, e.encode(&mark, time.Now()) == nil
 }
 
 // All records share them: the client only reads headers.

@@ -40,12 +40,13 @@ const (
 func (s *sender) produce(t tenure, records []*kgo.Record, p patience) (tooLarge map[int]bool, err error) {
 	tooLarge = map[int]bool{}
 	alone := false
-	for from, wait := 0, firstWait; from < len(records); {
+	again := false
+	for from, wait := 0, firstWait; from < len(records); again = true {
 		n := len(records) - from
 		if alone {
 			n = 1
 		}
-		done, cause := acknowledged(s.once(t.ctx, records[from:from+n]))
+		done, cause := acknowledged(s.once(t.ctx, records[from:from+n], again))
 		from += done
 		switch {
 		case cause == nil:
@@ -86,15 +87,16 @@ func acknowledged(errs []error) (int, error) {
 }
 
 // once hands records to the client in order and waits for all of them.
-func (s *sender) once(ctx context.Context, records []*kgo.Record) []error {
+func (s *sender) once(ctx context.Context, records []*kgo.Record, again bool) []error {
 	errs := make([]error, len(records))
-	// A record that was sent before carries what the client wrote into it.
-	again := make([]kgo.Record, len(records))
 	var wg sync.WaitGroup
 	wg.Add(len(records))
 	for i, r := range records {
-		again[i] = kgo.Record{Topic: r.Topic, Partition: r.Partition, Key: r.Key, Value: r.Value, Headers: r.Headers}
-		s.client.Produce(ctx, &again[i], func(done *kgo.Record, err error) {
+		sent := r
+		if again { // a record that was sent before carries what the client wrote into it
+			sent = &kgo.Record{Topic: r.Topic, Partition: r.Partition, Key: r.Key, Value: r.Value, Headers: r.Headers}
+		}
+		s.client.Produce(ctx, sent, func(done *kgo.Record, err error) {
 			errs[i] = err
 			r.Offset = done.Offset
 			wg.Done()
