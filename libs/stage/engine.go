@@ -261,10 +261,11 @@ func (e *engine[In, Out]) outputs(inputs []*input[In, Out]) []output[In, Out] {
 		n += len(in.outcome.Out)
 	}
 	outputs := make([]output[In, Out], 0, n)
+	h := newHeaders(n)
 	for _, in := range inputs {
 		for _, value := range in.outcome.Out {
 			out := output[In, Out]{of: in, value: value}
-			if err := e.encode(&out, now); err != nil {
+			if err := e.encode(&out, h, now); err != nil {
 				in.outcome.Err, in.outcome.Label = asReject(err), labelDeadLettered
 				break
 			}
@@ -274,14 +275,14 @@ func (e *engine[In, Out]) outputs(inputs []*input[In, Out]) []output[In, Out] {
 	return outputs
 }
 
-func (e *engine[In, Out]) encode(out *output[In, Out], now time.Time) error {
+func (e *engine[In, Out]) encode(out *output[In, Out], h *headers, now time.Time) error {
 	encoded, err := e.stage.Encode(out.value)
 	if err != nil {
 		return fmt.Errorf("encoding an output: %w", err)
 	}
 	out.record = kgo.Record{
 		Topic: e.stage.To.Topic, Partition: record.Partition(encoded.Key, e.stage.To.Identity.Partitions),
-		Key: encoded.Key, Value: encoded.Value, Headers: out.of.headers(now),
+		Key: encoded.Key, Value: encoded.Value, Headers: h.of(out.of.stamps, out.of.trace, now),
 	}
 	return nil
 }
@@ -292,26 +293,7 @@ func (e *engine[In, Out]) mark(out *output[In, Out]) (mark output[In, Out], ok b
 		return mark, false
 	}
 	mark = output[In, Out]{of: out.of, value: e.stage.Mark(out.value, fault.Oversize)}
-	return mark, e.encode(&mark, time.Now()) == nil
-}
-
-// All records share them: the client only reads headers.
-var schema, contentType = []byte(record.Schema), []byte(record.ContentType)
-
-func (in *input[In, Out]) headers(now time.Time) []kgo.RecordHeader {
-	stamps := in.stamps
-	stamps.Add(now)
-	traceparent, tracestate := in.trace.Headers()
-	headers := []kgo.RecordHeader{
-		{Key: record.HeaderSchema, Value: schema},
-		{Key: record.HeaderContentType, Value: contentType},
-		{Key: record.HeaderStamps, Value: stamps.Encode()},
-		{Key: telemetry.HeaderTraceparent, Value: traceparent},
-	}
-	if tracestate != "" {
-		headers = append(headers, kgo.RecordHeader{Key: telemetry.HeaderTracestate, Value: []byte(tracestate)})
-	}
-	return headers
+	return mark, e.encode(&mark, newHeaders(1), time.Now()) == nil
 }
 
 // letter returns the dead letter of an input.

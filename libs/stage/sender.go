@@ -46,7 +46,7 @@ func (s *sender) produce(t tenure, records []*kgo.Record, p patience) (tooLarge 
 		if alone {
 			n = 1
 		}
-		done, cause := acknowledged(s.once(t.ctx, records[from:from+n], again))
+		done, cause := s.once(t.ctx, records[from:from+n], again)
 		from += done
 		switch {
 		case cause == nil:
@@ -76,34 +76,45 @@ func (s *sender) produce(t tenure, records []*kgo.Record, p patience) (tooLarge 
 	return tooLarge, nil
 }
 
-// acknowledged returns how many records stand before the first that failed, and why it did.
-func acknowledged(errs []error) (int, error) {
-	for i, err := range errs {
-		if err != nil {
-			return i, err
-		}
+// once hands records to the client in order and waits for all of them. It returns how
+// many stand before the first that failed, and why that one did.
+func (s *sender) once(ctx context.Context, records []*kgo.Record, again bool) (acknowledged int, cause error) {
+	sent := records
+	if again {
+		sent = fresh(records)
 	}
-	return len(errs), nil
-}
-
-// once hands records to the client in order and waits for all of them.
-func (s *sender) once(ctx context.Context, records []*kgo.Record, again bool) []error {
-	errs := make([]error, len(records))
+	var mu sync.Mutex
+	failed := map[*kgo.Record]error{}
 	var wg sync.WaitGroup
-	wg.Add(len(records))
-	for i, r := range records {
-		sent := r
-		if again { // a record that was sent before carries what the client wrote into it
-			sent = &kgo.Record{Topic: r.Topic, Partition: r.Partition, Key: r.Key, Value: r.Value, Headers: r.Headers}
+	wg.Add(len(sent))
+	promise := func(r *kgo.Record, err error) {
+		if err != nil {
+			mu.Lock()
+			failed[r] = err
+			mu.Unlock()
 		}
-		s.client.Produce(ctx, sent, func(done *kgo.Record, err error) {
-			errs[i] = err
-			r.Offset = done.Offset
-			wg.Done()
-		})
+		wg.Done()
+	}
+	for _, r := range sent {
+		s.client.Produce(ctx, r, promise)
 	}
 	wg.Wait()
-	return errs
+	for i, r := range sent {
+		if failed[r] != nil {
+			return i, failed[r]
+		}
+		records[i].Offset = r.Offset
+	}
+	return len(records), nil
+}
+
+// fresh returns records without what the client wrote into them when they were sent.
+func fresh(records []*kgo.Record) []*kgo.Record {
+	list := make([]*kgo.Record, len(records))
+	for i, r := range records {
+		list[i] = &kgo.Record{Topic: r.Topic, Partition: r.Partition, Key: r.Key, Value: r.Value, Headers: r.Headers}
+	}
+	return list
 }
 
 // produceFault returns a fatal fault for what no repetition cures.

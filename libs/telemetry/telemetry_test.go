@@ -70,7 +70,7 @@ func TestBegin_aProducersSampledFlagFillsNoBackEnd(t *testing.T) {
 	const sampled = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 	item := tel.Begin(t.Context(), "ingest", sampled, "", time.Now())
 	defer item.End("upsert", nil)
-	if parent, _ := item.Headers(); !strings.HasPrefix(string(parent), "00-0af7651916cd43dd8448eb211c80319c-") {
+	if parent := item.AppendParent(nil); !strings.HasPrefix(string(parent), "00-0af7651916cd43dd8448eb211c80319c-") {
 		t.Errorf("the trace of the producer is not continued: %s", parent)
 	}
 }
@@ -84,8 +84,8 @@ func TestHeaders_carryOnWhatAnItemCameWith(t *testing.T) {
 	const parent, state = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", "vendor=1"
 	item := tel.Begin(t.Context(), "ingest", parent, state, time.Now())
 	defer item.End("upsert", nil)
-	if gotParent, gotState := item.Headers(); string(gotParent) != parent || gotState != state {
-		t.Errorf("got %s and %q", gotParent, gotState)
+	if gotParent := string(item.AppendParent(nil)); gotParent != parent || item.State() != state {
+		t.Errorf("got %s and %q", gotParent, item.State())
 	}
 }
 

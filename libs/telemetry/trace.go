@@ -22,9 +22,6 @@ const (
 
 var w3c = propagation.TraceContext{}
 
-// traceparentLen is the length of a traceparent of version 00: https://www.w3.org/TR/trace-context/#traceparent-header
-const traceparentLen = 2 + 1 + 32 + 1 + 16 + 1 + 2
-
 // Item is the trace context of one input while a stage works on it.
 type Item struct {
 	span    trace.Span // nil where the item is not sampled
@@ -39,14 +36,16 @@ func (t *Telemetry) Begin(ctx context.Context, stage, traceparent, tracestate st
 	if !parent.IsValid() {
 		parent = newRoot()
 	}
+	item := Item{context: parent}
 	// The tracer asks the same sampler, but has made contexts, options and a span by then,
 	// also for what it drops: nearly every item.
-	if t.sampler.ShouldSample(sdktrace.SamplingParameters{ParentContext: ctx, TraceID: parent.TraceID()}).Decision == sdktrace.Drop {
-		return Item{context: parent}
+	if t.sampler.ShouldSample(sdktrace.SamplingParameters{TraceID: parent.TraceID()}).Decision == sdktrace.Drop {
+		return item
 	}
-	_, span := t.tracer.Start(trace.ContextWithRemoteSpanContext(ctx, parent), "process "+stage,
+	_, item.span = t.tracer.Start(trace.ContextWithRemoteSpanContext(ctx, parent), "process "+stage, //nolint:spancheck // End ends it
 		trace.WithSpanKind(trace.SpanKindConsumer), trace.WithTimestamp(start))
-	return Item{span: span, context: span.SpanContext()}
+	item.context = item.span.SpanContext()
+	return item
 }
 
 func parse(ctx context.Context, traceparent, tracestate string) trace.SpanContext {
@@ -69,9 +68,9 @@ func (h *headers) Get(key string) string {
 	return ""
 }
 
-func (h *headers) Set(string, string) {} // it is only read
+func (*headers) Set(string, string) {} // it is only read
 
-func (h *headers) Keys() []string { return []string{HeaderTraceparent, HeaderTracestate} }
+func (*headers) Keys() []string { return []string{HeaderTraceparent, HeaderTracestate} }
 
 // newRoot makes the context of a trace that begins here; its span is never
 // exported, all that matters is that every stage sees the same trace id.
@@ -84,15 +83,18 @@ func newRoot() trace.SpanContext {
 	return trace.NewSpanContext(cfg)
 }
 
-// Headers returns the values that the next topic's record carries; tracestate may be "".
-func (i Item) Headers() (traceparent []byte, tracestate string) {
+// AppendParent appends the traceparent that the next topic's record carries, of version 00:
+// https://www.w3.org/TR/trace-context/#traceparent-header
+func (i Item) AppendParent(b []byte) []byte {
 	traceID, spanID := i.context.TraceID(), i.context.SpanID()
-	b := make([]byte, 0, traceparentLen)
 	b = append(b, "00-"...)
 	b = append(hex.AppendEncode(b, traceID[:]), '-')
 	b = append(hex.AppendEncode(b, spanID[:]), '-')
-	return hex.AppendEncode(b, []byte{byte(i.context.TraceFlags())}), i.context.TraceState().String()
+	return hex.AppendEncode(b, []byte{byte(i.context.TraceFlags())})
 }
+
+// State returns the tracestate that the next topic's record carries; "" for none.
+func (i Item) State() string { return i.context.TraceState().String() }
 
 // End ends the span, if there is one, with the outcome of the input.
 func (i Item) End(outcome string, err error) {
