@@ -25,6 +25,7 @@ func benchCommand() *cobra.Command {
 			return bench.Run(cmd.Context(), o)
 		},
 	}
+	cmd.Flags().DurationVar(&o.Soak, "soak", 0, "how long stage watches its memory while its handler is slow (default 30s)")
 	cmd.Flags().StringVarP(&output, "output", "o", "table", "table, or json: a line a benchmark")
 	return cmd
 }
