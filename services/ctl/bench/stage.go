@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"runtime"
 	"runtime/metrics"
 	"strconv"
 	"strings"
@@ -156,8 +157,8 @@ func (b *bed) soakStage(ctx context.Context) ([]Figure, error) {
 	return figures, nil
 }
 
-// sampleMemory returns, in MB, the resident memory, 0 where there is no /proc, and what
-// the last garbage collection left.
+// sampleMemory returns, in MB, the resident memory, 0 where there is no /proc, and what a
+// garbage collection leaves.
 func sampleMemory(ctx context.Context, d time.Duration) (resident, live []float64, err error) {
 	tick := time.NewTicker(d / samples)
 	defer tick.Stop()
@@ -168,6 +169,7 @@ func sampleMemory(ctx context.Context, d time.Duration) (resident, live []float6
 			return nil, nil, ctx.Err()
 		case <-tick.C:
 		}
+		runtime.GC() // else it is a matter of when the last one was
 		metrics.Read(heap)
 		live = append(live, float64(heap[0].Value.Uint64())/1e6)
 		resident = append(resident, residentMB())
