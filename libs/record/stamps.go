@@ -82,7 +82,11 @@ func (s *Stamps) At(hop Hop) (t time.Time, ok bool) {
 // since 1970 as eight bytes, big-endian, and for each hop the microseconds since
 // the time before as uvarint.
 func (s *Stamps) Encode() []byte {
-	b := make([]byte, 0, stampsBase+int(hopCount)*binary.MaxVarintLen32)
+	return s.Append(make([]byte, 0, stampsBase+int(hopCount)*binary.MaxVarintLen32))
+}
+
+// Append appends what Encode returns.
+func (s *Stamps) Append(b []byte) []byte {
 	b = binary.BigEndian.AppendUint64(append(b, stampsVersion), uint64(s.base)) //nolint:gosec // never negative
 	before := s.base
 	for _, us := range s.hops[:s.count] {

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
 	"runtime/debug"
 	"time"
 
@@ -48,7 +47,7 @@ func (a *attempt[In, Out]) run(batch []In) ([]Outcome[Out], error) {
 		}
 		a.retried()
 		a.log.WarnContext(ctx, "trying a batch again", "items", len(batch), "wait", wait, "error", err)
-		if !a.sleep(max(wait, fault.AfterOf(err))) {
+		if !a.tenure.sleep(max(wait, fault.AfterOf(err))) {
 			return nil, errGivenUp
 		}
 	}
@@ -89,12 +88,6 @@ func (a *attempt[In, Out]) halve(batch []In, err error) ([]Outcome[Out], error) 
 		return nil, err
 	}
 	return append(left, right...), nil
-}
-
-// sleep waits with a jitter of a fifth, so that partitions do not return in step.
-// It reports false where the partition goes meanwhile.
-func (a *attempt[In, Out]) sleep(d time.Duration) bool {
-	return a.tenure.sleep(d + time.Duration(rand.Int64N(int64(d)/5+1))) //nolint:gosec // jitter
 }
 
 // asReject returns err as a permanent fault: what a decoder says without a class is malformed.

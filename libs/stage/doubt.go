@@ -64,9 +64,7 @@ func (w *worker) rewind() bool {
 		}
 		to[topic] = map[int32]kgo.EpochOffset{c.partition: c.next}
 		c.rewinding = true
-		for _, r := range w.queues[topic] {
-			w.count(r.Record, -1)
-		}
+		w.count(w.queues[topic], -1)
 		delete(w.queues, topic)
 	}
 	if len(to) == 0 {

@@ -34,6 +34,7 @@ type input[In, Out any] struct {
 	trace   telemetry.Item
 	stamps  record.Stamps
 	outcome Outcome[Out]
+	mark    *kgo.Record // the last record that was produced for it; nil if there is none
 
 	tries    int       // calls of the handler for its batch, halves included
 	failedAt time.Time // of the first of them that failed; zero where none did
@@ -41,9 +42,11 @@ type input[In, Out any] struct {
 
 // process implements processor.
 func (e *engine[In, Out]) process(t tenure, batch []arrival) (verdict, error) {
-	d := &decided[In, Out]{engine: e, tenure: t, start: time.Now()}
-	for _, r := range batch {
-		d.inputs = append(d.inputs, e.begin(t.ctx, r, d.start))
+	d := &decided[In, Out]{engine: e, tenure: t, start: time.Now(), inputs: make([]*input[In, Out], len(batch))}
+	all := make([]input[In, Out], len(batch))
+	for i, r := range batch {
+		d.inputs[i] = &all[i]
+		e.begin(t.ctx, d.inputs[i], r, d.start)
 	}
 	var err error
 	if t.untried {
@@ -81,11 +84,9 @@ func (d *decided[In, Out]) drop() {
 	}
 }
 
-func (e *engine[In, Out]) begin(ctx context.Context, r arrival, now time.Time) *input[In, Out] {
-	return &input[In, Out]{
-		record: r, tries: 1, start: now,
-		trace: e.telemetry.Begin(ctx, e.stage.Name, header(r, telemetry.HeaderTraceparent), header(r, telemetry.HeaderTracestate), now),
-	}
+func (e *engine[In, Out]) begin(ctx context.Context, in *input[In, Out], r arrival, now time.Time) {
+	in.record, in.tries, in.start = r, 1, now
+	in.trace = e.telemetry.Begin(ctx, e.stage.Name, string(header(r, telemetry.HeaderTraceparent)), string(header(r, telemetry.HeaderTracestate)), now)
 }
 
 // reject makes dead letters of records that are not to be looked at.
@@ -127,7 +128,7 @@ func (e *engine[In, Out]) decodeOne(r Record) (value In, err error) {
 
 // stamps continues the hop times that came with the record, or begins them.
 func (e *engine[In, Out]) stamps(in *input[In, Out]) record.Stamps {
-	s, err := record.DecodeStamps([]byte(header(in.record, record.HeaderStamps)))
+	s, err := record.DecodeStamps(header(in.record, record.HeaderStamps))
 	if err != nil {
 		committed := in.record.Timestamp
 		if in.decoded {
@@ -143,8 +144,7 @@ func (e *engine[In, Out]) stamps(in *input[In, Out]) record.Stamps {
 
 // decide gives every decoded input its outcome.
 func (e *engine[In, Out]) decide(t tenure, inputs []*input[In, Out]) error {
-	var values []In
-	var decoded []*input[In, Out]
+	values, decoded := make([]In, 0, len(inputs)), make([]*input[In, Out], 0, len(inputs))
 	for _, in := range inputs {
 		if in.decoded {
 			values, decoded = append(values, in.value), append(decoded, in)
@@ -180,11 +180,11 @@ func (e *engine[In, Out]) settle(t tenure, inputs []*input[In, Out]) error {
 	if err != nil {
 		return err
 	}
-	marks := map[*input[In, Out]]*kgo.Record{}
 	var late []output[In, Out]
-	for i, out := range outputs {
+	for i := range outputs {
+		out := &outputs[i]
 		if !tooLarge[i] {
-			marks[out.of] = out.record
+			out.of.mark = &out.record
 			continue
 		}
 		out.of.outcome.Err = fault.Reject(fault.Oversize, "the record for %s is larger than the topic takes", out.record.Topic)
@@ -197,17 +197,17 @@ func (e *engine[In, Out]) settle(t tenure, inputs []*input[In, Out]) error {
 	if tooLarge, err = e.send.produce(t, records(late), impatient); err != nil {
 		return err
 	}
-	for i, mark := range late {
+	for i := range late {
 		if !tooLarge[i] {
-			marks[mark.of] = mark.record
+			late[i].of.mark = &late[i].record
 		}
 	}
-	return e.bury(t, inputs, marks)
+	return e.bury(t, inputs)
 }
 
 // bury writes the dead letters. One that its topic refuses is cut further: it may lose
 // its value and a part of its key, and never itself.
-func (e *engine[In, Out]) bury(t tenure, inputs []*input[In, Out], marks map[*input[In, Out]]*kgo.Record) error {
+func (e *engine[In, Out]) bury(t tenure, inputs []*input[In, Out]) error {
 	var rejected []*input[In, Out]
 	for _, in := range inputs {
 		if in.outcome.Err != nil {
@@ -221,7 +221,7 @@ func (e *engine[In, Out]) bury(t tenure, inputs []*input[In, Out], marks map[*in
 		}
 		letters := make([]*kgo.Record, len(rejected))
 		for i, in := range rejected {
-			letters[i] = e.letter(in, marks[in], limit)
+			letters[i] = e.letter(in, limit)
 		}
 		tooLarge, err := e.send.produce(t, letters, patient)
 		if err != nil {
@@ -242,13 +242,13 @@ func (e *engine[In, Out]) bury(t tenure, inputs []*input[In, Out], marks map[*in
 type output[In, Out any] struct {
 	of     *input[In, Out]
 	value  Out
-	record *kgo.Record
+	record kgo.Record
 }
 
 func records[In, Out any](outputs []output[In, Out]) []*kgo.Record {
 	list := make([]*kgo.Record, len(outputs))
-	for i, out := range outputs {
-		list[i] = out.record
+	for i := range outputs {
+		list[i] = &outputs[i].record
 	}
 	return list
 }
@@ -256,12 +256,16 @@ func records[In, Out any](outputs []output[In, Out]) []*kgo.Record {
 // outputs encodes what the inputs gave. An input with an output that cannot be encoded
 // becomes a dead letter, with the outputs before it.
 func (e *engine[In, Out]) outputs(inputs []*input[In, Out]) []output[In, Out] {
-	now := time.Now()
-	var outputs []output[In, Out]
+	now, n := time.Now(), 0
+	for _, in := range inputs {
+		n += len(in.outcome.Out)
+	}
+	outputs := make([]output[In, Out], 0, n)
+	h := newHeaders(n)
 	for _, in := range inputs {
 		for _, value := range in.outcome.Out {
-			out, err := e.encode(in, value, now)
-			if err != nil {
+			out := output[In, Out]{of: in, value: value}
+			if err := e.encode(&out, h, now); err != nil {
 				in.outcome.Err, in.outcome.Label = asReject(err), labelDeadLettered
 				break
 			}
@@ -271,51 +275,34 @@ func (e *engine[In, Out]) outputs(inputs []*input[In, Out]) []output[In, Out] {
 	return outputs
 }
 
-func (e *engine[In, Out]) encode(in *input[In, Out], value Out, now time.Time) (output[In, Out], error) {
-	encoded, err := e.stage.Encode(value)
+func (e *engine[In, Out]) encode(out *output[In, Out], h *headers, now time.Time) error {
+	encoded, err := e.stage.Encode(out.value)
 	if err != nil {
-		return output[In, Out]{}, fmt.Errorf("encoding an output: %w", err)
+		return fmt.Errorf("encoding an output: %w", err)
 	}
-	to := e.stage.To
-	return output[In, Out]{of: in, value: value, record: &kgo.Record{
-		Topic: to.Topic, Partition: record.Partition(encoded.Key, to.Identity.Partitions),
-		Key: encoded.Key, Value: encoded.Value, Headers: in.headers(now),
-	}}, nil
+	out.record = kgo.Record{
+		Topic: e.stage.To.Topic, Partition: record.Partition(encoded.Key, e.stage.To.Identity.Partitions),
+		Key: encoded.Key, Value: encoded.Value, Headers: h.of(out.of.stamps, out.of.trace, now),
+	}
+	return nil
 }
 
 // mark returns what tells the next stages of an output that was too large.
-func (e *engine[In, Out]) mark(out output[In, Out]) (output[In, Out], bool) {
+func (e *engine[In, Out]) mark(out *output[In, Out]) (mark output[In, Out], ok bool) {
 	if e.stage.Mark == nil {
-		return output[In, Out]{}, false
+		return mark, false
 	}
-	mark, err := e.encode(out.of, e.stage.Mark(out.value, fault.Oversize), time.Now())
-	return mark, err == nil
+	mark = output[In, Out]{of: out.of, value: e.stage.Mark(out.value, fault.Oversize)}
+	return mark, e.encode(&mark, newHeaders(1), time.Now()) == nil
 }
 
-func (in *input[In, Out]) headers(now time.Time) []kgo.RecordHeader {
-	stamps := in.stamps
-	stamps.Add(now)
-	traceparent, tracestate := in.trace.Headers()
-	headers := []kgo.RecordHeader{
-		{Key: record.HeaderSchema, Value: []byte(record.Schema)},
-		{Key: record.HeaderContentType, Value: []byte(record.ContentType)},
-		{Key: record.HeaderStamps, Value: stamps.Encode()},
-		{Key: telemetry.HeaderTraceparent, Value: []byte(traceparent)},
-	}
-	if tracestate != "" {
-		headers = append(headers, kgo.RecordHeader{Key: telemetry.HeaderTracestate, Value: []byte(tracestate)})
-	}
-	return headers
-}
-
-// letter returns the dead letter of an input. mark is the last record that was
-// produced for it, nil if there is none.
-func (e *engine[In, Out]) letter(in *input[In, Out], mark *kgo.Record, limit int) *kgo.Record {
+// letter returns the dead letter of an input.
+func (e *engine[In, Out]) letter(in *input[In, Out], limit int) *kgo.Record {
 	var facts Facts
 	if in.decoded {
 		facts = e.stage.Describe(in.value)
 	}
-	if mark != nil {
+	if mark := in.mark; mark != nil {
 		facts.ItemKey = mark.Key
 		if e.stage.To.Versioned && mark.Offset >= 0 {
 			if v, err := record.Version(e.stage.To.Identity.Epoch, mark.Offset); err == nil {
@@ -333,8 +320,9 @@ func (e *engine[In, Out]) letter(in *input[In, Out], mark *kgo.Record, limit int
 func (e *engine[In, Out]) count(ctx context.Context, inputs []*input[In, Out], took time.Duration) {
 	m := e.telemetry.Metrics
 	m.Batch(ctx, e.stage.Name, len(inputs), took)
+	labels := map[string]int{}
 	for _, in := range inputs {
-		m.Item(ctx, e.stage.Name, in.outcome.Label)
+		labels[in.outcome.Label]++
 		if err := in.outcome.Err; err != nil {
 			m.DeadLetter(ctx, e.stage.Name, string(fault.ReasonOf(err)))
 			e.log.WarnContext(ctx, "dead letter", "reason", fault.ReasonOf(err), "error", err,
@@ -347,6 +335,9 @@ func (e *engine[In, Out]) count(ctx context.Context, inputs []*input[In, Out], t
 				m.Fresh(ctx, telemetry.Freshness{Collection: facts.Collection, Outcome: in.outcome.Label, Age: time.Since(facts.CommittedAt)})
 			}
 		}
+	}
+	for label, n := range labels {
+		m.Items(ctx, e.stage.Name, label, n)
 	}
 }
 
@@ -361,12 +352,12 @@ func toRecord(r arrival) Record {
 	}
 }
 
-// header returns the last value of a header, as Kafka's own tools do, or "".
-func header(r arrival, key string) string {
+// header returns the last value of a header, as Kafka's own tools do, or nil.
+func header(r arrival, key string) []byte {
 	for _, h := range slices.Backward(r.Headers) {
 		if h.Key == key {
-			return string(h.Value)
+			return h.Value
 		}
 	}
-	return ""
+	return nil
 }

@@ -10,12 +10,19 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/freshet-io/freshet/libs/fault"
+	"github.com/freshet-io/freshet/libs/kafka"
 )
 
 // sender produces records and waits for their acknowledgement.
 type sender struct {
-	client *kgo.Client
+	client producer
+	topics kafka.Topics
 	log    *slog.Logger
+}
+
+// producer is what a sender needs of *kgo.Client.
+type producer interface {
+	Produce(ctx context.Context, r *kgo.Record, promise func(*kgo.Record, error))
 }
 
 // patience says what a topic that does not exist, or that refuses us, means.
@@ -34,26 +41,29 @@ const (
 // acknowledged after its newer one, and win.
 func (s *sender) produce(t tenure, records []*kgo.Record, p patience) (tooLarge map[int]bool, err error) {
 	tooLarge = map[int]bool{}
-	alone := false
-	for from, wait := 0, firstWait; from < len(records); {
+	alone, again, refused := false, false, 0
+	for from, wait := 0, firstWait; from < len(records); again = true {
 		n := len(records) - from
 		if alone {
 			n = 1
 		}
-		done, cause := acknowledged(s.once(t.ctx, records[from:from+n]))
+		done, cause := s.once(t.ctx, records[from:from+n], again)
 		from += done
 		switch {
 		case cause == nil:
-			wait = firstWait
+			wait, refused = firstWait, 0
 			continue
 		case errors.Is(cause, kerr.MessageTooLarge) && !alone:
 			// A broker refuses a whole batch: only a record that is alone is found guilty.
 			alone = true
 			continue
 		case errors.Is(cause, kerr.MessageTooLarge):
-			tooLarge[from] = true
-			from++
-			continue
+			// The client may have put it into one batch with a record of another partition.
+			if refused++; refused == mostRefusals || s.exceeds(records[from]) {
+				tooLarge[from] = true
+				from, refused, wait = from+1, 0, firstWait
+				continue
+			}
 		}
 		if err := produceFault(records[from].Topic, cause); err != nil && p == impatient {
 			return nil, err
@@ -70,32 +80,57 @@ func (s *sender) produce(t tenure, records []*kgo.Record, p patience) (tooLarge 
 	return tooLarge, nil
 }
 
-// acknowledged returns how many records stand before the first that failed, and why it did.
-func acknowledged(errs []error) (int, error) {
-	for i, err := range errs {
-		if err != nil {
-			return i, err
-		}
+// mostRefusals is how often a record that was sent alone must be refused for its size.
+const mostRefusals = 5
+
+// exceeds reports whether the record is by itself larger than its topic takes.
+func (s *sender) exceeds(r *kgo.Record) bool {
+	size := len(r.Key) + len(r.Value)
+	for _, h := range r.Headers {
+		size += len(h.Key) + len(h.Value)
 	}
-	return len(errs), nil
+	return size > int(s.topics.MaxBytes(r.Topic))
 }
 
-// once hands records to the client in order and waits for all of them.
-func (s *sender) once(ctx context.Context, records []*kgo.Record) []error {
-	errs := make([]error, len(records))
+// once hands records to the client in order and waits for all of them. It returns how
+// many stand before the first that failed, and why that one did.
+func (s *sender) once(ctx context.Context, records []*kgo.Record, again bool) (acknowledged int, cause error) {
+	sent := records
+	if again {
+		sent = fresh(records)
+	}
+	var mu sync.Mutex
+	failed := map[*kgo.Record]error{}
 	var wg sync.WaitGroup
-	wg.Add(len(records))
-	for i, r := range records {
-		// A record that was sent before carries what the client wrote into it.
-		again := &kgo.Record{Topic: r.Topic, Partition: r.Partition, Key: r.Key, Value: r.Value, Headers: r.Headers}
-		s.client.Produce(ctx, again, func(done *kgo.Record, err error) {
-			errs[i] = err
-			r.Offset = done.Offset
-			wg.Done()
-		})
+	wg.Add(len(sent))
+	promise := func(r *kgo.Record, err error) {
+		if err != nil {
+			mu.Lock()
+			failed[r] = err
+			mu.Unlock()
+		}
+		wg.Done()
+	}
+	for _, r := range sent {
+		s.client.Produce(ctx, r, promise)
 	}
 	wg.Wait()
-	return errs
+	for i, r := range sent {
+		if failed[r] != nil {
+			return i, failed[r]
+		}
+		records[i].Offset = r.Offset
+	}
+	return len(records), nil
+}
+
+// fresh returns records without what the client wrote into them when they were sent.
+func fresh(records []*kgo.Record) []*kgo.Record {
+	list := make([]*kgo.Record, len(records))
+	for i, r := range records {
+		list[i] = &kgo.Record{Topic: r.Topic, Partition: r.Partition, Key: r.Key, Value: r.Value, Headers: r.Headers}
+	}
+	return list
 }
 
 // produceFault returns a fatal fault for what no repetition cures.

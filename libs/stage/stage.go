@@ -156,7 +156,7 @@ func (s *Stage[In, Out]) Run(ctx context.Context, p *service.Process) error {
 	}
 	e := &engine[In, Out]{
 		stage: s, log: log, telemetry: p.Telemetry,
-		send: &sender{client: producer, log: log}, storms: newStorms(!s.Settings.StormBreaker),
+		send: &sender{client: producer, topics: s.To.Topics, log: log}, storms: newStorms(!s.Settings.StormBreaker),
 	}
 
 	group, work := errgroup.WithContext(ctx)

@@ -63,10 +63,12 @@ func (s *storms) see(topic string, unreadable bool) error {
 }
 
 func (s *storms) of(topic string) *storm {
-	if s.topics[topic] == nil {
-		s.topics[topic] = &storm{}
+	of := s.topics[topic]
+	if of == nil {
+		of = &storm{}
+		s.topics[topic] = of
 	}
-	return s.topics[topic]
+	return of
 }
 
 func (s *storm) see(unreadable bool) {

@@ -2,6 +2,7 @@ package stage
 
 import (
 	"context"
+	"math/rand/v2"
 	"time"
 
 	"golang.org/x/sync/semaphore"
@@ -16,11 +17,12 @@ type tenure struct {
 	untried bool
 }
 
-// sleep waits, with the batch's place free meanwhile. It reports false where the
-// partition goes.
+// sleep waits, with the batch's place free meanwhile, and with a jitter of a fifth, so
+// that partitions do not return in step. It reports false where the partition goes.
 func (t tenure) sleep(d time.Duration) bool {
 	t.place.free()
-	return sleep(t.ctx, t.halted, d) && t.place.take(t.ctx)
+	jitter := time.Duration(rand.Int64N(int64(d)/5 + 1)) //nolint:gosec // no secret
+	return sleep(t.ctx, t.halted, d+jitter) && t.place.take(t.ctx)
 }
 
 func sleep(ctx context.Context, halted <-chan struct{}, d time.Duration) bool {

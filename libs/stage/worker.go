@@ -103,11 +103,13 @@ func (w *worker) push(topic string, id [16]byte, partition int32, records []*kgo
 	if w.stopped || w.owned[topic].rewinding {
 		return
 	}
+	queue := slices.Grow(w.queues[topic], len(records))
 	for _, r := range records {
-		w.queues[topic] = append(w.queues[topic], arrival{r, id})
-		w.count(r, +1)
+		queue = append(queue, arrival{r, id})
 	}
-	if len(w.queues[topic]) > w.members.settings.QueueRecords && !w.paused[topic] {
+	w.queues[topic] = queue
+	w.count(queue[len(queue)-len(records):], +1)
+	if len(queue) > w.members.settings.QueueRecords && !w.paused[topic] {
 		w.paused[topic] = true
 		w.client.PauseFetchPartitions(map[string][]int32{topic: {partition}})
 	}
@@ -122,8 +124,12 @@ func (w *worker) nudge() {
 	}
 }
 
-func (w *worker) count(r *kgo.Record, sign int) {
-	size := int64(len(r.Key)+len(r.Value)+200) * int64(sign)
+// count adds records to what is queued, or with sign -1 takes them off.
+func (w *worker) count(records []arrival, sign int64) {
+	var size int64
+	for _, r := range records {
+		size += sign * int64(len(r.Key)+len(r.Value)+200)
+	}
 	w.bytes += size
 	w.members.queued.Add(size)
 }
@@ -368,7 +374,8 @@ func (w *worker) next() []arrival {
 		}
 		n := min(max(room, 0), len(queue))
 		batch = append(batch, queue[:n]...)
-		w.queues[topic] = slices.Delete(queue, 0, n)
+		clear(queue[:n]) // the array outlives them
+		w.queues[topic] = queue[n:]
 		room -= n
 		if w.paused[topic] && len(w.queues[topic]) <= w.members.settings.QueueRecords/2 {
 			delete(w.paused, topic)
@@ -396,21 +403,20 @@ func (w *worker) waiting() []string {
 func (w *worker) mark(batch []arrival) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for _, r := range batch {
-		w.count(r.Record, -1)
-	}
+	w.count(batch, -1)
 	w.flying = w.flying[1:] // batches are marked in the order in which they were taken
 	if w.disowned {
 		return
 	}
-	var records []*kgo.Record
-	for _, r := range batch {
-		if w.doubtUntil.IsZero() {
-			w.owned[r.Topic].finish(r.Record)
-			records = append(records, r.Record)
+	if !w.doubtUntil.IsZero() {
+		return
+	}
+	for i, r := range batch {
+		w.owned[r.Topic].finish(r.Record)
+		if i+1 == len(batch) || batch[i+1].Topic != r.Topic { // the last of its topic marks those before it
+			w.client.MarkCommitRecords(r.Record)
 		}
 	}
-	w.client.MarkCommitRecords(records...)
 }
 
 // finish takes note of a record that is done. Where the owners before came no further, the

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -51,6 +52,7 @@ type Metrics struct {
 
 	mu         sync.Mutex
 	unfinished map[string]func() time.Duration // by stage
+	labels     map[[4]string]metric.MeasurementOption
 	observe    func(Freshness)
 }
 
@@ -62,7 +64,7 @@ type Freshness struct {
 }
 
 func newMetrics(m metric.Meter) (*Metrics, error) {
-	x := &Metrics{meter: m, unfinished: map[string]func() time.Duration{}}
+	x := &Metrics{meter: m, unfinished: map[string]func() time.Duration{}, labels: map[[4]string]metric.MeasurementOption{}}
 	var errs [7]error
 	x.items, errs[0] = m.Int64Counter(nameItems, metric.WithDescription("Inputs of a stage by their outcome."))
 	x.stage, errs[1] = m.Float64Histogram(nameStage, metric.WithUnit("s"), metric.WithDescription("Time of a batch from decoding to its mark."),
@@ -117,32 +119,50 @@ func (x *Metrics) OnFreshness(f func(Freshness)) {
 	x.observe = f
 }
 
-// Item counts one input's outcome.
-func (x *Metrics) Item(ctx context.Context, stage, outcome string) {
-	x.items.Add(ctx, 1, metric.WithAttributes(attribute.String("stage", stage), attribute.String("outcome", outcome)))
+// labelled returns the option of one or two labels, each a name and its value. It makes
+// each once: sorting and hashing labels costs more than counting. Values are of short lists.
+func (x *Metrics) labelled(pairs ...string) metric.MeasurementOption {
+	var key [4]string
+	copy(key[:], pairs)
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	option, ok := x.labels[key]
+	if !ok {
+		var attributes []attribute.KeyValue
+		for pair := range slices.Chunk(pairs, 2) {
+			attributes = append(attributes, attribute.String(pair[0], pair[1]))
+		}
+		option = metric.WithAttributes(attributes...)
+		x.labels[key] = option
+	}
+	return option
+}
+
+// Items counts n inputs of one outcome.
+func (x *Metrics) Items(ctx context.Context, stage, outcome string, n int) {
+	x.items.Add(ctx, int64(n), x.labelled("stage", stage, "outcome", outcome))
 }
 
 // Batch records one finished batch.
 func (x *Metrics) Batch(ctx context.Context, stage string, size int, d time.Duration) {
-	attrs := metric.WithAttributes(attribute.String("stage", stage))
+	attrs := x.labelled("stage", stage)
 	x.stage.Record(ctx, d.Seconds(), attrs)
 	x.batch.Record(ctx, int64(size), attrs)
 }
 
 // Retry counts one more try of a batch after a transient fault.
 func (x *Metrics) Retry(ctx context.Context, stage string) {
-	x.retries.Add(ctx, 1, metric.WithAttributes(attribute.String("stage", stage)))
+	x.retries.Add(ctx, 1, x.labelled("stage", stage))
 }
 
 // DeadLetter counts one acknowledged dead letter.
 func (x *Metrics) DeadLetter(ctx context.Context, stage, reason string) {
-	x.deadLetters.Add(ctx, 1, metric.WithAttributes(attribute.String("stage", stage), attribute.String("reason", reason)))
+	x.deadLetters.Add(ctx, 1, x.labelled("stage", stage, "reason", reason))
 }
 
 // Fresh records one item that reached the index.
 func (x *Metrics) Fresh(ctx context.Context, f Freshness) {
-	x.freshness.Record(ctx, f.Age.Seconds(), metric.WithAttributes(
-		attribute.String("collection", f.Collection), attribute.String("outcome", f.Outcome)))
+	x.freshness.Record(ctx, f.Age.Seconds(), x.labelled("collection", f.Collection, "outcome", f.Outcome))
 	x.mu.Lock()
 	observe := x.observe
 	x.mu.Unlock()

@@ -51,6 +51,7 @@ type Telemetry struct {
 	Meters  metric.MeterProvider // for libraries that measure themselves
 
 	tracer   trace.Tracer
+	sampler  sdktrace.Sampler
 	registry *prometheus.Registry
 	close    []func(context.Context) error
 }
@@ -73,10 +74,8 @@ func New(ctx context.Context, cfg Config, service, version string) (*Telemetry, 
 	}
 
 	// Only the trace id decides: a producer's sampled flag would let it fill the back end.
-	options := []sdktrace.TracerProviderOption{
-		sdktrace.WithResource(res),
-		sdktrace.WithSampler(sdktrace.TraceIDRatioBased(cfg.SampleRatio)),
-	}
+	t.sampler = sdktrace.TraceIDRatioBased(cfg.SampleRatio)
+	options := []sdktrace.TracerProviderOption{sdktrace.WithResource(res), sdktrace.WithSampler(t.sampler)}
 	if cfg.Exporter == "otlp" {
 		exporter, err := otlptracegrpc.New(ctx)
 		if err != nil {
@@ -94,7 +93,8 @@ func New(ctx context.Context, cfg Config, service, version string) (*Telemetry, 
 // them: for tests.
 func (t *Telemetry) WithSpans(p sdktrace.SpanProcessor) *Telemetry {
 	c := *t
-	c.tracer = sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(p)).Tracer(scope)
+	c.sampler = sdktrace.AlwaysSample()
+	c.tracer = sdktrace.NewTracerProvider(sdktrace.WithSampler(c.sampler), sdktrace.WithSpanProcessor(p)).Tracer(scope)
 	return &c
 }
 

@@ -70,8 +70,22 @@ func TestBegin_aProducersSampledFlagFillsNoBackEnd(t *testing.T) {
 	const sampled = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 	item := tel.Begin(t.Context(), "ingest", sampled, "", time.Now())
 	defer item.End("upsert", nil)
-	if parent, _ := item.Headers(); !strings.HasPrefix(parent, "00-0af7651916cd43dd8448eb211c80319c-") {
+	if parent := item.AppendParent(nil); !strings.HasPrefix(string(parent), "00-0af7651916cd43dd8448eb211c80319c-") {
 		t.Errorf("the trace of the producer is not continued: %s", parent)
+	}
+}
+
+func TestHeaders_carryOnWhatAnItemCameWith(t *testing.T) {
+	tel, err := telemetry.New(t.Context(), telemetry.Config{Exporter: "none", SampleRatio: 0}, "test", "test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = tel.Close(t.Context()) }()
+	const parent, state = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", "vendor=1"
+	item := tel.Begin(t.Context(), "ingest", parent, state, time.Now())
+	defer item.End("upsert", nil)
+	if gotParent := string(item.AppendParent(nil)); gotParent != parent || item.State() != state {
+		t.Errorf("got %s and %q", gotParent, item.State())
 	}
 }
 
@@ -82,7 +96,7 @@ func TestMetrics_showWhatAStageCounted(t *testing.T) {
 	}
 	defer func() { _ = tel.Close(t.Context()) }()
 	m := tel.Metrics
-	m.Item(t.Context(), "embed", "reused")
+	m.Items(t.Context(), "embed", "reused", 3)
 	m.DeadLetter(t.Context(), "ingest", "malformed")
 	m.Fresh(t.Context(), telemetry.Freshness{Collection: "Product", Outcome: "written", Age: time.Second})
 	m.Unfinished("write", func() time.Duration { return 90 * time.Second })
@@ -92,7 +106,7 @@ func TestMetrics_showWhatAStageCounted(t *testing.T) {
 	page := httptest.NewRecorder()
 	tel.Handler().ServeHTTP(page, httptest.NewRequest(http.MethodGet, "/metrics", nil))
 	for _, line := range []string{
-		`freshet_items_total{outcome="reused",stage="embed"} 1`,
+		`freshet_items_total{outcome="reused",stage="embed"} 3`,
 		`freshet_deadletters_total{reason="malformed",stage="ingest"} 1`,
 		`freshet_freshness_duration_seconds_count{collection="Product",outcome="written"} 1`,
 		`freshet_stage_oldest_unfinished_age_seconds{stage="write"} 90`,

@@ -16,7 +16,8 @@ func benchCommand() *cobra.Command {
 		Short: "Measure against floors of the same run",
 		Long: "Runs the services inside this process, against servers that it starts from the cache and\n" +
 			"stops, and prints what they reach of what the broker, the index or the provider gives.\n" +
-			"It takes half a minute a benchmark; other work on the machine shows in the figures.",
+			"It takes half a minute a benchmark, stage a minute more; other work on the machine shows\n" +
+			"in the figures. For one core, set GOMAXPROCS=1.",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := checkOutput(output); err != nil {
 				return err
@@ -25,6 +26,7 @@ func benchCommand() *cobra.Command {
 			return bench.Run(cmd.Context(), o)
 		},
 	}
+	cmd.Flags().DurationVar(&o.Soak, "soak", 0, "how long stage watches its memory while its handler is slow (default 30s)")
 	cmd.Flags().StringVarP(&output, "output", "o", "table", "table, or json: a line a benchmark")
 	return cmd
 }

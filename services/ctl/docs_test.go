@@ -167,7 +167,7 @@ func TestReadme_namesNoMetricThatNobodyCounts(t *testing.T) {
 		t.Fatal(err)
 	}
 	ctx, m := t.Context(), tel.Metrics
-	m.Item(ctx, "s", "o")
+	m.Items(ctx, "s", "o", 1)
 	m.Batch(ctx, "s", 1, time.Second)
 	m.Retry(ctx, "s")
 	m.DeadLetter(ctx, "s", "r")

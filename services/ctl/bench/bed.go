@@ -42,6 +42,7 @@ type bed struct {
 	process  *service.Process
 	broker   string // what it is
 	apart    bool   // the broker is a process of its own
+	cluster  kafka.Config
 	topics   kafka.Topics
 	identity kafka.Identity
 	client   *kgo.Client
@@ -153,7 +154,7 @@ func (b *bed) layOut(ctx context.Context, withIndex bool) error {
 	if err := service.Load(b.environ, &cfg); err != nil {
 		return err
 	}
-	b.topics, b.weaviate = cfg.Topics, cfg.Weaviate
+	b.cluster, b.topics, b.weaviate = cfg.Kafka, cfg.Topics, cfg.Weaviate
 	var err error
 	if b.client, err = kafka.Producer(ctx, cfg.Kafka, cfg.Topics, true, b.process.Log); err != nil {
 		return err

@@ -1,7 +1,8 @@
 // Package bench measures Freshet against floors of the same run: what the broker, the
 // index or the provider gives to a program that does nothing but ask it.
 //
-//	ingest   Debezium changes → documents    a copy loop on the same broker
+//	stage    a handler that does nothing     a copy loop on the same broker
+//	ingest   Debezium changes → documents    the same
 //	embed    documents → vectors             full requests to the same provider
 //	write    vectors → Weaviate              the same batches, sent by a bare client
 //	e2e      change → searchable             provider, put and search, one by one
@@ -11,6 +12,7 @@
 package bench
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -31,10 +33,11 @@ type Figure struct {
 	Unit  string  `json:"unit"`
 	Floor float64 `json:"floor"` // in the same unit
 	Ratio float64 `json:"ratio"` // of value to floor
-	// Goal is the least ratio of a rate, and the highest value of a time; nil where
-	// there is none, and Met is nil then.
-	Goal *float64 `json:"goal"`
-	Met  *bool    `json:"met"`
+	// Goal is the least ratio or, with AtMost, the highest value; nil where there is none,
+	// and Met is nil then.
+	Goal   *float64 `json:"goal"`
+	AtMost bool     `json:"at_most"`
+	Met    *bool    `json:"met"`
 }
 
 // Report is what a benchmark found.
@@ -47,20 +50,21 @@ type Report struct {
 
 // Options says what to measure and where to tell of it.
 type Options struct {
-	Names    []string  // of benchmarks; none: all
-	JSON     bool      // a line of JSON a benchmark instead of a table
-	Tiny     bool      // sizes that only show that it works: the figures mean nothing
-	Out      io.Writer // gets the reports, and nothing else
-	Progress io.Writer // is told what is going on
+	Names    []string      // of benchmarks; none: all
+	JSON     bool          // a line of JSON a benchmark instead of a table
+	Tiny     bool          // sizes that only show that it works: the figures mean nothing
+	Soak     time.Duration // how long memory is watched; 0: half a minute
+	Out      io.Writer     // gets the reports, and nothing else
+	Progress io.Writer     // is told what is going on
 }
 
 // benchmark measures and returns its figures.
 type benchmark func(context.Context, run) ([]Figure, error)
 
-var benchmarks = map[string]benchmark{"ingest": ingest, "embed": embed, "write": write, "e2e": e2e}
+var benchmarks = map[string]benchmark{"stage": idleStage, "ingest": ingest, "embed": embed, "write": write, "e2e": e2e}
 
-// Names lists the benchmarks in the order of the pipeline.
-func Names() []string { return []string{"ingest", "embed", "write", "e2e"} }
+// Names lists the benchmarks: of the runtime, then in the order of the pipeline.
+func Names() []string { return []string{"stage", "ingest", "embed", "write", "e2e"} }
 
 // Run runs benchmarks one after the other. A goal that is missed is no error: a busy
 // machine misses them too.
@@ -76,7 +80,7 @@ func Run(ctx context.Context, o Options) error {
 	for _, name := range o.Names {
 		report := Report{Name: name, Commit: service.Version, Machine: machine()}
 		var err error
-		if report.Figures, err = benchmarks[name](ctx, run{sizesOf(o.Tiny), o.Progress}); err != nil {
+		if report.Figures, err = benchmarks[name](ctx, run{sizesOf(o), o.Progress}); err != nil {
 			return fmt.Errorf("measuring %s: %w", name, err)
 		}
 		if err := report.write(o.Out, o.JSON); err != nil {
@@ -96,20 +100,22 @@ func (r run) say(format string, args ...any) { fmt.Fprintf(r.progress, format+"\
 
 // sizes is how much is measured.
 type sizes struct {
-	rounds    int // of ingest and write; the median counts
-	envelopes int // a round
+	rounds    int // of stage, ingest and write; the median counts
+	records   int // a round of stage
+	envelopes int // a round of ingest
 	objects   int // a round, of each dimension; full batches in each partition
 	texts     int // that are embedded
 	items     int // in the index while freshness is measured
 	probes    int // of a floor that is a time
 	paced     time.Duration
+	soak      time.Duration
 }
 
-func sizesOf(tiny bool) sizes {
-	if tiny {
-		return sizes{rounds: 1, envelopes: 1000, objects: 300, texts: 400, items: 50, probes: 5, paced: time.Second}
+func sizesOf(o Options) sizes {
+	if o.Tiny {
+		return sizes{rounds: 1, records: 20_000, envelopes: 10_000, objects: 300, texts: 400, items: 50, probes: 5, paced: time.Second, soak: 3 * time.Second}
 	}
-	return sizes{rounds: 3, envelopes: 100_000, objects: 1200, texts: 12_000, items: 1000, probes: 50, paced: 20 * time.Second}
+	return sizes{rounds: 3, records: 200_000, envelopes: 100_000, objects: 1200, texts: 12_000, items: 1000, probes: 50, paced: 20 * time.Second, soak: cmp.Or(o.Soak, 30*time.Second)}
 }
 
 // rate is a figure that should be high: goal, if not 0, is its least ratio.
@@ -123,9 +129,14 @@ func rate(name, unit string, value, floor, goal float64) Figure {
 
 // latency is a figure that should be low: goal, if not 0, is its highest value.
 func latency(name string, value, floor, goal time.Duration) Figure {
-	f := Figure{Name: name, Value: legible(value.Seconds()), Unit: "s", Floor: legible(floor.Seconds()), Ratio: legible(value.Seconds() / floor.Seconds())}
+	return atMost(name, "s", value.Seconds(), floor.Seconds(), goal.Seconds())
+}
+
+// atMost is any figure that should be low: goal, if not 0, is its highest value.
+func atMost(name, unit string, value, floor, goal float64) Figure {
+	f := Figure{Name: name, Value: legible(value), Unit: unit, Floor: legible(floor), Ratio: legible(value / floor)}
 	if goal > 0 {
-		f.Goal, f.Met = new(goal.Seconds()), new(value <= goal)
+		f.Goal, f.AtMost, f.Met = new(legible(goal)), true, new(value <= goal)
 	}
 	return f
 }
@@ -150,8 +161,8 @@ func (r Report) write(out io.Writer, asJSON bool) error {
 		goal, met := "-", "-"
 		switch {
 		case f.Goal == nil:
-		case f.Unit == "s":
-			goal, met = fmt.Sprintf("≤ %g s", *f.Goal), yesNo[*f.Met]
+		case f.AtMost:
+			goal, met = fmt.Sprintf("≤ %g %s", *f.Goal, f.Unit), yesNo[*f.Met]
 		default:
 			goal, met = fmt.Sprintf("≥ %g of the floor", *f.Goal), yesNo[*f.Met]
 		}

@@ -81,9 +81,8 @@ func embed(ctx context.Context, r run) (figures []Figure, err error) {
 	if err != nil {
 		return nil, err
 	}
-	used, _ := embedded.rate()
 	return []Figure{
-		rate(fmt.Sprintf("a provider's capacity used, %d texts a request, %d at a time", aRequest, atATime), "texts/s", used, capacity, embedGoal),
+		rate(fmt.Sprintf("a provider's capacity used, %d texts a request, %d at a time", aRequest, atATime), "texts/s", embedded.rate().perSecond, capacity, embedGoal),
 		latency(fmt.Sprintf("added to the provider's own time at %d documents a second, p50", pacedRate), rig.Percentile(total, 50)-own, own, 0),
 	}, nil
 }

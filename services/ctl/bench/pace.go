@@ -3,6 +3,7 @@ package bench
 import (
 	"cmp"
 	"context"
+	"runtime/metrics"
 	"slices"
 	"sync"
 	"syscall"
@@ -21,15 +22,21 @@ type pace struct {
 
 // mark is how much was done at a time.
 type mark struct {
-	n   int
-	at  time.Time
-	cpu time.Duration // that this process had used
+	n  int
+	at time.Time
+	usage
+}
+
+// usage is what this process has used since its start.
+type usage struct {
+	cpu     time.Duration
+	objects uint64 // allocated
 }
 
 // add counts n more. The items of a batch, counted one by one, make one mark: else
 // rate could begin in the middle of a batch that took its time before.
 func (p *pace) add(n int) {
-	now := mark{at: time.Now(), cpu: cpuTime()}
+	now := mark{at: time.Now(), usage: used()}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.n += n
@@ -54,13 +61,24 @@ func (p *pace) count() int {
 	return p.n
 }
 
-// rate returns how many were done in a second, and in a second of this process's CPU
-// time, between the first tenth and the last: start and end run with fewer at work.
-func (p *pace) rate() (perSecond, perCPU float64) {
+// speed is how fast something got done, and what this process used for it.
+type speed struct {
+	perSecond float64
+	perCPU    float64 // in a second of CPU time
+	objects   float64 // allocated for each
+}
+
+func byTime(s speed) float64    { return s.perSecond }
+func byCPU(s speed) float64     { return s.perCPU }
+func byObjects(s speed) float64 { return s.objects }
+
+// rate returns the speed between the first tenth and the last: start and end run with
+// fewer at work.
+func (p *pace) rate() speed {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if len(p.marks) < 2 {
-		return 0, 0
+		return speed{}
 	}
 	from, to := p.marks[0], p.marks[len(p.marks)-1]
 	for _, m := range p.marks {
@@ -72,26 +90,32 @@ func (p *pace) rate() (perSecond, perCPU float64) {
 		}
 	}
 	n := float64(to.n - from.n)
-	return n / to.at.Sub(from.at).Seconds(), n / (to.cpu - from.cpu).Seconds()
+	return speed{n / to.at.Sub(from.at).Seconds(), n / (to.cpu - from.cpu).Seconds(), float64(to.objects-from.objects) / n}
 }
 
 // round is one measurement of several, with its floor from just before: what others do
 // on the machine comes and goes.
-type round struct{ value, floor, valueCPU, floorCPU float64 }
+type round struct{ value, floor speed }
 
-// medianOf returns the round whose ratio is the median; rounds must not be empty.
-func medianOf(rounds []round) round {
-	slices.SortFunc(rounds, func(a, b round) int { return cmp.Compare(a.value/a.floor, b.value/b.floor) })
-	return rounds[len(rounds)/2]
+// medianOf returns the round whose ratio of what by tells is the median; rounds must not be
+// empty.
+func medianOf(rounds []round, by func(speed) float64) (value, floor float64) {
+	sorted := slices.SortedFunc(slices.Values(rounds), func(a, b round) int {
+		return cmp.Compare(by(a.value)/by(a.floor), by(b.value)/by(b.floor))
+	})
+	middle := sorted[len(sorted)/2]
+	return by(middle.value), by(middle.floor)
 }
 
-func cpuTime() time.Duration {
-	var used syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &used); err != nil {
-		return 0 // nothing else than a wrong argument fails
-	}
-	return time.Duration(used.Utime.Nano() + used.Stime.Nano())
+func used() usage {
+	objects := []metrics.Sample{{Name: "/gc/heap/allocs:objects"}}
+	metrics.Read(objects)
+	var time syscall.Rusage
+	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &time) // nothing else than a wrong argument fails
+	return usage{span(time.Utime) + span(time.Stime), objects[0].Value.Uint64()}
 }
+
+func span(t syscall.Timeval) time.Duration { return time.Duration(t.Nano()) }
 
 // timed returns, sorted, how long each of n calls took.
 func timed(n int, call func(i int) error) ([]time.Duration, error) {

@@ -121,8 +121,7 @@ func (s *standIn) capacity(ctx context.Context, texts []string, aRequest int) (f
 		})
 	}
 	err := group.Wait()
-	perSecond, _ := p.rate()
-	return perSecond, err
+	return p.rate().perSecond, err
 }
 
 // latency returns the median time of a request of one text.

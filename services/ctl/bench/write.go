@@ -20,12 +20,13 @@ func write(ctx context.Context, r run) ([]Figure, error) {
 		dimensions int
 		goal       float64
 	}{{3072, 0.75}, {384, 0}} {
-		median, err := writeVectors(ctx, r, set.dimensions)
+		rounds, err := writeVectors(ctx, r, set.dimensions)
 		if err != nil {
 			return nil, err
 		}
 		name := fmt.Sprintf("vectors of %d dimensions written", set.dimensions)
-		figures = append(figures, rate(name, "objects/s", median.value, median.floor, set.goal))
+		value, floor := medianOf(rounds, byTime)
+		figures = append(figures, rate(name, "objects/s", value, floor, set.goal))
 	}
 	return figures, nil
 }
@@ -34,31 +35,30 @@ func hashSpace(dimensions int) string {
 	return fmt.Sprintf("space: {provider: hash, model: hash, dimensions: %d}", dimensions)
 }
 
-func writeVectors(ctx context.Context, r run, dimensions int) (median round, err error) {
+func writeVectors(ctx context.Context, r run, dimensions int) (rounds []round, err error) {
 	b, err := openBed(ctx, r, hashSpace(dimensions), true)
 	if err != nil {
-		return round{}, err
+		return nil, err
 	}
 	defer func() { err = errors.Join(err, b.close(ctx)) }()
 	client, err := b.bareClient(ctx)
 	if err != nil {
-		return round{}, err
+		return nil, err
 	}
 	docs, err := b.documents(ctx, products(b.rounds*b.objects))
 	if err != nil {
-		return round{}, err
+		return nil, err
 	}
-	var rounds []round
 	for vectors := range slices.Chunk(b.vectors(docs), b.objects) {
 		b.say("%d vectors of %d dimensions by the bare client, then by the write service", len(vectors), dimensions)
 		one, err := b.writeRound(ctx, client, vectors)
 		if err != nil {
-			return round{}, err
+			return nil, err
 		}
-		b.say("  %.0f and %.0f a second", one.floor, one.value)
+		b.say("  %.0f and %.0f a second", one.floor.perSecond, one.value.perSecond)
 		rounds = append(rounds, one)
 	}
-	return medianOf(rounds), nil
+	return rounds, nil
 }
 
 // writeRound writes vectors twice. Both collections grow alike from round to round.
@@ -89,7 +89,5 @@ func (b *bed) writeRound(ctx context.Context, client *bare, vectors []*record.Ve
 	if err != nil {
 		return r, err
 	}
-	r.value, _ = b.arrived.rate()
-	r.floor, _ = floor.rate()
-	return r, nil
+	return round{value: b.arrived.rate(), floor: floor.rate()}, nil
 }

@@ -1,0 +1,140 @@
+package stage
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/freshet-io/freshet/libs/kafka"
+	"github.com/freshet-io/freshet/libs/record"
+	"github.com/freshet-io/freshet/libs/service"
+	"github.com/freshet-io/freshet/libs/telemetry"
+)
+
+const (
+	batchItems = 100
+	// mostAllocations bounds what an item costs in the runtime.
+	mostAllocations = 30
+)
+
+// acknowledger is a broker that takes everything at once.
+type acknowledger struct{ offset int64 }
+
+func (a *acknowledger) Produce(_ context.Context, r *kgo.Record, promise func(*kgo.Record, error)) {
+	r.Offset, a.offset = a.offset, a.offset+1
+	promise(r, nil)
+}
+
+// copying emits every input as it is.
+type copying struct{}
+
+func (copying) Handle(_ context.Context, batch []Record) ([]Outcome[Output], error) {
+	out := make([]Outcome[Output], len(batch))
+	for i, in := range batch {
+		out[i] = Emit("copied", Output{in.Key, in.Value})
+	}
+	return out, nil
+}
+
+// bringer brings batches from the queue to their mark, on the caller's goroutine.
+type bringer struct {
+	worker *worker
+	engine *engine[Record, Output]
+	batch  []*kgo.Record
+}
+
+func newBringer(tb testing.TB, headers ...kgo.RecordHeader) *bringer {
+	tb.Helper()
+	tel, err := telemetry.New(tb.Context(), telemetry.Config{Exporter: "none"}, "test", "test")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { _ = tel.Close(tb.Context()) })
+	client, err := kgo.NewClient(kgo.SeedBrokers("127.0.0.1:1")) // nobody is there, and nobody is asked
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(client.Close)
+	log := slog.New(slog.DiscardHandler)
+	settings := Settings{Items: batchItems, QueueRecords: 2000, QueueBytes: 1 << 30, SessionTimeout: time.Minute}
+	e := &engine[Record, Output]{
+		stage: &Stage[Record, Output]{
+			Name: "test", Settings: settings, Handler: copying{},
+			To:       Sink{Topics: kafka.Topics{Prefix: "t"}, Topic: "t.documents.live", Identity: kafka.Identity{Partitions: 6, DeadLetters: 1}, Versioned: true},
+			Decode:   func(r Record) (Record, error) { return r, nil },
+			Encode:   func(o Output) (Output, error) { return o, nil },
+			Describe: func(Record) Facts { return Facts{} },
+		},
+		log: log, telemetry: tel, send: &sender{client: &acknowledger{}, log: log}, storms: newStorms(false),
+	}
+	m := newMembers(memberOptions{
+		from: Source{Topics: []string{"source"}}, settings: settings, log: log, process: e.process,
+		storms: e.storms, places: new(service.Process).Places(),
+	})
+	b := &bringer{worker: newWorker(tb.Context(), m, client), engine: e}
+	b.worker.own("source", 0)
+	for i := range batchItems {
+		b.batch = append(b.batch, &kgo.Record{
+			Topic: "source", Offset: int64(i), Timestamp: time.Now(), Headers: headers,
+			Key: fmt.Append(nil, "key ", i), Value: bytes.Repeat([]byte{'v'}, 1024),
+		})
+	}
+	return b
+}
+
+func (b *bringer) bring(tb testing.TB) {
+	tb.Helper()
+	b.worker.push("source", [16]byte{}, 0, b.batch)
+	batch := b.worker.next()
+	v, err := b.engine.process(b.worker.tenure(batch), batch)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	if err := v.settle(); err != nil {
+		tb.Fatal(err)
+	}
+	b.worker.mark(batch)
+}
+
+// ownHeaders are those of a record that another stage has produced.
+func ownHeaders() []kgo.RecordHeader {
+	stamps := record.NewStamps(time.Now())
+	stamps.Add(time.Now())
+	return []kgo.RecordHeader{
+		{Key: record.HeaderSchema, Value: []byte(record.Schema)},
+		{Key: record.HeaderContentType, Value: []byte(record.ContentType)},
+		{Key: record.HeaderStamps, Value: stamps.Encode()},
+		{Key: telemetry.HeaderTraceparent, Value: []byte("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00")},
+	}
+}
+
+func TestEngine_anItemOfABatchCostsFewAllocations(t *testing.T) {
+	for name, headers := range map[string][]kgo.RecordHeader{"of a producer": nil, "of another stage": ownHeaders()} {
+		t.Run(name, func(t *testing.T) {
+			b := newBringer(t, headers...)
+			perBatch := testing.AllocsPerRun(50, func() { b.bring(t) })
+			t.Logf("%.2f allocations an item", perBatch/batchItems)
+			if perBatch > mostAllocations*batchItems {
+				t.Errorf("an item costs %.1f allocations, want %d at most", perBatch/batchItems, mostAllocations)
+			}
+		})
+	}
+}
+
+func BenchmarkStage_batchOf100(b *testing.B) {
+	for name, headers := range map[string][]kgo.RecordHeader{"of a producer": nil, "of another stage": ownHeaders()} {
+		b.Run(name, func(b *testing.B) {
+			bringer := newBringer(b, headers...)
+			b.ReportAllocs()
+			for b.Loop() {
+				bringer.bring(b)
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/batchItems, "ns/item")
+		})
+	}
+}
