@@ -123,7 +123,7 @@ func (k *killer) kills() {
 	beside := 1 // every so many rounds
 	if k.broker != nil {
 		alone := slices.Repeat([]string{"embed"}, killsEach)
-		k.killAll("kill -9", alone, len(k.picks)/3, k.awaitIndex, func(int64) int { return embedInFlight * embedItems })
+		k.killAll("kill -9 alone", alone, len(k.picks)/3, k.awaitIndex, func(int64) int { return embedInFlight * embedItems })
 		beside = killsEach / killsBeside
 	}
 	var mixed []string
@@ -139,7 +139,7 @@ func (k *killer) kills() {
 		k.dice.Shuffle(len(round), func(i, j int) { round[i], round[j] = round[j], round[i] })
 		mixed = append(mixed, round...)
 	}
-	k.killAll("in turn", mixed, len(k.picks), func() {}, func(unwritten int64) int { return int(unwritten) })
+	k.killAll("kill -9 mixed", mixed, len(k.picks), func() {}, func(unwritten int64) int { return int(unwritten) })
 }
 
 // killAll kills the victims one after the other while the next changes flow, and compares the index with what was sent.

@@ -201,6 +201,8 @@ func (k *killer) keepChanging() (stop func()) {
 			case <-tick.C:
 			case <-end:
 				return
+			case <-k.t.Context().Done(): // the test has failed
+				return
 			}
 		}
 	}()

@@ -42,7 +42,7 @@ func (r *row) moment(t *testing.T, unfinished int64) {
 // String shows the rows that anything happened in.
 func (t table) String() string {
 	var b strings.Builder
-	b.WriteString("fault    process   moments  unfinished at the moment (least, median, most)  lost  stale  paid twice")
+	b.WriteString("fault          process   moments  unfinished at the moment (least, median, most)  lost  stale  paid twice")
 	for _, r := range t.rows {
 		if len(r.unfinished) == 0 && !r.compared {
 			continue
@@ -58,7 +58,7 @@ func (t table) String() string {
 		if r.paid {
 			paid = fmt.Sprintf("%d of at most %d", r.paidAgain, r.paidBound)
 		}
-		fmt.Fprintf(&b, "\n%-8s %-9s %7s  %46s  %4s  %5s  %s", r.fault, r.process, moments, unfinished, lost, stale, paid)
+		fmt.Fprintf(&b, "\n%-14s %-9s %7s  %46s  %4s  %5s  %s", r.fault, r.process, moments, unfinished, lost, stale, paid)
 	}
 	return b.String()
 }
