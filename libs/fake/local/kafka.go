@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"text/template"
 	"time"
@@ -39,36 +40,26 @@ type Kafka struct {
 // StartKafka starts a broker from the cache and returns when a client can create topics on it. The caller stops it. ctx
 // bounds the start only; the broker lives on when it ends.
 func StartKafka(ctx context.Context, o KafkaOptions) (*Kafka, error) {
-	libs, err := KafkaLibs()
+	java, home, err := findKafka()
 	if err != nil {
 		return nil, err
-	}
-	java, err := exec.LookPath("java")
-	if err != nil {
-		return nil, fmt.Errorf("starting kafka: %w", err)
 	}
 	s, err := newServer("kafka", o.Data)
 	if err != nil {
 		return nil, err
 	}
-	j := jvm{java: java, home: filepath.Dir(libs), data: s.data}
+	n := node{ID: 1, Replicas: 1, InSync: 1, jvm: jvm{java: java, home: home, data: s.data}}
 	k := &Kafka{server: s}
-	var controller string
 	s.launch = func(ctx context.Context) (*child, error) {
-		if err := j.prepare(ctx, listeners{Broker: k.Brokers, Controller: controller, OAuth: k.OAuth}); err != nil {
-			return nil, err
-		}
-		// ctx is the start's: its end must not kill the broker.
-		c, err := startChild("kafka", j.command(context.WithoutCancel(ctx), "kafka.Kafka", j.properties()), nil, o.Log)
-		if err != nil {
-			return nil, err
-		}
-		return c, c.awaitReady(ctx, k.ready)
+		return n.launch(ctx, "kafka", o.Log, "--standalone")
 	}
 	err = s.startFirst(ctx, 3, func(ports []int) {
-		k.Brokers, controller = loopback(ports[0]), loopback(ports[1])
+		k.Brokers = loopback(ports[0])
+		n.Listens, n.Advertised, n.Controller = k.Brokers, k.Brokers, loopback(ports[1])
+		n.Quorum = n.Controller
 		if o.OAuth {
 			k.OAuth = loopback(ports[2])
+			n.OAuth = k.OAuth
 		}
 	})
 	if err != nil {
@@ -77,12 +68,53 @@ func StartKafka(ctx context.Context, o KafkaOptions) (*Kafka, error) {
 	return k, nil
 }
 
+// findKafka returns the Java program and the folder above Kafka's jars.
+func findKafka() (java, home string, err error) {
+	libs, err := KafkaLibs()
+	if err != nil {
+		return "", "", err
+	}
+	if java, err = exec.LookPath("java"); err != nil {
+		return "", "", fmt.Errorf("starting kafka: %w", err)
+	}
+	return java, filepath.Dir(libs), nil
+}
+
+// node is one broker, which is a controller too, as its properties describe it.
+type node struct {
+	jvm
+
+	ID         int
+	Listens    string // for clients
+	Advertised string // what clients are told: Listens, or a proxy before it
+	Internal   string // for the other brokers; "" where there are none
+	OAuth      string // for clients with a token; "" where there are none
+	Controller string
+	Quorum     string // the controllers of all nodes
+	Replicas   int    // of the broker's own topics
+	InSync     int
+}
+
+// launch starts the node and returns when it takes part in the cluster. format says how its data folder is made where it
+// is new.
+func (n *node) launch(ctx context.Context, name string, log io.Writer, format ...string) (*child, error) {
+	if err := n.prepare(ctx, format); err != nil {
+		return nil, err
+	}
+	// ctx is the start's: its end must not kill the broker.
+	c, err := startChild(name, n.command(context.WithoutCancel(ctx), "kafka.Kafka", n.properties()), nil, log)
+	if err != nil {
+		return nil, err
+	}
+	return c, c.awaitReady(ctx, n.ready)
+}
+
 // ready asks once for the cluster's metadata. A broker that answers is still refused by the controller for a while after
 // a kill; it is listed, with a controller, only when it takes part.
-func (k *Kafka) ready(ctx context.Context) error {
+func (n *node) ready(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
-	client, err := kgo.NewClient(kgo.SeedBrokers(k.Brokers), kgo.RequestRetries(0))
+	client, err := kgo.NewClient(kgo.SeedBrokers(n.Listens), kgo.RequestRetries(0))
 	if err != nil {
 		return fmt.Errorf("asking kafka: %w", err)
 	}
@@ -91,7 +123,8 @@ func (k *Kafka) ready(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("asking kafka: %w", err)
 	}
-	if len(meta.Brokers) == 0 || meta.Controller < 0 {
+	joined := slices.ContainsFunc(meta.Brokers, func(b kadm.BrokerDetail) bool { return int(b.NodeID) == n.ID })
+	if !joined || meta.Controller < 0 {
 		return errors.New("asking kafka: the broker has not joined yet")
 	}
 	return nil
@@ -112,8 +145,9 @@ var kafkaTemplate = template.Must(template.New("kafka.properties").Parse(kafkaPr
 // clusterID is any 16 bytes in base64url. A random one could begin with a dash, which the tool takes for an option.
 const clusterID = "MkU3OEVBNTcwNTJENDM2Qg"
 
+// LogDir is where the topics are.
+func (j jvm) LogDir() string     { return filepath.Join(j.data, "log") }
 func (j jvm) properties() string { return filepath.Join(j.data, "server.properties") }
-func (j jvm) logDir() string     { return filepath.Join(j.data, "log") }
 func (j jvm) tmp() string        { return filepath.Join(j.data, "tmp") }
 
 // command returns the command that runs a main class. A small heap, the serial collector and only the first compiler
@@ -138,30 +172,23 @@ func (j jvm) command(ctx context.Context, class string, rest ...string) *exec.Cm
 	return cmd
 }
 
-// listeners are the addresses of a broker; OAuth may be empty.
-type listeners struct{ Broker, Controller, OAuth string }
-
 // prepare writes the properties and, in a new data folder, formats it.
-func (j jvm) prepare(ctx context.Context, l listeners) error {
-	if err := os.MkdirAll(j.tmp(), 0o700); err != nil {
+func (n *node) prepare(ctx context.Context, format []string) error {
+	if err := os.MkdirAll(n.tmp(), 0o700); err != nil {
 		return fmt.Errorf("making a folder for kafka: %w", err)
 	}
 	var text strings.Builder
-	settings := struct {
-		listeners
-		LogDir string
-	}{l, j.logDir()}
-	if err := kafkaTemplate.Execute(&text, settings); err != nil {
+	if err := kafkaTemplate.Execute(&text, n); err != nil {
 		return fmt.Errorf("writing kafka's properties: %w", err)
 	}
-	if err := os.WriteFile(j.properties(), []byte(text.String()), 0o600); err != nil {
+	if err := os.WriteFile(n.properties(), []byte(text.String()), 0o600); err != nil {
 		return fmt.Errorf("writing kafka's properties: %w", err)
 	}
-	if _, err := os.Stat(filepath.Join(j.logDir(), "meta.properties")); err == nil {
+	if _, err := os.Stat(filepath.Join(n.LogDir(), "meta.properties")); err == nil {
 		return nil
 	}
-	format := j.command(ctx, "kafka.tools.StorageTool", "format", "--standalone", "-t", clusterID, "-c", j.properties())
-	if out, err := format.CombinedOutput(); err != nil {
+	args := append([]string{"format", "-t", clusterID, "-c", n.properties()}, format...)
+	if out, err := n.command(ctx, "kafka.tools.StorageTool", args...).CombinedOutput(); err != nil {
 		return fmt.Errorf("formatting kafka's folder: %w: %s", err, out)
 	}
 	return nil

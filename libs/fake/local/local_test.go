@@ -94,7 +94,7 @@ func TestWeaviate_stopLeavesNoProcessPortOrFolder(t *testing.T) {
 	t.Setenv("TMPDIR", t.TempDir())
 	w := localtest.Weaviate(t, local.WeaviateOptions{})
 	pid := w.PID()
-	assertStopsWithoutTrace(t, w, pid, w.REST, w.GRPC)
+	assertStopsWithoutTrace(t, w, []int{pid}, w.REST, w.GRPC)
 }
 
 func TestWeaviate_aStoppedServerCannotBeRestarted(t *testing.T) {
@@ -186,19 +186,57 @@ func TestKafka_startsOnKeptDataWithOtherPorts(t *testing.T) {
 func TestKafka_stopLeavesNoProcessPortOrFolder(t *testing.T) {
 	t.Setenv("TMPDIR", t.TempDir())
 	k := localtest.Kafka(t, local.KafkaOptions{})
-	assertStopsWithoutTrace(t, k, k.PID(), k.Brokers)
+	assertStopsWithoutTrace(t, k, []int{k.PID()}, k.Brokers)
 }
 
-func assertStopsWithoutTrace(t *testing.T, s interface{ Stop(context.Context) error }, pid int, addresses ...string) {
+func TestKafkaCluster_takesRecordsWhileOneOfThreeBrokersIsAway(t *testing.T) {
+	t.Setenv("TMPDIR", t.TempDir())
+	k := localtest.KafkaCluster(t, local.KafkaClusterOptions{})
+	client, err := kgo.NewClient(kgo.SeedBrokers(strings.Split(k.Brokers, ",")...), kgo.MetadataMinAge(250*time.Millisecond))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	if _, err := kadm.NewClient(client).CreateTopic(t.Context(), 1, 3, nil, "kept"); err != nil {
+		t.Fatal(err)
+	}
+	produce := func(value string) {
+		t.Helper()
+		if err := client.ProduceSync(t.Context(), &kgo.Record{Topic: "kept", Value: []byte(value)}).FirstErr(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	produce("to three")
+	first := k.Nodes()[0]
+	if err := first.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	produce("to two")
+	if err := first.Restart(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	produce("to three again")
+	var pids []int
+	for _, n := range k.Nodes() {
+		pids = append(pids, n.PID())
+	}
+	assertStopsWithoutTrace(t, k, pids, strings.Split(k.Brokers, ",")...)
+}
+
+func assertStopsWithoutTrace(t *testing.T, s interface{ Stop(context.Context) error }, pids []int, addresses ...string) {
 	t.Helper()
-	if err := syscall.Kill(pid, 0); err != nil {
-		t.Fatalf("before the stop, process %d: %v", pid, err)
+	for _, pid := range pids {
+		if err := syscall.Kill(pid, 0); pid == 0 || err != nil {
+			t.Fatalf("before the stop, process %d: %v", pid, err)
+		}
 	}
 	if err := s.Stop(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if err := syscall.Kill(pid, 0); !errors.Is(err, syscall.ESRCH) {
-		t.Errorf("process %d after the stop: %v, want none", pid, err)
+	for _, pid := range pids {
+		if err := syscall.Kill(pid, 0); !errors.Is(err, syscall.ESRCH) {
+			t.Errorf("process %d after the stop: %v, want none", pid, err)
+		}
 	}
 	for _, address := range addresses {
 		l, err := net.Listen("tcp", address)

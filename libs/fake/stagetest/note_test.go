@@ -79,13 +79,13 @@ func (m *mortal) die() {
 func (w *world) bury(m *mortal) {
 	w.Helper()
 	<-m.ended
-	groups, err := kadm.NewClient(w.client).DescribeGroups(w.Context(), "group")
+	groups, err := kadm.NewClient(w.client).DescribeGroups(w.Context(), w.group)
 	if err != nil {
 		w.Fatal(err)
 	}
 	leave := kmsg.NewPtrLeaveGroupRequest()
-	leave.Group = "group"
-	for _, member := range groups["group"].Members {
+	leave.Group = w.group
+	for _, member := range groups[w.group].Members {
 		out := kmsg.NewLeaveGroupRequestMember()
 		out.MemberID = member.MemberID
 		leave.Members = append(leave.Members, out)

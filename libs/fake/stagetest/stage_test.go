@@ -7,11 +7,9 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"log/slog"
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -19,565 +17,421 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 
-	"github.com/freshet-io/freshet/libs/fake"
 	"github.com/freshet-io/freshet/libs/fault"
-	"github.com/freshet-io/freshet/libs/kafka"
 	"github.com/freshet-io/freshet/libs/record"
-	"github.com/freshet-io/freshet/libs/service"
 	"github.com/freshet-io/freshet/libs/stage"
-	"github.com/freshet-io/freshet/libs/telemetry"
 )
 
-const bound = 20 * time.Second
-
-// world is a broker with the pipeline's topics and a source topic.
-type world struct {
-	*testing.T
-	cluster  kafka.Config
-	topics   kafka.Topics
-	identity kafka.Identity
-	client   *kgo.Client
-	process  *service.Process
-}
-
-func newWorld(t *testing.T) *world {
-	t.Helper()
-	broker, err := fake.StartBroker("")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(broker.Close)
-	w := &world{T: t, cluster: kafka.Config{Brokers: strings.Split(broker.Brokers(), ","), ClientID: "test", MetadataMinAge: 50 * time.Millisecond}, topics: kafka.Topics{Prefix: "t"}}
-	log := slog.New(slog.DiscardHandler)
-	tel, err := telemetry.New(t.Context(), telemetry.Config{Exporter: "none"}, "test", "test")
-	if err != nil {
-		t.Fatal(err)
-	}
-	w.process = &service.Process{Name: "test", Log: log, Telemetry: tel, Health: service.NewHealth()}
-	if w.client, err = kafka.Producer(t.Context(), w.cluster, w.topics, true, log); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(w.client.Close)
-	if _, err := w.topics.Apply(t.Context(), w.client, kafka.Layout{Partitions: 4, Replication: 1}); err != nil {
-		t.Fatal(err)
-	}
-	if w.identity, err = w.topics.Check(t.Context(), w.client); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := kadm.NewClient(w.client).CreateTopic(t.Context(), 2, 1, nil, "source"); err != nil {
-		t.Fatal(err)
-	}
-	return w
-}
-
-// send produces key=value lines to the source topic, a key always to one partition.
-func (w *world) send(lines ...string) {
-	w.Helper()
-	for _, line := range lines {
-		key, value, _ := strings.Cut(line, "=")
-		r := &kgo.Record{Topic: "source", Partition: record.Partition([]byte(key), 2), Key: []byte(key), Value: []byte(value)}
-		if err := w.client.ProduceSync(w.Context(), r).FirstErr(); err != nil {
-			w.Fatal(err)
-		}
-	}
-}
-
-type handler func(ctx context.Context, batch []string) ([]stage.Outcome[string], error)
-
-func (h handler) Handle(ctx context.Context, batch []string) ([]stage.Outcome[string], error) {
-	return h(ctx, batch)
-}
-
-// copies emits every input as it is.
-func copies(_ context.Context, batch []string) ([]stage.Outcome[string], error) {
-	out := make([]stage.Outcome[string], len(batch))
-	for i, in := range batch {
-		out[i] = stage.Emit("copied", in)
-	}
-	return out, nil
-}
-
-func (w *world) stage(h handler) *stage.Stage[string, string] {
-	return &stage.Stage[string, string]{
-		Name: "test",
-		From: stage.Source{Cluster: w.cluster, Topics: []string{"source"}, Group: "group"},
-		To:   stage.Sink{Cluster: w.cluster, Topics: w.topics, Identity: w.identity, Topic: w.topics.DocumentsLive(), Versioned: true},
-		Settings: stage.Settings{
-			Items: 10, Drain: 5 * time.Second, SessionTimeout: 10 * time.Second, RebalanceTimeout: 10 * time.Second,
-			QueueRecords: 100, QueueBytes: 1 << 20,
-		},
-		Decode: func(r stage.Record) (string, error) {
-			if string(r.Value) == "malformed" {
-				return "", errors.New("not what it should be")
-			}
-			return string(r.Key) + "=" + string(r.Value), nil
-		},
-		Encode: func(s string) (stage.Output, error) {
-			key, _, _ := strings.Cut(s, "=")
-			return stage.Output{Key: []byte(key), Value: []byte(s)}, nil
-		},
-		Describe: func(string) stage.Facts { return stage.Facts{} },
-		Handler:  h,
-		Flights:  3,
-	}
-}
-
-// run runs a stage in the background; stop ends it and returns its error.
-func (w *world) run(s *stage.Stage[string, string]) (stop func() error) {
-	ctx, cancel := context.WithCancel(w.Context())
-	done := make(chan error, 1)
-	go func() { done <- s.Run(ctx, w.process) }()
-	once := sync.OnceValue(func() error { cancel(); return <-done })
-	w.Cleanup(func() { _ = once() })
-	return once
-}
-
-// read returns the first n records of a topic.
-func (w *world) read(topic string, n int) []*kgo.Record {
-	w.Helper()
-	reader, err := kgo.NewClient(kgo.SeedBrokers(w.cluster.Brokers...), kgo.ConsumeTopics(topic), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
-	if err != nil {
-		w.Fatal(err)
-	}
-	defer reader.Close()
-	ctx, cancel := context.WithTimeout(w.Context(), bound)
-	defer cancel()
-	var records []*kgo.Record
-	for len(records) < n {
-		fetches := reader.PollFetches(ctx)
-		if err := fetches.Err0(); err != nil {
-			w.Fatalf("%d of %d records in %s: %v", len(records), n, topic, err)
-		}
-		records = append(records, fetches.Records()...)
-	}
-	return records
-}
-
-func (w *world) committed() int64 {
-	w.Helper()
-	offsets, err := kadm.NewClient(w.client).FetchOffsets(w.Context(), "group")
-	if err != nil {
-		w.Fatal(err)
-	}
-	var sum int64
-	offsets.Each(func(o kadm.OffsetResponse) { sum += o.At })
-	return sum
-}
-
-// count returns how many records a topic has.
-func (w *world) count(topic string) int64 {
-	w.Helper()
-	ends, err := kadm.NewClient(w.client).ListEndOffsets(w.Context(), topic)
-	if err != nil {
-		w.Fatal(err)
-	}
-	var sum int64
-	ends.Each(func(o kadm.ListedOffset) { sum += o.Offset })
-	return sum
-}
-
-func values(records []*kgo.Record) []string {
-	var v []string
-	for _, r := range records {
-		v = append(v, string(r.Value))
-	}
-	slices.Sort(v)
-	return v
-}
-
-func headerOf(r *kgo.Record, key string) string {
-	for _, h := range r.Headers {
-		if h.Key == key {
-			return string(h.Value)
-		}
-	}
-	return ""
-}
-
 func TestStage_commitsWhatItHasCopiedAndRepeatsNothingAfterACleanStop(t *testing.T) {
-	w := newWorld(t)
-	w.send("a=1", "b=1", "a=2")
-	stop := w.run(w.stage(copies))
-	w.read(w.topics.DocumentsLive(), 3)
-	if err := stop(); err != nil {
-		t.Fatal(err)
-	}
-	if got := w.committed(); got != 3 {
-		t.Errorf("%d offsets are committed, want 3", got)
-	}
-	w.send("c=1")
-	stop = w.run(w.stage(copies))
-	got := values(w.read(w.topics.DocumentsLive(), 4))
-	if want := []string{"a=1", "a=2", "b=1", "c=1"}; !slices.Equal(got, want) {
-		t.Errorf("got %v, want %v", got, want)
-	}
-	if err := stop(); err != nil {
-		t.Fatal(err)
-	}
+	eachBroker(t, func(t *testing.T, w *world) {
+		w.send("a=1", "b=1", "a=2")
+		stop := w.run(w.stage(copies))
+		w.read(w.topics.DocumentsLive(), 3)
+		if err := stop(); err != nil {
+			t.Fatal(err)
+		}
+		if got := w.committed(); got != 3 {
+			t.Errorf("%d offsets are committed, want 3", got)
+		}
+		w.send("c=1")
+		stop = w.run(w.stage(copies))
+		got := values(w.read(w.topics.DocumentsLive(), 4))
+		if want := []string{"a=1", "a=2", "b=1", "c=1"}; !slices.Equal(got, want) {
+			t.Errorf("got %v, want %v", got, want)
+		}
+		if err := stop(); err != nil {
+			t.Fatal(err)
+		}
+	})
 }
 
 func TestStage_commitsNothingOfABatchThatAFatalFaultStops(t *testing.T) {
-	w := newWorld(t)
-	w.send("a=1")
-	done := make(chan error, 1)
-	go func() {
-		done <- w.stage(func(context.Context, []string) ([]stage.Outcome[string], error) {
-			return nil, fault.Halt("the key is revoked")
-		}).Run(t.Context(), w.process)
-	}()
-	if err := <-done; fault.ClassOf(err) != fault.Fatal {
-		t.Fatalf("got %v, want a fatal fault", err)
-	}
-	if got := w.committed(); got != 0 {
-		t.Errorf("%d offsets are committed", got)
-	}
+	eachBroker(t, func(t *testing.T, w *world) {
+		w.send("a=1")
+		done := make(chan error, 1)
+		go func() {
+			done <- w.stage(func(context.Context, []string) ([]stage.Outcome[string], error) {
+				return nil, fault.Halt("the key is revoked")
+			}).Run(t.Context(), w.process)
+		}()
+		if err := <-done; fault.ClassOf(err) != fault.Fatal {
+			t.Fatalf("got %v, want a fatal fault", err)
+		}
+		if got := w.committed(); got != 0 {
+			t.Errorf("%d offsets are committed", got)
+		}
+	})
 }
 
 func TestStage_triesATransientFaultAgainAndMakesNoLetterOfIt(t *testing.T) {
-	w := newWorld(t)
-	w.send("a=1")
-	tries := 0
-	w.run(w.stage(func(ctx context.Context, batch []string) ([]stage.Outcome[string], error) {
-		if tries++; tries < 3 {
-			return nil, errors.New("the provider is away")
+	eachBroker(t, func(t *testing.T, w *world) {
+		w.send("a=1")
+		tries := 0
+		w.run(w.stage(func(ctx context.Context, batch []string) ([]stage.Outcome[string], error) {
+			if tries++; tries < 3 {
+				return nil, errors.New("the provider is away")
+			}
+			return copies(ctx, batch)
+		}))
+		if got := values(w.read(w.topics.DocumentsLive(), 1)); got[0] != "a=1" || tries != 3 {
+			t.Errorf("got %v after %d tries", got, tries)
 		}
-		return copies(ctx, batch)
-	}))
-	if got := values(w.read(w.topics.DocumentsLive(), 1)); got[0] != "a=1" || tries != 3 {
-		t.Errorf("got %v after %d tries", got, tries)
-	}
+	})
 }
 
 func TestStage_findsTheOneInputThatIsRefusedAndTheOneThatPanics(t *testing.T) {
-	w := newWorld(t)
-	var good []string
-	for i := range 20 {
-		good = append(good, fmt.Sprintf("k%d=%d", i, i))
-	}
-	w.send(append(slices.Clone(good), "bad=refused", "worse=panics", "odd=malformed")...)
-	w.run(w.stage(func(ctx context.Context, batch []string) ([]stage.Outcome[string], error) {
-		for _, in := range batch {
-			if in == "bad=refused" {
-				return nil, fault.Reject(fault.ProviderRejected, "refused")
+	eachBroker(t, func(t *testing.T, w *world) {
+		var good []string
+		for i := range 20 {
+			good = append(good, fmt.Sprintf("k%d=%d", i, i))
+		}
+		w.send(append(slices.Clone(good), "bad=refused", "worse=panics", "odd=malformed")...)
+		w.run(w.stage(func(ctx context.Context, batch []string) ([]stage.Outcome[string], error) {
+			for _, in := range batch {
+				if in == "bad=refused" {
+					return nil, fault.Reject(fault.ProviderRejected, "refused")
+				}
+				if in == "worse=panics" {
+					panic(in)
+				}
 			}
-			if in == "worse=panics" {
-				panic(in)
+			return copies(ctx, batch)
+		}))
+		if got, want := values(w.read(w.topics.DocumentsLive(), 20)), slices.Sorted(slices.Values(good)); !slices.Equal(got, want) {
+			t.Errorf("copied %v", got)
+		}
+		reasons := map[string]string{}
+		for _, letter := range w.read(w.topics.DeadLetters(), 3) {
+			reasons[string(letter.Key)+"="+string(letter.Value)] = headerOf(letter, stage.HeaderReason)
+			if headerOf(letter, "__connect.errors.topic") != w.source || headerOf(letter, "__connect.errors.offset") == "" {
+				t.Errorf("a letter does not say where its record is: %v", letter.Headers)
 			}
 		}
-		return copies(ctx, batch)
-	}))
-	if got, want := values(w.read(w.topics.DocumentsLive(), 20)), slices.Sorted(slices.Values(good)); !slices.Equal(got, want) {
-		t.Errorf("copied %v", got)
-	}
-	reasons := map[string]string{}
-	for _, letter := range w.read(w.topics.DeadLetters(), 3) {
-		reasons[string(letter.Key)+"="+string(letter.Value)] = headerOf(letter, stage.HeaderReason)
-		if headerOf(letter, "__connect.errors.topic") != "source" || headerOf(letter, "__connect.errors.offset") == "" {
-			t.Errorf("a letter does not say where its record is: %v", letter.Headers)
+		want := "map[bad=refused:provider-rejected odd=malformed:malformed worse=panics:panic]"
+		if got := fmt.Sprint(reasons); got != want {
+			t.Errorf("letters %s, want %s", got, want)
 		}
-	}
-	want := "map[bad=refused:provider-rejected odd=malformed:malformed worse=panics:panic]"
-	if got := fmt.Sprint(reasons); got != want {
-		t.Errorf("letters %s, want %s", got, want)
-	}
+	})
 }
 
 func TestStage_givesALetterTheVersionOfTheMarkBeforeIt(t *testing.T) {
-	w := newWorld(t)
-	w.send("a=1", "a=2")
-	w.run(w.stage(func(_ context.Context, batch []string) ([]stage.Outcome[string], error) {
-		out := make([]stage.Outcome[string], len(batch))
-		for i, in := range batch {
-			out[i] = stage.Reject(fault.Reject(fault.FieldType, "price"), in+" failed")
+	eachBroker(t, func(t *testing.T, w *world) {
+		w.send("a=1", "a=2")
+		w.run(w.stage(func(_ context.Context, batch []string) ([]stage.Outcome[string], error) {
+			out := make([]stage.Outcome[string], len(batch))
+			for i, in := range batch {
+				out[i] = stage.Reject(fault.Reject(fault.FieldType, "price"), in+" failed")
+			}
+			return out, nil
+		}))
+		marks := w.read(w.topics.DocumentsLive(), 2)
+		for i, letter := range w.read(w.topics.DeadLetters(), 2) {
+			version, err := record.Version(0, marks[i].Offset)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := headerOf(letter, stage.HeaderLetterVersion); got != strconv.FormatInt(version, 10) {
+				t.Errorf("letter %d has version %q, its mark stands at %d", i, got, version)
+			}
+			if got := headerOf(letter, stage.HeaderItemKey); got != "a" {
+				t.Errorf("letter %d is of item %q", i, got)
+			}
 		}
-		return out, nil
-	}))
-	marks := w.read(w.topics.DocumentsLive(), 2)
-	for i, letter := range w.read(w.topics.DeadLetters(), 2) {
-		version, err := record.Version(0, marks[i].Offset)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got := headerOf(letter, stage.HeaderLetterVersion); got != strconv.FormatInt(version, 10) {
-			t.Errorf("letter %d has version %q, its mark stands at %d", i, got, version)
-		}
-		if got := headerOf(letter, stage.HeaderItemKey); got != "a" {
-			t.Errorf("letter %d is of item %q", i, got)
-		}
-	}
+	})
 }
 
 func TestStage_rejectsAnOutputThatIsTooLargeAloneAndCutsItsLetter(t *testing.T) {
-	w := newWorld(t)
-	w.send("a=1", "b="+strings.Repeat("x", 1<<20), "c=3")
-	s := w.stage(copies)
-	s.Encode = func(in string) (stage.Output, error) {
-		key, value, _ := strings.Cut(in, "=")
-		if key == "b" {
-			value = strings.Repeat(value, 4)
+	eachBroker(t, func(t *testing.T, w *world) {
+		w.send("a=1", "b="+strings.Repeat("x", 1<<20), "c=3")
+		s := w.stage(copies)
+		s.Encode = func(in string) (stage.Output, error) {
+			key, value, _ := strings.Cut(in, "=")
+			if key == "b" {
+				value = strings.Repeat(value, 4)
+			}
+			return stage.Output{Key: []byte(key), Value: []byte(key + "=" + value)}, nil
 		}
-		return stage.Output{Key: []byte(key), Value: []byte(key + "=" + value)}, nil
-	}
-	w.run(s)
-	if got := values(w.read(w.topics.DocumentsLive(), 2)); !slices.Equal(got, []string{"a=1", "c=3"}) {
-		t.Errorf("copied %v", got)
-	}
-	letter := w.read(w.topics.DeadLetters(), 1)[0]
-	if got := headerOf(letter, stage.HeaderReason); got != "oversize" || len(letter.Value) != 1<<20 {
-		t.Errorf("letter of %d bytes with reason %q", len(letter.Value), got)
-	}
+		w.run(s)
+		if got := values(w.read(w.topics.DocumentsLive(), 2)); !slices.Equal(got, []string{"a=1", "c=3"}) {
+			t.Errorf("copied %v", got)
+		}
+		letter := w.read(w.topics.DeadLetters(), 1)[0]
+		if got := headerOf(letter, stage.HeaderReason); got != "oversize" || len(letter.Value) != 1<<20 {
+			t.Errorf("letter of %d bytes with reason %q", len(letter.Value), got)
+		}
+	})
 }
 
 // limit has a topic refuse larger batches, as one does that somebody else made.
 func (w *world) limit(topic, bytes string) {
 	w.Helper()
-	_, err := kadm.NewClient(w.client).AlterTopicConfigs(w.Context(), []kadm.AlterConfig{{Op: kadm.SetConfig, Name: "max.message.bytes", Value: &bytes}}, topic)
+	adm := kadm.NewClient(w.client)
+	_, err := adm.AlterTopicConfigs(w.Context(), []kadm.AlterConfig{{Op: kadm.SetConfig, Name: "max.message.bytes", Value: &bytes}}, topic)
 	if err != nil {
 		w.Fatal(err)
 	}
+	w.await("the broker has the new limit", func(ctx context.Context) (bool, error) {
+		configs, err := adm.DescribeTopicConfigs(ctx, topic)
+		if err != nil {
+			return false, err
+		}
+		return slices.ContainsFunc(configs[0].Configs, func(c kadm.Config) bool {
+			return c.Key == "max.message.bytes" && c.MaybeValue() == bytes
+		}), nil
+	})
 }
 
 const defaultLimit = "1048588" // Kafka's own
 
 func TestStage_cutsALetterThatItsTopicRefusesUntilItFits(t *testing.T) {
-	w := newWorld(t)
-	w.limit(w.topics.DeadLetters(), defaultLimit)
-	long := strings.Repeat("x", 1_048_400)
-	w.send("a="+long, "a=malformed")
-	s := w.stage(func(_ context.Context, batch []string) ([]stage.Outcome[string], error) {
-		out := make([]stage.Outcome[string], len(batch))
-		for i := range batch {
-			out[i] = stage.Reject[string](fault.Reject(fault.FieldType, "price"))
+	eachBroker(t, func(t *testing.T, w *world) {
+		w.limit(w.topics.DeadLetters(), defaultLimit)
+		long := strings.Repeat("x", 1_048_400)
+		w.send("a="+long, "a=malformed")
+		s := w.stage(func(_ context.Context, batch []string) ([]stage.Outcome[string], error) {
+			out := make([]stage.Outcome[string], len(batch))
+			for i := range batch {
+				out[i] = stage.Reject[string](fault.Reject(fault.FieldType, "price"))
+			}
+			return out, nil
+		})
+		w.run(s)
+		for _, letter := range w.read(w.topics.DeadLetters(), 2) {
+			cut := headerOf(letter, "freshet-dlq-truncated")
+			if len(letter.Value) > 100 && cut != strconv.Itoa(len(long)) {
+				t.Errorf("a letter of %d bytes says %q of its cut", len(letter.Value), cut)
+			}
 		}
-		return out, nil
 	})
-	w.run(s)
-	for _, letter := range w.read(w.topics.DeadLetters(), 2) {
-		cut := headerOf(letter, "freshet-dlq-truncated")
-		if len(letter.Value) > 100 && cut != strconv.Itoa(len(long)) {
-			t.Errorf("a letter of %d bytes says %q of its cut", len(letter.Value), cut)
-		}
-	}
 }
 
 func TestStage_aBatchThatTheTopicRefusesRejectsNoGoodRecord(t *testing.T) {
-	w := newWorld(t)
-	w.limit(w.topics.DocumentsLive(), defaultLimit)
-	for i := range 10 {
-		w.send(fmt.Sprint("a=", i, rand.Text(), strings.Repeat("v", 200_000)))
-	}
-	s := w.stage(copies)
-	s.To.Compress = false
-	w.run(s)
-	w.read(w.topics.DocumentsLive(), 10)
-	ends, err := kadm.NewClient(w.client).ListEndOffsets(t.Context(), w.topics.DeadLetters())
-	if err != nil {
-		t.Fatal(err)
-	}
-	ends.Each(func(o kadm.ListedOffset) {
-		if o.Offset > 0 {
-			t.Errorf("%d good records are dead letters", o.Offset)
+	eachBroker(t, func(t *testing.T, w *world) {
+		w.limit(w.topics.DocumentsLive(), defaultLimit)
+		for i := range 10 {
+			w.send(fmt.Sprint("a=", i, rand.Text(), strings.Repeat("v", 200_000)))
 		}
+		s := w.stage(copies)
+		s.To.Compress = false
+		w.run(s)
+		w.read(w.topics.DocumentsLive(), 10)
+		ends, err := kadm.NewClient(w.client).ListEndOffsets(t.Context(), w.topics.DeadLetters())
+		if err != nil {
+			t.Fatal(err)
+		}
+		ends.Each(func(o kadm.ListedOffset) {
+			if o.Offset > 0 {
+				t.Errorf("%d good records are dead letters", o.Offset)
+			}
+		})
 	})
 }
 
 func TestStage_aRecordOfANewerBuildStopsTheStageAndIsNoLetter(t *testing.T) {
-	w := newWorld(t)
-	w.send("a=1")
-	s := w.stage(copies)
-	s.Decode = func(stage.Record) (string, error) { return "", fault.Halt("op 99: upgrade this service first") }
-	if err := s.Run(t.Context(), w.process); fault.ClassOf(err) != fault.Fatal || w.committed() != 0 {
-		t.Errorf("got %v with %d offsets committed", err, w.committed())
-	}
+	eachBroker(t, func(t *testing.T, w *world) {
+		w.send("a=1")
+		s := w.stage(copies)
+		s.Decode = func(stage.Record) (string, error) { return "", fault.Halt("op 99: upgrade this service first") }
+		if err := s.Run(t.Context(), w.process); fault.ClassOf(err) != fault.Fatal || w.committed() != 0 {
+			t.Errorf("got %v with %d offsets committed", err, w.committed())
+		}
+	})
 }
 
 func TestStage_leavesAMarkForAnOutputThatIsTooLarge(t *testing.T) {
-	w := newWorld(t)
-	w.send("a=" + strings.Repeat("x", 1<<20))
-	s := w.stage(copies)
-	s.Encode = func(in string) (stage.Output, error) {
-		if in == "mark" {
-			return stage.Output{Key: []byte("a"), Value: []byte(in)}, nil
+	eachBroker(t, func(t *testing.T, w *world) {
+		w.send("a=" + strings.Repeat("x", 1<<20))
+		s := w.stage(copies)
+		s.Encode = func(in string) (stage.Output, error) {
+			if in == "mark" {
+				return stage.Output{Key: []byte("a"), Value: []byte(in)}, nil
+			}
+			return stage.Output{Key: []byte("a"), Value: []byte(strings.Repeat(in, 4))}, nil
 		}
-		return stage.Output{Key: []byte("a"), Value: []byte(strings.Repeat(in, 4))}, nil
-	}
-	s.Mark = func(string, fault.Reason) string { return "mark" }
-	w.run(s)
-	if got := values(w.read(w.topics.DocumentsLive(), 1)); got[0] != "mark" {
-		t.Errorf("got %v", got)
-	}
-	letter := w.read(w.topics.DeadLetters(), 1)[0]
-	if got := headerOf(letter, stage.HeaderLetterVersion); got != "1" {
-		t.Errorf("the letter has version %q, its mark stands at the topic's begin", got)
-	}
+		s.Mark = func(string, fault.Reason) string { return "mark" }
+		w.run(s)
+		if got := values(w.read(w.topics.DocumentsLive(), 1)); got[0] != "mark" {
+			t.Errorf("got %v", got)
+		}
+		letter := w.read(w.topics.DeadLetters(), 1)[0]
+		if got := headerOf(letter, stage.HeaderLetterVersion); got != "1" {
+			t.Errorf("the letter has version %q, its mark stands at the topic's begin", got)
+		}
+	})
 }
 
 func TestStage_aMemberThatJoinsLosesAndReordersNothing(t *testing.T) {
-	w := newWorld(t)
-	slow := func(ctx context.Context, batch []string) ([]stage.Outcome[string], error) {
-		select {
-		case <-time.After(5 * time.Millisecond):
-		case <-ctx.Done():
+	eachBroker(t, func(t *testing.T, w *world) {
+		slow := func(ctx context.Context, batch []string) ([]stage.Outcome[string], error) {
+			select {
+			case <-time.After(5 * time.Millisecond):
+			case <-ctx.Done():
+			}
+			return copies(ctx, batch)
 		}
-		return copies(ctx, batch)
-	}
-	w.run(w.stage(slow))
-	const n = 400
-	for i := range n {
-		w.send(fmt.Sprintf("k%d=%04d", i%8, i))
-		if i == n/4 || i == n/2 {
-			stop := w.run(w.stage(slow))
-			if i == n/2 {
-				defer func() {
-					if err := stop(); err != nil {
-						t.Error(err)
-					}
-				}()
+		w.run(w.stage(slow))
+		const n = 400
+		for i := range n {
+			w.send(fmt.Sprintf("k%d=%04d", i%8, i))
+			if i == n/4 || i == n/2 {
+				stop := w.run(w.stage(slow))
+				if i == n/2 {
+					defer func() {
+						if err := stop(); err != nil {
+							t.Error(err)
+						}
+					}()
+				}
 			}
 		}
-	}
-	seen, last := map[string]bool{}, map[string]string{}
-	deadline := time.Now().Add(bound)
-	for len(seen) < n && time.Now().Before(deadline) {
-		clear(last)
-		for _, r := range w.read(w.topics.DocumentsLive(), n) {
-			v := string(r.Value)
-			if key := string(r.Key); !seen[v] && v < last[key] {
-				t.Errorf("%s comes for the first time after %s", v, last[key])
-			} else {
-				last[key] = max(last[key], v)
+		seen, last := map[string]bool{}, map[string]string{}
+		deadline := time.Now().Add(bound)
+		for len(seen) < n && time.Now().Before(deadline) {
+			clear(last)
+			for _, r := range w.read(w.topics.DocumentsLive(), n) {
+				v := string(r.Value)
+				if key := string(r.Key); !seen[v] && v < last[key] {
+					t.Errorf("%s comes for the first time after %s", v, last[key])
+				} else {
+					last[key] = max(last[key], v)
+				}
+				seen[v] = true
 			}
-			seen[v] = true
 		}
-	}
-	if len(seen) != n {
-		t.Errorf("%d of %d arrived", len(seen), n)
-	}
+		if len(seen) != n {
+			t.Errorf("%d of %d arrived", len(seen), n)
+		}
+	})
 }
 
 func TestStage_aStuckPartitionDoesNotHoldUpTheOther(t *testing.T) {
-	w := newWorld(t)
-	stuck, free := "", ""
-	for i := 0; stuck == "" || free == ""; i++ {
-		key := fmt.Sprint("k", i)
-		if record.Partition([]byte(key), 2) == 0 {
-			stuck = key
-		} else {
-			free = key
+	eachBroker(t, func(t *testing.T, w *world) {
+		stuck, free := "", ""
+		for i := 0; stuck == "" || free == ""; i++ {
+			key := fmt.Sprint("k", i)
+			if record.Partition([]byte(key), 2) == 0 {
+				stuck = key
+			} else {
+				free = key
+			}
 		}
-	}
-	w.send(stuck+"=1", free+"=1", free+"=2")
-	w.run(w.stage(func(ctx context.Context, batch []string) ([]stage.Outcome[string], error) {
-		if strings.HasPrefix(batch[0], stuck+"=") {
-			return nil, errors.New("away")
+		w.send(stuck+"=1", free+"=1", free+"=2")
+		w.run(w.stage(func(ctx context.Context, batch []string) ([]stage.Outcome[string], error) {
+			if strings.HasPrefix(batch[0], stuck+"=") {
+				return nil, errors.New("away")
+			}
+			return copies(ctx, batch)
+		}))
+		if got := values(w.read(w.topics.DocumentsLive(), 2)); !slices.Equal(got, []string{free + "=1", free + "=2"}) {
+			t.Errorf("got %v", got)
 		}
-		return copies(ctx, batch)
-	}))
-	if got := values(w.read(w.topics.DocumentsLive(), 2)); !slices.Equal(got, []string{free + "=1", free + "=2"}) {
-		t.Errorf("got %v", got)
-	}
+	})
 }
 
 func TestStage_aQuickLaterBatchWaitsForASlowOneBeforeIt(t *testing.T) {
-	w := newWorld(t)
-	w.send("a=1", "a=2", "a=3")
-	later := make(chan struct{})
-	s := w.stage(func(ctx context.Context, batch []string) ([]stage.Outcome[string], error) {
-		if batch[0] == "a=1" {
-			select {
-			case <-later: // the batch behind it is decided first
-			case <-ctx.Done():
+	eachBroker(t, func(t *testing.T, w *world) {
+		w.send("a=1", "a=2", "a=3")
+		later := make(chan struct{})
+		s := w.stage(func(ctx context.Context, batch []string) ([]stage.Outcome[string], error) {
+			if batch[0] == "a=1" {
+				select {
+				case <-later: // the batch behind it is decided first
+				case <-ctx.Done():
+				}
 			}
+			if batch[0] == "a=2" {
+				close(later)
+			}
+			return copies(ctx, batch)
+		})
+		s.Settings.Items = 1
+		w.run(s)
+		var got []string
+		for _, r := range w.read(w.topics.DocumentsLive(), 3) {
+			got = append(got, string(r.Value))
 		}
-		if batch[0] == "a=2" {
-			close(later)
+		if want := []string{"a=1", "a=2", "a=3"}; !slices.Equal(got, want) {
+			t.Errorf("got %v, want %v", got, want)
 		}
-		return copies(ctx, batch)
 	})
-	s.Settings.Items = 1
-	w.run(s)
-	var got []string
-	for _, r := range w.read(w.topics.DocumentsLive(), 3) {
-		got = append(got, string(r.Value))
-	}
-	if want := []string{"a=1", "a=2", "a=3"}; !slices.Equal(got, want) {
-		t.Errorf("got %v, want %v", got, want)
-	}
 }
 
 func TestStage_marksNothingBehindABatchThatFails(t *testing.T) {
-	w := newWorld(t)
-	w.send("a=1", "a=2", "a=3")
-	s := w.stage(func(ctx context.Context, batch []string) ([]stage.Outcome[string], error) {
-		if batch[0] == "a=1" {
-			select {
-			case <-time.After(100 * time.Millisecond): // the others are decided meanwhile
-			case <-ctx.Done():
+	eachBroker(t, func(t *testing.T, w *world) {
+		w.send("a=1", "a=2", "a=3")
+		s := w.stage(func(ctx context.Context, batch []string) ([]stage.Outcome[string], error) {
+			if batch[0] == "a=1" {
+				select {
+				case <-time.After(100 * time.Millisecond): // the others are decided meanwhile
+				case <-ctx.Done():
+				}
+				return nil, fault.Halt("the key is revoked")
 			}
-			return nil, fault.Halt("the key is revoked")
+			return copies(ctx, batch)
+		})
+		s.Settings.Items = 1
+		if err := s.Run(t.Context(), w.process); fault.ClassOf(err) != fault.Fatal {
+			t.Fatalf("got %v, want a fatal fault", err)
 		}
-		return copies(ctx, batch)
+		if got := w.committed(); got != 0 {
+			t.Errorf("%d offsets are committed", got)
+		}
 	})
-	s.Settings.Items = 1
-	if err := s.Run(t.Context(), w.process); fault.ClassOf(err) != fault.Fatal {
-		t.Fatalf("got %v, want a fatal fault", err)
-	}
-	if got := w.committed(); got != 0 {
-		t.Errorf("%d offsets are committed", got)
-	}
 }
 
 func TestStage_anOffsetThatKafkaDeletedIsFatalAndNeverReset(t *testing.T) {
-	w := newWorld(t)
-	w.send("a=1", "a=2", "a=3")
-	stop := w.run(w.stage(copies))
-	w.read(w.topics.DocumentsLive(), 3)
-	if err := stop(); err != nil {
-		t.Fatal(err)
-	}
-	w.send("a=4", "a=5")
-	adm := kadm.NewClient(w.client)
-	partition := record.Partition([]byte("a"), 2)
-	var gone kadm.Offsets
-	gone.AddOffset("source", partition, 4, -1)
-	if _, err := adm.DeleteRecords(t.Context(), gone); err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), bound)
-	defer cancel()
-	err := w.stage(copies).Run(ctx, w.process)
-	if fault.ClassOf(err) != fault.Fatal || !strings.Contains(err.Error(), "deleted before they were read") {
-		t.Errorf("got %v", err)
-	}
+	eachBroker(t, func(t *testing.T, w *world) {
+		w.send("a=1", "a=2", "a=3")
+		stop := w.run(w.stage(copies))
+		w.read(w.topics.DocumentsLive(), 3)
+		if err := stop(); err != nil {
+			t.Fatal(err)
+		}
+		w.send("a=4", "a=5")
+		adm := kadm.NewClient(w.client)
+		partition := record.Partition([]byte("a"), 2)
+		var gone kadm.Offsets
+		gone.AddOffset(w.source, partition, 4, -1)
+		if _, err := adm.DeleteRecords(t.Context(), gone); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), bound)
+		defer cancel()
+		err := w.stage(copies).Run(ctx, w.process)
+		if fault.ClassOf(err) != fault.Fatal || !strings.Contains(err.Error(), "deleted before they were read") {
+			t.Errorf("got %v", err)
+		}
+	})
 }
 
 func TestStage_carriesTheTraceOfAnItemOnward(t *testing.T) {
-	w := newWorld(t)
-	spans := tracetest.NewSpanRecorder()
-	w.process.Telemetry = w.process.Telemetry.WithSpans(spans)
-	const parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
-	r := &kgo.Record{Topic: "source", Key: []byte("a"), Value: []byte("1"), Headers: []kgo.RecordHeader{{Key: "traceparent", Value: []byte(parent)}}}
-	if err := w.client.ProduceSync(t.Context(), r).FirstErr(); err != nil {
-		t.Fatal(err)
-	}
-	w.run(w.stage(copies))
-	out := w.read(w.topics.DocumentsLive(), 1)[0]
-	got := headerOf(out, "traceparent")
-	if !strings.HasPrefix(got, "00-0af7651916cd43dd8448eb211c80319c-") || got == parent {
-		t.Errorf("traceparent %q does not continue %q by a span of its own", got, parent)
-	}
-	stamps, err := record.DecodeStamps([]byte(headerOf(out, record.HeaderStamps)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, ok := stamps.At(record.IngestProduced); !ok {
-		t.Error("the hop has no time stamp")
-	}
-	deadline := time.Now().Add(bound)
-	for len(spans.Ended()) == 0 && time.Now().Before(deadline) {
-		time.Sleep(time.Millisecond)
-	}
-	if ended := spans.Ended(); len(ended) != 1 || ended[0].Parent().SpanID().String() != "b7ad6b7169203331" {
-		t.Errorf("spans %v", ended)
-	}
+	eachBroker(t, func(t *testing.T, w *world) {
+		spans := tracetest.NewSpanRecorder()
+		w.process.Telemetry = w.process.Telemetry.WithSpans(spans)
+		const parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+		r := &kgo.Record{Topic: w.source, Key: []byte("a"), Value: []byte("1"), Headers: []kgo.RecordHeader{{Key: "traceparent", Value: []byte(parent)}}}
+		if err := w.client.ProduceSync(t.Context(), r).FirstErr(); err != nil {
+			t.Fatal(err)
+		}
+		w.run(w.stage(copies))
+		out := w.read(w.topics.DocumentsLive(), 1)[0]
+		got := headerOf(out, "traceparent")
+		if !strings.HasPrefix(got, "00-0af7651916cd43dd8448eb211c80319c-") || got == parent {
+			t.Errorf("traceparent %q does not continue %q by a span of its own", got, parent)
+		}
+		stamps, err := record.DecodeStamps([]byte(headerOf(out, record.HeaderStamps)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, ok := stamps.At(record.IngestProduced); !ok {
+			t.Error("the hop has no time stamp")
+		}
+		deadline := time.Now().Add(bound)
+		for len(spans.Ended()) == 0 && time.Now().Before(deadline) {
+			time.Sleep(time.Millisecond)
+		}
+		if ended := spans.Ended(); len(ended) != 1 || ended[0].Parent().SpanID().String() != "b7ad6b7169203331" {
+			t.Errorf("spans %v", ended)
+		}
+	})
 }

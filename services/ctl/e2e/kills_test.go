@@ -1,35 +1,35 @@
 package e2e_test
 
 import (
-	"context"
 	"fmt"
 	"math/rand/v2"
 	"os"
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/freshet-io/freshet/libs/fake/local"
 	"github.com/freshet-io/freshet/libs/record"
-	"github.com/freshet-io/freshet/libs/weaviate"
 )
 
 const (
-	killChanges = 20_000
-	killItems   = 5_000
-	killHot     = 40 // items that are changed most, and watched all the time
-	killsEach   = 5
+	killHot       = 40 // items that are changed most, and watched all the time
+	killsEach     = 20 // of a service
+	killsBeside   = 5  // of Apache Kafka, and of embed beside it
+	killedBroker  = "kafka"
+	killedSession = 2 * time.Second // a member that is killed is missed for so long
 )
 
-// TestKills kills each service and the broker again and again while changes flow, and
-// compares the whole index with what was sent. FRESHET_TEST_SEED repeats a run's
-// changes and its order of kills; the moments also depend on the machine.
+// TestKills kills each service again and again while changes flow, and Apache Kafka too, then has one of two instances
+// of each service sleep through its session, and compares the whole index with what was sent. Every moment must find
+// unfinished records. FRESHET_TEST_SEED repeats a run's changes and its order of kills; the moments also depend on the
+// machine.
 func TestKills(t *testing.T) {
 	if testing.Short() {
 		t.Skip("needs real servers: not under -short")
@@ -42,74 +42,168 @@ func TestKills(t *testing.T) {
 		}
 	}
 	t.Logf("FRESHET_TEST_SEED=%d", seed)
-	broker := startKafka(t)
-	r := newRig(t, options{brokers: broker.Brokers, pipeline: productPipeline, partitions: 6, sourcePartitions: 3})
-	k := &killer{rig: r, broker: broker, history: newHistory(seed), unfinishedAt: map[string][]int64{}}
-	k.dice = rand.New(rand.NewPCG(seed, 2)) //nolint:gosec // a test's chance
-	r.startAll()
-	watch := k.watch()
-	start := time.Now()
-
-	k.sendAndKill()
-	if err := r.client.Flush(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	sent := time.Since(start)
-	r.settle(5 * time.Minute) // it only bounds a failure: ten seconds are usual
-	settled := time.Since(start)
-	seen := watch()
-
-	lost, stale, wrong := k.compare()
-	t.Logf("%s\nthe last was sent after %s, all was finished after %s\n%s", k.history, sent.Round(time.Second), settled.Round(time.Second), k.table(lost, stale, seen))
-	for _, problem := range slices.Concat(lost, stale, wrong, seen)[:min(20, len(lost)+len(stale)+len(wrong)+len(seen))] {
-		t.Error(problem)
-	}
-	if n := k.notSent.Load(); n > 0 {
-		t.Errorf("%d changes could not be sent", n)
-	}
-	if letters := r.letters(); len(letters) > 0 {
-		t.Errorf("%d dead letters of changes that are all right, the first for %s", len(letters), letters[0].reason)
-	}
+	t.Run("kfake", func(t *testing.T) {
+		// This broker lives in the test's process: it cannot be killed alone.
+		k := newKiller(t, seed, startKfake(t), nil, 4_000, 1_500)
+		k.allowShortSessions()
+		k.run()
+	})
+	t.Run("kafka", func(t *testing.T) {
+		broker := startKafka(t)
+		newKiller(t, seed, broker.Brokers, broker, 9_000, 3_000).run()
+	})
 }
 
-// killer sends a history and kills meanwhile.
+// killer sends a history, and kills and pauses meanwhile.
 type killer struct {
 	*rig
 
-	broker  *local.Kafka
-	history *history
-	dice    *rand.Rand
-	picks   []int64 // whose turn it is next
-	notSent atomic.Int64
+	broker   *local.Kafka // nil: not killed
+	provider *provider
+	history  *history
+	items    int // that there are
+	picks    []int64
+	dice     *rand.Rand
+	notSent  atomic.Int64
+	table    table
+	moments  []string // of all kills, in their order
+	changed  []int64  // since awaitIndex
 
-	unfinishedAt map[string][]int64 // by victim, at each kill
-	moments      []string           // of all kills, in their order
+	payable    func(unwritten int64) int // texts that may be paid again after a kill of embed
+	payableNow int                       // after all of them
 }
 
-var victims = append(slices.Clone(services), "kafka")
+// paidPipeline is the tests' pipeline with a provider that is paid.
+var paidPipeline = strings.Replace(productPipeline, "provider: hash, model: hash", "provider: openai, model: stand-in", 1)
 
-// sendAndKill sends all changes in as many shares as there are kills. The first part
-// of a share flows steadily; then comes a burst, and in the midst of it the victim is
-// killed and started again.
-func (k *killer) sendAndKill() {
+func newKiller(t *testing.T, seed uint64, brokers string, broker *local.Kafka, changes, items int) *killer {
+	t.Helper()
+	p := startProvider(t)
+	r := newRig(t, options{
+		brokers: brokers, pipeline: paidPipeline, partitions: 6, sourcePartitions: 3,
+		environ: append(p.environ("embed"),
+			fmt.Sprint("FRESHET_SESSION_TIMEOUT=", killedSession),
+			fmt.Sprint("FRESHET_EMBED_IN_FLIGHT=", embedInFlight), fmt.Sprint("FRESHET_EMBED_BATCH_ITEMS=", embedItems)),
+	})
+	k := &killer{rig: r, broker: broker, provider: p, history: newHistory(seed), items: items}
+	k.dice = rand.New(rand.NewPCG(seed, 2)) //nolint:gosec // a test's chance
+	k.picks = k.history.picks(changes, items, killHot)
+	return k
+}
+
+// allowShortSessions has the stand-in broker take the sessions that the properties of package local have Kafka take.
+func (k *killer) allowShortSessions() {
 	k.t.Helper()
-	var schedule []string
-	for range killsEach {
-		schedule = append(schedule, victims...)
+	least := kadm.AlterConfig{Op: kadm.SetConfig, Name: "group.min.session.timeout.ms", Value: new("1000")}
+	if _, err := k.adm.AlterBrokerConfigs(k.t.Context(), []kadm.AlterConfig{least}); err != nil {
+		k.t.Fatal(err)
 	}
-	k.dice.Shuffle(len(schedule), func(i, j int) { schedule[i], schedule[j] = schedule[j], schedule[i] })
-	k.picks = k.history.picks(killChanges, killItems, killHot)
-	share := killChanges / (len(schedule) + 2) // the rest is for moments that need more work
-	for _, victim := range schedule {
-		burst := 200 + k.dice.IntN(300)
+}
+
+func (k *killer) run() {
+	k.startAll()
+	k.kills()
+	k.pauses()
+	k.t.Logf("%s\n%s\nkilled, with the number of changes sent by then: %s", k.history, k.table, strings.Join(k.moments, " "))
+	if n := k.notSent.Load(); n > 0 {
+		k.t.Errorf("%d changes could not be sent", n)
+	}
+	if letters := k.letters(); len(letters) > 0 {
+		k.t.Errorf("%d dead letters of changes that are all right, the first for %s", len(letters), letters[0].reason)
+	}
+}
+
+// kills kills everything in turn. With Apache Kafka embed is killed alone before.
+//
+// Once it was killed, embed knows from the index alone what it has paid for. So where the index has everything when a
+// burst begins, only what is under way with the provider is paid again; where write is killed too, all that has not
+// reached the index may be.
+func (k *killer) kills() {
+	k.t.Helper()
+	beside := 1 // every so many rounds
+	if k.broker != nil {
+		alone := slices.Repeat([]string{"embed"}, killsEach)
+		k.killAll("kill -9 alone", alone, len(k.picks)/3, k.awaitIndex, func(int64) int { return embedInFlight * embedItems })
+		beside = killsEach / killsBeside
+	}
+	var mixed []string
+	for i := range killsEach {
+		round := []string{"ingest", "write"}
+		if i%beside == 0 {
+			round = append(round, "embed")
+		}
+		if k.broker != nil && i%beside == 0 {
+			round = append(round, killedBroker)
+		}
+		// In rounds, so that a victim is at work again when it is killed again.
+		k.dice.Shuffle(len(round), func(i, j int) { round[i], round[j] = round[j], round[i] })
+		mixed = append(mixed, round...)
+	}
+	k.killAll("kill -9 mixed", mixed, len(k.picks), func() {}, func(unwritten int64) int { return int(unwritten) })
+}
+
+// killAll kills the victims one after the other while the next changes flow, and compares the index with what was sent.
+// Before each burst it calls await. payable says how many texts may be paid again after a kill of embed, where so many
+// records have not reached the index.
+func (k *killer) killAll(fault string, victims []string, changes int, await func(), payable func(unwritten int64) int) {
+	k.t.Helper()
+	rows := map[string]*row{}
+	for _, victim := range append(slices.Clone(services), killedBroker) {
+		rows[victim] = k.table.add(fault, victim)
+	}
+	k.payable, k.payableNow = payable, 0
+	start, before := time.Now(), k.provider.paidAgain()
+	watched := k.watch()
+	k.sendAndKill(victims, changes, await, rows)
+	if err := k.client.Flush(k.t.Context()); err != nil {
+		k.t.Fatal(err)
+	}
+	sent := time.Since(start)
+	k.settle(5 * time.Minute) // it only bounds a failure: ten seconds are usual
+	settled := time.Since(start)
+	together := k.table.add(fault, "together")
+	k.verdict(together, k.items, watched())
+	k.paid(together, before, k.payableNow)
+	k.t.Logf("%s: the last change was sent after %s, all was finished after %s", fault, sent.Round(time.Second), settled.Round(time.Second))
+}
+
+// verdict compares the first n items, and fails the test for what is not as it was sent.
+func (k *killer) verdict(r *row, n int, seen []string) {
+	k.t.Helper()
+	lost, stale, wrong := k.compare(n)
+	r.compared, r.lost, r.stale = true, len(lost), len(stale)+len(seen)
+	problems := slices.Concat(lost, stale, seen, wrong)
+	for _, problem := range problems[:min(20, len(problems))] {
+		k.t.Error(problem)
+	}
+}
+
+// paid compares what the provider was paid for once more, and not before already, with what is allowed.
+func (k *killer) paid(r *row, before, bound int) {
+	k.t.Helper()
+	r.paid, r.paidAgain, r.paidBound = true, k.provider.paidAgain()-before, bound
+	if r.paidAgain > bound {
+		k.t.Errorf("%d texts were paid for once more, and at most %d should be", r.paidAgain, bound)
+	}
+}
+
+// sendAndKill sends the next changes in as many shares as there are kills. The first part of a share flows steadily; then
+// comes a burst, and in the midst of it the victim is killed and started again.
+func (k *killer) sendAndKill(victims []string, changes int, await func(), rows map[string]*row) {
+	k.t.Helper()
+	rest := len(k.picks) - changes
+	share := changes / (len(victims) + 2) // what is left is for moments that need more work
+	for _, victim := range victims {
+		burst := share/2 + k.dice.IntN(share/3)
 		k.flow(share - burst)
 		if p := k.running[victim]; p != nil {
 			p.awaitReady() // killing one that does not work yet would show nothing
 		}
+		await()
 		k.produce(burst)
-		k.strike(victim, int64(1+k.dice.IntN(burst/2)))
+		rows[victim].moment(k.t, k.strike(victim, int64(1+k.dice.IntN(burst/2))))
 	}
-	k.produce(len(k.picks))
+	k.produce(len(k.picks) - rest)
 }
 
 // flow sends changes as a shop does: some at a time.
@@ -122,26 +216,58 @@ func (k *killer) flow(n int) {
 	}
 }
 
-// produce hands the next n changes to the client, which keeps their order and sends
-// them until the broker has them.
+// produce sends changes of the next n items.
 func (k *killer) produce(n int) {
 	n = min(n, len(k.picks))
 	for _, id := range k.picks[:n] {
-		c := k.history.next(id)
-		k.client.Produce(k.t.Context(), k.envelope(c.op, c.before, c.after), func(_ *kgo.Record, err error) {
-			if err != nil {
-				k.notSent.Add(1)
-			}
-		})
+		k.change(id)
 	}
 	k.picks = k.picks[n:]
 }
 
-// strike waits until the victim has at least so many unfinished records, kills it, and
-// starts it again.
-func (k *killer) strike(victim string, least int64) {
+// change hands the next change of an item to the client, which keeps their order and sends them until the broker has
+// them.
+func (k *killer) change(id int64) {
+	c := k.history.next(id)
+	k.changed = append(k.changed, id)
+	k.client.Produce(k.t.Context(), k.envelope(c.op, c.before, c.after), func(_ *kgo.Record, err error) {
+		if err != nil {
+			k.notSent.Add(1)
+		}
+	})
+}
+
+// awaitIndex waits until the index has all that was sent since it was called last.
+func (k *killer) awaitIndex() {
 	k.t.Helper()
-	var n int64
+	slices.Sort(k.changed)
+	ids := slices.Compact(k.changed)
+	k.changed = nil
+	await(k.t, time.Minute, "the index has all changes", func() (bool, error) {
+		items := make([]record.Item, len(ids))
+		for i, id := range ids {
+			items[i] = itemOf(id)
+		}
+		stored, err := k.index.Load(k.t.Context(), collection, items, false)
+		if err != nil {
+			return false, err
+		}
+		var left []int64
+		for i, id := range ids {
+			row := k.history.rows[id]
+			if row == nil && stored[i].Main || row != nil && seqOf(stored[i].State) < int64(row.Seq) {
+				left = append(left, id)
+			}
+		}
+		ids = left
+		return len(ids) == 0, nil
+	})
+}
+
+// strike waits until the victim has at least so many unfinished records, kills it, and starts it again. It returns how
+// many were unfinished at that moment.
+func (k *killer) strike(victim string, least int64) (n int64) {
+	k.t.Helper()
 	more := time.Now().Add(2 * time.Second)
 	await(k.t, time.Minute, victim+" has work to be killed in", func() (bool, error) {
 		for _, p := range k.running {
@@ -158,35 +284,39 @@ func (k *killer) strike(victim string, least int64) {
 		n, err = k.work(victim)
 		return err == nil && n >= least, nil
 	})
-	if victim == "kafka" {
+	k.moments = append(k.moments, fmt.Sprintf("%s@%d", victim, k.history.seq))
+	if victim == killedBroker {
 		if err := k.broker.Kill(); err != nil {
 			k.t.Fatal(err)
 		}
 		if err := k.broker.Restart(k.t.Context()); err != nil {
 			k.t.Fatal(err)
 		}
-	} else {
-		// Counted again after its death: what it had not committed then, of what was there before.
-		ends, err := k.ends(k.t.Context(), victim)
+		return n
+	}
+	// Counted again after its death: what it had not committed then, of what was there before.
+	ends, err := k.ends(k.t.Context(), victim)
+	if err != nil {
+		k.t.Fatal(err)
+	}
+	k.running[victim].kill()
+	if n, err = k.behind(k.t.Context(), victim, ends); err != nil {
+		k.t.Fatal(err)
+	}
+	if victim == "embed" {
+		unwritten, err := k.unfinished("write")
 		if err != nil {
 			k.t.Fatal(err)
 		}
-		k.running[victim].kill()
-		if n, err = k.behind(k.t.Context(), victim, ends); err != nil {
-			k.t.Fatal(err)
-		}
-		k.running[victim].start()
+		k.payableNow += k.payable(n + unwritten)
 	}
-	if n == 0 {
-		k.t.Errorf("%s was killed when it had nothing to do", victim)
-	}
-	k.unfinishedAt[victim] = append(k.unfinishedAt[victim], n)
-	k.moments = append(k.moments, fmt.Sprintf("%s@%d", victim, k.history.seq))
+	k.running[victim].start()
+	return n
 }
 
 // work counts a victim's unfinished records: for the broker those of all services.
 func (k *killer) work(victim string) (int64, error) {
-	if victim != "kafka" {
+	if victim != killedBroker {
 		return k.unfinished(victim)
 	}
 	var sum int64
@@ -198,138 +328,4 @@ func (k *killer) work(victim string) (int64, error) {
 		sum += n
 	}
 	return sum, nil
-}
-
-// watch looks at the hot items all the time: a state that was seen must never be
-// followed by an older one. The end of a run alone would not show it, since a record
-// that comes again is followed by its successors. The returned function stops it.
-func (k *killer) watch() (stop func() []string) {
-	var items []record.Item
-	for id := range killHot {
-		items = append(items, itemOf(int64(id+1)))
-	}
-	ctx, cancel := context.WithCancel(k.t.Context())
-	var done sync.WaitGroup
-	var seen []string
-	looks := 0
-	done.Go(func() {
-		versions, seqs, doubts := make([]int64, killHot), make([]int64, killHot), make([]int, killHot)
-		tick := time.NewTicker(20 * time.Millisecond)
-		defer tick.Stop()
-		for ctx.Err() == nil {
-			<-tick.C
-			stored, err := k.index.Load(ctx, collection, items, false)
-			if err != nil {
-				continue
-			}
-			looks++
-			for i, s := range stored {
-				version := max(s.State.Base, s.State.Floor)
-				if version == 0 {
-					continue // not there yet, or moving between the two collections at this moment
-				}
-				seq := seqOf(s.State)
-				// Weaviate does not find an object by its id while it is being replaced, and what the
-				// side collection says of it then may be older: only where that stays so is it true.
-				if version < versions[i] && !s.Main && doubts[i] < 10 {
-					doubts[i]++
-					continue
-				}
-				doubts[i] = 0
-				if version < versions[i] || seq > 0 && seq < seqs[i] {
-					seen = append(seen, fmt.Sprintf("%s went back from version %d (change %d) to %d (change %d) while it was watched", items[i], versions[i], seqs[i], version, seq))
-				}
-				versions[i] = version
-				if seq > 0 {
-					seqs[i] = seq
-				}
-			}
-		}
-	})
-	return func() []string {
-		cancel()
-		done.Wait()
-		k.t.Logf("%d hot items were looked at %d times", killHot, looks)
-		return seen
-	}
-}
-
-// seqOf returns the number of the change that made the row, 0 where there is none.
-func seqOf(s record.State) int64 {
-	for _, p := range s.Properties {
-		if p.GetName() == "seq" && s.Live() {
-			return p.GetValue().GetInteger()
-		}
-	}
-	return 0
-}
-
-// compare compares every item in the index with the newest row that was sent.
-func (k *killer) compare() (lost, stale, wrong []string) {
-	k.t.Helper()
-	var all, live []record.Item
-	for id := range killItems {
-		all = append(all, itemOf(int64(id+1)))
-	}
-	stored, err := k.index.Load(k.t.Context(), collection, all, true)
-	if err != nil {
-		k.t.Fatal(err)
-	}
-	for i, s := range stored {
-		row, seq := k.history.rows[int64(i+1)], seqOf(s.State)
-		switch {
-		case row == nil && s.Main:
-			stale = append(stale, fmt.Sprintf("%s is deleted and still there, as of change %d", all[i], seq))
-		case row == nil:
-		case !s.Main:
-			lost = append(lost, fmt.Sprintf("%s is not there; its last change is %d", all[i], row.Seq))
-			continue
-		case seq < int64(row.Seq):
-			stale = append(stale, fmt.Sprintf("%s is as of change %d; its last one is %d", all[i], seq, row.Seq))
-		default:
-			if err := row.differs(s); err != nil {
-				wrong = append(wrong, fmt.Sprintf("%s: %v", all[i], err))
-			}
-		}
-		if row != nil {
-			live = append(live, all[i])
-		}
-	}
-	missing, err := k.index.SelfFound(k.t.Context(), collection, live)
-	if err != nil {
-		k.t.Fatal(err)
-	}
-	for _, item := range missing {
-		lost = append(lost, k.unfound(item))
-	}
-	return lost, stale, wrong
-}
-
-// unfound says what can be known of an item that is there and not found.
-func (k *killer) unfound(item record.Item) string {
-	k.t.Helper()
-	stored, err := k.index.Load(k.t.Context(), collection, []record.Item{item}, true)
-	if err != nil {
-		k.t.Fatal(err)
-	}
-	vector, err := record.ParseVector(stored[0].State.Vector)
-	if err != nil {
-		k.t.Fatal(err)
-	}
-	hits, err := k.index.Search(k.t.Context(), collection, vector, 1000, nil)
-	far := slices.ContainsFunc(hits, func(h weaviate.Hit) bool { return h.Item.String() == item.String() })
-	again, errAgain := k.index.SelfFound(k.t.Context(), collection, []record.Item{item})
-	return fmt.Sprintf("%s, last changed by change %d, is not found by its own vector; among the 1000 nearest: %t (%v), a moment later: %t (%v)",
-		item, seqOf(stored[0].State), far, err, len(again) == 0, errAgain)
-}
-
-func (k *killer) table(lost, stale, seen []string) string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "%-8s %5s  %s\n", "victim", "kills", "unfinished records at each kill")
-	for _, victim := range victims {
-		fmt.Fprintf(&b, "%-8s %5d  %v\n", victim, len(k.unfinishedAt[victim]), k.unfinishedAt[victim])
-	}
-	fmt.Fprintf(&b, "in the order, with the number of changes sent by then: %s\n", strings.Join(k.moments, " "))
-	fmt.Fprintf(&b, "at the end lost %d, stale %d; seen going back on the way: %d", len(lost), len(stale), len(seen))
-	return b.String()
 }

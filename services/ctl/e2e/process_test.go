@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -40,12 +41,19 @@ func (p *process) start() {
 // kill is kill -9.
 func (p *process) kill() { p.program.Kill() }
 
+// pause is SIGSTOP: the process is there and does nothing, as on a machine that is frozen.
+func (p *process) pause() error { return syscall.Kill(p.program.PID(), syscall.SIGSTOP) }
+
+// resume has a paused process go on in the midst of what it did.
+func (p *process) resume() error { return syscall.Kill(p.program.PID(), syscall.SIGCONT) }
+
 // stop asks the process to end, and fails where it does not end well.
 func (p *process) stop() {
 	p.t.Helper()
 	if p.program == nil {
 		return
 	}
+	_ = p.resume() // a test that failed may have left it paused: it would not hear of its end
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(p.t.Context()), 30*time.Second)
 	defer cancel()
 	code, err := p.program.Stop(ctx)

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -51,6 +52,7 @@ type rig struct {
 	client *kgo.Client
 	adm    *kadm.Client
 	index  *weaviate.Client
+	grpc   string // Weaviate's address
 
 	running map[string]*process // by the name of the instance
 }
@@ -92,7 +94,7 @@ func newRig(t *testing.T, o options) *rig {
 	t.Helper()
 	server := localtest.Weaviate(t, local.WeaviateOptions{})
 	ports.add(server.REST, server.GRPC)
-	r := &rig{options: o, t: t, dir: t.TempDir(), running: map[string]*process{}}
+	r := &rig{options: o, t: t, dir: t.TempDir(), grpc: server.GRPC, running: map[string]*process{}}
 	path := filepath.Join(r.dir, "pipeline.yaml")
 	if err := os.WriteFile(path, []byte(o.pipeline), 0o600); err != nil {
 		t.Fatal(err)
@@ -162,14 +164,14 @@ func (r *rig) layOut() error {
 	return r.index.CheckAll(ctx, r.file, log)
 }
 
-// start starts an instance of a service; it ends with the test.
-func (r *rig) start(service, name string) *process {
+// start starts an instance of a service, with settings of its own; it ends with the test.
+func (r *rig) start(service, name string, environ ...string) *process {
 	r.t.Helper()
 	file, err := os.Create(filepath.Join(r.dir, name+".log"))
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	p := &process{t: r.t, service: service, name: name, env: r.env, log: &logFile{file: file}}
+	p := &process{t: r.t, service: service, name: name, env: append(slices.Clip(r.env), environ...), log: &logFile{file: file}}
 	p.start()
 	r.running[name] = p
 	r.t.Cleanup(func() {

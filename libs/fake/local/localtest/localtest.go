@@ -6,6 +6,7 @@ import (
 	"context"
 	"os"
 	"os/exec"
+	"sync"
 	"testing"
 	"time"
 
@@ -29,17 +30,63 @@ func Weaviate(tb testing.TB, o local.WeaviateOptions) *local.Weaviate {
 // Kafka starts an Apache Kafka broker that ends with the test, and is skipped or fails as Weaviate is.
 func Kafka(tb testing.TB, o local.KafkaOptions) *local.Kafka {
 	tb.Helper()
-	_, err := local.KafkaLibs()
-	if err == nil {
-		_, err = exec.LookPath("java")
-	}
-	need(tb, err)
+	needKafka(tb)
 	k, err := local.StartKafka(tb.Context(), o)
 	if err != nil {
 		tb.Fatal(err)
 	}
 	stopWith(tb, k.Stop)
 	return k
+}
+
+// KafkaCluster starts three brokers that end with the test, and is skipped or fails as Weaviate is.
+func KafkaCluster(tb testing.TB, o local.KafkaClusterOptions) *local.KafkaCluster {
+	tb.Helper()
+	needKafka(tb)
+	k, err := local.StartKafkaCluster(tb.Context(), o)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	stopWith(tb, k.Stop)
+	return k
+}
+
+// SharedKafka is one broker for all tests of a package, started when the first of them asks for it. Its Stop belongs
+// into TestMain. The zero value is ready.
+type SharedKafka struct {
+	once  sync.Once
+	kafka *local.Kafka
+	err   error
+}
+
+// Get returns the broker. The test is skipped or fails as with Weaviate.
+func (s *SharedKafka) Get(tb testing.TB) *local.Kafka {
+	tb.Helper()
+	needKafka(tb)
+	s.once.Do(func() { s.kafka, s.err = local.StartKafka(tb.Context(), local.KafkaOptions{}) })
+	if s.err != nil {
+		tb.Fatal(s.err)
+	}
+	return s.kafka
+}
+
+// Stop ends the broker, where there is one.
+func (s *SharedKafka) Stop() error {
+	if s.kafka == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	return s.kafka.Stop(ctx)
+}
+
+func needKafka(tb testing.TB) {
+	tb.Helper()
+	_, err := local.KafkaLibs()
+	if err == nil {
+		_, err = exec.LookPath("java")
+	}
+	need(tb, err)
 }
 
 func need(tb testing.TB, missing error) {
