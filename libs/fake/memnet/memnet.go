@@ -3,7 +3,7 @@
 // for the faults that a loopback socket does not have.
 //
 //	Host.Dial ─▶ conn ══ bytes, each with a delay ══▶ conn ◀─ Network.Listen
-//	  Kill: what was sent may still arrive, nothing else does
+//	  Kill: what was sent may still arrive, nothing else does, until Release
 //	  Freeze: neither reads nor writes return until Thaw
 //	  Disconnect: connections break, new ones are refused until Connect
 //
@@ -26,6 +26,7 @@ const firstPort = 20001
 var (
 	errRefused = errors.New("connection refused")
 	errReset   = errors.New("connection reset by peer")
+	errKilled  = errors.New("the process was killed")
 )
 
 // Network connects hosts to listeners. It is safe for concurrent use.
@@ -178,11 +179,21 @@ func (h *Host) forget(c *conn) {
 	delete(h.conns, c)
 }
 
-// Kill breaks the host's connections for ever. What was sent before arrives, or does
-// not, as after a kill -9.
+// Kill breaks the host's connections. What was sent before arrives, or does not, as after a
+// kill -9. What is left of the process waits in Dial for Release.
 func (h *Host) Kill() {
-	h.breakAll(errors.New("the process was killed"))
-	h.Thaw()
+	h.Freeze()
+	h.breakAll(errKilled)
+}
+
+// Release lets the goroutines of a killed process come to their end, now that it does not
+// matter any more what they send: a client that does not know whether a record was
+// written goes on until it does.
+func (h *Host) Release() {
+	h.mu.Lock()
+	h.down = nil
+	h.mu.Unlock()
+	h.thaw()
 }
 
 // Disconnect breaks the host's connections and refuses new ones.
@@ -199,7 +210,9 @@ func (h *Host) Connect() {
 
 func (h *Host) breakAll(why error) {
 	h.mu.Lock()
-	h.down = why
+	if h.down == nil || !errors.Is(h.down, errKilled) {
+		h.down = why
+	}
 	conns := h.conns
 	h.conns = map[*conn]struct{}{}
 	h.mu.Unlock()
@@ -221,8 +234,17 @@ func (h *Host) Freeze() {
 	}
 }
 
-// Thaw lets a frozen host go on.
+// Thaw lets a frozen host go on, but for a killed one.
 func (h *Host) Thaw() {
+	h.mu.Lock()
+	killed := errors.Is(h.down, errKilled)
+	h.mu.Unlock()
+	if !killed {
+		h.thaw()
+	}
+}
+
+func (h *Host) thaw() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	select {

@@ -178,9 +178,13 @@ func (w *world) live() evidence {
 	w.observed.stop()
 	w.observed.done.Wait()
 	w.client.Close()
+	e := w.evidence()
+	for _, p := range w.killed {
+		p.host.Release()
+	}
 	w.running.Wait()
 	w.cluster.Close()
-	return w.evidence()
+	return e
 }
 
 func (w *world) evidence() evidence {

@@ -37,6 +37,7 @@ type process struct {
 	err     error // of the run, once done is closed
 
 	killed, stopped bool
+	frozen          int
 }
 
 // gate is between a process and its provider and index: they are not reached over the
@@ -117,7 +118,7 @@ func (g *gate) kill() {
 // effect any more. What is left of it is goroutines that find this out.
 func (p *process) kill() {
 	p.killed = true
-	p.gate.kill()
+	p.gate.kill() // for ever, whatever the network does
 	p.host.Kill()
 	p.stop()
 }

@@ -2,6 +2,7 @@ package chaos
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"hash/fnv"
 	"log/slog"
@@ -14,6 +15,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+	"github.com/twmb/franz-go/pkg/kversion"
 
 	"github.com/freshet-io/freshet/libs/fake/memnet"
 	"github.com/freshet-io/freshet/libs/kafka"
@@ -75,6 +78,7 @@ type world struct {
 	running sync.WaitGroup // processes, killed ones too
 	mu      sync.Mutex
 	members []*process
+	killed  []*process
 	born    map[string]int
 	outages int
 	did     [kinds]int
@@ -103,7 +107,10 @@ func newWorld(t *testing.T, p *plan, tel *telemetry.Telemetry) *world {
 	if w.file, err = pipeline.Parse([]byte(pipelineFile)); err != nil {
 		t.Fatal(err)
 	}
-	if w.cluster, err = kfake.NewCluster(kfake.NumBrokers(1), kfake.ListenFn(w.network.Listen), kfake.SeedTopics(p.partitions, w.file.Topics()...)); err != nil {
+	versions := kversion.Stable()
+	versions.SetMaxKeyVersion(int16(kmsg.GetTelemetrySubscriptions), -1) // a tenth of the time, for nothing
+	versions.SetMaxKeyVersion(int16(kmsg.PushTelemetry), -1)
+	if w.cluster, err = kfake.NewCluster(kfake.NumBrokers(1), kfake.MaxVersions(versions), kfake.ListenFn(w.network.Listen), kfake.SeedTopics(p.partitions, w.file.Topics()...)); err != nil {
 		t.Fatal(err)
 	}
 	if w.client, err = kafka.Producer(t.Context(), w.kafka(w.network.Host(0)), w.topics, false, w.log); err != nil {
@@ -167,7 +174,8 @@ func (w *world) ended(p *process) {
 		return
 	}
 	w.members = slices.DeleteFunc(w.members, func(m *process) bool { return m == p })
-	if !p.stopped || p.err != nil {
+	// One that is stopped while it still connects says so, and that is all right here.
+	if !p.stopped || p.err != nil && !errors.Is(p.err, context.Canceled) {
 		w.found = append(w.found, violation{invariant: "alive", what: fmt.Sprintf("%s ended at %s by itself: %v", p.name, w.now(), p.err)})
 	}
 }
@@ -282,9 +290,13 @@ func (w *world) append(ctx context.Context, topic string, partition int32, key [
 	if err != nil {
 		return 0, err
 	}
-	r := &kgo.Record{Topic: topic, Partition: partition, Key: key, Value: value}
-	err = w.client.ProduceSync(ctx, r).FirstErr()
-	return r.Offset, err
+	for {
+		r := &kgo.Record{Topic: topic, Partition: partition, Key: key, Value: value}
+		// The faults of the topic hit the driver, too.
+		if err = w.client.ProduceSync(ctx, r).FirstErr(); err == nil || wait(ctx, time.Second) != nil {
+			return r.Offset, err
+		}
+	}
 }
 
 // groups are the stages' consumer groups and what each reads.
