@@ -112,7 +112,7 @@ func (s *stream) write(p []byte, delay time.Duration) (int, error) {
 	case s.ended:
 		return 0, net.ErrClosed
 	case s.broken:
-		return 0, errReset
+		return 0, &net.OpError{Op: "write", Net: "tcp", Err: errReset}
 	}
 	due := time.Now().Add(delay)
 	if n := len(s.chunks); n > 0 && s.chunks[n-1].due.After(due) {

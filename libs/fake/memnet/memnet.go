@@ -16,16 +16,20 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"os"
 	"sync"
+	"syscall"
 	"time"
 )
 
 // firstPort is the port of the first listener. No socket is opened.
 const firstPort = 20001
 
+// A client waits before it tries again where the system refuses it, and perhaps not for an
+// error that it does not know: so these are the system's.
 var (
-	errRefused = errors.New("connection refused")
-	errReset   = errors.New("connection reset by peer")
+	errRefused = os.NewSyscallError("connect", syscall.ECONNREFUSED)
+	errReset   = os.NewSyscallError("write", syscall.ECONNRESET)
 	errKilled  = errors.New("the process was killed")
 )
 
@@ -124,23 +128,26 @@ func (h *Host) Dial(ctx context.Context, _, address string) (net.Conn, error) {
 	if err := h.await(ctx); err != nil {
 		return nil, err
 	}
+	if err := pass(ctx, h.network.delay(h.latency)); err != nil {
+		return nil, err
+	}
 	l := h.network.listener(address)
 	if l == nil {
-		return nil, fmt.Errorf("dialling %s: %w", address, errRefused)
+		return nil, refused(address)
 	}
 	up, down := newStream(), newStream()
 	mine := &conn{host: h, in: down, out: up, local: &net.TCPAddr{IP: l.at.IP, Port: 9}, remote: l.at}
 	theirs := &conn{host: nil, network: h.network, latency: h.latency, in: up, out: down, local: l.at, remote: mine.local}
 	mine.network, mine.latency = h.network, h.latency
-	if err := h.admit(mine); err != nil {
-		return nil, fmt.Errorf("dialling %s: %w", address, err)
+	if !h.admit(mine) {
+		return nil, refused(address)
 	}
 	select {
 	case l.incoming <- theirs:
 		return mine, nil
 	case <-l.done:
 		_ = mine.Close()
-		return nil, fmt.Errorf("dialling %s: %w", address, errRefused)
+		return nil, refused(address)
 	case <-ctx.Done():
 		_ = mine.Close()
 		return nil, fmt.Errorf("dialling %s: %w", address, ctx.Err())
@@ -163,14 +170,30 @@ func (h *Host) gate() <-chan struct{} {
 	return h.thawed
 }
 
-func (h *Host) admit(c *conn) error {
+func (h *Host) admit(c *conn) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.down != nil {
-		return h.down
+		return false
 	}
 	h.conns[c] = struct{}{}
-	return nil
+	return true
+}
+
+func refused(address string) error {
+	at, _ := net.ResolveTCPAddr("tcp", address)
+	return &net.OpError{Op: "dial", Net: "tcp", Addr: at, Err: errRefused}
+}
+
+func pass(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 func (h *Host) forget(c *conn) {

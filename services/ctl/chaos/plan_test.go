@@ -170,7 +170,7 @@ func (p *plan) drawPoison(r *rand.Rand) {
 		c.text = fmt.Sprintf("text %s 2", item)
 		switch c.fate { //nolint:exhaustive // the others need no word
 		case oversize:
-			c.text += noise(r)
+			c.text += " " + padding()
 		case refused:
 			c.text += " " + wordRefused
 		case providerDies:
@@ -185,15 +185,8 @@ func (p *plan) drawPoison(r *rand.Rand) {
 	slices.SortStableFunc(p.changes, func(a, b *change) int { return int(a.at - b.at) })
 }
 
-// noise is text that does not compress below what the topic takes.
-func noise(r *rand.Rand) string {
-	const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+-"
-	var b strings.Builder
-	for range 2 * recordLimit {
-		b.WriteByte(letters[r.IntN(len(letters))])
-	}
-	return b.String()
-}
+// padding makes a document, which has the text twice, larger than its topic takes.
+func padding() string { return strings.Repeat("x", recordLimit/2+1000) }
 
 func drawFault(r *rand.Rand) fault {
 	f := fault{at: within(r, busy+20*time.Second), kind: kind(r.IntN(int(kinds)))}
