@@ -12,7 +12,6 @@
 package chaos
 
 import (
-	"context"
 	"fmt"
 	"os"
 	"runtime"
@@ -147,8 +146,7 @@ func runSeed(t *testing.T, seed uint64, all *totals) {
 
 // live lets the plan happen and returns what there is to judge.
 func (w *world) live() evidence {
-	ctx, cancel := context.WithCancel(w.t.Context())
-	defer cancel()
+	ctx := w.ctx
 	for _, service := range services {
 		for range w.plan.members[service] {
 			w.launch(service)
@@ -177,12 +175,13 @@ func (w *world) live() evidence {
 	_ = wait(ctx, time.Second) // the observer sees the last commits
 	w.observed.stop()
 	w.observed.done.Wait()
-	w.client.Close()
+	w.end()
 	e := w.evidence()
 	for _, p := range w.killed {
 		p.host.Release()
 	}
 	w.running.Wait()
+	w.client.Close()
 	w.cluster.Close()
 	return e
 }

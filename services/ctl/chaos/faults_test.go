@@ -80,6 +80,7 @@ func (w *world) killOne(ctx context.Context, r *rand.Rand, f fault) bool {
 	}
 	p.kill()
 	w.killed = append(w.killed, p)
+	w.expire(p)
 	w.mu.Unlock()
 	_ = wait(ctx, f.lasts)
 	w.launch(f.of)

@@ -145,8 +145,8 @@ func settings() stage.Settings {
 
 // run runs a service as its main does, around the stand-ins.
 func (w *world) run(ctx context.Context, p *process) error {
-	cluster := w.kafka(p.host)
-	proc := &service.Process{Name: p.name, Log: w.log, Telemetry: w.telemetry, Health: service.NewHealth()}
+	cluster := w.kafka(p.host, p.name)
+	proc := &service.Process{Name: p.name, Log: w.log.With("process", p.name), Telemetry: w.telemetry, Health: service.NewHealth()}
 	switch p.service {
 	case "ingest":
 		return w.runIngest(ctx, proc, cluster)

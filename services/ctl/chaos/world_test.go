@@ -8,7 +8,9 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"os"
+	"runtime/pprof"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -70,6 +72,8 @@ type world struct {
 	t     *testing.T
 	plan  *plan
 	start time.Time
+	ctx   context.Context // ends with the plan
+	end   context.CancelFunc
 
 	network   *memnet.Network
 	cluster   *kfake.Cluster
@@ -111,8 +115,12 @@ func newWorld(t *testing.T, p *plan, tel *telemetry.Telemetry) *world {
 		log: slog.New(slog.DiscardHandler), telemetry: tel, born: map[string]int{}, newest: map[string]*change{},
 		trouble: &trouble{random: rand.New(rand.NewPCG(p.seed, 2))}, //nolint:gosec // repeatable, on purpose
 	}
+	w.ctx, w.end = context.WithCancel(t.Context())
 	w.provider = &paidTexts{trouble: w.trouble, times: map[string]int{}, now: w.now}
 	w.index = &index{trouble: w.trouble, now: w.now, main: map[string]record.State{}, side: map[string]record.State{}, history: map[string][]moment{}}
+	if os.Getenv("FRESHET_CHAOS_LOG") != "" { // for one seed
+		w.log = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	}
 	var err error
 	if w.file, err = pipeline.Parse([]byte(pipelineFile)); err != nil {
 		t.Fatal(err)
@@ -123,7 +131,7 @@ func newWorld(t *testing.T, p *plan, tel *telemetry.Telemetry) *world {
 	if w.cluster, err = kfake.NewCluster(kfake.NumBrokers(1), kfake.MaxVersions(versions), kfake.ListenFn(w.network.Listen), kfake.SeedTopics(p.partitions, w.file.Topics()...)); err != nil {
 		t.Fatal(err)
 	}
-	if w.client, err = kafka.Producer(t.Context(), w.kafka(w.network.Host(0)), w.topics, false, w.log); err != nil {
+	if w.client, err = kafka.Producer(t.Context(), w.kafka(w.network.Host(0), "driver"), w.topics, false, w.log); err != nil {
 		t.Fatal(err)
 	}
 	w.makeTopics()
@@ -152,8 +160,8 @@ func (w *world) makeTopics() {
 
 func (w *world) now() time.Duration { return time.Since(w.start) }
 
-func (w *world) kafka(h *memnet.Host) kafka.Config {
-	return kafka.Config{Brokers: w.cluster.ListenAddrs(), ClientID: "chaos", MetadataMinAge: 250 * time.Millisecond, Dial: h.Dial}
+func (w *world) kafka(h *memnet.Host, id string) kafka.Config {
+	return kafka.Config{Brokers: w.cluster.ListenAddrs(), ClientID: id, MetadataMinAge: 250 * time.Millisecond, Dial: h.Dial}
 }
 
 func itemKey(item string) record.Item { return record.Item{Collection: "Item", ID: []string{item}} }
@@ -187,11 +195,39 @@ func (w *world) ended(p *process) {
 	if p.killed {
 		return
 	}
+	w.expire(p)
 	w.members = slices.DeleteFunc(w.members, func(m *process) bool { return m == p })
 	// One that is stopped while it still connects says so, and that is all right here.
 	if !p.stopped || p.err != nil && !errors.Is(p.err, context.Canceled) {
 		w.found = append(w.found, violation{invariant: "alive", what: fmt.Sprintf("%s ended at %s by itself: %v", p.name, w.now(), p.err)})
 	}
+}
+
+// expire takes a process that has ended out of its groups when its session is over. Kafka
+// does it by itself, and so does kfake, but not where the answer to the join or the sync of
+// a member did not reach it: that one stays, and has its partitions, for ever.
+func (w *world) expire(p *process) {
+	w.running.Go(func() {
+		if wait(w.ctx, sessionTimeout+time.Second) != nil {
+			return
+		}
+		for group := range w.groups() {
+			info := w.cluster.GroupInfo(group)
+			if info == nil {
+				continue
+			}
+			req := kmsg.NewPtrLeaveGroupRequest()
+			req.Group = group
+			for _, m := range info.Members {
+				if m.ClientID == p.name {
+					req.Members = append(req.Members, kmsg.LeaveGroupRequestMember{MemberID: m.MemberID})
+				}
+			}
+			if len(req.Members) > 0 {
+				_, _ = req.RequestWith(w.ctx, w.client)
+			}
+		}
+	})
 }
 
 // of returns the living members of a service that were not told to stop.
@@ -352,11 +388,33 @@ func (w *world) settle(ctx context.Context) {
 			return
 		}
 	}
+	if os.Getenv("FRESHET_CHAOS_STACKS") != "" {
+		_ = pprof.Lookup("goroutine").WriteTo(os.Stderr, 2)
+	}
 	for group := range w.groups() {
 		if n := w.lag(group); n > 0 {
-			w.report("settled", "", "%d records of group %s are not committed %s after the last fault has healed", n, group, settleBound)
+			w.report("settled", "", "%d records of group %s are not committed %s after the last fault has healed\n%s", n, group, settleBound, w.standing(group))
 		}
 	}
+}
+
+// standing tells who has which partitions of a group, and how far they are.
+func (w *world) standing(group string) string {
+	info := w.cluster.GroupInfo(group)
+	if info == nil {
+		return "  no such group\n"
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "  group     %s, generation %d\n", info.State, info.Epoch)
+	for _, m := range info.Members {
+		fmt.Fprintf(&b, "  member    %s has %v\n", m.MemberID, m.Assignment)
+	}
+	for _, topic := range w.groups()[group] {
+		for _, p := range w.cluster.PartitionInfos(topic) {
+			fmt.Fprintf(&b, "  offsets   %s/%d committed %d of %d\n", topic, p.Partition, info.Commits[topic][p.Partition].Offset, p.HighWatermark)
+		}
+	}
+	return b.String()
 }
 
 func (w *world) report(invariant, item, format string, args ...any) {
