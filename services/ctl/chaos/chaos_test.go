@@ -190,14 +190,20 @@ func (w *world) live() evidence {
 		}
 	}
 	w.settle(ctx)
+	return w.stopAll()
+}
+
+// stopAll ends the simulation and returns what there is to judge.
+func (w *world) stopAll() evidence {
 	w.mu.Lock()
 	rest := slices.Clone(w.members)
 	w.mu.Unlock()
+	var all sync.WaitGroup
 	for _, p := range rest {
-		all.Go(func() { w.halt(ctx, p) })
+		all.Go(func() { w.halt(w.ctx, p) })
 	}
 	all.Wait()
-	_ = wait(ctx, time.Second) // the observer sees the last commits
+	_ = wait(w.ctx, time.Second) // the observer sees the last commits
 	w.observed.stop()
 	w.observed.done.Wait()
 	w.end()
@@ -226,8 +232,8 @@ func (w *world) evidence() evidence {
 	}
 }
 
-// mostTold bounds how many violations of a seed are told: the first ones matter.
-const mostTold = 4
+// mostTold bounds how many violations of a seed are told, the first of each invariant.
+const mostTold = 5
 
 // complain says what broke, how to repeat it, and what happened.
 func (w *world) complain(e evidence, found []violation) {
@@ -236,7 +242,12 @@ func (w *world) complain(e evidence, found []violation) {
 	for _, f := range w.plan.faults {
 		fmt.Fprintf(&b, "  %s\n", f)
 	}
-	for _, v := range found[:min(len(found), mostTold)] {
+	told := map[string]bool{}
+	for _, v := range found {
+		if told[v.invariant] || len(told) == mostTold {
+			continue
+		}
+		told[v.invariant] = true
 		fmt.Fprintf(&b, "VIOLATION %s seed=%d item=%s: %s\n%s", v.invariant, w.plan.seed, v.item, v.what, e.historyOf(v.item, w.provider.log))
 	}
 	w.t.Error(b.String())

@@ -45,7 +45,7 @@ func (w *world) suffer(ctx context.Context, n int, f fault) {
 		did = w.refuse(ctx, r, f, w.topics.DocumentsLive(), w.topics.VectorsLive())
 	case letters:
 		did = w.refuse(ctx, r, f, w.topics.DeadLetters())
-	case slow, throttled, failing, hanging, unwritten:
+	case slow, throttled, failing, hanging, unwritten, kinds:
 		w.trouble.add(f.kind, 1)
 		_ = wait(ctx, f.lasts)
 		w.trouble.add(f.kind, -1)
@@ -94,7 +94,7 @@ func (w *world) freezeOne(ctx context.Context, r *rand.Rand, f fault) bool {
 	}
 	w.frozen(p, +1)
 	if p.service == "write" && !freezesIndex {
-		defer w.leaseless(ctx, p)()
+		defer leaseless(ctx, p)()
 	} else {
 		p.gate.freeze()
 	}
@@ -117,7 +117,7 @@ func (w *world) frozen(p *process, n int) {
 
 // leaseless refuses a write's calls from when its lease would be over, until a while
 // after the returned function was called.
-func (w *world) leaseless(ctx context.Context, p *process) (back func()) {
+func leaseless(ctx context.Context, p *process) (back func()) {
 	if p.service != "write" || freezesIndex {
 		return func() {}
 	}
@@ -191,7 +191,7 @@ func (w *world) disconnect(ctx context.Context, f fault) bool {
 	var back []func()
 	for _, p := range w.members {
 		p.host.Disconnect()
-		back = append(back, w.leaseless(ctx, p))
+		back = append(back, leaseless(ctx, p))
 	}
 	w.mu.Unlock()
 	_ = wait(ctx, f.lasts)

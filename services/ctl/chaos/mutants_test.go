@@ -79,8 +79,8 @@ var mutants = []mutant{
 	},
 	{
 		"a mark after the partition has gone", "libs/stage/worker.go",
-		"\tif w.disowned {\n\t\treturn\n\t}\n\trecords",
-		"\trecords",
+		"\tw.disowned = true\n\tw.mu.Unlock()\n\tw.cancel()\n",
+		"\tw.mu.Unlock()\n",
 		[]string{invRegress, invCommit},
 	},
 	{

@@ -409,8 +409,8 @@ func (o *oracle) judgeCommitted(c commit, at place, documents map[place]time.Dur
 	if l == nil || l.document.GetOp() == record.Op_OP_MARKER {
 		return
 	}
-	key := string(l.document.Item().Key())
 	item := l.document.GetId()[0]
+	key := keyOf(item)
 	if l.vector == nil {
 		if !slices.ContainsFunc(vectors[key], func(v *logged) bool { return v.at <= c.at && succeeds(v.vector, l) }) {
 			o.report(invCommit, item, "the document at %v was committed by %s at %s without its vector", at, c.group, c.at)

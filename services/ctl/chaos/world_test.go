@@ -10,6 +10,7 @@ import (
 	"os"
 	"runtime/pprof"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -147,7 +148,7 @@ func (w *world) makeTopics() {
 	if w.identity, err = w.topics.Check(w.t.Context(), w.client); err != nil {
 		w.t.Fatal(err)
 	}
-	limit := fmt.Sprint(recordLimit)
+	limit := strconv.Itoa(recordLimit)
 	limited := w.file.Topics()
 	if brokerLimits {
 		limited = []string{w.topics.DocumentsLive()}
