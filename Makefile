@@ -52,10 +52,13 @@ run: build weaviate ## Try Freshet on this machine: a catalogue that stays searc
 .PHONY: test
 test: servers ## Run every test under the race detector, also against the real servers
 	go test -race -count=1 -timeout 30m work
+	go test -race -tags synctests -count=1 -timeout 15m ./services/ctl/chaos
+	go test -tags synctests -count=1 -timeout 15m -v -run 'TestChaos|TestMutants' ./services/ctl/chaos
 
 .PHONY: test-fast
 test-fast: ## Run the tests that need no server (under a minute once built)
 	go test -short work
+	go test -short -tags synctests ./services/ctl/chaos
 
 .PHONY: lint
 lint: $(TOOLS)/installed ## Check style and formatting

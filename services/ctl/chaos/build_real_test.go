@@ -1,0 +1,5 @@
+//go:build !synctests
+
+package chaos
+
+const virtual = false

@@ -1,0 +1,188 @@
+package chaos
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	reason "github.com/freshet-io/freshet/libs/fault"
+	"github.com/freshet-io/freshet/libs/record"
+	"github.com/freshet-io/freshet/libs/weaviate"
+)
+
+// index is a stand-in for Weaviate with the history of each item. A put replaces the
+// whole object; nothing is compared.
+type index struct {
+	trouble *trouble
+	now     func() time.Duration
+
+	mu         sync.Mutex
+	main, side map[string]record.State // by item key
+	history    map[string][]moment     // by item key
+}
+
+// moment is an item as it was after a write.
+type moment struct {
+	at    time.Duration
+	by    string
+	call  string
+	state record.State // of both copies, joined
+	main  bool
+}
+
+// indexView is the index as one process reaches it.
+type indexView struct {
+	*index
+	by *process
+}
+
+// enter is the way to the index: a killed process's call has no effect.
+func (v *indexView) enter(ctx context.Context) error {
+	if err := v.by.gate.pass(ctx); err != nil {
+		return err
+	}
+	if err := wait(ctx, v.trouble.takes()); err != nil {
+		return err
+	}
+	if err := v.by.gate.pass(ctx); err != nil {
+		return err
+	}
+	if v.trouble.hits(unwritten) && v.trouble.toss() {
+		return errors.New("503 from the index")
+	}
+	return nil
+}
+
+// leave is the way back, on which an answer may be lost.
+func (v *indexView) leave(ctx context.Context) error {
+	if err := wait(ctx, v.trouble.takes()); err != nil {
+		return err
+	}
+	if v.trouble.hits(unwritten) {
+		return errors.New("the index's answer is lost")
+	}
+	return v.by.gate.pass(ctx)
+}
+
+func (v *indexView) Lookup(ctx context.Context, collection string, items []record.Item) ([]record.State, error) {
+	stored, err := v.Load(ctx, collection, items, true)
+	if err != nil {
+		return nil, err
+	}
+	states := make([]record.State, len(stored))
+	for i, s := range stored {
+		states[i] = s.State
+	}
+	return states, nil
+}
+
+func (v *indexView) Load(ctx context.Context, _ string, items []record.Item, vectors bool) ([]weaviate.Stored, error) {
+	if err := v.enter(ctx); err != nil {
+		return nil, err
+	}
+	v.mu.Lock()
+	all := make([]weaviate.Stored, len(items))
+	for i, it := range items {
+		key := string(it.Key())
+		_, all[i].Main = v.main[key]
+		_, all[i].Side = v.side[key]
+		all[i].State = v.joined(key)
+		if !vectors {
+			all[i].State.Vector = nil
+		}
+	}
+	v.mu.Unlock()
+	return all, v.leave(ctx)
+}
+
+// joined returns what is known of an item; x.mu is held.
+func (x *index) joined(key string) record.State {
+	state := record.State{Sources: record.Orders{}}
+	if s, ok := x.main[key]; ok {
+		state = cloned(s)
+	}
+	if s, ok := x.side[key]; ok {
+		state.Join(&s)
+	}
+	return state
+}
+
+func cloned(s record.State) record.State {
+	s.Sources = maps.Clone(s.Sources)
+	s.Vector = slices.Clone(s.Vector)
+	return s
+}
+
+func (v *indexView) Put(ctx context.Context, _ string, objs []weaviate.Object) (map[int]error, error) {
+	return v.put(ctx, "put", v.main, objs)
+}
+
+func (v *indexView) PutSide(ctx context.Context, _ string, objs []weaviate.Object) (map[int]error, error) {
+	return v.put(ctx, "put aside", v.side, objs)
+}
+
+func (v *indexView) put(ctx context.Context, call string, to map[string]record.State, objs []weaviate.Object) (map[int]error, error) {
+	if err := v.enter(ctx); err != nil {
+		return nil, err
+	}
+	for _, o := range objs {
+		if strings.Contains(o.State.Text, wordIndexDies) {
+			panic(wordIndexDies)
+		}
+	}
+	v.mu.Lock()
+	rejected := map[int]error{}
+	for i, o := range objs {
+		if strings.Contains(o.State.Text, wordIndexRefuses) {
+			rejected[i] = reason.Reject(reason.IndexRejected, "the object is refused")
+			continue
+		}
+		state := cloned(o.State)
+		if call != "put" {
+			state.Vector = nil
+		}
+		key := string(o.Item.Key())
+		to[key] = state
+		v.note(call, key, v.by.name)
+	}
+	v.mu.Unlock()
+	return rejected, v.leave(ctx)
+}
+
+func (x *index) note(call, key, by string) {
+	_, main := x.main[key]
+	x.history[key] = append(x.history[key], moment{at: x.now(), by: by, call: call, state: x.joined(key), main: main})
+}
+
+func (v *indexView) DeleteMain(ctx context.Context, _ string, items []record.Item) error {
+	return v.remove(ctx, "delete", v.main, items)
+}
+
+func (v *indexView) DeleteSide(ctx context.Context, _ string, items []record.Item) error {
+	return v.remove(ctx, "delete aside", v.side, items)
+}
+
+func (v *indexView) remove(ctx context.Context, call string, from map[string]record.State, items []record.Item) error {
+	if err := v.enter(ctx); err != nil {
+		return err
+	}
+	v.mu.Lock()
+	for _, it := range items {
+		key := string(it.Key())
+		delete(from, key)
+		v.note(call, key, v.by.name)
+	}
+	v.mu.Unlock()
+	return v.leave(ctx)
+}
+
+func (v *indexView) SelfFound(ctx context.Context, _ string, _ []record.Item) ([]record.Item, error) {
+	if err := v.enter(ctx); err != nil {
+		return nil, err
+	}
+	return nil, v.leave(ctx)
+}

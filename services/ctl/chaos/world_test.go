@@ -1,0 +1,425 @@
+package chaos
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"log/slog"
+	"math/rand/v2"
+	"os"
+	"runtime/pprof"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+	"github.com/twmb/franz-go/pkg/kversion"
+
+	"github.com/freshet-io/freshet/libs/fake/memnet"
+	"github.com/freshet-io/freshet/libs/kafka"
+	"github.com/freshet-io/freshet/libs/pipeline"
+	"github.com/freshet-io/freshet/libs/record"
+	"github.com/freshet-io/freshet/libs/telemetry"
+)
+
+// pipelineFile reads both formats of changes into one collection.
+const pipelineFile = `
+apiVersion: freshet/v1
+space: {provider: hash, model: chaos, dimensions: 8}
+pipelines:
+- name: items
+  source: {topics: [shop.items], format: debezium}
+  match: {db: shop, table: items}
+  collection: Item
+  id: {from: [id]}
+  text: {template: "{{text}}"}
+  properties:
+  - {name: seq, type: int}
+- name: rows
+  source: {topics: [shop.rows], format: rows}
+  collection: Item
+  id: {from: [id]}
+  text: {template: "{{text}}"}
+  properties:
+  - {name: seq, type: int}
+`
+
+// brokerLimits has the broker refuse large documents, and not the client already. It is
+// off because a good record is then a dead letter now and then: a record that sender.produce
+// sends alone may share the client's batch with another partition's large one.
+var brokerLimits = os.Getenv("FRESHET_CHAOS_BROKER_LIMIT") != ""
+
+// recordLimit is the largest record, in bytes, that the topic of documents takes.
+var recordLimit = func() int {
+	if brokerLimits {
+		return 16 << 10
+	}
+	return int(kafka.Topics{}.MaxBytes(""))
+}()
+
+// settleBound is within what all must have arrived once the last fault has healed.
+const settleBound = 10 * time.Minute
+
+// world is one simulation: a broker, the stages' processes around the stand-ins, a
+// producer, and an observer of all logs.
+type world struct {
+	t     *testing.T
+	plan  *plan
+	start time.Time
+	ctx   context.Context // ends with the plan
+	end   context.CancelFunc
+
+	network   *memnet.Network
+	cluster   *kfake.Cluster
+	topics    kafka.Topics
+	identity  kafka.Identity
+	file      *pipeline.File
+	log       *slog.Logger
+	telemetry *telemetry.Telemetry
+	client    *kgo.Client // the driver's
+
+	trouble  *trouble
+	provider *paidTexts
+	index    *index
+	observed *observed
+
+	running sync.WaitGroup // processes, killed ones too
+	mu      sync.Mutex
+	members []*process
+	killed  []*process
+	born    map[string]int
+	outages int
+	did     [kinds]int
+	newest  map[string]*change // by item: the last one sent
+	rows    []*row             // of the backfill
+	found   []violation
+}
+
+// row is a row of the backfill as it was sent.
+type row struct {
+	item  string
+	seq   int
+	text  string
+	stamp int64
+}
+
+func newWorld(t *testing.T, p *plan, tel *telemetry.Telemetry) *world {
+	w := &world{
+		t: t, plan: p, start: time.Now(), network: memnet.New(p.seed), topics: kafka.Topics{Prefix: "f"},
+		log: slog.New(slog.DiscardHandler), telemetry: tel, born: map[string]int{}, newest: map[string]*change{},
+		trouble: &trouble{random: rand.New(rand.NewPCG(p.seed, 2))}, //nolint:gosec // repeatable, on purpose
+	}
+	w.ctx, w.end = context.WithCancel(t.Context())
+	w.provider = &paidTexts{trouble: w.trouble, times: map[string]int{}, now: w.now}
+	w.index = &index{trouble: w.trouble, now: w.now, main: map[string]record.State{}, side: map[string]record.State{}, history: map[string][]moment{}}
+	if os.Getenv("FRESHET_CHAOS_LOG") != "" { // for one seed
+		w.log = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	}
+	var err error
+	if w.file, err = pipeline.Parse([]byte(pipelineFile)); err != nil {
+		t.Fatal(err)
+	}
+	versions := kversion.Stable()
+	versions.SetMaxKeyVersion(int16(kmsg.GetTelemetrySubscriptions), -1) // a tenth of the time, for nothing
+	versions.SetMaxKeyVersion(int16(kmsg.PushTelemetry), -1)
+	if w.cluster, err = kfake.NewCluster(kfake.NumBrokers(1), kfake.MaxVersions(versions), kfake.ListenFn(w.network.Listen), kfake.SeedTopics(p.partitions, w.file.Topics()...)); err != nil {
+		t.Fatal(err)
+	}
+	if w.client, err = kafka.Producer(t.Context(), w.kafka(w.network.Host(0), "driver"), w.topics, false, w.log); err != nil {
+		t.Fatal(err)
+	}
+	w.makeTopics()
+	w.observe()
+	return w
+}
+
+func (w *world) makeTopics() {
+	if _, err := w.topics.Apply(w.t.Context(), w.client, kafka.Layout{Partitions: w.plan.partitions, Replication: 1}); err != nil {
+		w.t.Fatal(err)
+	}
+	var err error
+	if w.identity, err = w.topics.Check(w.t.Context(), w.client); err != nil {
+		w.t.Fatal(err)
+	}
+	limit := strconv.Itoa(recordLimit)
+	limited := w.file.Topics()
+	if brokerLimits {
+		limited = []string{w.topics.DocumentsLive()}
+	}
+	_, err = kadm.NewClient(w.client).AlterTopicConfigs(w.t.Context(), []kadm.AlterConfig{{Op: kadm.SetConfig, Name: "max.message.bytes", Value: &limit}}, limited...)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func (w *world) now() time.Duration { return time.Since(w.start) }
+
+func (w *world) kafka(h *memnet.Host, id string) kafka.Config {
+	return kafka.Config{Brokers: w.cluster.ListenAddrs(), ClientID: id, MetadataMinAge: 250 * time.Millisecond, Dial: h.Dial}
+}
+
+func itemKey(item string) record.Item { return record.Item{Collection: "Item", ID: []string{item}} }
+
+// launch starts another member of a service.
+func (w *world) launch(service string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.born[service]++
+	ctx, cancel := context.WithCancel(w.t.Context())
+	p := &process{
+		name: fmt.Sprintf("%s-%d", service, w.born[service]), service: service,
+		host: w.network.Host(latency), gate: newGate(), stop: cancel, done: make(chan struct{}),
+	}
+	if w.outages > 0 {
+		p.host.Disconnect()
+	}
+	w.members = append(w.members, p)
+	w.running.Go(func() {
+		defer close(p.done)
+		p.err = w.run(ctx, p)
+		cancel()
+		w.ended(p)
+	})
+}
+
+// ended takes a process that has ended off the list. One that nobody ended has failed.
+func (w *world) ended(p *process) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if p.killed {
+		return
+	}
+	w.expire(p)
+	w.members = slices.DeleteFunc(w.members, func(m *process) bool { return m == p })
+	// One that is stopped while it still connects says so, and that is all right here.
+	if !p.stopped || p.err != nil && !errors.Is(p.err, context.Canceled) {
+		w.found = append(w.found, violation{invariant: "alive", what: fmt.Sprintf("%s ended at %s by itself: %v", p.name, w.now(), p.err)})
+	}
+}
+
+// expire takes a process that has ended out of its groups when its session is over. Kafka
+// does it by itself, and so does kfake, but not where the answer to the join or the sync of
+// a member did not reach it: that one stays, and has its partitions, for ever.
+func (w *world) expire(p *process) {
+	w.running.Go(func() {
+		if wait(w.ctx, sessionTimeout+time.Second) != nil {
+			return
+		}
+		for group := range w.groups() {
+			info := w.cluster.GroupInfo(group)
+			if info == nil {
+				continue
+			}
+			req := kmsg.NewPtrLeaveGroupRequest()
+			req.Group = group
+			for _, m := range info.Members {
+				if m.ClientID == p.name {
+					req.Members = append(req.Members, kmsg.LeaveGroupRequestMember{MemberID: m.MemberID})
+				}
+			}
+			if len(req.Members) > 0 {
+				_, _ = req.RequestWith(w.ctx, w.client)
+			}
+		}
+	})
+}
+
+// of returns the living members of a service that were not told to stop.
+func (w *world) of(service string) []*process {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var list []*process
+	for _, p := range w.members {
+		if p.service == service && !p.stopped {
+			list = append(list, p)
+		}
+	}
+	return list
+}
+
+// produce sends the changes at their times.
+func (w *world) produce(ctx context.Context) {
+	for _, c := range w.plan.changes {
+		if wait(ctx, c.at-w.now()) != nil {
+			return
+		}
+		w.send(ctx, c)
+	}
+}
+
+func (w *world) send(ctx context.Context, c *change) {
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(c.item))
+	r := &kgo.Record{Topic: topicOf(c.item), Partition: int32(h.Sum32() % uint32(w.plan.partitions))} //nolint:gosec // few
+	r.Key = fmt.Appendf(nil, `{"id":%q}`, c.item)
+	r.Value = valueOf(c)
+	if err := w.client.ProduceSync(ctx, r).FirstErr(); err != nil {
+		w.t.Errorf("sending a change: %v", err)
+		return
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	c.sent, c.topic, c.partition, c.offset = true, r.Topic, r.Partition, r.Offset
+	w.newest[c.item] = c
+}
+
+func topicOf(item string) string {
+	if item[0] == 'r' {
+		return "shop.rows"
+	}
+	return "shop.items"
+}
+
+func valueOf(c *change) []byte {
+	row := fmt.Sprintf(`{"id":%q,"text":%q,"seq":%d}`, c.item, c.text, c.seq)
+	plain := topicOf(c.item) == "shop.rows"
+	switch {
+	case c.fate == malformed:
+		return []byte(`{"id": not JSON`)
+	case c.fate == removed && plain:
+		return nil
+	case plain:
+		return []byte(row)
+	case c.fate == removed:
+		return fmt.Appendf(nil, `{"op":"d","before":{"id":%q},"after":null,"source":{"connector":"mysql","db":"shop","table":"items"}}`, c.item)
+	}
+	return fmt.Appendf(nil, `{"op":"u","before":null,"after":%s,"source":{"connector":"mysql","db":"shop","table":"items"}}`, row)
+}
+
+// backfill sends rows, each stamped with a marker that was settled before it was read.
+func (w *world) backfill(ctx context.Context) {
+	seqs := map[string]int{}
+	for _, b := range w.plan.rows {
+		if wait(ctx, b.at-w.now()) != nil {
+			return
+		}
+		key := itemKey(b.item).Key()
+		partition := record.Partition(key, w.plan.partitions)
+		marker := &record.Document{Op: record.Op_OP_MARKER, Job: "backfill"}
+		offset, err := w.append(ctx, w.topics.DocumentsLive(), partition, nil, marker)
+		if err != nil {
+			w.t.Errorf("appending a marker: %v", err)
+			return
+		}
+		stamp, _ := record.Version(w.identity.Epoch, offset)
+		r := &row{item: b.item, stamp: stamp}
+		w.mu.Lock()
+		if c := w.newest[b.item]; c != nil && c.fate == good {
+			r.seq, r.text = c.seq, c.text
+		} else if b.item[0] == 'b' {
+			seqs[b.item]++
+			r.seq, r.text = seqs[b.item], fmt.Sprintf("row %s %d", b.item, seqs[b.item])
+		}
+		w.mu.Unlock()
+		if r.text == "" {
+			continue // the source has no such row
+		}
+		d := &record.Document{
+			Op: record.Op_OP_UPSERT, Collection: "Item", Id: []string{b.item}, Pipeline: "items", Text: r.text, Stamp: stamp,
+			Properties: []*record.Property{{Name: "seq", Value: &record.Value{Kind: &record.Value_Integer{Integer: int64(r.seq)}}}},
+			Job:        "backfill",
+		}
+		if _, err := w.append(ctx, w.topics.DocumentsBulk(), partition, key, d); err != nil {
+			w.t.Errorf("appending a row of the backfill: %v", err)
+			return
+		}
+		w.mu.Lock()
+		w.rows = append(w.rows, r)
+		w.mu.Unlock()
+	}
+}
+
+func (w *world) append(ctx context.Context, topic string, partition int32, key []byte, d *record.Document) (int64, error) {
+	value, err := d.Encode()
+	if err != nil {
+		return 0, err
+	}
+	for {
+		r := &kgo.Record{Topic: topic, Partition: partition, Key: key, Value: value}
+		// The faults of the topic hit the driver, too.
+		if err = w.client.ProduceSync(ctx, r).FirstErr(); err == nil || wait(ctx, time.Second) != nil {
+			return r.Offset, err
+		}
+	}
+}
+
+// groups are the stages' consumer groups and what each reads.
+func (w *world) groups() map[string][]string {
+	return map[string][]string{
+		"f-ingest":     w.file.Topics(),
+		"f-embed":      {w.topics.DocumentsLive()},
+		"f-embed-bulk": {w.topics.DocumentsBulk()},
+		"f-write":      {w.topics.VectorsLive(), w.topics.VectorsBulk()},
+	}
+}
+
+// lag returns how many records of a group are not committed.
+func (w *world) lag(group string) int64 {
+	info := w.cluster.GroupInfo(group)
+	var sum int64
+	for _, topic := range w.groups()[group] {
+		for _, p := range w.cluster.PartitionInfos(topic) {
+			sum += p.HighWatermark
+			if info != nil {
+				sum -= info.Commits[topic][p.Partition].Offset
+			}
+		}
+	}
+	return sum
+}
+
+// settle waits until every record is committed by every stage.
+func (w *world) settle(ctx context.Context) {
+	for since := w.now(); w.now()-since < settleBound; {
+		behind := int64(0)
+		for group := range w.groups() {
+			behind += w.lag(group)
+		}
+		if behind == 0 {
+			return
+		}
+		if wait(ctx, time.Second) != nil {
+			return
+		}
+	}
+	if os.Getenv("FRESHET_CHAOS_STACKS") != "" {
+		_ = pprof.Lookup("goroutine").WriteTo(os.Stderr, 2)
+	}
+	for group := range w.groups() {
+		if n := w.lag(group); n > 0 {
+			w.report("settled", "", "%d records of group %s are not committed %s after the last fault has healed\n%s", n, group, settleBound, w.standing(group))
+		}
+	}
+}
+
+// standing tells who has which partitions of a group, and how far they are.
+func (w *world) standing(group string) string {
+	info := w.cluster.GroupInfo(group)
+	if info == nil {
+		return "  no such group\n"
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "  group     %s, generation %d\n", info.State, info.Epoch)
+	for _, m := range info.Members {
+		fmt.Fprintf(&b, "  member    %s has %v\n", m.MemberID, m.Assignment)
+	}
+	for _, topic := range w.groups()[group] {
+		for _, p := range w.cluster.PartitionInfos(topic) {
+			fmt.Fprintf(&b, "  offsets   %s/%d committed %d of %d\n", topic, p.Partition, info.Commits[topic][p.Partition].Offset, p.HighWatermark)
+		}
+	}
+	return b.String()
+}
+
+func (w *world) report(invariant, item, format string, args ...any) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.found = append(w.found, violation{invariant: invariant, item: item, what: fmt.Sprintf(format, args...)})
+}
