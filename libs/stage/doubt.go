@@ -94,4 +94,5 @@ func (w *worker) rewound() {
 		c.rewinding = false
 	}
 	w.doubtUntil = time.Time{}
+	w.nudge()
 }

@@ -216,7 +216,6 @@ func (m *members) hold(on bool) {
 func (m *members) poll(ctx context.Context, client *kgo.Client, beat func()) error {
 	for ctx.Err() == nil {
 		beat()
-		m.rewindAll(client)
 		if m.queued.Load() > m.settings.QueueBytes {
 			sleep(ctx, nil, 20*time.Millisecond)
 			continue
@@ -225,6 +224,7 @@ func (m *members) poll(ctx context.Context, client *kgo.Client, beat func()) err
 		fetches := client.PollRecords(wait, pollRecords)
 		cancel()
 		err := m.deliver(fetches)
+		m.rewindAll(client)
 		client.AllowRebalance()
 		if err != nil {
 			return err
@@ -234,7 +234,8 @@ func (m *members) poll(ctx context.Context, client *kgo.Client, beat func()) err
 }
 
 // rewindAll has the client read again from where workers ask for. It runs between a
-// delivery and the next poll, so that no record of before comes after.
+// delivery and the next poll, so that no record of before comes after, and while no
+// rebalance can.
 func (m *members) rewindAll(client *kgo.Client) {
 	for {
 		select {

@@ -2,45 +2,73 @@
 // decide the fate of each record, and sees to it that the fate comes true before
 // the record counts as done.
 //
-//	        ┌───────────────────────── one goroutine a partition ─────────────────────────┐
+//	        ┌────────────────────────── one worker a partition ───────────────────────────┐
 //	poll ─▶ │ gather ─▶ decode ─▶ attempt(Handle) ─▶ settle ─────────────────────▶ mark    │ ─▶ commit
 //	        │              │            ▲  │           │ next topic acknowledged           │
-//	        │              │            └──┘ retry,    │ then dead letter acknowledged     │
+//	        │              │            └──┘ retry,    │ then dead letter acknowledged,    │
+//	        │              │                           │ which may name the output's place │
 //	        │              └─ not decodable ─▶ reject ─┘                                   │
 //	        └──────────────────────────────────────────────────────────────────────────────┘
 //
-// # When an offset is marked
+// # When an offset is marked, and when it is committed
 //
 // An offset is marked when, and only when, everything that its record caused has
-// been acknowledged: by the next topic, by the dead-letter topic, or by the
-// handler's own outcome. Batches of a partition may be with the handler side by side, but
-// they settle and are marked one after the other, so marks are contiguous and an
-// item's outputs leave in the order of its inputs. Only marked offsets are committed.
-// A batch that fails transiently stays where it is and is tried again without end; only
-// its own partition waits for it.
+// been acknowledged: by the next topic, by the dead-letter topic, or, where the handler
+// itself writes to the index, by the handler's returning it as done. Batches of a partition
+// may be with the handler side by side, but they settle and are marked one after the other:
+// one that is quicker waits. So marks are contiguous, and an item's outputs leave in the
+// order of its inputs.
 //
-// # Why a rebalance loses nothing
+// Marked offsets, and no others, are committed: once a second, when a partition is revoked,
+// and at a clean stop. A commit that fails costs a repetition, not a record.
 //
-//	assigned ─▶ begun ─▶ working ─▶ revoked: begin nothing, finish within Settings.Drain, commit ─▶ gone
-//	          (noted)       └─────▶ lost:    begin nothing, mark nothing, commit nothing         ─▶ gone
+// # Why a rebalance or a crash loses nothing
 //
-// What is not committed when a partition goes is read again by its next owner. What is
-// committed was marked, so it is finished. A flag under the same mutex as the mark makes
-// a mark after "gone" impossible: a late one would commit a partition that another member
-// owns, past records that it has not finished. And the next worker of a partition in this
-// process waits until the one before has returned. So a rebalance repeats records, and
-// loses none.
+//	assigned ─▶ begun ─▶ working ─▶ revoked or stopped: begin nothing, finish within Settings.Drain, commit ─▶ gone
+//	          (noted,       ├─────▶ lost: begin nothing, mark nothing, commit nothing ────────────────────────▶ gone
+//	         see below)     └─────▶ the process ends: nothing more happens
 //
-// A member that slept through its session does not know that it was put out. A handler whose
-// calls would overwrite those of the next owner asks Owned right before each.
+// What is not committed when a partition goes is read again by its next owner; what is
+// committed was marked, so it is finished. The order of the two matters: a late mark would
+// commit a partition that another member owns, past records that it has not finished. So
+// "gone" is a flag under the mutex that guards the mark, and after it no mark is possible.
+// A revoke waits for the batches in flight, while the other partitions go on; what is not
+// finished within Settings.Drain is cancelled, not marked, and read again, which also ends
+// a retry. The next worker of a partition in this process waits until the one before has
+// returned, so that two never produce for one partition at once.
+//
+// A member that slept through its session does not know that it was put out, so its flag is
+// not set. Its commit is refused by the broker, since its generation is over. Its calls to
+// others are not refused: a handler whose calls would overwrite those of the next owner asks
+// Owned right before each, which is false when no heartbeat was answered for most of a
+// session, and sets Stage.Doubt, so that the next owner works once more on what such a call
+// may still overwrite.
+//
+// So delivery is at least once: a process that is killed between producing and committing
+// leaves outputs that the next owner produces again, and the next stage must bear them.
+//
+// # What a failure does
+//
+// An error of the handler is transient unless package fault says otherwise. Its batch is
+// tried again without end, 200 ms doubling to 30 s, while the member keeps polling, stays in
+// its group and reads no more of that partition than its queue takes; the other partitions
+// go on. A permanent one, or a panic, has the batch halved until the culprit is alone, which
+// becomes a dead letter. A fatal one stops the stage, and nothing of the batch is marked.
+//
+// A record that cannot be decoded is a dead letter. Where most records of a topic cannot be,
+// the topic has changed, not the records: the stage stops, fatally, before it makes letters
+// of them all, and stops again at each restart until the first records can be read.
 //
 // # What one owner tells the next
 //
-// The metadata of a committed offset has a note: how often work has begun there without
-// coming further, how often the process ended while it worked on that record alone, and
-// whether the topic could mostly not be read. So a record that ends the process is found
-// and becomes a dead letter, and a storm of unreadable records is not let through a bit at
-// each restart. A clean stop wipes the first two.
+// The metadata of a committed offset has a note. It is committed before work begins, with the
+// offset where it begins: how often that has happened without coming further, how often the
+// process ended while it worked on the record there alone, whether a storm of unreadable
+// records stopped the stage, and whether the partition was left cleanly. After 3 beginnings a
+// partition goes on one record at a time; a record with which the process ended 3 times, when
+// nothing else in it was being worked on, becomes a dead letter. Beginnings alone never reject
+// a record, a clean stop wipes both counts, and a record that waits in a retry is not being
+// worked on: so an outage with restarts makes no letters.
 //
 // A service supplies Decode, Handler and Encode, and nothing of it knows Kafka.
 package stage

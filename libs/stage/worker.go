@@ -359,7 +359,8 @@ func (w *worker) gather() []arrival {
 func (w *worker) next() []arrival {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.stopped || w.members.held.Load() {
+	// What is done while a rewind is under way would be neither marked nor done again.
+	if w.stopped || w.members.held.Load() || w.rewinding() {
 		return nil
 	}
 	room := w.members.settings.Items

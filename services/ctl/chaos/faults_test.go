@@ -3,7 +3,6 @@ package chaos
 import (
 	"context"
 	"math/rand/v2"
-	"os"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -11,17 +10,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// freezesIndex has zombies of write stopped between two calls to the index, too. It is off
-// because the stage has no lease yet (write.md, "Ownership"): such a zombie puts an older
-// state over its successor's newer one, which is known. Until then the simulation is the
-// lease: it refuses a write's calls while Kafka may have given its partitions away.
-var freezesIndex = os.Getenv("FRESHET_CHAOS_FREEZE_INDEX") != ""
-
-const (
-	leaseLasts = 4 * time.Second // after the last contact; shorter than the session
-	rejoins    = 5 * time.Second // within what a member that was away knows that it was
-	mostOf     = 3               // members of a service
-)
+// mostOf is how many members a service has at most.
+const mostOf = 3
 
 // suffer has one fault happen at its time, and heals it.
 func (w *world) suffer(ctx context.Context, n int, f fault) {
@@ -93,11 +83,7 @@ func (w *world) freezeOne(ctx context.Context, r *rand.Rand, f fault) bool {
 		return false
 	}
 	w.frozen(p, +1)
-	if p.service == "write" && !freezesIndex {
-		defer leaseless(ctx, p)()
-	} else {
-		p.gate.freeze()
-	}
+	p.gate.freeze()
 	_ = wait(ctx, f.lasts)
 	w.frozen(p, -1)
 	return true
@@ -113,21 +99,6 @@ func (w *world) frozen(p *process, n int) {
 		return
 	}
 	p.host.Freeze()
-}
-
-// leaseless refuses a write's calls from when its lease would be over, until a while
-// after the returned function was called.
-func leaseless(ctx context.Context, p *process) (back func()) {
-	if p.service != "write" || freezesIndex {
-		return func() {}
-	}
-	over := time.AfterFunc(leaseLasts, func() { p.gate.deny(+1) })
-	return func() {
-		if !over.Stop() {
-			_ = wait(ctx, rejoins)
-			p.gate.deny(-1)
-		}
-	}
 }
 
 func (w *world) joinOne(f fault) bool {
@@ -149,11 +120,6 @@ func (w *world) stopOne(ctx context.Context, r *rand.Rand, f fault) bool {
 	return true
 }
 
-// stopsInOutages asks that a stop ends within its bound although the broker is away. It is
-// off because it does not: franz-go gives up no record that may have been written, and
-// sender.once waits for it. Nothing is lost by it, but a pod ends by SIGKILL then.
-var stopsInOutages = os.Getenv("FRESHET_CHAOS_STOP_IN_OUTAGE") != ""
-
 // halt tells a process to stop, and sees to it that it does in time.
 func (w *world) halt(ctx context.Context, p *process) {
 	w.mu.Lock()
@@ -170,28 +136,26 @@ func (w *world) halt(ctx context.Context, p *process) {
 		if wait(ctx, time.Second) != nil {
 			return
 		}
-		if w.cutOff(p) && !stopsInOutages {
+		if w.standsStill(p) {
 			left = stopBound
 		}
 	}
 	w.report("stops", "", "%s was told to stop at %s and still runs at %s", p.name, since, w.now())
 }
 
-// cutOff reports whether a process cannot reach the broker.
-func (w *world) cutOff(p *process) bool {
+// standsStill reports whether a process cannot do anything.
+func (w *world) standsStill(p *process) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.outages > 0 || p.frozen > 0 || p.killed
+	return p.frozen > 0 || p.killed
 }
 
 // disconnect has the broker out of everybody's reach.
 func (w *world) disconnect(ctx context.Context, f fault) bool {
 	w.mu.Lock()
 	w.outages++
-	var back []func()
 	for _, p := range w.members {
 		p.host.Disconnect()
-		back = append(back, leaseless(ctx, p))
 	}
 	w.mu.Unlock()
 	_ = wait(ctx, f.lasts)
@@ -203,9 +167,6 @@ func (w *world) disconnect(ctx context.Context, f fault) bool {
 		}
 	}
 	w.mu.Unlock()
-	for _, f := range back {
-		w.running.Go(f)
-	}
 	return true
 }
 

@@ -32,6 +32,7 @@ type moment struct {
 	call  string
 	state record.State // of both copies, joined
 	main  bool
+	late  bool // by a process that stood still when it was about to make the call
 }
 
 // indexView is the index as one process reaches it.
@@ -40,17 +41,27 @@ type indexView struct {
 	by *process
 }
 
-// enter is the way to the index: a killed process's call has no effect.
-func (v *indexView) enter(ctx context.Context) error {
+// enter is the way to the index: a killed process's call has no effect. late says that
+// the process stood still meanwhile.
+func (v *indexView) enter(ctx context.Context) (late bool, err error) {
 	if err := v.by.gate.pass(ctx); err != nil {
-		return err
+		return false, err
 	}
-	if err := wait(ctx, v.trouble.takes()); err != nil {
-		return err
+	takes, since := v.trouble.takes(), v.now()
+	if err := wait(ctx, takes); err != nil {
+		return false, err
 	}
 	if err := v.by.gate.pass(ctx); err != nil {
-		return err
+		return false, err
 	}
+	waited := v.now() - since
+	if waited > deadline {
+		return false, errLate
+	}
+	return waited > takes, v.fails()
+}
+
+func (v *indexView) fails() error {
 	if v.trouble.hits(unwritten) && v.trouble.toss() {
 		return errors.New("503 from the index")
 	}
@@ -81,7 +92,7 @@ func (v *indexView) Lookup(ctx context.Context, collection string, items []recor
 }
 
 func (v *indexView) Load(ctx context.Context, _ string, items []record.Item, vectors bool) ([]weaviate.Stored, error) {
-	if err := v.enter(ctx); err != nil {
+	if _, err := v.enter(ctx); err != nil {
 		return nil, err
 	}
 	v.mu.Lock()
@@ -126,7 +137,8 @@ func (v *indexView) PutSide(ctx context.Context, _ string, objs []weaviate.Objec
 }
 
 func (v *indexView) put(ctx context.Context, call string, to map[string]record.State, objs []weaviate.Object) (map[int]error, error) {
-	if err := v.enter(ctx); err != nil {
+	late, err := v.enter(ctx)
+	if err != nil {
 		return nil, err
 	}
 	for _, o := range objs {
@@ -147,15 +159,15 @@ func (v *indexView) put(ctx context.Context, call string, to map[string]record.S
 		}
 		key := string(o.Item.Key())
 		to[key] = state
-		v.note(call, key, v.by.name)
+		v.note(call, key, v.by.name, late)
 	}
 	v.mu.Unlock()
 	return rejected, v.leave(ctx)
 }
 
-func (x *index) note(call, key, by string) {
+func (x *index) note(call, key, by string, late bool) {
 	_, main := x.main[key]
-	x.history[key] = append(x.history[key], moment{at: x.now(), by: by, call: call, state: x.joined(key), main: main})
+	x.history[key] = append(x.history[key], moment{at: x.now(), by: by, call: call, state: x.joined(key), main: main, late: late})
 }
 
 func (v *indexView) DeleteMain(ctx context.Context, _ string, items []record.Item) error {
@@ -167,21 +179,22 @@ func (v *indexView) DeleteSide(ctx context.Context, _ string, items []record.Ite
 }
 
 func (v *indexView) remove(ctx context.Context, call string, from map[string]record.State, items []record.Item) error {
-	if err := v.enter(ctx); err != nil {
+	late, err := v.enter(ctx)
+	if err != nil {
 		return err
 	}
 	v.mu.Lock()
 	for _, it := range items {
 		key := string(it.Key())
 		delete(from, key)
-		v.note(call, key, v.by.name)
+		v.note(call, key, v.by.name, late)
 	}
 	v.mu.Unlock()
 	return v.leave(ctx)
 }
 
 func (v *indexView) SelfFound(ctx context.Context, _ string, _ []record.Item) ([]record.Item, error) {
-	if err := v.enter(ctx); err != nil {
+	if _, err := v.enter(ctx); err != nil {
 		return nil, err
 	}
 	return nil, v.leave(ctx)

@@ -23,7 +23,11 @@ const (
 	// stopBound is within what a process that was told to stop must have ended: its drain,
 	// the last commit, and leaving the group.
 	stopBound = drain + 15*time.Second
-	latency   = 8 * time.Millisecond // of the network, one way
+	// deadline is that of a call to the index: a process that stands still between its look at
+	// the lease and the call makes it so late, and no later.
+	deadline = 20 * time.Second
+	doubt    = deadline + 5*time.Second
+	latency  = 8 * time.Millisecond // of the network, one way
 )
 
 // process is one member of a service, with all that can be done to it.
@@ -45,13 +49,12 @@ type process struct {
 type gate struct {
 	mu     sync.Mutex
 	dead   bool
-	denied int           // how many reasons there are to refuse calls
 	thawed chan struct{} // closed while not frozen
 }
 
 var (
 	errKilled = errors.New("the process was killed")
-	errDenied = errors.New("the lease is over")
+	errLate   = errors.New("the call's deadline has passed")
 )
 
 func newGate() *gate {
@@ -72,11 +75,8 @@ func (g *gate) pass(ctx context.Context) error {
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	switch {
-	case g.dead:
+	if g.dead {
 		return errKilled
-	case g.denied > 0:
-		return errDenied
 	}
 	return ctx.Err()
 }
@@ -99,12 +99,6 @@ func (g *gate) thaw() {
 	default:
 		close(g.thawed)
 	}
-}
-
-func (g *gate) deny(by int) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.denied += by
 }
 
 func (g *gate) kill() {
@@ -153,7 +147,7 @@ func (w *world) run(ctx context.Context, p *process) error {
 	case "embed":
 		return w.runEmbed(ctx, proc, cluster, p)
 	default:
-		cfg := writer.Settings{Kafka: cluster, Topics: w.topics, Stage: settings()}
+		cfg := writer.Settings{Kafka: cluster, Topics: w.topics, Doubt: doubt, Stage: settings()}
 		name := w.file.Pipelines[0].Collection
 		handler := writer.New(&indexView{w.index, p}, writer.Config{Collections: map[string]writer.Collection{name: {Space: w.file.Space.String(), Dimensions: dimensions}}})
 		return writer.NewStage(cfg, w.identity, handler).Run(ctx, proc)
