@@ -206,6 +206,7 @@ func (w *world) stopAll() evidence {
 	_ = wait(w.ctx, time.Second) // the observer sees the last commits
 	w.observed.stop()
 	w.observed.done.Wait()
+	w.read()
 	w.end()
 	e := w.evidence()
 	for _, p := range w.killed {

@@ -12,7 +12,7 @@ import (
 	"github.com/freshet-io/freshet/libs/record"
 )
 
-// observed is what an onlooker without any delay sees of the broker: every record at the
+// observed is what an onlooker without any delay sees of the broker: every record with the
 // moment of its append, and every commit that was accepted.
 type observed struct {
 	stop context.CancelFunc
@@ -21,6 +21,13 @@ type observed struct {
 	mu      sync.Mutex
 	records []*logged
 	commits []commit
+	ends    map[string]map[int32][]end // by topic and partition, growing
+}
+
+// end is where a partition's log ended at a moment.
+type end struct {
+	at     time.Duration
+	offset int64
 }
 
 // logged is a record of one of the pipeline's topics.
@@ -45,29 +52,56 @@ type commit struct {
 
 func (w *world) observe() {
 	ctx, cancel := context.WithCancel(w.t.Context())
-	w.observed = &observed{stop: cancel}
+	w.observed = &observed{stop: cancel, ends: map[string]map[int32][]end{}}
+	for _, topic := range w.logs() {
+		w.observed.ends[topic] = map[int32][]end{}
+	}
+	last := map[commit]int64{} // offsets, by all but time and offset
+	w.watch(ctx, kmsg.OffsetCommit, func() {
+		for group := range w.groups() {
+			w.seeCommits(group, last)
+		}
+	})
+	w.watch(ctx, kmsg.Produce, w.seeEnds)
+}
+
+// logs are the pipeline's topics whose records are judged.
+func (w *world) logs() []string {
+	return []string{w.topics.DocumentsLive(), w.topics.DocumentsBulk(), w.topics.VectorsLive(), w.topics.VectorsBulk(), w.topics.DeadLetters()}
+}
+
+// read takes all records of the pipeline's topics. It does so at the end: a consumer that
+// looks on may be late itself.
+func (w *world) read() {
 	from := map[string]map[int32]kgo.Offset{}
-	for _, topic := range []string{w.topics.DocumentsLive(), w.topics.DocumentsBulk(), w.topics.VectorsLive(), w.topics.VectorsBulk(), w.topics.DeadLetters()} {
+	missing := int64(0)
+	for _, topic := range w.logs() {
 		from[topic] = map[int32]kgo.Offset{}
-		for p := range w.plan.partitions {
-			from[topic][p] = kgo.NewOffset().AtStart()
+		for _, p := range w.cluster.PartitionInfos(topic) {
+			from[topic][p.Partition] = kgo.NewOffset().AtStart()
+			missing += p.HighWatermark
 		}
 	}
-	client, err := kgo.NewClient(kgo.SeedBrokers(w.cluster.ListenAddrs()...), kgo.Dialer(w.network.Host(0).Dial), kgo.ConsumePartitions(from), kgo.FetchMaxWait(time.Minute))
+	client, err := kgo.NewClient(kgo.SeedBrokers(w.cluster.ListenAddrs()...), kgo.Dialer(w.network.Host(0).Dial), kgo.ConsumePartitions(from))
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	w.observed.done.Go(func() {
-		defer client.Close()
-		for ctx.Err() == nil {
-			client.PollFetches(ctx).EachRecord(w.see)
-		}
-	})
-	w.watchCommits(ctx)
+	defer client.Close()
+	ctx, cancel := context.WithTimeout(w.t.Context(), settleBound)
+	defer cancel()
+	for missing > 0 && ctx.Err() == nil {
+		client.PollFetches(ctx).EachRecord(func(r *kgo.Record) {
+			missing--
+			w.see(r)
+		})
+	}
+	if missing > 0 {
+		w.report("readable", "", "%d records of the pipeline's topics cannot be read", missing)
+	}
 }
 
 func (w *world) see(r *kgo.Record) {
-	l := &logged{at: w.now(), topic: r.Topic, partition: r.Partition, offset: r.Offset}
+	l := &logged{at: w.appended(r), topic: r.Topic, partition: r.Partition, offset: r.Offset}
 	var err error
 	switch r.Topic {
 	case w.topics.DeadLetters():
@@ -86,17 +120,25 @@ func (w *world) see(r *kgo.Record) {
 		w.report("readable", "", "%s partition %d offset %d: %v", r.Topic, r.Partition, r.Offset, err)
 		return
 	}
-	w.observed.mu.Lock()
-	defer w.observed.mu.Unlock()
 	w.observed.records = append(w.observed.records, l)
 }
 
-// watchCommits looks at a group's offsets behind each request that may have changed them.
-// A request alone says nothing: that of a member that was expelled is refused.
-func (w *world) watchCommits(ctx context.Context) {
+// appended returns when a record was appended.
+func (w *world) appended(r *kgo.Record) time.Duration {
+	for _, e := range w.observed.ends[r.Topic][r.Partition] {
+		if e.offset > r.Offset {
+			return e.at
+		}
+	}
+	return w.now()
+}
+
+// watch looks at the broker behind each request that may have changed it. A request alone
+// says nothing: that of a member that was expelled is refused.
+func (w *world) watch(ctx context.Context, key kmsg.Key, look func()) {
 	asked := make(chan struct{}, 1)
 	handle := w.cluster.Fault(kfake.Fault{
-		Keys: []kmsg.Key{kmsg.OffsetCommit}, Count: -1,
+		Keys: []kmsg.Key{key}, Count: -1,
 		When: func(kmsg.Request) bool {
 			select {
 			case asked <- struct{}{}:
@@ -107,7 +149,6 @@ func (w *world) watchCommits(ctx context.Context) {
 	})
 	w.observed.done.Go(func() {
 		defer handle.Remove()
-		last := map[commit]int64{} // offsets, by all but time and offset
 		for {
 			select {
 			case <-asked:
@@ -117,11 +158,20 @@ func (w *world) watchCommits(ctx context.Context) {
 			if wait(ctx, time.Millisecond) != nil {
 				return
 			}
-			for group := range w.groups() {
-				w.seeCommits(group, last)
-			}
+			look()
 		}
 	})
+}
+
+func (w *world) seeEnds() {
+	for _, topic := range w.logs() {
+		for _, p := range w.cluster.PartitionInfos(topic) {
+			ends := w.observed.ends[topic][p.Partition]
+			if len(ends) == 0 && p.HighWatermark > 0 || len(ends) > 0 && ends[len(ends)-1].offset < p.HighWatermark {
+				w.observed.ends[topic][p.Partition] = append(ends, end{w.now(), p.HighWatermark})
+			}
+		}
+	}
 }
 
 func (w *world) seeCommits(group string, last map[commit]int64) {

@@ -170,7 +170,7 @@ func (p *plan) drawPoison(r *rand.Rand) {
 		c.text = fmt.Sprintf("text %s 2", item)
 		switch c.fate { //nolint:exhaustive // the others need no word
 		case oversize:
-			c.text += " " + padding()
+			c.text += " " + p.padding()
 		case refused:
 			c.text += " " + wordRefused
 		case providerDies:
@@ -186,7 +186,7 @@ func (p *plan) drawPoison(r *rand.Rand) {
 }
 
 // padding makes a document, which has the text twice, larger than its topic takes.
-func padding() string { return strings.Repeat("x", recordLimit/2+1000) }
+func (p *plan) padding() string { return strings.Repeat("x", p.recordLimit()/2+1000) }
 
 func drawFault(r *rand.Rand) fault {
 	f := fault{at: within(r, busy+20*time.Second), kind: kind(r.IntN(int(kinds)))}

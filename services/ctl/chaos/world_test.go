@@ -51,18 +51,16 @@ pipelines:
   - {name: seq, type: int}
 `
 
-// brokerLimits has the broker refuse large documents, and not the client already. It is
-// off because a good record is then a dead letter now and then: a record that sender.produce
-// sends alone may share the client's batch with another partition's large one.
-var brokerLimits = os.Getenv("FRESHET_CHAOS_BROKER_LIMIT") != ""
-
-// recordLimit is the largest record, in bytes, that the topic of documents takes.
-var recordLimit = func() int {
-	if brokerLimits {
+// recordLimit returns the largest record, in bytes, that the topic of documents takes. With
+// half of the seeds it is the broker that refuses larger ones, and not the client already.
+func (p *plan) recordLimit() int {
+	if p.brokerLimits() {
 		return 16 << 10
 	}
 	return int(kafka.Topics{}.MaxBytes(""))
-}()
+}
+
+func (p *plan) brokerLimits() bool { return p.seed%2 == 0 }
 
 // settleBound is within what all must have arrived once the last fault has healed.
 const settleBound = 10 * time.Minute
@@ -148,9 +146,9 @@ func (w *world) makeTopics() {
 	if w.identity, err = w.topics.Check(w.t.Context(), w.client); err != nil {
 		w.t.Fatal(err)
 	}
-	limit := strconv.Itoa(recordLimit)
+	limit := strconv.Itoa(w.plan.recordLimit())
 	limited := w.file.Topics()
-	if brokerLimits {
+	if w.plan.brokerLimits() {
 		limited = []string{w.topics.DocumentsLive()}
 	}
 	_, err = kadm.NewClient(w.client).AlterTopicConfigs(w.t.Context(), []kadm.AlterConfig{{Op: kadm.SetConfig, Name: "max.message.bytes", Value: &limit}}, limited...)
