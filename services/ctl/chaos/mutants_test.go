@@ -31,14 +31,14 @@ type mutant struct {
 var mutants = []mutant{
 	{
 		"commit before produce", "libs/stage/worker.go",
-		"\t\terr = v.settle()\n",
-		"\t\tfor _, r := range batch {\n\t\t\tw.client.MarkCommitRecords(r.Record)\n\t\t}\n\t\terr = v.settle()\n",
+		"\tif err := v.settle(); err != nil {",
+		"\tfor _, r := range batch {\n\t\tw.client.MarkCommitRecords(r.Record)\n\t}\n\tif err := v.settle(); err != nil {",
 		[]string{invCommit, invLoss},
 	},
 	{
 		"dead letter is not awaited", "libs/stage/engine.go",
-		"tooLarge, err := e.send.produce(ctx, halted, letters, patient)",
-		"tooLarge, err := map[int]bool{}, error(nil)\n\t\tgo func() { _, _ = e.send.produce(ctx, halted, letters, patient) }()",
+		"tooLarge, err := e.send.produce(t, letters, patient)",
+		"tooLarge, err := map[int]bool{}, error(nil)\n\t\tgo func() { _, _ = e.send.produce(t, letters, patient) }()",
 		[]string{invCommit, invLetters},
 	},
 	{
@@ -49,8 +49,8 @@ var mutants = []mutant{
 	},
 	{
 		"a produce that failed counts as done", "libs/stage/sender.go",
-		"if err != nil {\n\t\t\treturn i, err",
-		"if err != nil && i < 0 {\n\t\t\treturn i, err",
+		"if failed[r] != nil {",
+		"if failed[r] != nil && i < 0 {",
 		[]string{invCommit, invLoss},
 	},
 	{
@@ -67,14 +67,14 @@ var mutants = []mutant{
 	},
 	{
 		"halving drops the half that passed", "libs/stage/attempt.go",
-		"left, err := a.run(ctx, batch[:half])",
+		"left, err := a.run(batch[:half])",
 		"left, err := make([]Outcome[Out], half), error(nil)",
 		[]string{invCommit, invLoss},
 	},
 	{
 		"gives up after 3 tries", "libs/stage/attempt.go",
 		"\t\tcase fault.Transient:\n",
-		"\t\tcase fault.Transient:\n\t\t\tif a.tries > 3 {\n\t\t\t\treturn a.halve(ctx, batch, fault.Reject(fault.Exhausted, \"gave up\"))\n\t\t\t}\n",
+		"\t\tcase fault.Transient:\n\t\t\tif a.tries > 3 {\n\t\t\t\treturn a.halve(batch, fault.Reject(fault.Exhausted, \"gave up\"))\n\t\t\t}\n",
 		[]string{invLetters, invLoss},
 	},
 	{
@@ -83,10 +83,39 @@ var mutants = []mutant{
 		"case version <= barrier:",
 		[]string{invStale, invLoss},
 	},
+	{
+		"a take-over does not work once more", "services/write/writer/run.go",
+		"Doubt:    cfg.Doubt,",
+		"Doubt:    0 * cfg.Doubt,",
+		[]string{invStale, invLoss},
+	},
+	{
+		"what is done in doubt is marked", "libs/stage/worker.go",
+		"\tif !w.doubtUntil.IsZero() {\n\t\treturn\n",
+		"\tif false {\n\t\treturn\n",
+		[]string{invStale, invLoss},
+	},
+	{
+		"a call begins without a lease", "services/write/writer/writer.go",
+		"if err := stage.Owned(ctx); err != nil {",
+		"if err := stage.Owned(ctx); err != nil && false {",
+		[]string{invStale, invLoss},
+	},
 }
 
 // mutantBound is how long a mutant may live, in real time.
 const mutantBound = 3 * time.Minute
+
+// A patch that does not apply any more is found by the quickest of runs.
+func TestMutants_apply(t *testing.T) {
+	root, err := filepath.Abs("../../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range mutants {
+		m.overlay(t, root, t.TempDir())
+	}
+}
 
 func TestMutants_noneSurvives(t *testing.T) {
 	switch {
