@@ -159,6 +159,9 @@ func (t Text) OversizePolicy() record.Oversize {
 	return record.Oversize_OVERSIZE_TRUNCATE
 }
 
+// Known reports whether t is one of the types.
+func (t Type) Known() bool { return slices.Contains(types, t) }
+
 // Elem returns the type of an array's elements, or t itself where it is no array.
 func (t Type) Elem() Type { return Type(strings.TrimSuffix(string(t), "[]")) }
 

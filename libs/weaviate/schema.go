@@ -249,7 +249,7 @@ func (c *Client) Describe(ctx context.Context, name string) (CollectionSpec, err
 		TopicID: id.TopicID, Partitions: id.Partitions,
 	}
 	for _, p := range class.Properties {
-		if len(p.DataType) == 1 && !strings.HasPrefix(p.Name, "freshet_") {
+		if len(p.DataType) == 1 && !strings.HasPrefix(p.Name, pipeline.ReservedPrefix) {
 			spec.Properties = append(spec.Properties, pipeline.Property{Name: p.Name, Type: pipeline.Type(p.DataType[0])})
 		}
 	}
