@@ -6,19 +6,17 @@ import (
 	"fmt"
 	"log/slog"
 
+	"github.com/freshet-io/freshet/libs/kafka"
 	"github.com/freshet-io/freshet/libs/pipeline"
 	"github.com/freshet-io/freshet/libs/service"
 )
 
-// Log says in which log versions are counted: a collection belongs to one.
-type Log struct {
-	TopicID    string // of the live documents topic
-	Partitions int32
-}
+// Log is kafka.Identity: a collection belongs to the log that its versions are counted in.
+type Log = kafka.Identity
 
 // CreateAll makes the collections of a pipeline file, as far as they are missing,
 // checks them, and returns the names of those that it made.
-func (c *Client) CreateAll(ctx context.Context, file *pipeline.File, log Log) (created []string, err error) {
+func (c *Client) CreateAll(ctx context.Context, file *pipeline.File, log kafka.Identity) (created []string, err error) {
 	for _, p := range file.Collections() {
 		class, err := c.resolve(ctx, p.Name)
 		if err != nil {
@@ -40,7 +38,7 @@ func (c *Client) CreateAll(ctx context.Context, file *pipeline.File, log Log) (c
 
 // CheckAll compares the collections of a pipeline file with what they must be, and
 // remembers them for the calls that name them. Its error is Check's.
-func (c *Client) CheckAll(ctx context.Context, file *pipeline.File, log Log) error {
+func (c *Client) CheckAll(ctx context.Context, file *pipeline.File, log kafka.Identity) error {
 	for _, p := range file.Collections() {
 		spec, err := c.wanted(ctx, file, p, log)
 		if err != nil {
@@ -55,7 +53,7 @@ func (c *Client) CheckAll(ctx context.Context, file *pipeline.File, log Log) err
 
 // wanted returns the collection as the pipeline file wants it, of the generation
 // that its alias points at, or of the first one.
-func (c *Client) wanted(ctx context.Context, file *pipeline.File, p pipeline.CollectionSpec, log Log) (CollectionSpec, error) {
+func (c *Client) wanted(ctx context.Context, file *pipeline.File, p pipeline.CollectionSpec, log kafka.Identity) (CollectionSpec, error) {
 	spec := CollectionSpec{
 		Name: p.Name, Generation: 1, Space: file.Space.String(), Dimensions: file.Space.Dimensions,
 		TopicID: log.TopicID, Partitions: log.Partitions, Properties: p.Properties,
@@ -74,7 +72,7 @@ func (c *Client) wanted(ctx context.Context, file *pipeline.File, p pipeline.Col
 
 // Attach opens the index of a pipeline file and checks it. A Weaviate that is away is
 // waited for; one that does not fit is a fatal fault. The caller closes the client.
-func Attach(ctx context.Context, cfg Config, file *pipeline.File, log Log, logger *slog.Logger) (*Client, error) {
+func Attach(ctx context.Context, cfg Config, file *pipeline.File, log kafka.Identity, logger *slog.Logger) (*Client, error) {
 	return service.Await(ctx, logger, "weaviate", func(ctx context.Context) (*Client, error) {
 		c, err := Open(ctx, cfg)
 		if err != nil {
