@@ -18,18 +18,14 @@ type Log = kafka.Identity
 // checks them, and returns the names of those that it made.
 func (c *Client) CreateAll(ctx context.Context, file *pipeline.File, log kafka.Identity) (created []string, err error) {
 	for _, p := range file.Collections() {
-		class, err := c.resolve(ctx, p.Name)
-		if err != nil {
-			return created, err
-		}
-		spec, err := c.wanted(ctx, file, p, log)
+		spec, exists, err := c.wanted(ctx, file, p, log)
 		if err != nil {
 			return created, err
 		}
 		if err := c.Create(ctx, spec); err != nil {
 			return created, err
 		}
-		if class == "" {
+		if !exists {
 			created = append(created, spec.Class())
 		}
 	}
@@ -40,7 +36,7 @@ func (c *Client) CreateAll(ctx context.Context, file *pipeline.File, log kafka.I
 // remembers them for the calls that name them. Its error is Check's.
 func (c *Client) CheckAll(ctx context.Context, file *pipeline.File, log kafka.Identity) error {
 	for _, p := range file.Collections() {
-		spec, err := c.wanted(ctx, file, p, log)
+		spec, _, err := c.wanted(ctx, file, p, log)
 		if err != nil {
 			return err
 		}
@@ -51,23 +47,23 @@ func (c *Client) CheckAll(ctx context.Context, file *pipeline.File, log kafka.Id
 	return nil
 }
 
-// wanted returns the collection as the pipeline file wants it, of the generation
-// that its alias points at, or of the first one.
-func (c *Client) wanted(ctx context.Context, file *pipeline.File, p pipeline.CollectionSpec, log kafka.Identity) (CollectionSpec, error) {
-	spec := CollectionSpec{
+// wanted returns the collection as the pipeline file wants it: of the generation that its
+// alias points at where that exists, else of the first one.
+func (c *Client) wanted(ctx context.Context, file *pipeline.File, p pipeline.CollectionSpec, log kafka.Identity) (spec CollectionSpec, exists bool, err error) {
+	spec = CollectionSpec{
 		Name: p.Name, Generation: 1, Space: file.Space.String(), Dimensions: file.Space.Dimensions,
 		TopicID: log.TopicID, Partitions: log.Partitions, Properties: p.Properties,
 	}
 	class, err := c.resolve(ctx, p.Name)
 	if err != nil || class == "" {
-		return spec, err
+		return spec, false, err
 	}
 	live, err := c.Describe(ctx, p.Name)
 	if err != nil {
-		return spec, fmt.Errorf("looking at the collection behind alias %s: %w", p.Name, err)
+		return spec, true, fmt.Errorf("looking at the collection behind alias %s: %w", p.Name, err)
 	}
 	spec.Generation = live.Generation
-	return spec, nil
+	return spec, true, nil
 }
 
 // Attach opens the index of a pipeline file and checks it. A Weaviate that is away is
