@@ -3,7 +3,6 @@ package pipeline
 import (
 	"errors"
 	"fmt"
-	"html"
 	"maps"
 	"slices"
 	"strconv"
@@ -11,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/tidwall/gjson"
+	"golang.org/x/net/html"
 )
 
 // filter is one function of a template with its arguments.
@@ -150,94 +150,30 @@ func truncate(s string, n int) string {
 }
 
 // stripHTML removes tags, comments, scripts and styles, and decodes entities. What
-// only looks like a tag, as in "a < b", stays.
+// only looks like a tag, as in "a < b", stays, and so does one that never ends.
 func stripHTML(s string) string {
 	if !strings.ContainsAny(s, "<&") {
 		return s
 	}
 	var b strings.Builder
-	for s != "" {
-		text, after, found := strings.Cut(s, "<")
-		b.WriteString(text)
-		if !found {
-			break
-		}
-		if strings.IndexByte(after, '>') < 0 { // nothing that follows can be a tag
-			b.WriteString("<" + after)
-			break
-		}
-		rest, isTag := skipTag(after)
-		if !isTag {
-			b.WriteByte('<')
-			s = after
-			continue
-		}
-		b.WriteByte(' ') // <p>a</p><p>b</p> is two words
-		s = rest
-	}
-	return strings.Join(strings.Fields(html.UnescapeString(b.String())), " ")
-}
-
-// skipTag returns what follows the tag or comment that s, behind its <, begins with.
-func skipTag(s string) (rest string, isTag bool) {
-	if comment, found := strings.CutPrefix(s, "!--"); found {
-		if _, rest, found = strings.Cut(comment, "-->"); found {
-			return rest, true
-		}
-		return "", true
-	}
-	name := strings.TrimPrefix(s, "/")
-	if name == "" || !isLetter(name[0]) && s[0] != '!' && s[0] != '?' {
-		return s, false
-	}
-	end := tagEnd(s)
-	if end < 0 {
-		return s, false
-	}
-	for _, raw := range []string{"script", "style"} {
-		if hasTagName(s, raw) {
-			return skipRaw(s[end+1:], raw), true
-		}
-	}
-	return s[end+1:], true
-}
-
-func isLetter(c byte) bool { return c|0x20 >= 'a' && c|0x20 <= 'z' }
-
-func hasTagName(s, name string) bool {
-	return len(s) > len(name) && strings.EqualFold(s[:len(name)], name) && !isLetter(s[len(name)])
-}
-
-// tagEnd returns where the tag's > stands outside of quotes, or the first one where
-// a quote is never closed, or -1.
-func tagEnd(s string) int {
-	var quote byte
-	for i := range len(s) {
-		switch c := s[i]; {
-		case quote != 0:
-			if c == quote {
-				quote = 0
+	tokens := html.NewTokenizer(strings.NewReader(s))
+	for code := false; ; {
+		kind := tokens.Next()
+		switch kind {
+		case html.ErrorToken: // the end: a text has no other error
+			b.Write(tokens.Raw())
+			return strings.Join(strings.Fields(b.String()), " ")
+		case html.TextToken:
+			if !code {
+				b.Write(tokens.Text())
 			}
-		case c == '"' || c == '\'':
-			quote = c
-		case c == '>':
-			return i
+		case html.StartTagToken, html.EndTagToken, html.SelfClosingTagToken, html.CommentToken, html.DoctypeToken:
+			b.WriteByte(' ') // <p>a</p><p>b</p> is two words
 		}
-	}
-	return strings.IndexByte(s, '>')
-}
-
-// skipRaw drops the content of an element whose content is no text.
-func skipRaw(s, name string) string {
-	for {
-		_, after, found := strings.Cut(s, "</")
-		if !found {
-			return ""
+		name, _ := tokens.TagName()
+		code = kind != html.EndTagToken && (string(name) == "script" || string(name) == "style")
+		if !code {
+			tokens.NextIsNotRawText() // browsers show what is in an iframe or noscript to some, so it has markup
 		}
-		if hasTagName(after, name) {
-			_, rest, _ := strings.Cut(after, ">")
-			return rest
-		}
-		s = after
 	}
 }

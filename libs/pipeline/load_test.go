@@ -41,7 +41,7 @@ func TestLoad_theFileOfTheDocs(t *testing.T) {
 		t.Errorf("topics %v", got)
 	}
 	specs := file.Collections()
-	if len(specs) != 1 || specs[0].Name != "Product" || !specs[0].Tenanted {
+	if len(specs) != 1 || specs[0].Name != "Product" {
 		t.Fatalf("collections %+v", specs)
 	}
 	var names []string

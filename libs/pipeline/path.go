@@ -89,24 +89,6 @@ type Column struct {
 	Value gjson.Result
 }
 
-// ParseRow reads a row from a JSON object, such as Document.inputs. The row keeps
-// object's memory no longer than its caller keeps the row.
-func ParseRow(object []byte) (Row, error) {
-	if !gjson.ValidBytes(object) {
-		return nil, errors.New("a row is not valid JSON")
-	}
-	parsed := gjson.ParseBytes(object)
-	if !parsed.IsObject() {
-		return nil, errors.New("a row is not a JSON object")
-	}
-	var row Row
-	parsed.ForEach(func(name, value gjson.Result) bool {
-		row = append(row, Column{Name: name.String(), Value: value})
-		return true
-	})
-	return row, nil
-}
-
 // Get returns the value of a path. Its Exists is false where the column, or a step
 // on the way, is not there.
 func (r Row) Get(p Path) gjson.Result {

@@ -159,6 +159,9 @@ func (t Text) OversizePolicy() record.Oversize {
 	return record.Oversize_OVERSIZE_TRUNCATE
 }
 
+// Known reports whether t is one of the types.
+func (t Type) Known() bool { return slices.Contains(types, t) }
+
 // Elem returns the type of an array's elements, or t itself where it is no array.
 func (t Type) Elem() Type { return Type(strings.TrimSuffix(string(t), "[]")) }
 
@@ -188,7 +191,6 @@ func (p Property) Path() (Path, error) {
 type CollectionSpec struct {
 	Name       string     // logical name
 	Properties []Property // each name once, in order of appearance
-	Tenanted   bool
 }
 
 // Collections returns the collections that the file's pipelines write, in order
@@ -199,7 +201,7 @@ func (f *File) Collections() []CollectionSpec {
 		i := slices.IndexFunc(specs, func(s CollectionSpec) bool { return s.Name == p.Collection })
 		if i < 0 {
 			i = len(specs)
-			specs = append(specs, CollectionSpec{Name: p.Collection, Tenanted: p.Tenant != nil})
+			specs = append(specs, CollectionSpec{Name: p.Collection})
 		}
 		for _, property := range p.Properties {
 			known := func(q Property) bool { return q.Name == property.Name }

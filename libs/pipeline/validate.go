@@ -3,7 +3,6 @@ package pipeline
 import (
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 )
@@ -17,20 +16,6 @@ const (
 	maxDimensions = 65535
 	maxScale      = 1000
 )
-
-// Names as Weaviate takes them. A collection's object is stored under its name
-// with the generation behind it, and Weaviate lower-cases the first letter of a
-// property in silence, so both are narrower here than there.
-var (
-	pipelineName   = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,62}$`)
-	collectionName = regexp.MustCompile(`^[A-Z][_0-9A-Za-z]{0,199}$`)
-	generationName = regexp.MustCompile(`_g[0-9]+$`)
-	propertyName   = regexp.MustCompile(`^[a-z][_0-9A-Za-z]{0,199}$`)
-
-	reservedProperties = []string{"id", "vector", "vectors", "_additional", "_id", "additional"}
-)
-
-const reservedPrefix = "freshet_"
 
 var (
 	providers = []string{"openai", "builtin", "hash"}
@@ -72,11 +57,8 @@ func (c *checker) checkPipeline(p *Pipeline, at string) {
 	if !pipelineName.MatchString(p.Name) {
 		c.at(at+".name", "%q is not made of small letters, digits, - and _", p.Name)
 	}
-	if !collectionName.MatchString(p.Collection) {
-		c.at(at+".collection", "%q does not start with a capital and go on with letters, digits and _", p.Collection)
-	}
-	if generationName.MatchString(p.Collection) {
-		c.at(at+".collection", "%q ends like a generation", p.Collection)
+	if err := CheckCollection(p.Collection); err != nil {
+		c.at(at+".collection", "%v", err)
 	}
 	c.checkSource(p.Source, at+".source")
 	c.checkID(p, at)
@@ -149,12 +131,9 @@ func (c *checker) checkProperties(properties []Property, at string) {
 	hints := map[string]Property{}
 	for i, p := range properties {
 		at := fmt.Sprintf("%s[%d]", at, i)
-		switch {
-		case !propertyName.MatchString(p.Name):
-			c.at(at+".name", "%q does not start with a small letter and go on with letters, digits and _", p.Name)
-		case strings.HasPrefix(p.Name, reservedPrefix) || slices.Contains(reservedProperties, p.Name):
-			c.at(at+".name", "%s is reserved", p.Name)
-		case seen[p.Name]:
+		if err := CheckProperty(p.Name); err != nil {
+			c.at(at+".name", "%v", err)
+		} else if seen[p.Name] {
 			c.at(at+".name", "%s is listed twice", p.Name)
 		}
 		seen[p.Name] = true
@@ -180,7 +159,7 @@ func sameReading(p, q Property) bool {
 }
 
 func (c *checker) checkProperty(p Property, at string) {
-	if !slices.Contains(types, p.Type) {
+	if !p.Type.Known() {
 		c.at(at+".type", "%q is not a type of property", p.Type)
 		return
 	}

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/weaviate/weaviate-go-client/v4/weaviate/connection"
-	"github.com/weaviate/weaviate-go-client/v4/weaviate/graphql"
 	"github.com/weaviate/weaviate-go-client/v4/weaviate/schema"
 	pb "github.com/weaviate/weaviate/grpc/generated/protocol/v1"
 	"go.opentelemetry.io/contrib/instrumentation/google.golang.org/grpc/otelgrpc"
@@ -37,13 +36,12 @@ const (
 
 // Client is a connection to one Weaviate. It is safe for concurrent use.
 type Client struct {
-	url     string // for people
-	schema  *schema.API
-	graphql *graphql.API
-	http    *http.Client
-	base    *url.URL // of the HTTP API, with /v1
-	conn    *grpc.ClientConn
-	grpc    pb.WeaviateClient
+	url    string // for people
+	schema *schema.API
+	http   *http.Client
+	base   *url.URL // of the HTTP API, with /v1
+	conn   *grpc.ClientConn
+	grpc   pb.WeaviateClient
 
 	mu    sync.RWMutex
 	bound map[string]*collection // by logical name
@@ -99,7 +97,7 @@ func (c *Client) openREST(cfg Config, certificates *service.Certificates) error 
 	// Its finalizer sends to a channel that nobody reads, and so would stop all finalizers of the
 	// process once a client was dropped.
 	runtime.SetFinalizer(official, nil)
-	c.schema, c.graphql = schema.New(official), graphql.New(official)
+	c.schema = schema.New(official)
 	return nil
 }
 

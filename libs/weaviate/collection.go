@@ -4,8 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"regexp"
-	"strings"
 
 	"github.com/freshet-io/freshet/libs/fault"
 	"github.com/freshet-io/freshet/libs/pipeline"
@@ -31,37 +29,27 @@ func (s CollectionSpec) Class() string { return fmt.Sprintf("%s_g%d", s.Name, s.
 // SideClass returns the name of the collection of tombstones, of items without a vector and of marks.
 func (s CollectionSpec) SideClass() string { return s.Class() + "_side" }
 
-var (
-	nameRule     = regexp.MustCompile(`^[A-Z][A-Za-z0-9_]*$`)
-	reservedName = regexp.MustCompile(`_g[0-9]+(_side)?$`)
-	propertyRule = regexp.MustCompile(`^[a-z_][A-Za-z0-9_]*$`)
-)
-
-// Validate reports everything that Weaviate would refuse or change silently: it makes the first
-// letter of a property small, for one.
+// Validate reports everything that Weaviate would refuse or change silently.
 func (s CollectionSpec) Validate() error {
-	var errs []error
-	if !nameRule.MatchString(s.Name) || reservedName.MatchString(s.Name) {
-		errs = append(errs, fmt.Errorf("collection %q: a name is a capital, then letters, digits and underscores, and does not end in _g and a number", s.Name))
-	}
+	errs := []error{pipeline.CheckCollection(s.Name)}
 	if s.Generation < 1 || s.Dimensions < 1 || s.Partitions < 1 || s.Space == "" {
-		errs = append(errs, fmt.Errorf("collection %s: generation, dimensions, partitions and space are not all given", s.Name))
+		errs = append(errs, errors.New("generation, dimensions, partitions and space are not all given"))
 	}
 	seen := map[string]bool{}
 	for _, p := range s.Properties {
-		reserved := p.Name == "id" || p.Name == "vector" || p.Name == "_id" || p.Name == "_additional" || strings.HasPrefix(p.Name, "freshet_")
-		if reserved || !propertyRule.MatchString(p.Name) {
-			errs = append(errs, fmt.Errorf("collection %s: property name %q is reserved or does not begin with a small letter", s.Name, p.Name))
-		}
-		if _, ok := converters[p.Type]; !ok {
-			errs = append(errs, fmt.Errorf("collection %s: property %s has the unknown type %q", s.Name, p.Name, p.Type))
+		errs = append(errs, pipeline.CheckProperty(p.Name))
+		if !p.Type.Known() {
+			errs = append(errs, fmt.Errorf("property %s has the unknown type %q", p.Name, p.Type))
 		}
 		if seen[p.Name] {
-			errs = append(errs, fmt.Errorf("collection %s: property %s is there twice", s.Name, p.Name))
+			errs = append(errs, fmt.Errorf("property %s is there twice", p.Name))
 		}
 		seen[p.Name] = true
 	}
-	return errors.Join(errs...)
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("collection %s: %w", s.Name, err)
+	}
+	return nil
 }
 
 // identity is what a collection says of itself, as JSON in the description of its class.

@@ -3,6 +3,7 @@ package weaviate
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -77,9 +78,8 @@ func (c *Client) Lookup(ctx context.Context, name string, items []record.Item) (
 // get reads objects of one class by their ids.
 func (c *Client) get(ctx context.Context, b *collection, class string, items []record.Item, vectors bool) (map[uuid.UUID]record.State, error) {
 	found := make(map[uuid.UUID]record.State, len(items))
-	for len(items) > 0 {
-		n := min(len(items), getItems)
-		results, err := c.byID(ctx, class, items[:n], vectors)
+	for some := range slices.Chunk(items, getItems) {
+		results, err := c.byID(ctx, class, some, vectors)
 		if err != nil {
 			return nil, err
 		}
@@ -92,7 +92,6 @@ func (c *Client) get(ctx context.Context, b *collection, class string, items []r
 				return nil, fmt.Errorf("reading object %s of %s: %w", id, class, err)
 			}
 		}
-		items = items[n:]
 	}
 	return found, nil
 }
@@ -249,12 +248,10 @@ func (c *Client) DeleteSide(ctx context.Context, name string, items []record.Ite
 }
 
 func (c *Client) remove(ctx context.Context, class string, items []record.Item) error {
-	for len(items) > 0 {
-		n := min(len(items), getItems)
-		if err := c.removeSome(ctx, class, items[:n]); err != nil {
+	for some := range slices.Chunk(items, getItems) {
+		if err := c.removeSome(ctx, class, some); err != nil {
 			return err
 		}
-		items = items[n:]
 	}
 	return nil
 }

@@ -6,32 +6,26 @@ import (
 	"fmt"
 	"log/slog"
 
+	"github.com/freshet-io/freshet/libs/kafka"
 	"github.com/freshet-io/freshet/libs/pipeline"
 	"github.com/freshet-io/freshet/libs/service"
 )
 
-// Log says in which log versions are counted: a collection belongs to one.
-type Log struct {
-	TopicID    string // of the live documents topic
-	Partitions int32
-}
+// Log is kafka.Identity: a collection belongs to the log that its versions are counted in.
+type Log = kafka.Identity
 
 // CreateAll makes the collections of a pipeline file, as far as they are missing,
 // checks them, and returns the names of those that it made.
-func (c *Client) CreateAll(ctx context.Context, file *pipeline.File, log Log) (created []string, err error) {
+func (c *Client) CreateAll(ctx context.Context, file *pipeline.File, log kafka.Identity) (created []string, err error) {
 	for _, p := range file.Collections() {
-		class, err := c.resolve(ctx, p.Name)
-		if err != nil {
-			return created, err
-		}
-		spec, err := c.wanted(ctx, file, p, log)
+		spec, exists, err := c.wanted(ctx, file, p, log)
 		if err != nil {
 			return created, err
 		}
 		if err := c.Create(ctx, spec); err != nil {
 			return created, err
 		}
-		if class == "" {
+		if !exists {
 			created = append(created, spec.Class())
 		}
 	}
@@ -40,9 +34,9 @@ func (c *Client) CreateAll(ctx context.Context, file *pipeline.File, log Log) (c
 
 // CheckAll compares the collections of a pipeline file with what they must be, and
 // remembers them for the calls that name them. Its error is Check's.
-func (c *Client) CheckAll(ctx context.Context, file *pipeline.File, log Log) error {
+func (c *Client) CheckAll(ctx context.Context, file *pipeline.File, log kafka.Identity) error {
 	for _, p := range file.Collections() {
-		spec, err := c.wanted(ctx, file, p, log)
+		spec, _, err := c.wanted(ctx, file, p, log)
 		if err != nil {
 			return err
 		}
@@ -53,28 +47,28 @@ func (c *Client) CheckAll(ctx context.Context, file *pipeline.File, log Log) err
 	return nil
 }
 
-// wanted returns the collection as the pipeline file wants it, of the generation
-// that its alias points at, or of the first one.
-func (c *Client) wanted(ctx context.Context, file *pipeline.File, p pipeline.CollectionSpec, log Log) (CollectionSpec, error) {
-	spec := CollectionSpec{
+// wanted returns the collection as the pipeline file wants it: of the generation that its
+// alias points at where that exists, else of the first one.
+func (c *Client) wanted(ctx context.Context, file *pipeline.File, p pipeline.CollectionSpec, log kafka.Identity) (spec CollectionSpec, exists bool, err error) {
+	spec = CollectionSpec{
 		Name: p.Name, Generation: 1, Space: file.Space.String(), Dimensions: file.Space.Dimensions,
 		TopicID: log.TopicID, Partitions: log.Partitions, Properties: p.Properties,
 	}
 	class, err := c.resolve(ctx, p.Name)
 	if err != nil || class == "" {
-		return spec, err
+		return spec, false, err
 	}
 	live, err := c.Describe(ctx, p.Name)
 	if err != nil {
-		return spec, fmt.Errorf("looking at the collection behind alias %s: %w", p.Name, err)
+		return spec, true, fmt.Errorf("looking at the collection behind alias %s: %w", p.Name, err)
 	}
 	spec.Generation = live.Generation
-	return spec, nil
+	return spec, true, nil
 }
 
 // Attach opens the index of a pipeline file and checks it. A Weaviate that is away is
 // waited for; one that does not fit is a fatal fault. The caller closes the client.
-func Attach(ctx context.Context, cfg Config, file *pipeline.File, log Log, logger *slog.Logger) (*Client, error) {
+func Attach(ctx context.Context, cfg Config, file *pipeline.File, log kafka.Identity, logger *slog.Logger) (*Client, error) {
 	cfg.Log = logger
 	return service.Await(ctx, logger, "weaviate", func(ctx context.Context) (*Client, error) {
 		c, err := Open(ctx, cfg)

@@ -214,12 +214,12 @@ func (c *collection) decode(r *pb.SearchResult) (record.State, error) {
 func (c *collection) properties(fields map[string]*pb.Value) []*record.Property {
 	var list []*record.Property
 	for _, p := range c.spec.Properties {
-		v, known := fields[p.Name], converters[p.Type]
-		if v == nil || known.get == nil {
+		v := fields[p.Name]
+		if _, null := v.GetKind().(*pb.Value_NullValue); v == nil || null {
 			continue
 		}
-		if _, null := v.GetKind().(*pb.Value_NullValue); !null {
-			list = append(list, &record.Property{Name: p.Name, Value: known.get(v)})
+		if value := valueOf(p.Type, v); value != nil {
+			list = append(list, &record.Property{Name: p.Name, Value: value})
 		}
 	}
 	return list

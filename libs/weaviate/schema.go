@@ -44,11 +44,7 @@ func (c *Client) Create(ctx context.Context, spec CollectionSpec) error {
 }
 
 func (c *Client) createClass(ctx context.Context, spec CollectionSpec, side bool) error {
-	want, err := classOf(spec, side)
-	if err != nil {
-		return err
-	}
-	have, err := c.class(ctx, want.Class)
+	want, have, err := c.compare(ctx, spec, side)
 	if err != nil {
 		return err
 	}
@@ -56,13 +52,7 @@ func (c *Client) createClass(ctx context.Context, spec CollectionSpec, side bool
 		err := c.schema.ClassCreator().WithClass(want).Do(ctx)
 		return classifyREST("creating collection "+want.Class, err)
 	}
-	if diffs := identityDifferences(have, spec.identity(side)); len(diffs) > 0 {
-		return differs(have.Class, diffs)
-	}
-	for _, p := range want.Properties {
-		if propertyOf(have, p.Name) != nil {
-			continue
-		}
+	for _, p := range absentProperties(have, want) {
 		err := c.schema.PropertyCreator().WithClassName(want.Class).WithProperty(p).Do(ctx)
 		if err := classifyREST("adding property "+p.Name+" to "+want.Class, err); err != nil {
 			return err
@@ -96,46 +86,52 @@ func (c *Client) Check(ctx context.Context, spec CollectionSpec) error {
 }
 
 func (c *Client) checkClass(ctx context.Context, spec CollectionSpec, side bool) error {
-	want, err := classOf(spec, side)
-	if err != nil {
-		return err
-	}
-	have, err := c.class(ctx, want.Class)
+	want, have, err := c.compare(ctx, spec, side)
 	if err != nil {
 		return err
 	}
 	if have == nil {
 		return fault.Halt("collection %s is missing in Weaviate at %s: run freshet topics apply if it is new; restore or rebuild it if it was there before", want.Class, c.url)
 	}
-	if diffs := identityDifferences(have, spec.identity(side)); len(diffs) > 0 {
-		return differs(have.Class, diffs)
-	}
 	if absent := absentProperties(have, want); len(absent) > 0 {
-		return fault.Halt("collection %s lacks %s: run freshet topics apply", have.Class, strings.Join(absent, ", "))
+		names := make([]string, len(absent))
+		for i, p := range absent {
+			names[i] = p.Name
+		}
+		return fault.Halt("collection %s lacks %s: run freshet topics apply", have.Class, strings.Join(names, ", "))
 	}
-	if diffs := classDifferences(have, want); len(diffs) > 0 {
-		return differs(have.Class, diffs)
-	}
-	return nil
+	return differs(have.Class, classDifferences(have, want))
 }
 
+// compare returns the class that there must be and the one that is there, nil where there is none.
+// It is an error where that is of another identity.
+func (c *Client) compare(ctx context.Context, spec CollectionSpec, side bool) (want, have *models.Class, err error) {
+	if want, err = classOf(spec, side); err != nil {
+		return nil, nil, err
+	}
+	if have, err = c.class(ctx, want.Class); err != nil || have == nil {
+		return want, nil, err
+	}
+	id, err := parseIdentity(have.Description)
+	if err != nil {
+		return want, have, differs(have.Class, []string{err.Error()})
+	}
+	return want, have, differs(have.Class, id.differences(spec.identity(side)))
+}
+
+// differs returns the differences as a fault, nil where there are none.
 func differs(class string, diffs []string) error {
+	if len(diffs) == 0 {
+		return nil
+	}
 	return fault.Halt("collection %s does not fit the pipeline file: %s: run freshet rebuild, or put the file right", class, strings.Join(diffs, "; "))
 }
 
-func identityDifferences(have *models.Class, want identity) []string {
-	id, err := parseIdentity(have.Description)
-	if err != nil {
-		return []string{err.Error()}
-	}
-	return id.differences(want)
-}
-
-func absentProperties(have, want *models.Class) []string {
-	var absent []string
+func absentProperties(have, want *models.Class) []*models.Property {
+	var absent []*models.Property
 	for _, p := range want.Properties {
 		if propertyOf(have, p.Name) == nil {
-			absent = append(absent, p.Name)
+			absent = append(absent, p)
 		}
 	}
 	return absent
@@ -249,7 +245,7 @@ func (c *Client) Describe(ctx context.Context, name string) (CollectionSpec, err
 		TopicID: id.TopicID, Partitions: id.Partitions,
 	}
 	for _, p := range class.Properties {
-		if len(p.DataType) == 1 && !strings.HasPrefix(p.Name, "freshet_") {
+		if len(p.DataType) == 1 && !strings.HasPrefix(p.Name, pipeline.ReservedPrefix) {
 			spec.Properties = append(spec.Properties, pipeline.Property{Name: p.Name, Type: pipeline.Type(p.DataType[0])})
 		}
 	}

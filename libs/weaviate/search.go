@@ -3,13 +3,12 @@ package weaviate
 import (
 	"context"
 	"encoding/base64"
-	"encoding/json"
 	"fmt"
+	"net/http"
+	"slices"
 	"strconv"
-	"sync"
 
 	"github.com/google/uuid"
-	"github.com/weaviate/weaviate-go-client/v4/weaviate/graphql"
 	pb "github.com/weaviate/weaviate/grpc/generated/protocol/v1"
 	"golang.org/x/sync/errgroup"
 
@@ -165,32 +164,24 @@ func (c *Client) Count(ctx context.Context, name string) (int64, error) {
 	if class == "" {
 		return 0, fault.Halt("alias %s is missing in Weaviate at %s", name, c.url)
 	}
-	answer, err := c.graphql.Aggregate().WithClassName(class).
-		WithFields(graphql.Field{Name: "meta", Fields: []graphql.Field{{Name: "count"}}}).Do(ctx)
-	if err != nil {
-		return 0, classifyREST("counting "+class, err)
+	query := map[string]string{"query": "{Aggregate{" + class + "{meta{count}}}}"}
+	var answer struct {
+		Data struct {
+			Aggregate map[string][]struct{ Meta struct{ Count int64 } }
+		}
+		Errors []struct{ Message string }
+	}
+	if err := c.call(ctx, http.MethodPost, "graphql", query, &answer); err != nil {
+		return 0, fmt.Errorf("counting %s: %w", class, err)
 	}
 	if len(answer.Errors) > 0 {
 		return 0, fmt.Errorf("counting %s: %s", class, answer.Errors[0].Message)
 	}
-	var counted struct {
-		Aggregate map[string][]struct {
-			Meta struct {
-				Count int64 `json:"count"`
-			} `json:"meta"`
-		}
-	}
-	b, err := json.Marshal(answer.Data)
-	if err != nil {
-		return 0, fmt.Errorf("counting %s: %w", class, err)
-	}
-	if err := json.Unmarshal(b, &counted); err != nil {
-		return 0, fmt.Errorf("counting %s: %w", class, err)
-	}
-	if len(counted.Aggregate[class]) != 1 {
+	counts := answer.Data.Aggregate[class]
+	if len(counts) != 1 {
 		return 0, fmt.Errorf("counting %s: no count in the answer", class)
 	}
-	return counted.Aggregate[class][0].Meta.Count, nil
+	return counts[0].Meta.Count, nil
 }
 
 // FetchVector returns the stored vector of an item, by the alias of its collection. Its error is
@@ -225,44 +216,46 @@ func (c *Client) SelfFound(ctx context.Context, name string, items []record.Item
 	if b, err := c.named(name); err == nil {
 		name = b.spec.Class()
 	}
-	lost := make([]bool, len(items))
-	for from := 0; from < len(items); from += getItems {
-		to := min(from+getItems, len(items))
-		if err := c.selfFound(ctx, name, items[from:to], lost[from:to]); err != nil {
+	for some := range slices.Chunk(items, getItems) {
+		lost, err := c.lost(ctx, name, some)
+		if err != nil {
 			return nil, err
 		}
-	}
-	for i, item := range items {
-		if lost[i] {
-			missing = append(missing, item)
-		}
+		missing = append(missing, lost...)
 	}
 	return missing, nil
 }
 
-func (c *Client) selfFound(ctx context.Context, name string, items []record.Item, lost []bool) error {
+// lost is SelfFound for as many items as one read takes.
+func (c *Client) lost(ctx context.Context, name string, items []record.Item) ([]record.Item, error) {
 	results, err := c.byID(ctx, name, items, true)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	vectors := make(map[string][]byte, len(results))
 	for _, r := range results {
 		vectors[r.GetMetadata().GetId()] = r.GetMetadata().GetVectorBytes()
 	}
+	found := make([]bool, len(items))
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(selfCalls)
-	var mu sync.Mutex
 	for i, item := range items {
 		id := item.UUID().String()
-		group.Go(func() error {
-			found, err := c.findsItself(ctx, name, id, vectors[id])
-			mu.Lock()
-			defer mu.Unlock()
-			lost[i] = !found
+		group.Go(func() (err error) {
+			found[i], err = c.findsItself(ctx, name, id, vectors[id])
 			return err
 		})
 	}
-	return group.Wait()
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
+	var lost []record.Item
+	for i, item := range items {
+		if !found[i] {
+			lost = append(lost, item)
+		}
+	}
+	return lost, nil
 }
 
 func (c *Client) findsItself(ctx context.Context, name, id string, vector []byte) (bool, error) {

@@ -18,29 +18,6 @@ import (
 // maxInteger is 2^53: Weaviate keeps integers as doubles, and those above it lose their last digits.
 const maxInteger = 1 << 53
 
-// converter carries values of one type into a request and out of an answer.
-type converter struct {
-	// put adds the value under name. It returns "" or what is wrong with the value.
-	put func(p *pb.BatchObject_Properties, name string, v *record.Value) string
-	get func(v *pb.Value) *record.Value
-}
-
-const wrongKind = "is of another type"
-
-var converters = map[pipeline.Type]converter{
-	pipeline.TypeText:     {putText, getText},
-	pipeline.TypeNumber:   {putNumber, getNumber},
-	pipeline.TypeInt:      {putInteger, getInteger},
-	pipeline.TypeBool:     {putBoolean, getBoolean},
-	pipeline.TypeDate:     {putDate, getDate},
-	pipeline.TypeUUID:     {putUUID, getUUID},
-	pipeline.TypeTexts:    {putTexts, getTexts},
-	pipeline.TypeNumbers:  {putNumbers, getNumbers},
-	pipeline.TypeInts:     {putIntegers, getIntegers},
-	pipeline.TypeBooleans: {putBooleans, getBooleans},
-	pipeline.TypeDates:    {putDates, getDates},
-}
-
 // putProperties adds an item's properties. Its error is a permanent fault that names the property
 // and never its value. It refuses all that Weaviate would store otherwise than it was given.
 func (c *collection) putProperties(p *pb.BatchObject_Properties, properties []*record.Property) error {
@@ -50,15 +27,78 @@ func (c *collection) putProperties(p *pb.BatchObject_Properties, properties []*r
 		if !ok {
 			return fault.Reject(fault.FieldType, "property %q is not in collection %s", name, c.spec.Name)
 		}
-		if wrong := converters[t].put(p, name, property.GetValue()); wrong != "" {
+		is, wrong := putValue(p, name, property.GetValue())
+		if is != t {
+			wrong = "is of another type"
+		}
+		if wrong != "" {
 			return fault.Reject(fault.FieldType, "property %s (%s) %s", name, t, wrong)
 		}
 	}
 	return nil
 }
 
-func set(p *pb.BatchObject_Properties, name string, v *structpb.Value) {
-	p.NonRefProperties.Fields[name] = v
+// putValue adds a value under name. It returns the value's type, and what is wrong with it or "".
+func putValue(p *pb.BatchObject_Properties, name string, v *record.Value) (is pipeline.Type, wrong string) {
+	set := func(v *structpb.Value) { p.NonRefProperties.Fields[name] = v }
+	switch k := v.GetKind().(type) {
+	case *record.Value_Text:
+		set(structpb.NewStringValue(k.Text))
+		return pipeline.TypeText, checkText(k.Text)
+	case *record.Value_Number:
+		set(structpb.NewNumberValue(k.Number))
+		return pipeline.TypeNumber, checkNumber(k.Number)
+	case *record.Value_Integer:
+		set(structpb.NewNumberValue(float64(k.Integer)))
+		return pipeline.TypeInt, checkInteger(k.Integer)
+	case *record.Value_Boolean:
+		set(structpb.NewBoolValue(k.Boolean))
+		return pipeline.TypeBool, ""
+	case *record.Value_Date:
+		set(structpb.NewStringValue(k.Date))
+		return pipeline.TypeDate, checkDate(k.Date)
+	case *record.Value_Uuid:
+		set(structpb.NewStringValue(k.Uuid))
+		return pipeline.TypeUUID, checkUUID(k.Uuid)
+	}
+	return putList(p, name, v)
+}
+
+func putList(p *pb.BatchObject_Properties, name string, v *record.Value) (is pipeline.Type, wrong string) {
+	texts := func(values []string) {
+		p.TextArrayProperties = append(p.TextArrayProperties, &pb.TextArrayProperties{PropName: name, Values: values})
+	}
+	switch k := v.GetKind().(type) {
+	case *record.Value_Texts:
+		texts(k.Texts.GetValues())
+		return pipeline.TypeTexts, firstWrong(k.Texts.GetValues(), checkText)
+	case *record.Value_Dates:
+		texts(k.Dates.GetValues())
+		return pipeline.TypeDates, firstWrong(k.Dates.GetValues(), checkDate)
+	case *record.Value_Numbers:
+		var b []byte
+		for _, f := range k.Numbers.GetValues() {
+			b = binary.LittleEndian.AppendUint64(b, math.Float64bits(f))
+		}
+		p.NumberArrayProperties = append(p.NumberArrayProperties, &pb.NumberArrayProperties{PropName: name, ValuesBytes: b})
+		return pipeline.TypeNumbers, firstWrong(k.Numbers.GetValues(), checkNumber)
+	case *record.Value_Integers:
+		p.IntArrayProperties = append(p.IntArrayProperties, &pb.IntArrayProperties{PropName: name, Values: k.Integers.GetValues()})
+		return pipeline.TypeInts, firstWrong(k.Integers.GetValues(), checkInteger)
+	case *record.Value_Booleans:
+		p.BooleanArrayProperties = append(p.BooleanArrayProperties, &pb.BooleanArrayProperties{PropName: name, Values: k.Booleans.GetValues()})
+		return pipeline.TypeBooleans, ""
+	}
+	return "", ""
+}
+
+func firstWrong[T any](values []T, check func(T) string) string {
+	for _, v := range values {
+		if wrong := check(v); wrong != "" {
+			return "has a value that " + wrong
+		}
+	}
+	return ""
 }
 
 func checkText(s string) string {
@@ -96,168 +136,42 @@ func checkUUID(s string) string {
 	return ""
 }
 
-func putText(p *pb.BatchObject_Properties, name string, v *record.Value) string {
-	k, ok := v.GetKind().(*record.Value_Text)
-	if !ok {
-		return wrongKind
+// valueOf returns an answer's value of a type, nil for a type that is not Freshet's.
+func valueOf(t pipeline.Type, v *pb.Value) *record.Value {
+	switch list := v.GetListValue(); t {
+	case pipeline.TypeText:
+		return &record.Value{Kind: &record.Value_Text{Text: v.GetTextValue()}}
+	case pipeline.TypeNumber:
+		return &record.Value{Kind: &record.Value_Number{Number: v.GetNumberValue()}}
+	case pipeline.TypeInt:
+		return &record.Value{Kind: &record.Value_Integer{Integer: v.GetIntValue()}}
+	case pipeline.TypeBool:
+		return &record.Value{Kind: &record.Value_Boolean{Boolean: v.GetBoolValue()}}
+	case pipeline.TypeDate:
+		return &record.Value{Kind: &record.Value_Date{Date: v.GetDateValue()}}
+	case pipeline.TypeUUID:
+		return &record.Value{Kind: &record.Value_Uuid{Uuid: v.GetUuidValue()}}
+	case pipeline.TypeTexts:
+		return &record.Value{Kind: &record.Value_Texts{Texts: &record.TextList{Values: list.GetTextValues().GetValues()}}}
+	case pipeline.TypeDates:
+		return &record.Value{Kind: &record.Value_Dates{Dates: &record.TextList{Values: list.GetDateValues().GetValues()}}}
+	case pipeline.TypeNumbers:
+		values := unpack(list.GetNumberValues().GetValues(), math.Float64frombits)
+		return &record.Value{Kind: &record.Value_Numbers{Numbers: &record.NumberList{Values: values}}}
+	case pipeline.TypeInts:
+		values := unpack(list.GetIntValues().GetValues(), func(bits uint64) int64 { return int64(bits) }) //nolint:gosec // the bits of a signed number
+		return &record.Value{Kind: &record.Value_Integers{Integers: &record.IntegerList{Values: values}}}
+	case pipeline.TypeBooleans:
+		return &record.Value{Kind: &record.Value_Booleans{Booleans: &record.BooleanList{Values: list.GetBoolValues().GetValues()}}}
 	}
-	set(p, name, structpb.NewStringValue(k.Text))
-	return checkText(k.Text)
+	return nil
 }
 
-func putNumber(p *pb.BatchObject_Properties, name string, v *record.Value) string {
-	k, ok := v.GetKind().(*record.Value_Number)
-	if !ok {
-		return wrongKind
-	}
-	set(p, name, structpb.NewNumberValue(k.Number))
-	return checkNumber(k.Number)
-}
-
-func putInteger(p *pb.BatchObject_Properties, name string, v *record.Value) string {
-	k, ok := v.GetKind().(*record.Value_Integer)
-	if !ok {
-		return wrongKind
-	}
-	set(p, name, structpb.NewNumberValue(float64(k.Integer)))
-	return checkInteger(k.Integer)
-}
-
-func putBoolean(p *pb.BatchObject_Properties, name string, v *record.Value) string {
-	k, ok := v.GetKind().(*record.Value_Boolean)
-	if !ok {
-		return wrongKind
-	}
-	set(p, name, structpb.NewBoolValue(k.Boolean))
-	return ""
-}
-
-func putDate(p *pb.BatchObject_Properties, name string, v *record.Value) string {
-	k, ok := v.GetKind().(*record.Value_Date)
-	if !ok {
-		return wrongKind
-	}
-	set(p, name, structpb.NewStringValue(k.Date))
-	return checkDate(k.Date)
-}
-
-func putUUID(p *pb.BatchObject_Properties, name string, v *record.Value) string {
-	k, ok := v.GetKind().(*record.Value_Uuid)
-	if !ok {
-		return wrongKind
-	}
-	set(p, name, structpb.NewStringValue(k.Uuid))
-	return checkUUID(k.Uuid)
-}
-
-func putTexts(p *pb.BatchObject_Properties, name string, v *record.Value) string {
-	if _, ok := v.GetKind().(*record.Value_Texts); !ok {
-		return wrongKind
-	}
-	return putStrings(p, name, v.GetTexts().GetValues(), checkText)
-}
-
-func putDates(p *pb.BatchObject_Properties, name string, v *record.Value) string {
-	if _, ok := v.GetKind().(*record.Value_Dates); !ok {
-		return wrongKind
-	}
-	return putStrings(p, name, v.GetDates().GetValues(), checkDate)
-}
-
-func putStrings(p *pb.BatchObject_Properties, name string, values []string, check func(string) string) string {
-	p.TextArrayProperties = append(p.TextArrayProperties, &pb.TextArrayProperties{PropName: name, Values: values})
-	return firstWrong(values, check)
-}
-
-func putNumbers(p *pb.BatchObject_Properties, name string, v *record.Value) string {
-	if _, ok := v.GetKind().(*record.Value_Numbers); !ok {
-		return wrongKind
-	}
-	values := v.GetNumbers().GetValues()
-	var b []byte
-	for _, f := range values {
-		b = binary.LittleEndian.AppendUint64(b, math.Float64bits(f))
-	}
-	p.NumberArrayProperties = append(p.NumberArrayProperties, &pb.NumberArrayProperties{PropName: name, ValuesBytes: b})
-	return firstWrong(values, checkNumber)
-}
-
-func putIntegers(p *pb.BatchObject_Properties, name string, v *record.Value) string {
-	if _, ok := v.GetKind().(*record.Value_Integers); !ok {
-		return wrongKind
-	}
-	values := v.GetIntegers().GetValues()
-	p.IntArrayProperties = append(p.IntArrayProperties, &pb.IntArrayProperties{PropName: name, Values: values})
-	return firstWrong(values, checkInteger)
-}
-
-func putBooleans(p *pb.BatchObject_Properties, name string, v *record.Value) string {
-	if _, ok := v.GetKind().(*record.Value_Booleans); !ok {
-		return wrongKind
-	}
-	p.BooleanArrayProperties = append(p.BooleanArrayProperties, &pb.BooleanArrayProperties{PropName: name, Values: v.GetBooleans().GetValues()})
-	return ""
-}
-
-func firstWrong[T any](values []T, check func(T) string) string {
-	for _, v := range values {
-		if wrong := check(v); wrong != "" {
-			return "has a value that " + wrong
-		}
-	}
-	return ""
-}
-
-func getText(v *pb.Value) *record.Value {
-	return &record.Value{Kind: &record.Value_Text{Text: v.GetTextValue()}}
-}
-
-func getNumber(v *pb.Value) *record.Value {
-	return &record.Value{Kind: &record.Value_Number{Number: v.GetNumberValue()}}
-}
-
-func getInteger(v *pb.Value) *record.Value {
-	return &record.Value{Kind: &record.Value_Integer{Integer: v.GetIntValue()}}
-}
-
-func getBoolean(v *pb.Value) *record.Value {
-	return &record.Value{Kind: &record.Value_Boolean{Boolean: v.GetBoolValue()}}
-}
-
-func getDate(v *pb.Value) *record.Value {
-	return &record.Value{Kind: &record.Value_Date{Date: v.GetDateValue()}}
-}
-
-func getUUID(v *pb.Value) *record.Value {
-	return &record.Value{Kind: &record.Value_Uuid{Uuid: v.GetUuidValue()}}
-}
-
-func getTexts(v *pb.Value) *record.Value {
-	return &record.Value{Kind: &record.Value_Texts{Texts: &record.TextList{Values: v.GetListValue().GetTextValues().GetValues()}}}
-}
-
-func getDates(v *pb.Value) *record.Value {
-	return &record.Value{Kind: &record.Value_Dates{Dates: &record.TextList{Values: v.GetListValue().GetDateValues().GetValues()}}}
-}
-
-func getNumbers(v *pb.Value) *record.Value {
-	b := v.GetListValue().GetNumberValues().GetValues()
-	list := &record.NumberList{}
+// unpack reads a packed list of numbers, 8 bytes each.
+func unpack[T any](b []byte, from func(bits uint64) T) []T {
+	var values []T
 	for ; len(b) >= 8; b = b[8:] {
-		list.Values = append(list.Values, math.Float64frombits(binary.LittleEndian.Uint64(b)))
+		values = append(values, from(binary.LittleEndian.Uint64(b)))
 	}
-	return &record.Value{Kind: &record.Value_Numbers{Numbers: list}}
-}
-
-func getIntegers(v *pb.Value) *record.Value {
-	b := v.GetListValue().GetIntValues().GetValues()
-	list := &record.IntegerList{}
-	for ; len(b) >= 8; b = b[8:] {
-		list.Values = append(list.Values, int64(binary.LittleEndian.Uint64(b))) //nolint:gosec // the bits of a signed number
-	}
-	return &record.Value{Kind: &record.Value_Integers{Integers: list}}
-}
-
-func getBooleans(v *pb.Value) *record.Value {
-	return &record.Value{Kind: &record.Value_Booleans{Booleans: &record.BooleanList{Values: v.GetListValue().GetBoolValues().GetValues()}}}
+	return values
 }

@@ -16,6 +16,7 @@ import (
 
 	"github.com/freshet-io/freshet/libs/fake/local"
 	"github.com/freshet-io/freshet/libs/fake/local/localtest"
+	"github.com/freshet-io/freshet/libs/kafka"
 	"github.com/freshet-io/freshet/libs/pipeline"
 	"github.com/freshet-io/freshet/libs/record"
 	"github.com/freshet-io/freshet/libs/service"
@@ -116,7 +117,7 @@ func fillProducts(t *testing.T, server *local.Weaviate, model *builtin.Model) {
 			t.Error(err)
 		}
 	})
-	if _, err := index.CreateAll(t.Context(), file, weaviate.Log{TopicID: "00", Partitions: 1}); err != nil {
+	if _, err := index.CreateAll(t.Context(), file, kafka.Identity{TopicID: "00", Partitions: 1}); err != nil {
 		t.Fatal(err)
 	}
 	var objects []weaviate.Object

@@ -59,7 +59,7 @@ func (c connections) apply(ctx context.Context, out io.Writer, layout kafka.Layo
 	if err != nil {
 		return err
 	}
-	collections, err := c.index.CreateAll(ctx, c.file, logOf(identity))
+	collections, err := c.index.CreateAll(ctx, c.file, identity)
 	for _, name := range collections {
 		fmt.Fprintln(out, "created collection", name)
 	}
@@ -75,16 +75,11 @@ func (c connections) check(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	if err := c.index.CheckAll(ctx, c.file, logOf(identity)); err != nil {
+	if err := c.index.CheckAll(ctx, c.file, identity); err != nil {
 		return err
 	}
 	fmt.Fprintf(out, "topics and collections are as they must be: %d partitions, epoch %d\n", identity.Partitions, identity.Epoch)
 	return nil
-}
-
-// logOf returns what a collection remembers of the log that its versions count in.
-func logOf(identity kafka.Identity) weaviate.Log {
-	return weaviate.Log{TopicID: identity.TopicID, Partitions: identity.Partitions}
 }
 
 // connections are what a layout is made and checked with.

@@ -7,6 +7,7 @@ require (
 	github.com/freshet-io/freshet/libs v0.0.0
 	github.com/go-json-experiment/json v1.27.2
 	github.com/hashicorp/go-retryablehttp v0.7.8
+	github.com/hashicorp/golang-lru/v2 v2.0.7
 	github.com/tiktoken-go/tokenizer v0.10.0
 	github.com/viterin/vek v0.4.3
 	go.uber.org/goleak v1.3.0

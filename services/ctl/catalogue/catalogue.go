@@ -12,7 +12,10 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
+
+	"github.com/goccy/go-yaml"
 )
 
 // Language is the language of a product or a query.
@@ -52,16 +55,23 @@ func (p Product) Text() string {
 	return p.Name + "\n" + strings.Join(p.CategoryPath, " / ") + " " + p.Brand + "\n" + p.Description
 }
 
-// kind is a sort of product and the words from which its products are made.
-// Lists are written with bars between the entries to keep the tables readable.
+// assortment is what is sold in one language.
+type assortment struct {
+	Brands []string `yaml:"brands"`
+	Kinds  []kind   `yaml:"kinds"`
+}
+
+// kind is a sort of product and the words from which its products are made; the file says what each is for.
 type kind struct {
-	key       string
-	path      string // categories with slashes between them
-	low, high int    // whole units of currency
-	name      string // with {a} and {b}
-	a, b      string // every pair must make sense and is one product at most
-	use       [2]string
-	more      [2]string
+	Key   string    `yaml:"key"`
+	Path  []string  `yaml:"path"`
+	Price [2]uint64 `yaml:"price"` // whole units of currency
+	Name  string    `yaml:"name"`
+	A     []string  `yaml:"a"`
+	B     []string  `yaml:"b"`
+	Use   [2]string `yaml:"use"`
+	More  [2]string `yaml:"more"`
+	Query string    `yaml:"query"` // empty: nothing searches for it
 }
 
 const (
@@ -72,10 +82,20 @@ const (
 )
 
 var (
-	englishBrands = []string{"Norbeck", "Tavira", "Ellwyn", "Marlowe", "Quillon", "Ostrava", "Bexley", "Rivano"}
-	chineseBrands = []string{"青禾", "云岫", "拾木", "北辰", "映月", "知澜"}
-	written       = time.Date(2026, time.January, 5, 8, 0, 0, 0, time.UTC)
+	written   = time.Date(2026, time.January, 5, 8, 0, 0, 0, time.UTC)
+	languages = []Language{English, Chinese}
 )
+
+//go:embed kinds.yaml
+var kindsFile []byte
+
+var assortments = sync.OnceValue(func() map[Language]assortment {
+	var read map[Language]assortment
+	if err := yaml.UnmarshalWithOptions(kindsFile, &read, yaml.Strict()); err != nil {
+		panic(err) //nolint:forbidigo // the file is compiled in, and the tests read it
+	}
+	return read
+})
 
 //go:embed pipeline.yaml
 var pipelineFile []byte
@@ -87,14 +107,13 @@ func PipelineFile() []byte { return slices.Clone(pipelineFile) }
 // Products returns the catalogue in the order of ids. Neighbours are of different
 // kinds, so that any prefix of it is varied. The caller owns the slice.
 func Products() []Product {
-	english, chinese := englishKinds(), chineseKinds()
-	products := make([]Product, 0, perKind*(len(english)+len(chinese)))
+	var products []Product
 	for n := range perKind {
-		for i, k := range english {
-			products = append(products, k.product(n, englishBrands[(i+n)%len(englishBrands)], English))
-		}
-		for i, k := range chinese {
-			products = append(products, k.product(n, chineseBrands[(i+n)%len(chineseBrands)], Chinese))
+		for _, language := range languages {
+			sold := assortments()[language]
+			for i, k := range sold.Kinds {
+				products = append(products, k.product(n, sold.Brands[(i+n)%len(sold.Brands)], language))
+			}
 		}
 	}
 	for i := range products {
@@ -106,23 +125,22 @@ func Products() []Product {
 
 // product returns the nth product of the kind, without an id.
 func (k kind) product(n int, brand string, language Language) Product {
-	as, bs := strings.Split(k.a, "|"), strings.Split(k.b, "|")
-	pair := n * pairStride % (len(as) * len(bs))
-	name := strings.NewReplacer("{a}", as[pair%len(as)], "{b}", bs[pair/len(as)]).Replace(k.name)
+	pair := n * pairStride % (len(k.A) * len(k.B))
+	name := strings.NewReplacer("{a}", k.A[pair%len(k.A)], "{b}", k.B[pair/len(k.A)]).Replace(k.Name)
 	space := " "
 	if language == Chinese {
 		space = ""
 	}
-	sku := strings.ToUpper(k.key) + "-" + strconv.Itoa(n+1)
+	sku := strings.ToUpper(k.Key) + "-" + strconv.Itoa(n+1)
 	dice := spread(sku)
 	return Product{
 		SKU: sku, Name: brand + " " + name, Brand: brand,
-		CategoryPath: strings.Split(k.path, "/"),
-		Description:  k.use[n%2] + space + k.more[n/2%2],
-		Price:        Price(100*(uint64(k.low)+dice%uint64(k.high-k.low)) + 99),
+		CategoryPath: slices.Clone(k.Path),
+		Description:  k.Use[n%2] + space + k.More[n/2%2],
+		Price:        Price(100*(k.Price[0]+dice%(k.Price[1]-k.Price[0])) + 99),
 		Stock:        int(dice >> 32 % 240),
 		UpdatedAt:    written.Add(time.Duration(dice>>40%86400) * time.Second),
-		Kind:         k.key, Language: language,
+		Kind:         k.Key, Language: language,
 	}
 }
 
@@ -132,12 +150,3 @@ func spread(text string) uint64 {
 	h.Write([]byte(text))
 	return h.Sum64()
 }
-
-func englishKinds() []kind {
-	return slices.Concat(
-		kitchenKinds, sportsKinds, cyclingKinds, audioKinds, computerKinds, phoneKinds, babyKinds, toyKinds,
-		petKinds, furnitureKinds, lightingKinds, cleaningKinds, gardenKinds, beautyKinds, officeKinds, clothingKinds,
-	)
-}
-
-func chineseKinds() []kind { return slices.Concat(chineseHomeKinds, chineseLifeKinds) }

@@ -86,16 +86,18 @@ func TestProducts_haveWholeTextsInTheirLanguage(t *testing.T) {
 
 func TestKinds_giveEveryPairOfWordsOnceAtMost(t *testing.T) {
 	keys := map[string]bool{}
-	for _, k := range append(englishKinds(), chineseKinds()...) {
-		if keys[k.key] {
-			t.Errorf("kind %s is there twice", k.key)
-		}
-		keys[k.key] = true
-		if pairs := (strings.Count(k.a, "|") + 1) * (strings.Count(k.b, "|") + 1); pairs != 12 {
-			t.Errorf("kind %s has %d pairs of words, the stride is made for 12", k.key, pairs)
-		}
-		if k.low >= k.high {
-			t.Errorf("kind %s costs from %d to %d", k.key, k.low, k.high)
+	for _, language := range languages {
+		for _, k := range assortments()[language].Kinds {
+			if keys[k.Key] {
+				t.Errorf("kind %s is there twice", k.Key)
+			}
+			keys[k.Key] = true
+			if pairs := len(k.A) * len(k.B); pairs != 12 {
+				t.Errorf("kind %s has %d pairs of words, the stride is made for 12", k.Key, pairs)
+			}
+			if k.Price[0] >= k.Price[1] {
+				t.Errorf("kind %s costs from %d to %d", k.Key, k.Price[0], k.Price[1])
+			}
 		}
 	}
 }

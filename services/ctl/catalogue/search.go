@@ -16,7 +16,17 @@ const TopK = 5
 // SearchSet returns the queries, English ones first. None shares a content word
 // (Chinese: a pair of neighbouring characters) with the text of any product of
 // its kind, so that only meaning can find it. The caller owns the slice.
-func SearchSet() []Query { return slices.Concat(englishQueries, chineseQueries) }
+func SearchSet() []Query {
+	var queries []Query
+	for _, language := range languages {
+		for _, k := range assortments()[language].Kinds {
+			if k.Query != "" {
+				queries = append(queries, Query{Language: language, Text: k.Query, Kind: k.Key})
+			}
+		}
+	}
+	return queries
+}
 
 // Hit says whether the first TopK of the results, given as kinds of products in
 // the order of the search, hold an answer to the query.

@@ -65,7 +65,7 @@ func OpenIndex(ctx context.Context, cfg weaviate.Config, file *pipeline.File, id
 	if err != nil {
 		return nil, err
 	}
-	if _, err := index.CreateAll(ctx, file, weaviate.Log{TopicID: identity.TopicID, Partitions: identity.Partitions}); err != nil {
+	if _, err := index.CreateAll(ctx, file, identity); err != nil {
 		return nil, errors.Join(err, index.Close())
 	}
 	return index, nil

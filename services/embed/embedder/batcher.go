@@ -23,7 +23,7 @@ const (
 // the texts with it that nobody else waits for.
 type batcher struct {
 	halver *halver
-	cache  *cache
+	cache  cache
 	tokens int
 	bytes  int
 	wait   time.Duration // fixed; 0: by the number of requests in flight
@@ -62,7 +62,7 @@ type flight struct {
 	cancel  context.CancelFunc
 }
 
-func newBatcher(h *halver, c *cache, cfg Config) *batcher {
+func newBatcher(h *halver, c cache, cfg Config) *batcher {
 	return &batcher{
 		halver: h, cache: c, items: cfg.BatchItems, tokens: cfg.BatchTokens, bytes: cfg.BatchBytes,
 		wait: cfg.BatchWait, most: cfg.InFlight, byText: map[string]*call{},

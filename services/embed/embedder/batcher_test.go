@@ -61,7 +61,7 @@ func batcherOf(p Provider, change ...func(*Config)) *batcher {
 	for _, c := range change {
 		c(&cfg)
 	}
-	return newBatcher(&halver{provider: p, dimensions: dims}, newCache(cfg.CacheBytes), cfg)
+	return newBatcher(&halver{provider: p, dimensions: dims}, newCache(cfg.CacheBytes, dims), cfg)
 }
 
 // numbered returns n texts that differ.

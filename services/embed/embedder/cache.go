@@ -1,9 +1,6 @@
 package embedder
 
-import (
-	"container/list"
-	"sync"
-)
+import lru "github.com/hashicorp/golang-lru/v2"
 
 // made is the vector of a text, as it travels. It is shared: nobody may change it.
 type made struct {
@@ -15,54 +12,31 @@ type made struct {
 // cache keeps the vectors of recent texts by fingerprint, the least recently used
 // ones dropped first. A fingerprint names space and text, so nothing in it is ever old.
 type cache struct {
-	bytes int // bound
-
-	mu      sync.Mutex
-	used    int
-	entries map[string]*list.Element // of entry
-	recent  *list.List               // front: used last
+	recent *lru.Cache[string, made] // nil: it keeps nothing
 }
 
-type entry struct {
-	fingerprint string
-	made        made
-}
-
-// overhead is about what an entry takes beside its vector.
+// overhead is about what an entry takes beside its vector, in bytes.
 const overhead = 200
 
-func newCache(bytes int) *cache {
-	return &cache{bytes: bytes, entries: map[string]*list.Element{}, recent: list.New()}
+// newCache returns a cache of so many bytes. All vectors of a space have one length,
+// so that counting them bounds the memory too.
+func newCache(bytes, dimensions int) cache {
+	recent, err := lru.New[string, made](bytes / (4*dimensions + overhead))
+	if err != nil { // there is no room for one
+		return cache{}
+	}
+	return cache{recent}
 }
 
-func (c *cache) get(fingerprint []byte) (made, bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	at, ok := c.entries[string(fingerprint)]
-	if !ok {
+func (c cache) get(fingerprint []byte) (made, bool) {
+	if c.recent == nil {
 		return made{}, false
 	}
-	c.recent.MoveToFront(at)
-	e, _ := at.Value.(entry)
-	return e.made, true
+	return c.recent.Get(string(fingerprint))
 }
 
-func (c *cache) put(fingerprint []byte, m made) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.drop(c.entries[string(fingerprint)])
-	c.entries[string(fingerprint)] = c.recent.PushFront(entry{string(fingerprint), m})
-	c.used += len(m.vector) + overhead
-	for c.used > c.bytes {
-		c.drop(c.recent.Back())
+func (c cache) put(fingerprint []byte, m made) {
+	if c.recent != nil {
+		c.recent.Add(string(fingerprint), m)
 	}
-}
-
-func (c *cache) drop(at *list.Element) {
-	if at == nil {
-		return
-	}
-	e, _ := c.recent.Remove(at).(entry)
-	delete(c.entries, e.fingerprint)
-	c.used -= len(e.made.vector) + overhead
 }

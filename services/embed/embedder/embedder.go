@@ -63,7 +63,7 @@ type Embedder struct {
 	index   Index
 	space   Space
 	limit   limit
-	cache   *cache
+	cache   cache
 	batcher *batcher
 
 	reused, reusedTokens atomic.Int64
@@ -83,7 +83,7 @@ func New(p Provider, index Index, space Space, cfg Config) (*Embedder, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := newCache(cfg.CacheBytes)
+	c := newCache(cfg.CacheBytes, space.Dimensions)
 	return &Embedder{
 		index: index, space: space, limit: l, cache: c,
 		batcher: newBatcher(&halver{provider: p, dimensions: space.Dimensions}, c, cfg),

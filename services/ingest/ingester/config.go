@@ -1,5 +1,7 @@
 package ingester
 
+import "github.com/freshet-io/freshet/libs/service"
+
 // Config bounds what is decoded and says how the connectors are set up.
 type Config struct {
 	MaxValueBytes          int    `envconfig:"MAX_VALUE_BYTES" default:"8388608" desc:"longest value of a change in bytes; a longer one becomes a dead letter"`
@@ -10,8 +12,7 @@ type Config struct {
 
 // DefaultConfig returns what Config's default tags say, for callers without an environment.
 func DefaultConfig() Config {
-	return Config{
-		MaxValueBytes: 8 << 20, MaxDepth: 64, MaxFields: 1 << 16,
-		UnavailablePlaceholder: "__debezium_unavailable_value",
-	}
+	var c Config
+	_ = service.Load(nil, &c) // the tags are of their fields' types, or no ingest would start
+	return c
 }

@@ -48,7 +48,7 @@ func Run(ctx context.Context, p *service.Process, cfg Settings) error {
 	if err != nil {
 		return err
 	}
-	index, err := weaviate.Attach(ctx, cfg.Weaviate, file, weaviate.Log{TopicID: identity.TopicID, Partitions: identity.Partitions}, p.Log)
+	index, err := weaviate.Attach(ctx, cfg.Weaviate, file, identity, p.Log)
 	if err != nil {
 		return err
 	}
