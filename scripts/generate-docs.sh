@@ -47,7 +47,7 @@ kafka() {
 		## Rotation
 
 		Passwords, tokens, certificate authorities and client certificates are looked at again for each new connection, so a
-		rotated file needs no restart. A file that cannot be read keeps the last good one in use, with a warning. What is
+		rotated file needs no restart. A file that cannot be read keeps the last good one in use (for certificates with a warning). What is
 		refused when a process starts ends it, with one line that says by whom; what is merely away is waited for.
 
 		## What the clients measure

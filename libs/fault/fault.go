@@ -57,7 +57,7 @@ const (
 	SpaceMismatch     Reason = "space-mismatch"     // a vector record of another space than its collection
 	IndexRejected     Reason = "index-rejected"     // the index refuses this object
 	BelowHorizon      Reason = "below-horizon"      // too old to tell whether its item was deleted
-	Panic             Reason = "panic"              // the item makes the handler panic
+	Panic             Reason = "panic"              // the item makes the handler panic, or ends the process again and again
 	Exhausted         Reason = "exhausted"          // the item alone fails again and again while its neighbours pass
 )
 

@@ -115,10 +115,10 @@ func (c Config) options(ctx context.Context, log *slog.Logger) ([]kgo.Opt, error
 	options := []kgo.Opt{
 		kgo.SeedBrokers(c.Brokers...),
 		kgo.ClientID(c.ClientID),
-		kgo.SoftwareNameAndVersion("freshet", service.Version),
 		kgo.MetadataMinAge(c.MetadataMinAge),
 		kgo.WithLogger(logger{log}),
 	}
+	options = append(options, apply(clientOptions())...)
 	options = append(options, c.Limits.client()...)
 	if c.Rack != "" {
 		options = append(options, kgo.Rack(c.Rack))

@@ -4,6 +4,8 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/freshet-io/freshet/libs/service"
 )
 
 // Option is an option of the Kafka clients that is no setting: with another value a
@@ -13,7 +15,7 @@ type Option struct {
 	Value string
 	Why   string
 
-	apply kgo.Opt // nil where it is what franz-go does unasked
+	apply kgo.Opt // nil where it is what franz-go does unasked, or what depends on a setting
 }
 
 // FixedOptions lists the options that are no settings, for the documentation: it is
@@ -57,6 +59,8 @@ func consumerOptions() []Option {
 		{"auto.commit.interval.ms", "1000", "How much is repeated after a crash.", kgo.AutoCommitInterval(time.Second)},
 		{"fetch.min.bytes", "1", "A record waits for no other.", kgo.FetchMinBytes(1)},
 		{"fetch.max.wait.ms", "500", "How long a quiet broker holds a fetch, and with it one of MAX_CONCURRENT_FETCHES.", kgo.FetchMaxWait(500 * time.Millisecond)},
+		{"heartbeat.interval.ms", "3000, at most a third of the session", "A member that is gone is noticed by its session's end alone; more heartbeats would tell nothing more.", nil},
+		{"partition.assignment.strategy", "cooperative-sticky; range for write", "A rebalance moves few partitions; write needs one number of both topics at one member.", nil},
 		// The poll loop only hands records to their partitions, so a rebalance waits for
 		// no handler.
 		{"rebalance", "not between a poll and the hand-over", "Records of a partition that has been given away must not reach a worker.", kgo.BlockRebalanceOnPoll()},
@@ -67,6 +71,6 @@ func consumerOptions() []Option {
 func clientOptions() []Option {
 	return []Option{
 		{"enable.metrics.push", "true", "KIP-714: the cluster's operators see this client's latencies and rates where they subscribe to them (`kafka-client-metrics`); where they do not, it is one small request in five minutes. No key or value is in them.", nil},
-		{"client.software.name", "freshet", "Operators find it in the brokers' connection metrics.", nil},
+		{"client.software.name", "freshet", "Operators find it in the brokers' connection metrics.", kgo.SoftwareNameAndVersion("freshet", service.Version)},
 	}
 }

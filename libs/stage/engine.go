@@ -5,14 +5,12 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
-	"slices"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/freshet-io/freshet/libs/fault"
 	"github.com/freshet-io/freshet/libs/record"
-	"github.com/freshet-io/freshet/libs/service"
 	"github.com/freshet-io/freshet/libs/telemetry"
 )
 
@@ -167,156 +165,6 @@ func (e *engine[In, Out]) decide(t tenure, inputs []*input[In, Out]) error {
 	return nil
 }
 
-// settle makes the outcomes come true: outputs first, in the order of the inputs,
-// then dead letters. It returns nil when all of it is acknowledged.
-func (e *engine[In, Out]) settle(t tenure, inputs []*input[In, Out]) error {
-	for _, in := range inputs {
-		if err := e.storms.see(in.record.Topic, fault.ReasonOf(in.outcome.Err).Unreadable()); err != nil {
-			return err
-		}
-	}
-	outputs := e.outputs(inputs)
-	tooLarge, err := e.send.produce(t, records(outputs), impatient)
-	if err != nil {
-		return err
-	}
-	var late []output[In, Out]
-	for i := range outputs {
-		out := &outputs[i]
-		if !tooLarge[i] {
-			out.of.mark = &out.record
-			continue
-		}
-		out.of.outcome.Err = fault.Reject(fault.Oversize, "the record for %s is larger than the topic takes", out.record.Topic)
-		out.of.outcome.Label = labelDeadLettered
-		if mark, ok := e.mark(out); ok {
-			late = append(late, mark)
-		}
-	}
-	// A mark is small, unless the id itself is not: then its letter has no version.
-	if tooLarge, err = e.send.produce(t, records(late), impatient); err != nil {
-		return err
-	}
-	for i := range late {
-		if !tooLarge[i] {
-			late[i].of.mark = &late[i].record
-		}
-	}
-	return e.bury(t, inputs)
-}
-
-// bury writes the dead letters. One that its topic refuses is cut further: it may lose
-// its value and a part of its key, and never itself.
-func (e *engine[In, Out]) bury(t tenure, inputs []*input[In, Out]) error {
-	var rejected []*input[In, Out]
-	for _, in := range inputs {
-		if in.outcome.Err != nil {
-			rejected = append(rejected, in)
-		}
-	}
-	limit := int(e.stage.To.Topics.MaxBytes(e.stage.To.Topics.DeadLetters()))
-	for ; len(rejected) > 0; limit /= 4 {
-		if limit < leastLetter {
-			return fault.Halt("topic %s refuses even a dead letter of %d bytes: raise its max.message.bytes", e.stage.To.Topics.DeadLetters(), 4*limit)
-		}
-		letters := make([]*kgo.Record, len(rejected))
-		for i, in := range rejected {
-			letters[i] = e.letter(in, limit)
-		}
-		tooLarge, err := e.send.produce(t, letters, patient)
-		if err != nil {
-			return err
-		}
-		var refused []*input[In, Out]
-		for i, in := range rejected {
-			if tooLarge[i] {
-				refused = append(refused, in)
-			}
-		}
-		rejected = refused
-	}
-	return nil
-}
-
-// output is a record for the next topic and the input that it is of.
-type output[In, Out any] struct {
-	of     *input[In, Out]
-	value  Out
-	record kgo.Record
-}
-
-func records[In, Out any](outputs []output[In, Out]) []*kgo.Record {
-	list := make([]*kgo.Record, len(outputs))
-	for i := range outputs {
-		list[i] = &outputs[i].record
-	}
-	return list
-}
-
-// outputs encodes what the inputs gave. An input with an output that cannot be encoded
-// becomes a dead letter, with the outputs before it.
-func (e *engine[In, Out]) outputs(inputs []*input[In, Out]) []output[In, Out] {
-	now, n := time.Now(), 0
-	for _, in := range inputs {
-		n += len(in.outcome.Out)
-	}
-	outputs := make([]output[In, Out], 0, n)
-	h := newHeaders(n)
-	for _, in := range inputs {
-		for _, value := range in.outcome.Out {
-			out := output[In, Out]{of: in, value: value}
-			if err := e.encode(&out, h, now); err != nil {
-				in.outcome.Err, in.outcome.Label = asReject(err), labelDeadLettered
-				break
-			}
-			outputs = append(outputs, out)
-		}
-	}
-	return outputs
-}
-
-func (e *engine[In, Out]) encode(out *output[In, Out], h *headers, now time.Time) error {
-	encoded, err := e.stage.Encode(out.value)
-	if err != nil {
-		return fmt.Errorf("encoding an output: %w", err)
-	}
-	out.record = kgo.Record{
-		Topic: e.stage.To.Topic, Partition: record.Partition(encoded.Key, e.stage.To.Identity.Partitions),
-		Key: encoded.Key, Value: encoded.Value, Headers: h.of(out.of.stamps, out.of.trace, now),
-	}
-	return nil
-}
-
-// mark returns what tells the next stages of an output that was too large.
-func (e *engine[In, Out]) mark(out *output[In, Out]) (mark output[In, Out], ok bool) {
-	if e.stage.Mark == nil {
-		return mark, false
-	}
-	mark = output[In, Out]{of: out.of, value: e.stage.Mark(out.value, fault.Oversize)}
-	return mark, e.encode(&mark, newHeaders(1), time.Now()) == nil
-}
-
-// letter returns the dead letter of an input.
-func (e *engine[In, Out]) letter(in *input[In, Out], limit int) *kgo.Record {
-	var facts Facts
-	if in.decoded {
-		facts = e.stage.Describe(in.value)
-	}
-	if mark := in.mark; mark != nil {
-		facts.ItemKey = mark.Key
-		if e.stage.To.Versioned && mark.Offset >= 0 {
-			if v, err := record.Version(e.stage.To.Identity.Epoch, mark.Offset); err == nil {
-				facts.Version = v
-			}
-		}
-	}
-	return deadLetter{
-		stage: e.stage.Name, topic: e.stage.To.Topics.DeadLetters(), partitions: e.stage.To.Identity.DeadLetters,
-		limit: limit, serviceVersion: service.Version,
-		facts: facts, tries: in.tries, failedAt: in.failedAt, err: in.outcome.Err,
-	}.of(in.record.Record)
-}
-
 func (e *engine[In, Out]) count(ctx context.Context, inputs []*input[In, Out], took time.Duration) {
 	m := e.telemetry.Metrics
 	m.Batch(ctx, e.stage.Name, len(inputs), took)
@@ -339,25 +187,4 @@ func (e *engine[In, Out]) count(ctx context.Context, inputs []*input[In, Out], t
 	for label, n := range labels {
 		m.Items(ctx, e.stage.Name, label, n)
 	}
-}
-
-func toRecord(r arrival) Record {
-	headers := make([]Header, len(r.Headers))
-	for i, h := range r.Headers {
-		headers[i] = Header{Key: h.Key, Value: h.Value}
-	}
-	return Record{
-		Topic: r.Topic, TopicID: r.topicID, Partition: r.Partition, Offset: r.Offset, LeaderEpoch: r.LeaderEpoch,
-		Time: r.Timestamp, Key: r.Key, Value: r.Value, Headers: headers,
-	}
-}
-
-// header returns the last value of a header, as Kafka's own tools do, or nil.
-func header(r arrival, key string) []byte {
-	for _, h := range slices.Backward(r.Headers) {
-		if h.Key == key {
-			return h.Value
-		}
-	}
-	return nil
 }

@@ -19,7 +19,7 @@ import (
 const (
 	batchItems = 100
 	// mostAllocations bounds what an item costs in the runtime.
-	mostAllocations = 30
+	mostAllocations = 10
 )
 
 // acknowledger is a broker that takes everything at once.
@@ -70,7 +70,7 @@ func newBringer(tb testing.TB, headers ...kgo.RecordHeader) *bringer {
 			Encode:   func(o Output) (Output, error) { return o, nil },
 			Describe: func(Record) Facts { return Facts{} },
 		},
-		log: log, telemetry: tel, send: &sender{client: &acknowledger{}, log: log}, storms: newStorms(false),
+		log: log, telemetry: tel, send: &sender{client: &acknowledger{}, log: log}, storms: newStorms(true),
 	}
 	m := newMembers(memberOptions{
 		from: Source{Topics: []string{"source"}}, settings: settings, log: log, process: e.process,

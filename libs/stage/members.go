@@ -2,23 +2,17 @@ package stage
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 	"golang.org/x/sync/semaphore"
 
 	"github.com/freshet-io/freshet/libs/fault"
-)
-
-const (
-	pollRecords = 5000
-	pollWait    = time.Second
 )
 
 // memberOptions is what a member needs of its stage and its process.
@@ -135,6 +129,48 @@ func (s Source) coPartitioned(parts map[string][]int32) error {
 	return nil
 }
 
+// fetched hands the notes of the last owners to the workers of a new assignment. It
+// runs before the first record of it is read.
+func (m *members) fetched(_ context.Context, _ *kgo.Client, answer *kmsg.OffsetFetchResponse) error {
+	for _, group := range answer.Groups {
+		for _, t := range group.Topics {
+			for _, p := range t.Partitions {
+				if p.ErrorCode == 0 {
+					m.tell(t.Topic, p.Partition, kgo.EpochOffset{Epoch: p.LeaderEpoch, Offset: p.Offset}, parseNote(p.Metadata))
+				}
+			}
+		}
+	}
+	return nil
+}
+
+func (m *members) tell(topic string, partition int32, committed kgo.EpochOffset, n note) {
+	m.mu.Lock()
+	w := m.workers[m.key(topic, partition)]
+	m.mu.Unlock()
+	if w == nil {
+		return
+	}
+	if n.Storm {
+		m.storms.expect(topic)
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	c := w.owned[topic]
+	if c == nil || c.begun {
+		return
+	}
+	c.next = committed
+	if n.Clean {
+		n.Starts, n.Tries = 0, 0
+	}
+	w.doubt(n)
+	c.note = note{Starts: n.Starts + 1, Tries: n.Tries, Storm: n.Storm}
+	if c.note.Starts > carefulAfter {
+		c.careful = m.settings.Items * m.flights // what may have been in flight
+	}
+}
+
 // take removes the workers of partitions that go. A co-partitioned worker goes with
 // the first of its partitions: its topics are assigned alike.
 func (m *members) take(parts map[string][]int32) []*worker {
@@ -194,7 +230,7 @@ func (m *members) shutdown(ctx context.Context, client *kgo.Client) {
 	}
 	m.mu.Unlock()
 	release(all, m.settings.Drain)
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), noteBound)
 	defer cancel()
 	m.leave(ctx, client, all)
 	client.CloseAllowingRebalance()
@@ -210,91 +246,6 @@ func (m *members) hold(on bool) {
 	for _, w := range m.workers {
 		w.nudge()
 	}
-}
-
-// poll hands records to their workers until ctx ends.
-func (m *members) poll(ctx context.Context, client *kgo.Client, beat func()) error {
-	for ctx.Err() == nil {
-		beat()
-		if m.queued.Load() > m.settings.QueueBytes {
-			sleep(ctx, nil, 20*time.Millisecond)
-			continue
-		}
-		wait, cancel := context.WithTimeout(ctx, pollWait)
-		fetches := client.PollRecords(wait, pollRecords)
-		cancel()
-		err := m.deliver(fetches)
-		m.rewindAll(client)
-		client.AllowRebalance()
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// rewindAll has the client read again from where workers ask for. It runs between a
-// delivery and the next poll, so that no record of before comes after, and while no
-// rebalance can.
-func (m *members) rewindAll(client *kgo.Client) {
-	for {
-		select {
-		case r := <-m.rewinds:
-			client.SetOffsets(r.to)
-			r.worker.rewound()
-		default:
-			return
-		}
-	}
-}
-
-func (m *members) deliver(fetches kgo.Fetches) error {
-	var failed error
-	fetches.EachError(func(topic string, partition int32, err error) {
-		if failed == nil {
-			failed = m.fetchFault(topic, partition, err)
-		}
-	})
-	if failed != nil {
-		return failed
-	}
-	fetches.EachTopic(func(t kgo.FetchTopic) {
-		for _, p := range t.Partitions {
-			if len(p.Records) == 0 {
-				continue
-			}
-			m.mu.Lock()
-			w := m.workers[m.key(t.Topic, p.Partition)]
-			m.mu.Unlock()
-			if w != nil {
-				w.push(t.Topic, t.TopicID, p.Partition, p.Records)
-			}
-		}
-	})
-	return nil
-}
-
-// fetchFault turns what the client could not read into a fault, or into nil where
-// the client goes on by itself.
-func (m *members) fetchFault(topic string, partition int32, err error) error {
-	_, lost := errors.AsType[*kgo.ErrDataLoss](err)
-	switch {
-	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled), errors.Is(err, kgo.ErrClientClosed):
-		return nil
-	case errors.Is(err, kerr.OffsetOutOfRange), lost:
-		return fault.Halt("group %s stands outside the log of %s, partition %d (%w): records were deleted before they were read, or the log was cut; nothing is reset by itself. Look at the log's range (`kafka-get-offsets`), then set the group's offset (`kafka-consumer-groups --reset-offsets`) and backfill what is missing", m.from.Group, topic, partition, err)
-	case errors.Is(err, kerr.TopicAuthorizationFailed), errors.Is(err, kerr.GroupAuthorizationFailed), errors.Is(err, kerr.SaslAuthenticationFailed):
-		return fault.Halt("Kafka refuses to let group %s read %s: %w", m.from.Group, topic, err)
-	}
-	if large, ok := errors.AsType[*kgo.ErrDecompressTooLarge](err); ok { // the client has given the partition up
-		return fault.Halt("topic %s, partition %d: a batch is too large to unpack (%w): raise KAFKA_MAX_DECOMPRESSED_BYTES", topic, partition, large)
-	}
-	if group, ok := errors.AsType[*kgo.ErrGroupSession](err); ok {
-		m.log.Warn("group session", "error", group)
-		return nil
-	}
-	m.log.Warn("reading", "topic", topic, "partition", partition, "error", err)
-	return nil
 }
 
 // oldest returns the age of the oldest record that is read and not finished.
@@ -316,6 +267,3 @@ func (m *members) oldest() time.Duration {
 	}
 	return max(0, slices.Max(ages))
 }
-
-// errGivenUp says that a batch was dropped because its partition goes: no fault.
-var errGivenUp = errors.New("the partition is given up")

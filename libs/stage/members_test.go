@@ -39,7 +39,7 @@ func newOwner(t *testing.T, handle func()) owner {
 	m := newMembers(memberOptions{
 		from: Source{Topics: []string{"t"}}, settings: settings, log: slog.New(slog.DiscardHandler), process: process,
 		commit: func(context.Context, *kgo.Client, []commitment) error { return nil },
-		storms: newStorms(true), places: new(service.Process).Places(), spawn: func(f func() error) { go func() { _ = f() }() },
+		storms: newStorms(false), places: new(service.Process).Places(), spawn: func(f func() error) { go func() { _ = f() }() },
 	})
 	return owner{m, client, map[string][]int32{"t": {0}}}
 }

@@ -35,7 +35,8 @@ const (
 	carefulAfter = 3
 	// guiltyAfter is how many tries make a dead letter of a record, untried.
 	guiltyAfter = 3
-	noteBound   = 10 * time.Second
+	// noteBound is how long one try to commit notes may take.
+	noteBound = 10 * time.Second
 )
 
 // parseNote reads the metadata of a commit. An ordinary one has the member's id there, and
@@ -57,21 +58,6 @@ func (n note) encode() *string {
 		return nil // it has only numbers and flags: this cannot be
 	}
 	return new(string(text))
-}
-
-// claim is what a worker knows of one of its partitions.
-type claim struct {
-	partition int32
-	next      kgo.EpochOffset // of the first record that is not finished; Offset is -1 where that is not known
-	note      note
-	careful   int  // so many records more are worked on one by one
-	begun     bool // by this worker
-	finished  bool // at least one record, by this worker
-	rewinding bool // records that come now are of before the rewind
-}
-
-func newClaim(partition int32) *claim {
-	return &claim{partition: partition, next: kgo.EpochOffset{Epoch: -1, Offset: -1}}
 }
 
 // commitment is an offset with the note that goes with it; nil leaves the note out.
@@ -134,46 +120,4 @@ func refusals(answer *kmsg.OffsetCommitResponse) error {
 		}
 	}
 	return errors.Join(errs...)
-}
-
-// fetched hands the notes of the last owners to the workers of a new assignment. It
-// runs before the first record of it is read.
-func (m *members) fetched(_ context.Context, _ *kgo.Client, answer *kmsg.OffsetFetchResponse) error {
-	for _, group := range answer.Groups {
-		for _, t := range group.Topics {
-			for _, p := range t.Partitions {
-				if p.ErrorCode == 0 {
-					m.tell(t.Topic, p.Partition, kgo.EpochOffset{Epoch: p.LeaderEpoch, Offset: p.Offset}, parseNote(p.Metadata))
-				}
-			}
-		}
-	}
-	return nil
-}
-
-func (m *members) tell(topic string, partition int32, committed kgo.EpochOffset, n note) {
-	m.mu.Lock()
-	w := m.workers[m.key(topic, partition)]
-	m.mu.Unlock()
-	if w == nil {
-		return
-	}
-	if n.Storm {
-		m.storms.expect(topic)
-	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	c := w.owned[topic]
-	if c == nil || c.begun {
-		return
-	}
-	c.next = committed
-	if n.Clean {
-		n.Starts, n.Tries = 0, 0
-	}
-	w.doubt(n)
-	c.note = note{Starts: n.Starts + 1, Tries: n.Tries, Storm: n.Storm}
-	if c.note.Starts > carefulAfter {
-		c.careful = m.settings.Items * m.flights // what may have been in flight
-	}
 }

@@ -22,7 +22,11 @@ const (
 
 // reader is the group that reads what a stage produces. While it is so far behind that
 // Kafka would soon delete records unread, the stage waits: an outage then backs up into
-// the producers' topics, where it is theirs to keep.
+// the producers' topics, where it is theirs to keep. A quarter of the retention leaves
+// three for those who mend what is broken, and for the reader to catch up.
+//
+// It needs the rights to describe the group and the topic's settings; without them it
+// warns at each look, and never waits.
 type reader struct {
 	group string
 	topic string
@@ -56,7 +60,7 @@ func (r *reader) look(ctx context.Context) {
 	case err != nil:
 		r.log.WarnContext(ctx, "looking after the reader of the next topic", "topic", r.topic, "group", r.group, "error", err)
 	case behind && !r.held:
-		r.log.WarnContext(ctx, "waiting for the reader of the next topic: a record that it has not read is older than a quarter of the topic's retention", "topic", r.topic, "group", r.group)
+		r.log.WarnContext(ctx, "waiting for the reader of the next topic: a record that it has not read is older than a quarter of the topic's retention. If no such group is there, its name is set differently here", "topic", r.topic, "group", r.group)
 	case !behind && r.held:
 		r.log.WarnContext(ctx, "going on: the reader of the next topic has come nearer", "topic", r.topic, "group", r.group)
 	}

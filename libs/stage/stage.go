@@ -169,7 +169,7 @@ func (s Settings) Validate() error {
 
 // Run consumes until ctx ends, which is no error, or a fatal fault stops it. On the
 // way out it finishes the batches in flight within Settings.Drain, commits and
-// leaves the group.
+// leaves the group. It is called once.
 func (s *Stage[In, Out]) Run(ctx context.Context, p *service.Process) error {
 	log := p.Log.With("stage", s.Name)
 	p.Health.Unready(s.Name, "has not joined its group yet")
@@ -184,7 +184,7 @@ func (s *Stage[In, Out]) Run(ctx context.Context, p *service.Process) error {
 	}
 	e := &engine[In, Out]{
 		stage: s, log: log, telemetry: p.Telemetry,
-		send: &sender{client: producer, topics: s.To.Topics, log: log}, storms: newStorms(!s.Settings.StormBreaker),
+		send: &sender{client: producer, topics: s.To.Topics, log: log}, storms: newStorms(s.Settings.StormBreaker),
 	}
 
 	group, work := errgroup.WithContext(ctx)

@@ -16,7 +16,7 @@ const (
 // from one with some bad records. Emptied into the dead letters, it would have to be
 // redriven record by record; left alone, it waits for the pipeline file to be mended.
 type storms struct {
-	off bool
+	breaks bool // the stage stops in one
 
 	mu     sync.Mutex
 	topics map[string]*storm
@@ -30,7 +30,7 @@ type storm struct {
 	raging     bool
 }
 
-func newStorms(off bool) *storms { return &storms{off: off, topics: map[string]*storm{}} }
+func newStorms(breaks bool) *storms { return &storms{breaks: breaks, topics: map[string]*storm{}} }
 
 // expect says that a storm was what stopped the last owner.
 func (s *storms) expect(topic string) {
@@ -54,11 +54,11 @@ func (s *storms) see(topic string, unreadable bool) error {
 	defer s.mu.Unlock()
 	of := s.of(topic)
 	of.see(unreadable)
-	if s.off || !of.breaks() {
+	if !s.breaks || !of.breaks() {
 		return nil
 	}
 	of.raging = true
-	return fault.Halt("%d of the last %d records of %s cannot be read: the stage stops before it makes dead letters of them all. Compare the topic with the pipeline file (`freshet plan` reads samples) and mend either; to have the letters all the same, set FRESHET_STORM_BREAKER=false",
+	return fault.Halt("%d of the last %d records of %s cannot be read: the stage stops before it makes dead letters of them all. Compare the topic with the pipeline file and mend either; to have the letters all the same, set FRESHET_STORM_BREAKER=false",
 		of.bad, min(of.seen, stormWindow), topic)
 }
 

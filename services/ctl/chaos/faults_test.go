@@ -140,7 +140,7 @@ func (w *world) halt(ctx context.Context, p *process) {
 			left = stopBound
 		}
 	}
-	w.report("stops", "", "%s was told to stop at %s and still runs at %s", p.name, since, w.now())
+	w.report("stops", "%s was told to stop at %s and still runs at %s", p.name, since, w.now())
 }
 
 // standsStill reports whether a process cannot do anything.

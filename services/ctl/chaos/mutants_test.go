@@ -30,13 +30,13 @@ type mutant struct {
 // more), and that a late mark counts (the same).
 var mutants = []mutant{
 	{
-		"commit before produce", "libs/stage/worker.go",
+		"commit before produce", "libs/stage/flight.go",
 		"\tif err := v.settle(); err != nil {",
 		"\tfor _, r := range batch {\n\t\tw.client.MarkCommitRecords(r.Record)\n\t}\n\tif err := v.settle(); err != nil {",
 		[]string{invCommit, invLoss},
 	},
 	{
-		"dead letter is not awaited", "libs/stage/engine.go",
+		"dead letter is not awaited", "libs/stage/settle.go",
 		"tooLarge, err := e.send.produce(t, letters, patient)",
 		"tooLarge, err := map[int]bool{}, error(nil)\n\t\tgo func() { _, _ = e.send.produce(t, letters, patient) }()",
 		[]string{invCommit, invLetters},
@@ -90,9 +90,9 @@ var mutants = []mutant{
 		[]string{invStale, invLoss},
 	},
 	{
-		"what is done in doubt is marked", "libs/stage/worker.go",
-		"\tif !w.doubtUntil.IsZero() {\n\t\treturn\n",
-		"\tif false {\n\t\treturn\n",
+		"what is done in doubt is marked", "libs/stage/progress.go",
+		"if w.disowned || !w.doubtUntil.IsZero() {",
+		"if w.disowned {",
 		[]string{invStale, invLoss},
 	},
 	{

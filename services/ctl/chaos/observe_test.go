@@ -96,7 +96,7 @@ func (w *world) read() {
 		})
 	}
 	if missing > 0 {
-		w.report("readable", "", "%d records of the pipeline's topics cannot be read", missing)
+		w.report("readable", "%d records of the pipeline's topics cannot be read", missing)
 	}
 }
 
@@ -117,7 +117,7 @@ func (w *world) see(r *kgo.Record) {
 		l.document, err = record.DecodeDocument(r.Value)
 	}
 	if err != nil {
-		w.report("readable", "", "%s partition %d offset %d: %v", r.Topic, r.Partition, r.Offset, err)
+		w.report("readable", "%s partition %d offset %d: %v", r.Topic, r.Partition, r.Offset, err)
 		return
 	}
 	w.observed.records = append(w.observed.records, l)

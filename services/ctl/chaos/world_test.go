@@ -392,7 +392,7 @@ func (w *world) settle(ctx context.Context) {
 	}
 	for group := range w.groups() {
 		if n := w.lag(group); n > 0 {
-			w.report("settled", "", "%d records of group %s are not committed %s after the last fault has healed\n%s", n, group, settleBound, w.standing(group))
+			w.report("settled", "%d records of group %s are not committed %s after the last fault has healed\n%s", n, group, settleBound, w.standing(group))
 		}
 	}
 }
@@ -416,8 +416,8 @@ func (w *world) standing(group string) string {
 	return b.String()
 }
 
-func (w *world) report(invariant, item, format string, args ...any) {
+func (w *world) report(invariant, format string, args ...any) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.found = append(w.found, violation{invariant: invariant, item: item, what: fmt.Sprintf(format, args...)})
+	w.found = append(w.found, violation{invariant: invariant, what: fmt.Sprintf(format, args...)})
 }

@@ -427,15 +427,22 @@ func stamped(version int64, text string) *record.Vector {
 
 // takeovers is how many unclean ones a case has: FRESHET_EXPLORE_TAKEOVERS, or 1, with
 // which every planted mistake is found. 2 takes a minute.
-func takeovers() int {
-	if n, err := strconv.Atoi(os.Getenv("FRESHET_EXPLORE_TAKEOVERS")); err == nil {
-		return n
+func takeovers(t *testing.T) int {
+	t.Helper()
+	text := os.Getenv("FRESHET_EXPLORE_TAKEOVERS")
+	if text == "" {
+		return 1
 	}
-	return 1
+	n, err := strconv.Atoi(text)
+	if err != nil {
+		t.Fatalf("FRESHET_EXPLORE_TAKEOVERS is %q: it must be a number", text)
+	}
+	return n
 }
 
-func cases(m mistake) []caseOf {
-	n := takeovers()
+func cases(t *testing.T, m mistake) []caseOf {
+	t.Helper()
+	n := takeovers(t)
 	afterRead := stamped(4, "bulk row of before change 5")
 	late := explored(record.Op_OP_UPSERT, 6, "sent late", 3)
 	if m == lateStamp {
@@ -455,7 +462,7 @@ func cases(m mistake) []caseOf {
 
 func TestExplorer_findsNoInterleavingThatLosesOrRaisesAnItem(t *testing.T) {
 	moments := 0
-	for _, c := range cases(none) {
+	for _, c := range cases(t, none) {
 		n, way := explorer{lanes: [2][]*record.Vector{c.live, c.bulk}}.explore(c)
 		moments += n
 		if n >= mostMoments {
@@ -471,7 +478,7 @@ func TestExplorer_findsNoInterleavingThatLosesOrRaisesAnItem(t *testing.T) {
 func TestExplorer_findsEachPlantedMistake(t *testing.T) {
 	for _, m := range []mistake{laneOwners, noLease, noDoubt, commitsInDoubt, laneDoubt, lazyOpen, doubtForgotten, blind, noSourceOrder, lateStamp} {
 		t.Run(strings.ReplaceAll(string(m), " ", "_"), func(t *testing.T) {
-			for _, c := range cases(m) {
+			for _, c := range cases(t, m) {
 				n, way := explorer{m, [2][]*record.Vector{c.live, c.bulk}}.explore(c)
 				if way != nil {
 					t.Logf("found among %d moments, in %q:\n\t%s", n, c.name, strings.Join(way, "\n\t"))

@@ -31,8 +31,8 @@ func (s Settings) Validate() error {
 	switch {
 	case s.InFlight < 1:
 		return fmt.Errorf("WRITE_IN_FLIGHT is %d: at least 1", s.InFlight)
-	case s.Doubt < 0:
-		return fmt.Errorf("WRITE_DOUBT is %s: it cannot be negative", s.Doubt)
+	case s.Doubt <= 0:
+		return fmt.Errorf("WRITE_DOUBT is %s: it must be above 0, or a call of a writer that slept wins over newer states", s.Doubt)
 	}
 	return nil
 }

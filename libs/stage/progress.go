@@ -1,0 +1,125 @@
+package stage
+
+import (
+	"context"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// claim is what a worker knows of one of its partitions.
+type claim struct {
+	partition int32
+	next      kgo.EpochOffset // of the first record that is not finished; Offset is -1 where that is not known
+	note      note
+	careful   int  // so many records more are worked on one by one
+	begun     bool // by this worker
+	finished  bool // at least one record, by this worker
+	rewinding bool // records that come now are of before the rewind
+}
+
+func newClaim(partition int32) *claim {
+	return &claim{partition: partition, next: kgo.EpochOffset{Epoch: -1, Offset: -1}}
+}
+
+// finish takes note of a record that is done. Where the owners before came no further, the
+// record behind it is under the same suspicion.
+func (c *claim) finish(r *kgo.Record) {
+	c.next, c.finished = kgo.EpochOffset{Epoch: r.LeaderEpoch, Offset: r.Offset + 1}, true
+	c.note.Tries = 0
+	if c.careful = max(0, c.careful-1); c.careful == 0 {
+		c.note.Starts = 0
+	}
+}
+
+// begin tells the next owner that work has begun here, before the first batch does: one
+// that took over after a crash would otherwise not know of what is still in flight. It
+// reports false where the partition goes before it could.
+func (w *worker) begin(batch []arrival) bool {
+	w.mu.Lock()
+	var all []commitment
+	for _, r := range batch {
+		c := w.owned[r.Topic]
+		if c.begun {
+			continue
+		}
+		c.begun = true
+		if c.next.Offset < 0 {
+			c.next = kgo.EpochOffset{Epoch: r.LeaderEpoch, Offset: r.Offset}
+		}
+		all = append(all, commitment{r.Topic, c.partition, c.next, new(c.note)})
+	}
+	w.mu.Unlock()
+	for wait := firstWait; !w.commit(all); wait = min(2*wait, longWait) {
+		if !sleep(w.ctx, w.halted, wait) {
+			return false
+		}
+	}
+	return true
+}
+
+// sign notes whether the topic's next record is being worked on, so that the next
+// owner learns of it if the process ends meanwhile.
+func (w *worker) sign(topic string, working bool) {
+	w.mu.Lock()
+	c := w.owned[topic]
+	n := c.note
+	if working {
+		n.Tries++
+	}
+	disowned, all := w.disowned, []commitment{{topic, c.partition, c.next, &n}}
+	w.mu.Unlock()
+	if !disowned {
+		w.commit(all)
+	}
+}
+
+// commit commits notes and reports whether that went well.
+func (w *worker) commit(all []commitment) bool {
+	ctx, cancel := context.WithTimeout(w.ctx, noteBound)
+	defer cancel()
+	err := w.members.commit(ctx, w.client, all)
+	if err != nil && w.ctx.Err() == nil {
+		w.members.log.WarnContext(w.ctx, "noting where work begins", "error", err)
+	}
+	return err == nil
+}
+
+// mark lets the batch's offsets be committed, unless the partition has gone.
+func (w *worker) mark(batch []arrival) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.count(batch, -1)
+	w.flying = w.flying[1:] // batches are marked in the order in which they were taken
+	// What is done in doubt is done once more, and marked then.
+	if w.disowned || !w.doubtUntil.IsZero() {
+		return
+	}
+	for i, r := range batch {
+		w.owned[r.Topic].finish(r.Record)
+		if i+1 == len(batch) || batch[i+1].Topic != r.Topic { // the last of its topic marks those before it
+			w.client.MarkCommitRecords(r.Record)
+		}
+	}
+}
+
+// commitments returns what the worker's partitions have come to, once it is disowned.
+func (w *worker) commitments() []commitment {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var all []commitment
+	for topic, c := range w.owned {
+		switch {
+		case !c.begun:
+		case w.drained:
+			n := note{Clean: true, Storm: w.members.storms.raging(topic)}
+			if !w.doubtUntil.IsZero() {
+				n.Doubt = max(1, time.Until(w.doubtUntil).Milliseconds())
+			}
+			all = append(all, commitment{topic, c.partition, c.next, &n})
+		case c.finished:
+			all = append(all, commitment{topic, c.partition, c.next, nil})
+		}
+	}
+	return all
+}

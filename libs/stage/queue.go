@@ -1,0 +1,172 @@
+package stage
+
+import (
+	"slices"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// arrival is a record with the id of its topic.
+type arrival struct {
+	*kgo.Record
+	topicID [16]byte
+}
+
+func toRecord(r arrival) Record {
+	headers := make([]Header, len(r.Headers))
+	for i, h := range r.Headers {
+		headers[i] = Header{Key: h.Key, Value: h.Value}
+	}
+	return Record{
+		Topic: r.Topic, TopicID: r.topicID, Partition: r.Partition, Offset: r.Offset, LeaderEpoch: r.LeaderEpoch,
+		Time: r.Timestamp, Key: r.Key, Value: r.Value, Headers: headers,
+	}
+}
+
+// header returns the last value of a header, as Kafka's own tools do, or nil.
+func header(r arrival, key string) []byte {
+	for _, h := range slices.Backward(r.Headers) {
+		if h.Key == key {
+			return h.Value
+		}
+	}
+	return nil
+}
+
+// push queues records. It never blocks: a full queue pauses its partition instead.
+func (w *worker) push(topic string, id [16]byte, partition int32, records []*kgo.Record) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.stopped || w.owned[topic].rewinding {
+		return
+	}
+	queue := slices.Grow(w.queues[topic], len(records))
+	for _, r := range records {
+		queue = append(queue, arrival{r, id})
+	}
+	w.queues[topic] = queue
+	w.count(queue[len(queue)-len(records):], +1)
+	if len(queue) > w.members.settings.QueueRecords && !w.paused[topic] {
+		w.paused[topic] = true
+		w.client.PauseFetchPartitions(map[string][]int32{topic: {partition}})
+	}
+	w.nudge()
+}
+
+// nudge has the worker look for records.
+func (w *worker) nudge() {
+	select {
+	case w.wake <- struct{}{}:
+	default:
+	}
+}
+
+// count adds records to what is queued, or with sign -1 takes them off.
+// recordOverhead is what a record takes in memory beside its key and value, in bytes.
+const recordOverhead = 200
+
+func (w *worker) count(records []arrival, sign int64) {
+	var size int64
+	for _, r := range records {
+		size += sign * int64(len(r.Key)+len(r.Value)+recordOverhead)
+	}
+	w.bytes += size
+	w.members.queued.Add(size)
+}
+
+// gather waits for records and takes a batch: the first topics before the later ones. It
+// returns nil where the worker is halted, or a topic is to be worked on again.
+func (w *worker) gather() []arrival {
+	for {
+		over := w.doubtOver()
+		if over == 0 {
+			return nil
+		}
+		if batch := w.next(); batch != nil {
+			return batch
+		}
+		var timer <-chan time.Time
+		if over > 0 {
+			timer = time.After(over)
+		}
+		select {
+		case <-w.wake:
+		case <-timer:
+		case <-w.halted:
+			return nil
+		}
+	}
+}
+
+func (w *worker) next() []arrival {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	// What is done while a rewind is under way would be neither marked nor done again.
+	if w.stopped || w.members.held.Load() || w.rewinding() {
+		return nil
+	}
+	room := w.members.settings.Items
+	var batch []arrival
+	for _, topic := range w.waiting() {
+		queue, c := w.queues[topic], w.owned[topic]
+		if c.careful > 0 {
+			room = min(room, 1-len(batch))
+			if !w.doubtUntil.IsZero() {
+				continue // what is tried one by one is committed one by one
+			}
+		}
+		n := min(max(room, 0), len(queue))
+		batch = append(batch, queue[:n]...)
+		clear(queue[:n]) // the array outlives them
+		w.queues[topic] = queue[n:]
+		room -= n
+		if w.paused[topic] && len(w.queues[topic]) <= w.members.settings.QueueRecords/2 {
+			delete(w.paused, topic)
+			w.client.ResumeFetchPartitions(map[string][]int32{topic: {w.owned[topic].partition}})
+		}
+	}
+	if len(batch) > 0 {
+		w.flying = append(w.flying, batch)
+	}
+	return batch
+}
+
+// waiting returns the topics that have records queued, the stage's first ones first.
+func (w *worker) waiting() []string {
+	var topics []string
+	for _, topic := range w.members.from.Topics {
+		if len(w.queues[topic]) > 0 {
+			topics = append(topics, topic)
+		}
+	}
+	return topics
+}
+
+// drop forgets what was queued.
+func (w *worker) drop() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.members.queued.Add(-w.bytes)
+	w.bytes, w.queues, w.flying = 0, nil, nil
+	w.stopped = true
+}
+
+// oldest returns the time of the oldest unfinished record.
+func (w *worker) oldest() (time.Time, bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var first []arrival
+	if len(w.flying) > 0 {
+		first = w.flying[0]
+	}
+	for _, q := range w.queues {
+		if len(q) > 0 {
+			first = append(slices.Clip(first), q[0])
+		}
+	}
+	if len(first) == 0 {
+		return time.Time{}, false
+	}
+	return slices.MinFunc(first, func(a, b arrival) int { return a.Timestamp.Compare(b.Timestamp) }).Timestamp, true
+}
