@@ -1,6 +1,7 @@
 package stage
 
 import (
+	"errors"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -21,6 +22,17 @@ func (w *worker) doubt(n note) {
 	if until := time.Now().Add(bound); bound > 0 && w.doubtUntil.Before(until) {
 		w.doubtUntil = until
 	}
+}
+
+// leaveInDoubt has the next owner doubt what a batch did that was given up: its last call
+// has failed here, and may still land there.
+func (w *worker) leaveInDoubt(err error) {
+	if !errors.Is(err, errGivenUp) {
+		return
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.doubt(note{})
 }
 
 // doubtOver returns how long it takes until the doubt is over, 0 where it is, and a negative

@@ -74,7 +74,8 @@ func (l *lease) renew() {
 func (l *lease) valid() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return time.Since(l.begun) < l.length
+	// By the wall clock, too: the monotonic one may stand still with a machine that is paused.
+	return time.Since(l.begun) < l.length && time.Now().Round(0).Sub(l.begun.Round(0)) < l.length
 }
 
 type leaseKey struct{}

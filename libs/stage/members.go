@@ -161,9 +161,6 @@ func (m *members) tell(topic string, partition int32, committed kgo.EpochOffset,
 		return
 	}
 	c.next = committed
-	if n.Clean {
-		n.Starts, n.Tries = 0, 0
-	}
 	w.doubt(n)
 	c.note = note{Starts: n.Starts + 1, Tries: n.Tries, Storm: n.Storm}
 	if c.note.Starts > carefulAfter {
@@ -199,6 +196,9 @@ func release(workers []*worker, bound time.Duration) {
 	deadline := time.NewTimer(bound)
 	defer deadline.Stop()
 	for _, w := range workers {
+		if w.isDisowned() { // it had its time
+			continue
+		}
 		select {
 		case <-w.done:
 		case <-deadline.C:
@@ -232,8 +232,22 @@ func (m *members) shutdown(ctx context.Context, client *kgo.Client) {
 	release(all, m.settings.Drain)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), noteBound)
 	defer cancel()
-	m.leave(ctx, client, all)
+	m.leave(ctx, client, m.still(all))
 	client.CloseAllowingRebalance()
+}
+
+// still returns the workers whose partitions no rebalance has taken meanwhile: Kafka lets a
+// member commit what is another's, and that one may be far ahead.
+func (m *members) still(all []*worker) []*worker {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var ours []*worker
+	for _, w := range m.workers {
+		if slices.Contains(all, w) {
+			ours = append(ours, w)
+		}
+	}
+	return ours
 }
 
 // hold has all workers begin nothing new, or go on.

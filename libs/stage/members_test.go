@@ -3,6 +3,8 @@ package stage
 import (
 	"context"
 	"log/slog"
+	"slices"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -17,9 +19,35 @@ type nothing struct{}
 func (nothing) settle() error { return nil }
 func (nothing) drop()         {}
 
+// ledger keeps what is committed.
+type ledger struct {
+	mu  sync.Mutex
+	all []commitment
+}
+
+func (l *ledger) commit(_ context.Context, _ *kgo.Client, all []commitment) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.all = append(l.all, all...)
+	return nil
+}
+
+// last returns what was committed last for a partition; its note is never nil.
+func (l *ledger) last(partition int32) commitment {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, c := range slices.Backward(l.all) {
+		if c.partition == partition {
+			return c
+		}
+	}
+	return commitment{note: &note{}}
+}
+
 // owner is a member whose batches run handle, with one partition to give and take.
 type owner struct {
 	*members
+	*ledger
 	client *kgo.Client
 	parts  map[string][]int32
 }
@@ -36,21 +64,30 @@ func newOwner(t *testing.T, handle func()) owner {
 		handle()
 		return nothing{}, nil
 	}
+	l := &ledger{}
 	m := newMembers(memberOptions{
 		from: Source{Topics: []string{"t"}}, settings: settings, log: slog.New(slog.DiscardHandler), process: process,
-		commit: func(context.Context, *kgo.Client, []commitment) error { return nil },
+		commit: l.commit,
 		storms: newStorms(false), places: new(service.Process).Places(), spawn: func(f func() error) { go func() { _ = f() }() },
 	})
-	return owner{m, client, map[string][]int32{"t": {0}}}
+	return owner{m, l, client, map[string][]int32{"t": {0}}}
 }
 
 func (o owner) give(ctx context.Context) { o.assigned(ctx, o.client, o.parts) }
 
-func (o owner) read() {
-	o.mu.Lock()
-	w := o.workers[o.key("t", 0)]
-	o.mu.Unlock()
-	w.push("t", [16]byte{}, 0, []*kgo.Record{{Topic: "t"}})
+func (o owner) worker(partition int32) *worker {
+	o.members.mu.Lock()
+	defer o.members.mu.Unlock()
+	return o.workers[o.key("t", partition)]
+}
+
+func (o owner) read() { o.worker(0).push("t", [16]byte{}, 0, []*kgo.Record{{Topic: "t"}}) }
+
+// giveUp has the partitions revoked, with a bound for what is in flight.
+func (o owner) giveUp(ctx context.Context, bound time.Duration) {
+	workers := o.take(o.parts)
+	release(workers, bound)
+	o.leave(ctx, o.client, workers)
 }
 
 func TestMembers_aThirdWorkerOfAPartitionWaitsForTheFirstWhichStillWrites(t *testing.T) {
@@ -95,9 +132,9 @@ func TestMembers_aRevokeDuringTheShutdownWaitsForTheBatchInFlight(t *testing.T) 
 	down := make(chan struct{})
 	go func() { o.shutdown(t.Context(), o.client); close(down) }()
 	for closed := false; !closed; {
-		o.mu.Lock()
+		o.members.mu.Lock()
 		closed = o.closed
-		o.mu.Unlock()
+		o.members.mu.Unlock()
 	}
 	time.AfterFunc(50*time.Millisecond, func() { close(end) })
 	release(o.take(o.parts), o.settings.Drain)
@@ -105,4 +142,86 @@ func TestMembers_aRevokeDuringTheShutdownWaitsForTheBatchInFlight(t *testing.T) 
 		t.Error("the partition is given up while its batch is still being written")
 	}
 	<-down
+}
+
+func TestMembers_aRecordThatIsGivenUpIsNoneThatEndedTheProcess(t *testing.T) {
+	began, end := make(chan struct{}), make(chan struct{})
+	o := newOwner(t, func() { close(began); <-end })
+	defer close(end)
+	o.give(t.Context())
+	before := `{"starts":3,"tries":2}`
+	o.tell("t", 0, kgo.EpochOffset{Epoch: -1, Offset: 0}, parseNote(&before))
+	o.read()
+	<-began
+	if n := o.last(0).note; n.Tries != 3 {
+		t.Fatalf("while it is worked on the note is %+v", n)
+	}
+	o.giveUp(t.Context(), 10*time.Millisecond)
+	if n := o.last(0).note; n.Tries != 2 || n.Clean {
+		t.Errorf("the next owner is told %+v", n)
+	}
+}
+
+func TestMembers_aStopCommitsNothingOfAPartitionThatWasGivenAwayMeanwhile(t *testing.T) {
+	began, end := make(chan struct{}, 2), make(chan struct{})
+	o := newOwner(t, func() { began <- struct{}{}; <-end })
+	o.assigned(t.Context(), o.client, map[string][]int32{"t": {0, 1}})
+	o.read() // stays with the handler
+	<-began
+	done := o.worker(1)
+	done.mu.Lock()
+	c := done.owned["t"]
+	c.begun, c.next = true, kgo.EpochOffset{Epoch: -1, Offset: 500}
+	done.mu.Unlock()
+	down := make(chan struct{})
+	go func() { o.shutdown(t.Context(), o.client); close(down) }()
+	<-done.done
+	taken := o.take(map[string][]int32{"t": {1}}) // a cooperative rebalance
+	release(taken, time.Second)
+	o.leave(t.Context(), o.client, taken)
+	_ = o.commit(t.Context(), nil, []commitment{{"t", 1, kgo.EpochOffset{Epoch: -1, Offset: 1000}, &note{}}}) // its next owner
+	close(end)
+	<-down
+	if got := o.last(1); got.next.Offset != 1000 {
+		t.Errorf("partition 1 is committed back to %d with note %+v", got.next.Offset, got.note)
+	}
+}
+
+func TestMembers_aCallThatHasJustFailedIsDoubtedByTheNextOwner(t *testing.T) {
+	o := newOwner(t, nil)
+	o.doubt = 90 * time.Second
+	began := make(chan struct{}, 1)
+	o.process = func(t tenure, _ []arrival) (verdict, error) {
+		began <- struct{}{}
+		if !t.sleep(time.Minute) { // as behind a put whose connection was reset
+			return nil, errGivenUp
+		}
+		return nothing{}, nil
+	}
+	o.give(t.Context())
+	o.read()
+	<-began
+	o.giveUp(t.Context(), 5*time.Second)
+	if n := o.last(0).note; !n.Clean || n.Doubt == 0 {
+		t.Errorf("the next owner is told %+v", n)
+	}
+}
+
+func TestStorms_oneBadRecordAtTheHeadDoesNotStopAMendedStage(t *testing.T) {
+	s := newStorms(true)
+	s.expect("t")
+	for i := range stormProbe {
+		if err := s.see("t", i < 4); err != nil {
+			t.Errorf("4 bad records of %d: %v", stormProbe, err)
+		}
+	}
+	s = newStorms(true)
+	s.expect("t")
+	var err error
+	for i := range stormProbe {
+		err = s.see("t", i >= 5)
+	}
+	if err == nil {
+		t.Error("half of the first records is bad, and it goes on")
+	}
 }

@@ -22,6 +22,7 @@ func (m *members) poll(ctx context.Context, client *kgo.Client, beat func()) err
 	for ctx.Err() == nil {
 		beat()
 		if m.queued.Load() > m.settings.QueueBytes {
+			m.rewindAll(client) // also where what is queued waits for just that
 			sleep(ctx, nil, fullWait)
 			continue
 		}
@@ -45,6 +46,9 @@ func (m *members) rewindAll(client *kgo.Client) {
 	for {
 		select {
 		case r := <-m.rewinds:
+			if r.worker.isDisowned() {
+				continue
+			}
 			client.SetOffsets(r.to)
 			r.worker.rewound()
 		default:

@@ -91,6 +91,7 @@ func (w *worker) mark(batch []arrival) {
 	defer w.mu.Unlock()
 	w.count(batch, -1)
 	w.flying = w.flying[1:] // batches are marked in the order in which they were taken
+	w.resume()
 	// What is done in doubt is done once more, and marked then.
 	if w.disowned || !w.doubtUntil.IsZero() {
 		return
@@ -116,9 +117,13 @@ func (w *worker) commitments() []commitment {
 			if !w.doubtUntil.IsZero() {
 				n.Doubt = max(1, time.Until(w.doubtUntil).Milliseconds())
 			}
+			if !c.finished {
+				n.Starts, n.Tries = c.note.Starts-1, c.note.Tries // this start does not count
+			}
 			all = append(all, commitment{topic, c.partition, c.next, &n})
-		case c.finished:
-			all = append(all, commitment{topic, c.partition, c.next, nil})
+		default: // it was given up, and did not end the process: what was signed is withdrawn
+			n := c.note
+			all = append(all, commitment{topic, c.partition, c.next, &n})
 		}
 	}
 	return all

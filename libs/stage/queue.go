@@ -47,7 +47,7 @@ func (w *worker) push(topic string, id [16]byte, partition int32, records []*kgo
 	}
 	w.queues[topic] = queue
 	w.count(queue[len(queue)-len(records):], +1)
-	if len(queue) > w.members.settings.QueueRecords && !w.paused[topic] {
+	if !w.paused[topic] && (len(queue) > w.members.settings.QueueRecords || w.bytes > w.byteShare()) {
 		w.paused[topic] = true
 		w.client.PauseFetchPartitions(map[string][]int32{topic: {partition}})
 	}
@@ -62,10 +62,24 @@ func (w *worker) nudge() {
 	}
 }
 
-// count adds records to what is queued, or with sign -1 takes them off.
+// byteShare is how many bytes a worker may hold before it reads no more: large records of
+// one that is stuck must not fill what is there for all.
+func (w *worker) byteShare() int64 { return w.members.settings.QueueBytes / 8 }
+
+// resume has topics read again whose queues have room.
+func (w *worker) resume() {
+	for topic := range w.paused {
+		if len(w.queues[topic]) <= w.members.settings.QueueRecords/2 && w.bytes <= w.byteShare()/2 {
+			delete(w.paused, topic)
+			w.client.ResumeFetchPartitions(map[string][]int32{topic: {w.owned[topic].partition}})
+		}
+	}
+}
+
 // recordOverhead is what a record takes in memory beside its key and value, in bytes.
 const recordOverhead = 200
 
+// count adds records to what is queued, or with sign -1 takes them off.
 func (w *worker) count(records []arrival, sign int64) {
 	var size int64
 	for _, r := range records {
@@ -121,11 +135,8 @@ func (w *worker) next() []arrival {
 		clear(queue[:n]) // the array outlives them
 		w.queues[topic] = queue[n:]
 		room -= n
-		if w.paused[topic] && len(w.queues[topic]) <= w.members.settings.QueueRecords/2 {
-			delete(w.paused, topic)
-			w.client.ResumeFetchPartitions(map[string][]int32{topic: {w.owned[topic].partition}})
-		}
 	}
+	w.resume()
 	if len(batch) > 0 {
 		w.flying = append(w.flying, batch)
 	}

@@ -84,7 +84,7 @@ func (s *storm) see(unreadable bool) {
 
 func (s *storm) breaks() bool {
 	if s.expected && s.seen <= stormProbe {
-		return s.bad > 0 && 2*s.bad >= s.seen
+		return 2*s.bad >= stormProbe
 	}
 	return s.bad >= stormLeast && 2*s.bad >= min(s.seen, stormWindow)
 }

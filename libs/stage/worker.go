@@ -61,6 +61,12 @@ func (w *worker) halt() {
 	}
 }
 
+func (w *worker) isDisowned() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.disowned
+}
+
 // disown makes a later mark impossible and drops what is still in flight.
 func (w *worker) disown() {
 	w.mu.Lock()

@@ -42,6 +42,7 @@ type Client struct {
 	base   *url.URL // of the HTTP API, with /v1
 	conn   *grpc.ClientConn
 	grpc   pb.WeaviateClient
+	before func(context.Context) error // may be nil
 
 	mu    sync.RWMutex
 	bound map[string]*collection // by logical name
@@ -58,7 +59,7 @@ func Open(ctx context.Context, cfg Config) (*Client, error) {
 	if err != nil {
 		return nil, fault.Halt("connecting to Weaviate: %w", err)
 	}
-	c := &Client{url: cfg.URL, bound: map[string]*collection{}}
+	c := &Client{url: cfg.URL, before: cfg.Before, bound: map[string]*collection{}}
 	if err := c.openREST(cfg, certificates); err != nil {
 		return nil, err
 	}

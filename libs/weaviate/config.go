@@ -23,6 +23,9 @@ type Config struct {
 
 	// Log is told of certificates that cannot be read again; nil: nobody is.
 	Log *slog.Logger `ignored:"true"`
+	// Before, if set, is asked right before each request that changes something; its error
+	// keeps the request from being made. One call of a writer may be several requests.
+	Before func(context.Context) error `ignored:"true"`
 }
 
 // Validate implements service.Validator.

@@ -201,7 +201,7 @@ func (c *Client) send(ctx context.Context, class string, p put, rejected map[int
 	if len(p.objects) == 0 {
 		return nil
 	}
-	ctx, cancel, err := uncancelled(ctx)
+	ctx, cancel, err := c.uncancelled(ctx)
 	if err != nil {
 		return err
 	}
@@ -257,7 +257,7 @@ func (c *Client) remove(ctx context.Context, class string, items []record.Item) 
 }
 
 func (c *Client) removeSome(ctx context.Context, class string, items []record.Item) error {
-	ctx, cancel, err := uncancelled(ctx)
+	ctx, cancel, err := c.uncancelled(ctx)
 	if err != nil {
 		return err
 	}
@@ -278,11 +278,16 @@ func (c *Client) removeSome(ctx context.Context, class string, items []record.It
 	return nil
 }
 
-// uncancelled returns a context for a call that is never cancelled once it has begun, or ctx's
+// uncancelled returns a context for a call that is never cancelled once it has begun, or an
 // error where it must not begin.
-func uncancelled(ctx context.Context) (context.Context, context.CancelFunc, error) {
+func (c *Client) uncancelled(ctx context.Context) (context.Context, context.CancelFunc, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, nil, fmt.Errorf("beginning a write: %w", err)
+	}
+	if c.before != nil {
+		if err := c.before(ctx); err != nil {
+			return nil, nil, fmt.Errorf("beginning a write: %w", err)
+		}
 	}
 	free, cancel := context.WithTimeout(context.WithoutCancel(ctx), callLimit)
 	return free, cancel, nil

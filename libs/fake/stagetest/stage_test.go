@@ -315,13 +315,23 @@ func TestStage_aStuckPartitionDoesNotHoldUpTheOther(t *testing.T) {
 				free = key
 			}
 		}
-		w.send(stuck+"=1", free+"=1", free+"=2")
-		w.run(w.stage(func(ctx context.Context, batch []string) ([]stage.Outcome[string], error) {
+		large := strings.Repeat("x", 30_000)
+		w.send(stuck + "=" + large)
+		began := make(chan struct{}, 1000)
+		s := w.stage(func(ctx context.Context, batch []string) ([]stage.Outcome[string], error) {
 			if strings.HasPrefix(batch[0], stuck+"=") {
+				began <- struct{}{}
 				return nil, errors.New("away")
 			}
 			return copies(ctx, batch)
-		}))
+		})
+		w.run(s)
+		<-began
+		// More bytes of it than all queues may hold, in few records.
+		for range 60 {
+			w.send(stuck + "=" + large)
+		}
+		w.send(free+"=1", free+"=2")
 		if got := values(w.read(w.topics.DocumentsLive(), 2)); !slices.Equal(got, []string{free + "=1", free + "=2"}) {
 			t.Errorf("got %v", got)
 		}

@@ -83,7 +83,7 @@ func (w *world) freezeOne(ctx context.Context, r *rand.Rand, f fault) bool {
 		return false
 	}
 	w.frozen(p, +1)
-	p.gate.freeze()
+	p.gate.freeze(p.service == "write" && r.IntN(2) == 0)
 	_ = wait(ctx, f.lasts)
 	w.frozen(p, -1)
 	return true

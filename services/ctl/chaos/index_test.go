@@ -43,7 +43,7 @@ type indexView struct {
 
 // enter is the way to the index: a killed process's call has no effect. late says that
 // the process stood still meanwhile.
-func (v *indexView) enter(ctx context.Context) (late bool, err error) {
+func (v *indexView) enter(ctx context.Context, write bool) (late bool, err error) {
 	if err := v.by.gate.pass(ctx); err != nil {
 		return false, err
 	}
@@ -51,7 +51,11 @@ func (v *indexView) enter(ctx context.Context) (late bool, err error) {
 	if err := wait(ctx, takes); err != nil {
 		return false, err
 	}
-	if err := v.by.gate.pass(ctx); err != nil {
+	pass := v.by.gate.pass
+	if write {
+		pass = v.by.gate.passMidway
+	}
+	if err := pass(ctx); err != nil {
 		return false, err
 	}
 	waited := v.now() - since
@@ -92,7 +96,7 @@ func (v *indexView) Lookup(ctx context.Context, collection string, items []recor
 }
 
 func (v *indexView) Load(ctx context.Context, _ string, items []record.Item, vectors bool) ([]weaviate.Stored, error) {
-	if _, err := v.enter(ctx); err != nil {
+	if _, err := v.enter(ctx, false); err != nil {
 		return nil, err
 	}
 	v.mu.Lock()
@@ -137,7 +141,7 @@ func (v *indexView) PutSide(ctx context.Context, _ string, objs []weaviate.Objec
 }
 
 func (v *indexView) put(ctx context.Context, call string, to map[string]record.State, objs []weaviate.Object) (map[int]error, error) {
-	late, err := v.enter(ctx)
+	late, err := v.enter(ctx, true)
 	if err != nil {
 		return nil, err
 	}
@@ -179,7 +183,7 @@ func (v *indexView) DeleteSide(ctx context.Context, _ string, items []record.Ite
 }
 
 func (v *indexView) remove(ctx context.Context, call string, from map[string]record.State, items []record.Item) error {
-	late, err := v.enter(ctx)
+	late, err := v.enter(ctx, true)
 	if err != nil {
 		return err
 	}
@@ -194,7 +198,7 @@ func (v *indexView) remove(ctx context.Context, call string, from map[string]rec
 }
 
 func (v *indexView) SelfFound(ctx context.Context, _ string, _ []record.Item) ([]record.Item, error) {
-	if _, err := v.enter(ctx); err != nil {
+	if _, err := v.enter(ctx, false); err != nil {
 		return nil, err
 	}
 	return nil, v.leave(ctx)

@@ -50,6 +50,7 @@ type gate struct {
 	mu     sync.Mutex
 	dead   bool
 	thawed chan struct{} // closed while not frozen
+	midway bool          // frozen in the midst of its writes alone
 }
 
 var (
@@ -66,12 +67,14 @@ func newGate() *gate {
 // pass returns when the process may do what it is about to do.
 func (g *gate) pass(ctx context.Context) error {
 	g.mu.Lock()
-	thawed := g.thawed
+	thawed, midway := g.thawed, g.midway
 	g.mu.Unlock()
-	select {
-	case <-thawed:
-	case <-ctx.Done():
-		return ctx.Err()
+	if !midway {
+		select {
+		case <-thawed:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -81,9 +84,25 @@ func (g *gate) pass(ctx context.Context) error {
 	return ctx.Err()
 }
 
-func (g *gate) freeze() {
+// passMidway is pass for a write that was begun.
+func (g *gate) passMidway(ctx context.Context) error {
+	g.mu.Lock()
+	thawed := g.thawed
+	g.mu.Unlock()
+	select {
+	case <-thawed:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	return g.pass(ctx)
+}
+
+// freeze stops the process where it is. Midway it stops when it is about to send its next
+// write, behind its look at the lease: the worst moment, which chance hardly finds.
+func (g *gate) freeze(midway bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	g.midway = midway
 	select {
 	case <-g.thawed:
 		g.thawed = make(chan struct{})
@@ -94,6 +113,7 @@ func (g *gate) freeze() {
 func (g *gate) thaw() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	g.midway = false
 	select {
 	case <-g.thawed:
 	default:

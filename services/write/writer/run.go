@@ -48,6 +48,7 @@ func Run(ctx context.Context, p *service.Process, cfg Settings) error {
 	if err != nil {
 		return err
 	}
+	cfg.Weaviate.Before = stage.Owned
 	index, err := weaviate.Attach(ctx, cfg.Weaviate, file, identity, p.Log)
 	if err != nil {
 		return err
