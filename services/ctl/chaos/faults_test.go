@@ -82,8 +82,15 @@ func (w *world) freezeOne(ctx context.Context, r *rand.Rand, f fault) bool {
 	if p == nil {
 		return false
 	}
+	if p.service == "write" && r.IntN(2) == 0 {
+		select {
+		case <-p.gate.trap():
+		case <-time.After(busy / 4): // it has nothing to write
+		case <-ctx.Done():
+		}
+	}
 	w.frozen(p, +1)
-	p.gate.freeze(p.service == "write" && r.IntN(2) == 0)
+	p.gate.freeze()
 	_ = wait(ctx, f.lasts)
 	w.frozen(p, -1)
 	return true

@@ -60,7 +60,7 @@ func TestMemory_aStageStopsReadingWhileItsHandlerDoesNotReturn(t *testing.T) {
 		}})
 		w.launch("embed")
 		stalled := w.of("embed")[0].gate
-		stalled.freeze(false)
+		stalled.freeze()
 		_ = wait(t.Context(), 5*time.Minute)
 		if got := asked.Load(); got > most {
 			t.Errorf("the stage has read up to offset %d of %d, with nothing done; at most %d", got, documents, most)

@@ -51,6 +51,7 @@ type gate struct {
 	dead   bool
 	thawed chan struct{} // closed while not frozen
 	midway bool          // frozen in the midst of its writes alone
+	caught chan struct{} // closed when one of them stands there
 }
 
 var (
@@ -88,6 +89,10 @@ func (g *gate) pass(ctx context.Context) error {
 func (g *gate) passMidway(ctx context.Context) error {
 	g.mu.Lock()
 	thawed := g.thawed
+	if g.midway && g.caught != nil {
+		close(g.caught)
+		g.caught = nil
+	}
 	g.mu.Unlock()
 	select {
 	case <-thawed:
@@ -97,17 +102,25 @@ func (g *gate) passMidway(ctx context.Context) error {
 	return g.pass(ctx)
 }
 
-// freeze stops the process where it is. Midway it stops when it is about to send its next
-// write, behind its look at the lease: the worst moment, which chance hardly finds.
-func (g *gate) freeze(midway bool) {
+// freeze stops the process where it is.
+func (g *gate) freeze() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.midway = midway
 	select {
 	case <-g.thawed:
 		g.thawed = make(chan struct{})
 	default:
 	}
+}
+
+// trap stops the process when it is about to send its next write, behind its look at the
+// lease: the worst moment, which chance hardly finds. The channel is closed then.
+func (g *gate) trap() (caught <-chan struct{}) {
+	g.freeze()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.midway, g.caught = true, make(chan struct{})
+	return g.caught
 }
 
 func (g *gate) thaw() {
