@@ -143,28 +143,30 @@ func appear(ctx context.Context, client *kgo.Client, topics []string) error {
 }
 
 // known asks each broker for the topics and returns the first thing that one of them
-// does not know.
+// does not know. When it returns nil, the client knows them too: what it was told
+// before, it may still remember.
 func known(ctx context.Context, client *kgo.Client, topics []string) error {
+	brokers := kmsg.NewPtrMetadataRequest()
+	brokers.Topics = []kmsg.MetadataRequestTopic{} // none: nil would be all
+	if _, err := brokers.RequestWith(ctx, client); err != nil {
+		return fmt.Errorf("asking for the brokers: %w", err)
+	}
 	request := kmsg.NewPtrMetadataRequest()
 	for _, name := range topics {
 		topic := kmsg.NewMetadataRequestTopic()
 		topic.Topic = new(name)
 		request.Topics = append(request.Topics, topic)
 	}
-	// The client learns from any one who the others are.
-	if _, err := request.RequestWith(ctx, client); err != nil {
-		return fmt.Errorf("asking for the brokers: %w", err)
-	}
 	for _, broker := range client.DiscoveredBrokers() {
 		if err := knownTo(ctx, broker, request); err != nil {
 			return err
 		}
 	}
-	return nil
+	return knownTo(ctx, client, request)
 }
 
-func knownTo(ctx context.Context, broker *kgo.Broker, request *kmsg.MetadataRequest) error {
-	answer, err := request.RequestWith(ctx, broker)
+func knownTo(ctx context.Context, asked kmsg.Requestor, request *kmsg.MetadataRequest) error {
+	answer, err := request.RequestWith(ctx, asked)
 	if err != nil {
 		return fmt.Errorf("asking a broker: %w", err)
 	}
