@@ -14,7 +14,8 @@ import (
 )
 
 // tap stands between one instance of write and Weaviate, and tells when the instance has
-// been answered what the index has, and has not yet put what follows from that.
+// been answered what the index has, and has not yet put what follows from that, or when
+// the put is under way.
 type tap struct {
 	pb.UnimplementedWeaviateServer
 	grpc_health_v1.UnimplementedHealthServer
@@ -23,8 +24,9 @@ type tap struct {
 	index   pb.WeaviateClient
 	health  grpc_health_v1.HealthClient
 
-	mu     sync.Mutex
-	onLoad func()
+	mu              sync.Mutex
+	onLoad          func()
+	onPut, onLanded func()
 }
 
 // startTap starts a tap before Weaviate's gRPC port; it ends with the test.
@@ -60,6 +62,13 @@ func (p *tap) atNextLoad(f func()) {
 	p.onLoad = f
 }
 
+// atNextPut calls begun once, before the next put reaches Weaviate, and then landed, when it has answered.
+func (p *tap) atNextPut(begun, landed func()) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.onPut, p.onLanded = begun, landed
+}
+
 // Search implements pb.WeaviateServer. A search with a vector is none for stored items.
 func (p *tap) Search(ctx context.Context, request *pb.SearchRequest) (*pb.SearchReply, error) {
 	reply, err := p.index.Search(onward(ctx), request)
@@ -77,6 +86,15 @@ func (p *tap) Search(ctx context.Context, request *pb.SearchRequest) (*pb.Search
 
 // BatchObjects implements pb.WeaviateServer.
 func (p *tap) BatchObjects(ctx context.Context, request *pb.BatchObjectsRequest) (*pb.BatchObjectsReply, error) {
+	p.mu.Lock()
+	begun, landed := p.onPut, p.onLanded
+	p.onPut, p.onLanded = nil, nil
+	p.mu.Unlock()
+	if begun == nil {
+		return p.index.BatchObjects(onward(ctx), request)
+	}
+	begun()
+	defer landed()
 	return p.index.BatchObjects(onward(ctx), request)
 }
 
