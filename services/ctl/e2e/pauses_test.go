@@ -117,7 +117,7 @@ func (k *killer) pauseInPut() {
 	if err != nil {
 		k.t.Fatal(err)
 	}
-	land, landed := make(chan struct{}), make(chan struct{})
+	land, landed := make(chan struct{}), make(chan error, 1)
 	slept, err := pauseAt(second, func(pause func()) {
 		tap.atNextPut(func() {
 			pause()
@@ -125,7 +125,7 @@ func (k *killer) pauseInPut() {
 			case <-land:
 			case <-k.t.Context().Done(): // the test has failed
 			}
-		}, func() { close(landed) })
+		}, func(err error) { landed <- err })
 	})
 	if err != nil {
 		k.t.Fatal(err)
@@ -143,7 +143,9 @@ func (k *killer) pauseInPut() {
 	stop()
 	k.awaitIndex()
 	close(land)
-	<-landed
+	if err := <-landed; err != nil {
+		k.t.Fatalf("the call that lands late: %v", err)
+	}
 	if n, err := k.unfinished(service); err != nil || n == 0 {
 		k.t.Errorf("%d records are in doubt (%v): the call has landed too late, and nothing is tested", n, err)
 	}

@@ -24,9 +24,10 @@ type tap struct {
 	index   pb.WeaviateClient
 	health  grpc_health_v1.HealthClient
 
-	mu              sync.Mutex
-	onLoad          func()
-	onPut, onLanded func()
+	mu       sync.Mutex
+	onLoad   func()
+	onPut    func()
+	onLanded func(error)
 }
 
 // startTap starts a tap before Weaviate's gRPC port; it ends with the test.
@@ -62,8 +63,9 @@ func (p *tap) atNextLoad(f func()) {
 	p.onLoad = f
 }
 
-// atNextPut calls begun once, before the next put reaches Weaviate, and then landed, when it has answered.
-func (p *tap) atNextPut(begun, landed func()) {
+// atNextPut calls begun once, before the next put of several rows reaches Weaviate, and then landed, when that has
+// answered.
+func (p *tap) atNextPut(begun func(), landed func(error)) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.onPut, p.onLanded = begun, landed
@@ -86,6 +88,9 @@ func (p *tap) Search(ctx context.Context, request *pb.SearchRequest) (*pb.Search
 
 // BatchObjects implements pb.WeaviateServer.
 func (p *tap) BatchObjects(ctx context.Context, request *pb.BatchObjectsRequest) (*pb.BatchObjectsReply, error) {
+	if objects := request.GetObjects(); len(objects) < 3 || len(objects[0].GetVectorBytes()) == 0 { // tombstones have no vector
+		return p.index.BatchObjects(onward(ctx), request)
+	}
 	p.mu.Lock()
 	begun, landed := p.onPut, p.onLanded
 	p.onPut, p.onLanded = nil, nil
@@ -94,8 +99,9 @@ func (p *tap) BatchObjects(ctx context.Context, request *pb.BatchObjectsRequest)
 		return p.index.BatchObjects(onward(ctx), request)
 	}
 	begun()
-	defer landed()
-	return p.index.BatchObjects(onward(ctx), request)
+	reply, err := p.index.BatchObjects(onward(ctx), request)
+	landed(err)
+	return reply, err
 }
 
 // BatchDelete implements pb.WeaviateServer.
