@@ -176,7 +176,7 @@ func (k *killer) killAll(fault string, victims []string, changes int, await func
 		k.t.Fatal(err)
 	}
 	sent := time.Since(start)
-	k.settle(5 * time.Minute) // it only bounds a failure: ten seconds are usual
+	k.settle(5 * time.Minute) // it only bounds a failure: a doubt, and then a minute, since write tries one by one what it died with
 	settled := time.Since(start)
 	together := k.table.add(fault, "together")
 	k.verdict(together, k.items, watched(), nil)
