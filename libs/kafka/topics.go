@@ -13,6 +13,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/freshet-io/freshet/libs/fault"
 	"github.com/freshet-io/freshet/libs/record"
@@ -106,7 +107,7 @@ func (t Topics) Apply(ctx context.Context, client *kgo.Client, l Layout) ([]stri
 			created = append(created, spec.name)
 		}
 	}
-	if err := appear(ctx, adm, created); err != nil {
+	if err := appear(ctx, client, created); err != nil {
 		return created, err
 	}
 	return created, t.identify(ctx, client, adm)
@@ -117,9 +118,10 @@ const (
 	appearPoll  = 50 * time.Millisecond
 )
 
-// appear waits until new topics can be read: the controller answers before every
-// broker knows of a topic and its partitions have leaders.
-func appear(ctx context.Context, adm *kadm.Client, topics []string) error {
+// appear waits until every broker of the cluster knows new topics and the leaders of
+// their partitions: the controller answers before, and whoever asks a broker that has
+// not heard of a topic is told that there is none.
+func appear(ctx context.Context, client *kgo.Client, topics []string) error {
 	if len(topics) == 0 {
 		return nil
 	}
@@ -128,19 +130,56 @@ func appear(ctx context.Context, adm *kadm.Client, topics []string) error {
 	tick := time.NewTicker(appearPoll)
 	defer tick.Stop()
 	for {
-		ends, err := adm.ListEndOffsets(ctx, topics...)
+		err := known(ctx, client, topics)
 		if err == nil {
-			err = ends.Error()
-		}
-		if err == nil && len(ends) == len(topics) {
 			return nil
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("waiting until the new topics %v can be read: %w", topics, errors.Join(ctx.Err(), err))
+			return fmt.Errorf("waiting until all brokers know the new topics %v: %w", topics, errors.Join(ctx.Err(), err))
 		case <-tick.C:
 		}
 	}
+}
+
+// known asks each broker for the topics and returns the first thing that one of them
+// does not know. When it returns nil, the client knows them too: what it was told
+// before, it may still remember.
+func known(ctx context.Context, client *kgo.Client, topics []string) error {
+	brokers := kmsg.NewPtrMetadataRequest()
+	brokers.Topics = []kmsg.MetadataRequestTopic{} // none: nil would be all
+	if _, err := brokers.RequestWith(ctx, client); err != nil {
+		return fmt.Errorf("asking for the brokers: %w", err)
+	}
+	request := kmsg.NewPtrMetadataRequest()
+	for _, name := range topics {
+		topic := kmsg.NewMetadataRequestTopic()
+		topic.Topic = new(name)
+		request.Topics = append(request.Topics, topic)
+	}
+	for _, broker := range client.DiscoveredBrokers() {
+		if err := knownTo(ctx, broker, request); err != nil {
+			return err
+		}
+	}
+	return knownTo(ctx, client, request)
+}
+
+func knownTo(ctx context.Context, asked kmsg.Requestor, request *kmsg.MetadataRequest) error {
+	answer, err := request.RequestWith(ctx, asked)
+	if err != nil {
+		return fmt.Errorf("asking a broker: %w", err)
+	}
+	for _, topic := range answer.Topics {
+		err := kerr.ErrorForCode(topic.ErrorCode)
+		for _, partition := range topic.Partitions {
+			err = errors.Join(err, kerr.ErrorForCode(partition.ErrorCode))
+		}
+		if err != nil {
+			return fmt.Errorf("asking a broker for topic %s: %w", *topic.Topic, err)
+		}
+	}
+	return nil
 }
 
 func create(ctx context.Context, adm *kadm.Client, spec topicSpec, l Layout) (bool, error) {

@@ -60,17 +60,12 @@ func newWorldOn(t *testing.T, b broker) *world {
 	if b.mark != "" {
 		t.Cleanup(w.clear)
 	}
-	w.await("every broker knows the pipeline's topics", func(ctx context.Context) (bool, error) {
-		_, err := w.topics.Apply(ctx, w.client, b.layout)
-		if err == nil {
-			w.identity, err = w.topics.Check(ctx, w.client)
-		}
-		// Of several brokers one may not have heard of a topic that another has just created.
-		if err != nil && strings.Contains(err.Error(), "does not exist") {
-			return false, nil
-		}
-		return err == nil, err
-	})
+	if _, err := w.topics.Apply(t.Context(), w.client, b.layout); err != nil {
+		t.Fatal(err)
+	}
+	if w.identity, err = w.topics.Check(t.Context(), w.client); err != nil {
+		t.Fatal(err)
+	}
 	adm := kadm.NewClient(w.client)
 	if _, err := adm.CreateTopic(t.Context(), sourcePartitions, b.layout.Replication, nil, w.source); err != nil {
 		t.Fatal(err)

@@ -11,17 +11,23 @@ import (
 	"github.com/freshet-io/freshet/libs/weaviate"
 )
 
+// sighting is an item that was seen going back.
+type sighting struct {
+	at   time.Time
+	what string
+}
+
 // watch looks at the hot items all the time: a state that was seen must never be
 // followed by an older one. The end of a run alone would not show it, since a record
 // that comes again is followed by its successors. The returned function stops it.
-func (k *killer) watch() (stop func() []string) {
+func (k *killer) watch() (stop func() []sighting) {
 	var items []record.Item
 	for id := range killHot {
 		items = append(items, itemOf(int64(id+1)))
 	}
 	ctx, cancel := context.WithCancel(k.t.Context())
 	var done sync.WaitGroup
-	var seen []string
+	var seen []sighting
 	looks := 0
 	done.Go(func() {
 		versions, seqs, doubts := make([]int64, killHot), make([]int64, killHot), make([]int, killHot)
@@ -55,7 +61,7 @@ func (k *killer) watch() (stop func() []string) {
 				}
 				doubts[i] = 0
 				if version < versions[i] || seq > 0 && seq < seqs[i] {
-					seen = append(seen, fmt.Sprintf("%s went back from version %d (change %d) to %d (change %d) while it was watched", items[i], versions[i], seqs[i], version, seq))
+					seen = append(seen, sighting{time.Now(), fmt.Sprintf("%s went back from version %d (change %d) to %d (change %d) while it was watched", items[i], versions[i], seqs[i], version, seq)})
 				}
 				versions[i] = version
 				if seq > 0 {
@@ -64,7 +70,7 @@ func (k *killer) watch() (stop func() []string) {
 			}
 		}
 	})
-	return func() []string {
+	return func() []sighting {
 		cancel()
 		done.Wait()
 		k.t.Logf("%d hot items were looked at %d times", killHot, looks)

@@ -3,46 +3,60 @@ package e2e_test
 import (
 	"errors"
 	"fmt"
-	"os"
+	"testing"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 )
 
 const (
-	pausedSession = 3 * time.Second
+	pausedSession = 3 * time.Second // a busy machine must not put out those who are awake
+	pausedDoubt   = 10 * time.Second
 	pausesEach    = 2 // of ingest and of embed
-	pausesOfWrite = 3 // at each of which it may find out in time that it was put out, or not
+	pausesOfWrite = 3 // the first time it wakes up in its successor's doubt
 )
 
-// pauses has one of two instances of each service sleep through its session with a batch in flight, so that the other
-// one takes its partitions over, and wake up in the midst of the batch.
+// TestPauses has one of two instances of each service sleep through its session with a batch in flight, so that the other
+// one takes its partitions over, and wake up in the midst of the batch. FRESHET_TEST_SEED is as in TestKills.
+func TestPauses(t *testing.T) {
+	seed := newSeed(t)
+	p := plan{session: pausedSession, changes: killHot, items: killHot}
+	t.Run("kfake", func(t *testing.T) {
+		p.brokers = startKfake(t)
+		k := newKiller(t, seed, p)
+		k.allowShortSessions()
+		k.pauses()
+	})
+	t.Run("kafka", func(t *testing.T) {
+		p.brokers = startKafka(t).Brokers
+		newKiller(t, seed, p).pauses()
+	})
+}
+
 func (k *killer) pauses() {
 	k.t.Helper()
-	// A session that lasts a little longer: a busy machine must not put out those who are awake.
-	k.env = append(k.env, fmt.Sprint("FRESHET_SESSION_TIMEOUT=", pausedSession))
+	// Longer than usual: what must happen within it must do so on a busy machine, too.
+	k.env = append(k.env, fmt.Sprint("FRESHET_WRITE_DOUBT=", pausedDoubt))
+	k.startAll()
+	k.produce(k.items)
+	k.settle(time.Minute)
 	for _, s := range services {
-		p := k.running[s]
-		p.stop()
-		p.env = k.env
-		p.start()
-	}
-	for _, s := range services {
-		k.running[s].awaitReady()
-	}
-	for _, s := range services {
-		// Until the lease lands (libs/stage: a call to the index begins only while the last heartbeat is young) an
-		// instance of write that wakes up puts what it had loaded before it slept over what its successor has put.
-		if s == "write" && os.Getenv("FRESHET_TEST_PAUSE_WRITE") == "" {
-			k.t.Log("SKIPPED, NOT TESTED: SIGSTOP of write, until its lease lands (FRESHET_TEST_PAUSE_WRITE=1 runs it)")
-			continue
-		}
 		k.pause(s)
 	}
+	k.pauseInPut()
+	k.conclude()
 }
+
+// span is a time in which an item may go back: write is in doubt of what was done before.
+type span struct{ from, to time.Time }
+
+func (s span) has(t time.Time) bool { return t.After(s.from) && t.Before(s.to) }
 
 // pause pauses one service several times, and compares the items that are changed meanwhile. The last time nothing is
 // changed any more when it wakes up: what it spoils then nobody repairs.
+//
+// What write spoils where it wakes up in its successor's doubt, the successor repairs at the end of that. Its lease makes
+// it rare: it keeps it from any call that it begins when it is awake again.
 func (k *killer) pause(service string) {
 	k.t.Helper()
 	before := k.provider.paidAgain()
@@ -55,22 +69,94 @@ func (k *killer) pause(service string) {
 	k.awaitShared(service)
 	watched := k.watch()
 	stop := k.keepChanging()
-	for i := range pauses {
-		r.moment(k.t, k.sleep(service, name, second, midst))
-		if i < pauses-1 {
-			k.advance(service) // its successor goes on with the same items
-		} else {
-			stop()
-			k.settle(time.Minute)
-		}
+	wake := func() {
 		if err := second.resume(); err != nil {
 			k.t.Fatal(err)
 		}
 		k.awaitShared(service)
 	}
+	var doubts []span
+	for i := range pauses {
+		slept, unfinished := k.sleep(service, name, second, midst)
+		r.moment(k.t, unfinished)
+		switch {
+		case service == "write" && i == 0:
+			wake()
+			k.advance(service) // nothing is committed until the doubt is over
+			doubts = append(doubts, span{slept, time.Now()})
+		case i < pauses-1:
+			k.advance(service) // its successor goes on with the same items
+			wake()
+		default:
+			stop()
+			k.settle(time.Minute)
+			wake()
+		}
+	}
 	k.settle(time.Minute)
-	k.verdict(r, killHot, watched())
+	k.verdict(r, killHot, watched(), doubts)
 	k.paid(r, before, pauses*embedInFlight*embedItems)
+	second.stop()
+	delete(k.running, name)
+}
+
+// pauseInPut pauses an instance of write while a call of it is under way, which no lease can hold back any more. It lands
+// in the doubt of the successor, when that one has written everything and nothing is changed any more: only what it
+// does once more at the end of the doubt can put it right.
+func (k *killer) pauseInPut() {
+	k.t.Helper()
+	const service, name = "write", "write-2"
+	r := k.table.add("SIGSTOP in put", service)
+	tap := startTap(k.t, k.grpc)
+	second := k.start(service, name, "FRESHET_KAFKA_CLIENT_ID="+name, "FRESHET_WEAVIATE_GRPC="+tap.address)
+	k.awaitShared(service)
+	watched := k.watch()
+	k.changed = nil
+	stop := k.keepChanging()
+	own, err := k.partitions(service, name)
+	if err != nil {
+		k.t.Fatal(err)
+	}
+	land, landed := make(chan struct{}), make(chan error, 1)
+	slept, err := pauseAt(second, func(pause func()) {
+		tap.atNextPut(func() {
+			pause()
+			select {
+			case <-land:
+			case <-k.t.Context().Done(): // the test has failed
+			}
+		}, func(err error) { landed <- err })
+	})
+	if err != nil {
+		k.t.Fatal(err)
+	}
+	ends, err := k.ends(k.t.Context(), service)
+	if err != nil {
+		k.t.Fatal(err)
+	}
+	unfinished, err := k.behind(k.t.Context(), service, within(ends, own))
+	if err != nil {
+		k.t.Fatal(err)
+	}
+	k.awaitOut(service, name)
+	r.moment(k.t, unfinished)
+	stop()
+	k.awaitIndex()
+	close(land)
+	if err := <-landed; err != nil {
+		k.t.Fatalf("the call that lands late: %v", err)
+	}
+	if n, err := k.unfinished(service); err != nil || n == 0 {
+		k.t.Errorf("%d records are in doubt (%v): the call has landed too late, and nothing is tested", n, err)
+	}
+	if err := second.resume(); err != nil {
+		k.t.Fatal(err)
+	}
+	k.settle(time.Minute)
+	k.verdict(r, killHot, watched(), []span{{slept, time.Now()}})
+	if r.back == 0 {
+		k.t.Error("the call that has landed late was not seen: there was nothing to repair")
+	}
 	second.stop()
 	delete(k.running, name)
 }
@@ -107,9 +193,9 @@ func (k *killer) awaitShared(service string) {
 	})
 }
 
-// sleep pauses the instance in the midst of a batch, and returns when Kafka has put it out of its group, with the number
-// of records that it had not finished.
-func (k *killer) sleep(service, name string, p *process, midst func(func())) (unfinished int64) {
+// sleep pauses the instance in the midst of a batch, and returns when Kafka has put it out of its group, with the moment
+// and the number of records that it had not finished.
+func (k *killer) sleep(service, name string, p *process, midst func(func())) (slept time.Time, unfinished int64) {
 	k.t.Helper()
 	own, err := k.partitions(service, name)
 	if err != nil {
@@ -120,14 +206,7 @@ func (k *killer) sleep(service, name string, p *process, midst func(func())) (un
 		if err != nil {
 			return false, err
 		}
-		paused := make(chan error, 1)
-		midst(func() { paused <- p.pause() })
-		select {
-		case err = <-paused:
-		case <-time.After(30 * time.Second):
-			err = errors.New("no batch came")
-		}
-		if err != nil {
+		if slept, err = pauseAt(p, midst); err != nil {
 			return false, err
 		}
 		if unfinished, err = k.behind(k.t.Context(), service, within(ends, own)); err != nil || unfinished > 0 {
@@ -135,11 +214,29 @@ func (k *killer) sleep(service, name string, p *process, midst func(func())) (un
 		}
 		return false, p.resume() // it was between two batches
 	})
+	k.awaitOut(service, name)
+	return slept, unfinished
+}
+
+// pauseAt pauses a process at the moment at which midst calls its argument.
+func pauseAt(p *process, midst func(func())) (time.Time, error) {
+	paused := make(chan error, 1)
+	midst(func() { paused <- p.pause() })
+	select {
+	case err := <-paused:
+		return time.Now(), err
+	case <-time.After(30 * time.Second):
+		return time.Time{}, errors.New("no batch came")
+	}
+}
+
+// awaitOut waits until Kafka has put an instance out of its group.
+func (k *killer) awaitOut(service, name string) {
+	k.t.Helper()
 	await(k.t, time.Minute, name+" is put out of its group", func() (bool, error) {
 		left, err := k.partitions(service, name)
 		return len(left) == 0, err
 	})
-	return unfinished
 }
 
 func within(ends kadm.ListedOffsets, partitions kadm.TopicsSet) kadm.ListedOffsets {

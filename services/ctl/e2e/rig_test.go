@@ -28,6 +28,10 @@ import (
 // dimensions of the hash provider's vectors: enough that no two texts are near by chance.
 const dimensions = 64
 
+// doubt is how long write commits nothing after one that did not leave cleanly. It must be longer than a call to Weaviate
+// may take, which is a minute: with a Weaviate beside the test, that has little to do, no call takes that long.
+const doubt = 5 * time.Second
+
 // services in the order in which a change passes them.
 var services = []string{"ingest", "embed", "write"}
 
@@ -109,6 +113,7 @@ func newRig(t *testing.T, o options) *rig {
 		"FRESHET_PIPELINE=" + path,
 		"FRESHET_ADMIN_ADDRESS=127.0.0.1:0",
 		"FRESHET_SESSION_TIMEOUT=6s", "FRESHET_DRAIN=5s", "FRESHET_REBALANCE_TIMEOUT=10s",
+		fmt.Sprint("FRESHET_WRITE_DOUBT=", doubt),
 	}, o.environ...)
 	if err := r.layOut(); err != nil {
 		t.Fatal(err)
@@ -258,6 +263,7 @@ func (r *rig) unfinished(service string) (int64, error) {
 
 // settle waits until everything that was sent has passed all services. It asks in the
 // order of the path: what a later service has not seen cannot come from an earlier one then.
+// Where write is in doubt it waits until that is over, and all was worked on once more.
 func (r *rig) settle(bound time.Duration) {
 	r.t.Helper()
 	state := ""

@@ -18,7 +18,8 @@ type row struct {
 	unfinished     []int64 // records, at each moment
 
 	compared    bool
-	lost, stale int // items
+	lost, stale int // items, at the end; one that goes back on the way and must not is stale
+	back        int // times that an item was seen going back, and may
 
 	paid                 bool
 	paidAgain, paidBound int // texts
@@ -42,23 +43,23 @@ func (r *row) moment(t *testing.T, unfinished int64) {
 // String shows the rows that anything happened in.
 func (t table) String() string {
 	var b strings.Builder
-	b.WriteString("fault          process   moments  unfinished at the moment (least, median, most)  lost  stale  paid twice")
+	b.WriteString("fault          process   moments  unfinished at the moment (least, median, most)  lost  stale  seen going back  paid twice")
 	for _, r := range t.rows {
 		if len(r.unfinished) == 0 && !r.compared {
 			continue
 		}
-		moments, unfinished, lost, stale, paid := "", "", "", "", ""
+		moments, unfinished, lost, stale, back, paid := "", "", "", "", "", ""
 		if n := len(r.unfinished); n > 0 {
 			sorted := slices.Sorted(slices.Values(r.unfinished))
 			moments, unfinished = strconv.Itoa(n), fmt.Sprintf("%d, %d, %d", sorted[0], sorted[n/2], sorted[n-1])
 		}
 		if r.compared {
-			lost, stale = strconv.Itoa(r.lost), strconv.Itoa(r.stale)
+			lost, stale, back = strconv.Itoa(r.lost), strconv.Itoa(r.stale), strconv.Itoa(r.back)
 		}
 		if r.paid {
 			paid = fmt.Sprintf("%d of at most %d", r.paidAgain, r.paidBound)
 		}
-		fmt.Fprintf(&b, "\n%-14s %-9s %7s  %46s  %4s  %5s  %s", r.fault, r.process, moments, unfinished, lost, stale, paid)
+		fmt.Fprintf(&b, "\n%-14s %-9s %7s  %46s  %4s  %5s  %15s  %s", r.fault, r.process, moments, unfinished, lost, stale, back, paid)
 	}
 	return b.String()
 }

@@ -14,7 +14,8 @@ import (
 )
 
 // tap stands between one instance of write and Weaviate, and tells when the instance has
-// been answered what the index has, and has not yet put what follows from that.
+// been answered what the index has, and has not yet put what follows from that, or when
+// the put is under way.
 type tap struct {
 	pb.UnimplementedWeaviateServer
 	grpc_health_v1.UnimplementedHealthServer
@@ -23,8 +24,10 @@ type tap struct {
 	index   pb.WeaviateClient
 	health  grpc_health_v1.HealthClient
 
-	mu     sync.Mutex
-	onLoad func()
+	mu       sync.Mutex
+	onLoad   func()
+	onPut    func()
+	onLanded func(error)
 }
 
 // startTap starts a tap before Weaviate's gRPC port; it ends with the test.
@@ -60,6 +63,14 @@ func (p *tap) atNextLoad(f func()) {
 	p.onLoad = f
 }
 
+// atNextPut calls begun once, before the next put of several rows reaches Weaviate, and then landed, when that has
+// answered.
+func (p *tap) atNextPut(begun func(), landed func(error)) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.onPut, p.onLanded = begun, landed
+}
+
 // Search implements pb.WeaviateServer. A search with a vector is none for stored items.
 func (p *tap) Search(ctx context.Context, request *pb.SearchRequest) (*pb.SearchReply, error) {
 	reply, err := p.index.Search(onward(ctx), request)
@@ -77,7 +88,20 @@ func (p *tap) Search(ctx context.Context, request *pb.SearchRequest) (*pb.Search
 
 // BatchObjects implements pb.WeaviateServer.
 func (p *tap) BatchObjects(ctx context.Context, request *pb.BatchObjectsRequest) (*pb.BatchObjectsReply, error) {
-	return p.index.BatchObjects(onward(ctx), request)
+	if objects := request.GetObjects(); len(objects) < 3 || len(objects[0].GetVectorBytes()) == 0 { // tombstones have no vector
+		return p.index.BatchObjects(onward(ctx), request)
+	}
+	p.mu.Lock()
+	begun, landed := p.onPut, p.onLanded
+	p.onPut, p.onLanded = nil, nil
+	p.mu.Unlock()
+	if begun == nil {
+		return p.index.BatchObjects(onward(ctx), request)
+	}
+	begun()
+	reply, err := p.index.BatchObjects(onward(ctx), request)
+	landed(err)
+	return reply, err
 }
 
 // BatchDelete implements pb.WeaviateServer.
