@@ -27,7 +27,8 @@ type mutant struct {
 // Three are left out, because they live: that only the failed record is sent again (franz-go
 // is idempotent and lets no later record of a partition pass a failed one), that a new worker
 // does not wait for the ending one (its ctx has ended, so that the index is not reached any
-// more), and that a late mark counts (the same).
+// more), and that a late mark counts (franz-go takes none, from 1.22.3 on, of a partition that
+// is not the member's).
 var mutants = []mutant{
 	{
 		"commit before produce", "libs/stage/flight.go",
@@ -94,6 +95,12 @@ var mutants = []mutant{
 		"if w.disowned || !w.doubtUntil.IsZero() {",
 		"if w.disowned {",
 		[]string{invStale, invLoss},
+	},
+	{
+		"a revoke marks what is still in flight", "libs/stage/progress.go",
+		"\tfor topic, c := range w.owned {\n",
+		"\tfor topic, c := range w.owned {\n\t\tfor _, b := range w.flying {\n\t\t\tfor _, r := range b {\n\t\t\t\tif r.Topic == topic {\n\t\t\t\t\tc.finish(r.Record)\n\t\t\t\t}\n\t\t\t}\n\t\t}\n",
+		[]string{invCommit, invLoss},
 	},
 	{
 		"a call begins without a lease", "services/write/writer/writer.go",
