@@ -3,6 +3,8 @@ package stage
 import (
 	"errors"
 	"fmt"
+	"math/rand/v2"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -99,7 +101,7 @@ func (w *worker) bring(batch []arrival, before, mine *turn) error {
 // be in the way of that other.
 func (w *worker) work(batch []arrival, before *turn) error {
 	t := w.tenure(batch)
-	if !t.place.take(t.ctx) {
+	if !t.enter() {
 		return errGivenUp
 	}
 	defer t.place.free()
@@ -153,6 +155,9 @@ func (w *worker) tenure(batch []arrival) tenure {
 	topic := batch[0].Topic
 	if t.untried = w.owned[topic].note.Tries >= guiltyAfter; t.untried {
 		return t
+	}
+	if tries := w.owned[topic].note.Tries; tries > 0 {
+		t.hesitates = time.Duration(rand.Int64N(int64(mostHesitation) * int64(tries))) //nolint:gosec // no secret
 	}
 	t.place.size = service.AllPlaces
 	t.place.sign = func(working bool) { w.sign(topic, working) }

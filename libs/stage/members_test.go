@@ -149,15 +149,15 @@ func TestMembers_aRecordThatIsGivenUpIsNoneThatEndedTheProcess(t *testing.T) {
 	o := newOwner(t, func() { close(began); <-end })
 	defer close(end)
 	o.give(t.Context())
-	before := `{"starts":3,"tries":2}`
+	before := `{"starts":3}`
 	o.tell("t", 0, kgo.EpochOffset{Epoch: -1, Offset: 0}, parseNote(&before))
 	o.read()
 	<-began
-	if n := o.last(0).note; n.Tries != 3 {
+	if n := o.last(0).note; n.Tries != 1 {
 		t.Fatalf("while it is worked on the note is %+v", n)
 	}
 	o.giveUp(t.Context(), 10*time.Millisecond)
-	if n := o.last(0).note; n.Tries != 2 || n.Clean {
+	if n := o.last(0).note; n.Tries != 0 || n.Clean {
 		t.Errorf("the next owner is told %+v", n)
 	}
 }

@@ -35,6 +35,10 @@ const (
 	carefulAfter = 3
 	// guiltyAfter is how many tries make a dead letter of a record, untried.
 	guiltyAfter = 3
+	// mostHesitation is how long a record is left alone, at most and for each process that has
+	// ended with it: who ends the process from outside, again and again as soon as it works,
+	// would otherwise always find the same record at work.
+	mostHesitation = 10 * time.Second
 	// noteBound is how long one try to commit notes may take.
 	noteBound = 10 * time.Second
 )

@@ -13,8 +13,18 @@ type tenure struct {
 	ctx    context.Context //nolint:containedctx // the worker's own: the tenure is what it stands for
 	halted <-chan struct{}
 	place  *place
+	// hesitates is how long to wait before the first look at the batch.
+	hesitates time.Duration
 	// untried has the batch become dead letters without any look at it.
 	untried bool
+}
+
+// enter takes the batch's place. It reports false where the partition goes.
+func (t tenure) enter() bool {
+	if t.hesitates > 0 {
+		return t.sleep(t.hesitates)
+	}
+	return t.place.take(t.ctx)
 }
 
 // sleep waits, with the batch's place free meanwhile, and with a jitter of a fifth, so
