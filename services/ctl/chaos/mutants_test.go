@@ -97,12 +97,6 @@ var mutants = []mutant{
 		[]string{invStale, invLoss},
 	},
 	{
-		"a revoke marks what is still in flight", "libs/stage/progress.go",
-		"\tfor topic, c := range w.owned {\n",
-		"\tfor topic, c := range w.owned {\n\t\tfor _, b := range w.flying {\n\t\t\tfor _, r := range b {\n\t\t\t\tif r.Topic == topic {\n\t\t\t\t\tc.finish(r.Record)\n\t\t\t\t}\n\t\t\t}\n\t\t}\n",
-		[]string{invCommit, invLoss},
-	},
-	{
 		"a call begins without a lease", "services/write/writer/writer.go",
 		"if err := stage.Owned(ctx); err != nil {",
 		"if err := stage.Owned(ctx); err != nil && false {",
