@@ -5,22 +5,24 @@
 //	        ┌────────────────────────── one worker a partition ───────────────────────────┐
 //	poll ─▶ │ gather ─▶ decode ─▶ attempt(Handle) ─▶ settle ─────────────────────▶ mark    │ ─▶ commit
 //	        │              │            ▲  │           │ next topic acknowledged           │
-//	        │              │            └──┘ retry,    │ then dead letter acknowledged,    │
-//	        │              │                           │ which may name the output's place │
+//	        │              │            └──┘ retry,    │ then dead letter acknowledged     │
 //	        │              └─ not decodable ─▶ reject ─┘                                   │
 //	        └──────────────────────────────────────────────────────────────────────────────┘
 //
 // # When an offset is marked, and when it is committed
 //
 // An offset is marked when, and only when, everything that its record caused has
-// been acknowledged: by the next topic, by the dead-letter topic, or, where the handler
-// itself writes to the index, by the handler's returning it as done. Batches of a partition
+// been acknowledged: by the next topic and the dead-letter topic, that is by all their
+// in-sync replicas, or, where the handler itself writes to the index, by the handler's
+// returning it as done. Batches of a partition
 // may be with the handler side by side, but they settle and are marked one after the other:
 // one that is quicker waits. So marks are contiguous, and an item's outputs leave in the
 // order of its inputs.
 //
-// Marked offsets, and no others, are committed: once a second, when a partition is revoked,
-// and at a clean stop. A commit that fails costs a repetition, not a record.
+// An offset is committed only if every record before it is marked: once a second, when a
+// partition is revoked, at a clean stop, and, without advancing, before work begins (see "What
+// one owner tells the next"). A partition without a commit is read from its first record. A
+// commit that fails costs a repetition, not a record.
 //
 // # Why a rebalance or a crash loses nothing
 //
@@ -31,18 +33,23 @@
 // What is not committed when a partition goes is read again by its next owner; what is
 // committed was marked, so it is finished. The order of the two matters: a late mark would
 // commit a partition that another member owns, past records that it has not finished. So
-// "gone" is a flag under the mutex that guards the mark, and after it no mark is possible.
+// "gone" is a flag under the mutex that guards the mark, and after it no mark is possible. It
+// belongs to one stay of a partition: one that returns gets a new worker, which begins when
+// the one before has returned, so that two never work on one partition at once.
 // A revoke waits for the batches in flight, while the other partitions go on; what is not
-// finished within Settings.Drain is cancelled, not marked, and read again, which also ends
-// a retry. The next worker of a partition in this process waits until the one before has
-// returned, so that two never produce for one partition at once.
+// finished within Settings.Drain, which is shorter than Kafka's patience with a rebalance, is
+// cancelled, not marked, and read again. That also ends a retry; a handler that ignores it
+// holds up no revoke, only the partition's return to this process.
 //
-// A member that slept through its session does not know that it was put out, so its flag is
-// not set. Its commit is refused by the broker, since its generation is over. Its calls to
-// others are not refused: a handler whose calls would overwrite those of the next owner asks
-// Owned right before each, which is false when no heartbeat was answered for most of a
-// session, and sets Stage.Doubt, so that the next owner works once more on what such a call
-// may still overwrite.
+// A member that slept through its session does not know that it was put out, so none of its
+// partitions is flagged. Its commit is refused by the broker, since its generation is over.
+// Its calls to others are not refused. What it still produces comes late and out of order,
+// which the next stage tells by the order of the source in each record. A handler whose calls
+// would overwrite those of the next owner asks Owned right before each, which fails when no
+// heartbeat was answered for most of a session, and sets Stage.Doubt, the time for which a
+// call that had begun may still take effect: an owner whose predecessor did not leave cleanly
+// works at once, commits nothing for so long, and works then once more from the committed
+// offset, so that its own writes are the last.
 //
 // So delivery is at least once: a process that is killed between producing and committing
 // leaves outputs that the next owner produces again, and the next stage must bear them.
@@ -55,20 +62,28 @@
 // go on. A permanent one, or a panic, has the batch halved until the culprit is alone, which
 // becomes a dead letter. A fatal one stops the stage, and nothing of the batch is marked.
 //
-// A record that cannot be decoded is a dead letter. Where most records of a topic cannot be,
-// the topic has changed, not the records: the stage stops, fatally, before it makes letters
-// of them all, and stops again at each restart until the first records can be read.
+// A call has no time limit of the stage's: a handler brings its own. An output or a letter that
+// is not acknowledged is produced again, from the first one that failed, without end; a topic
+// that is not there or refuses us is fatal, except that of the dead letters, which is waited for.
+//
+// A record that cannot be decoded is a dead letter. Where half of the last 1,000 of a topic
+// cannot be, and at least 100, the topic has changed, not the records: in such a storm the stage
+// stops, fatally, with what letters it has written by then, and stops again at each restart
+// while half of the first 10 cannot be read. A decoder that reads them ends it, or
+// Settings.StormBreaker, which has the letters written.
 //
 // # What one owner tells the next
 //
 // The metadata of a committed offset has a note. It is committed before work begins, with the
 // offset where it begins: how often that has happened without coming further, how often the
-// process ended while it worked on the record there alone, whether a storm of unreadable
-// records stopped the stage, and whether the partition was left cleanly. After 3 beginnings a
-// partition goes on one record at a time; a record with which the process ended 3 times, when
-// nothing else in it was being worked on, becomes a dead letter. Beginnings alone never reject
-// a record, a clean stop wipes both counts, and a record that waits in a retry is not being
-// worked on: so an outage with restarts makes no letters.
+// process ended while it worked on the record there alone, whether a storm stopped the stage,
+// and whether the partition was left cleanly, or how long it is still in doubt. After 3
+// beginnings the next records, as many as may have been in flight, are worked on one at a time:
+// all other work of the process waits meanwhile, and the note says before and after each that
+// it is being worked on. A record with which the process ended 3 times in that state becomes a
+// dead letter, untried. Beginnings alone never reject a record, one that is left cleanly counts
+// as none, and a record that waits in a retry is not being worked on: so an outage with
+// restarts makes no letters.
 //
 // A service supplies Decode, Handler and Encode, and nothing of it knows Kafka.
 package stage
