@@ -139,7 +139,8 @@ var (
 	saysSeeds     = regexp.MustCompile(`SEEDS (\d+)`)
 )
 
-// run builds the suite with the bug in it, and runs it until a seed fails.
+// run builds the suite with the bug in it, and runs it until a seed breaks one of the
+// invariants that must catch it.
 func (m mutant) run(t *testing.T, root string) (by []string, seeds string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), mutantBound)
@@ -151,7 +152,7 @@ func (m mutant) run(t *testing.T, root string) (by []string, seeds string) {
 		t.Fatalf("the mutant does not build: %v\n%s", err, out)
 	}
 	suite := exec.CommandContext(ctx, binary, "-test.run", "TestChaos", "-test.v")
-	suite.Env = append(os.Environ(), "FRESHET_CHAOS_FIRST=1", "FRESHET_CHAOS_SEED=")
+	suite.Env = append(os.Environ(), "FRESHET_CHAOS_FIRST="+strings.Join(m.caught, ","), "FRESHET_CHAOS_SEED=")
 	out, err := suite.CombinedOutput()
 	if err == nil {
 		t.Fatalf("the mutant survived: none of the seeds saw that %s", m.name)
