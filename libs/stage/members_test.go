@@ -32,7 +32,7 @@ func (l *ledger) commit(_ context.Context, _ *kgo.Client, all []commitment) erro
 	return nil
 }
 
-// last returns what was committed last for a partition; its note is never nil.
+// last returns what was committed last for a partition.
 func (l *ledger) last(partition int32) commitment {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -41,7 +41,7 @@ func (l *ledger) last(partition int32) commitment {
 			return c
 		}
 	}
-	return commitment{note: &note{}}
+	return commitment{}
 }
 
 // owner is a member whose batches run handle, with one partition to give and take.
@@ -179,7 +179,7 @@ func TestMembers_aStopCommitsNothingOfAPartitionThatWasGivenAwayMeanwhile(t *tes
 	taken := o.take(map[string][]int32{"t": {1}}) // a cooperative rebalance
 	release(taken, time.Second)
 	o.leave(t.Context(), o.client, taken)
-	_ = o.commit(t.Context(), nil, []commitment{{"t", 1, kgo.EpochOffset{Epoch: -1, Offset: 1000}, &note{}}}) // its next owner
+	_ = o.commit(t.Context(), nil, []commitment{{"t", 1, kgo.EpochOffset{Epoch: -1, Offset: 1000}, note{}}}) // its next owner
 	close(end)
 	<-down
 	if got := o.last(1); got.next.Offset != 1000 {

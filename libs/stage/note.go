@@ -64,12 +64,12 @@ func (n note) encode() *string {
 	return new(string(text))
 }
 
-// commitment is an offset with the note that goes with it; nil leaves the note out.
+// commitment is an offset with the note that goes with it.
 type commitment struct {
 	topic     string
 	partition int32
 	next      kgo.EpochOffset
-	note      *note
+	note      note
 }
 
 // commit commits offsets with their notes and returns when the broker has them.
@@ -84,9 +84,7 @@ func commit(ctx context.Context, client *kgo.Client, all []commitment) error {
 			offsets[c.topic], notes[c.topic] = map[int32]kgo.EpochOffset{}, map[int32]*string{}
 		}
 		offsets[c.topic][c.partition] = c.next
-		if c.note != nil {
-			notes[c.topic][c.partition] = c.note.encode()
-		}
+		notes[c.topic][c.partition] = c.note.encode()
 	}
 	var failed error
 	client.CommitOffsetsSync(withNotes(ctx, notes), offsets, func(_ *kgo.Client, _ *kmsg.OffsetCommitRequest, answer *kmsg.OffsetCommitResponse, err error) {

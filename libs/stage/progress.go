@@ -47,7 +47,7 @@ func (w *worker) begin(batch []arrival) bool {
 		if c.next.Offset < 0 {
 			c.next = kgo.EpochOffset{Epoch: r.LeaderEpoch, Offset: r.Offset}
 		}
-		all = append(all, commitment{r.Topic, c.partition, c.next, new(c.note)})
+		all = append(all, commitment{r.Topic, c.partition, c.next, c.note})
 	}
 	w.mu.Unlock()
 	for wait := firstWait; !w.commit(all); wait = min(2*wait, longWait) {
@@ -67,7 +67,7 @@ func (w *worker) sign(topic string, working bool) {
 	if working {
 		n.Tries++
 	}
-	disowned, all := w.disowned, []commitment{{topic, c.partition, c.next, &n}}
+	disowned, all := w.disowned, []commitment{{topic, c.partition, c.next, n}}
 	w.mu.Unlock()
 	if !disowned {
 		w.commit(all)
@@ -118,12 +118,11 @@ func (w *worker) commitments() []commitment {
 				n.Doubt = max(1, time.Until(w.doubtUntil).Milliseconds())
 			}
 			if !c.finished {
-				n.Starts, n.Tries = c.note.Starts-1, c.note.Tries // this start does not count
+				n.Starts, n.Tries = max(0, c.note.Starts-1), c.note.Tries // this start does not count
 			}
-			all = append(all, commitment{topic, c.partition, c.next, &n})
+			all = append(all, commitment{topic, c.partition, c.next, n})
 		default: // it was given up, and did not end the process: what was signed is withdrawn
-			n := c.note
-			all = append(all, commitment{topic, c.partition, c.next, &n})
+			all = append(all, commitment{topic, c.partition, c.next, c.note})
 		}
 	}
 	return all
