@@ -38,6 +38,7 @@ type broker struct {
 	seeds  []string
 	layout kafka.Layout
 	mark   string // ends the names of a world that has the broker not for itself
+	slow   bool   // it fails, and its clients need long to see so
 }
 
 // eachBroker runs a test on the stand-in broker and on Apache Kafka, so that the first cannot drift from the second.

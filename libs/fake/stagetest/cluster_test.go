@@ -31,6 +31,7 @@ func TestCluster_losesAndReordersNothingWhileALeaderAControllerAndTheNetworkFail
 		world: newWorldOn(t, broker{
 			seeds:  strings.Split(kafkas.Brokers, ","),
 			layout: kafka.Layout{Partitions: 4, Replication: 3, MinInSync: 2},
+			slow:   true,
 		}),
 		kafkas: kafkas, gate: newGate(),
 	}
@@ -39,13 +40,14 @@ func TestCluster_losesAndReordersNothingWhileALeaderAControllerAndTheNetworkFail
 	stop := c.run(s)
 	flow := c.flow()
 	for _, fault := range []struct {
-		name   string
-		node   func() int
-		strike func(node int) (heal func())
+		name     string
+		replaced bool // another node takes the node's place: the brokers see a death, but not a network that only clients lack
+		node     func() int
+		strike   func(node int) (heal func())
 	}{
-		{"the leader of a source partition is killed", c.leader, c.kill},
-		{"the active controller is killed", c.controller, c.kill},
-		{"the network to the group's coordinator is cut", c.coordinator, func(node int) func() {
+		{"the leader of a source partition is killed", true, c.leader, c.kill},
+		{"the active controller is killed", true, c.controller, c.kill},
+		{"the network to the group's coordinator is cut", false, c.coordinator, func(node int) func() {
 			heal := nodes.cut(node)
 			t := time.NewTimer(s.Settings.SessionTimeout + 2*time.Second)
 			return func() { <-t.C; heal() }
@@ -57,8 +59,10 @@ func TestCluster_losesAndReordersNothingWhileALeaderAControllerAndTheNetworkFail
 		begin, unfinished := time.Now(), c.unfinished()
 		heal := fault.strike(node)
 		c.gate.open()
-		sent := flow.sent.Load()
-		c.await("changes go on to be sent", func(context.Context) (bool, error) { return flow.sent.Load() > sent+50, nil })
+		if fault.replaced {
+			sent := flow.sent.Load()
+			c.await("changes go on to be sent", func(context.Context) (bool, error) { return flow.sent.Load() > sent+50, nil })
+		}
 		heal()
 		healed := time.Now()
 		c.passed(flow.sent.Load())
@@ -180,7 +184,8 @@ func (c *cluster) flow() *flow {
 			key := []byte(keyOf(n))
 			r := &kgo.Record{Topic: c.source, Partition: record.Partition(key, sourcePartitions), Key: key, Value: fmt.Appendf(nil, "%06d", n)}
 			c.client.Produce(c.Context(), r, func(_ *kgo.Record, err error) {
-				if err != nil {
+				// Those of a test that has failed are not sent any more: its own words must not drown in theirs.
+				if err != nil && !c.Failed() {
 					c.Errorf("sending a change: %v", err)
 				}
 				f.sent.Add(1)
@@ -266,8 +271,8 @@ func (g *gate) awaitOneInside(t *testing.T) {
 	t.Helper()
 	select {
 	case <-g.inside:
-	case <-time.After(bound):
-		t.Fatalf("no batch came to the handler within %s", bound)
+	case <-time.After(clusterBound):
+		t.Fatalf("no batch came to the handler within %s", clusterBound)
 	}
 }
 

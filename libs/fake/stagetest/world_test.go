@@ -21,7 +21,11 @@ import (
 	"github.com/freshet-io/freshet/libs/telemetry"
 )
 
-const bound = 20 * time.Second
+const (
+	bound = 20 * time.Second
+	// clusterBound is that of brokers that fail: a client gives a request up after 20 s that a cut network has swallowed.
+	clusterBound = 90 * time.Second
+)
 
 // world is the pipeline's topics and a source topic on a broker.
 type world struct {
@@ -33,6 +37,7 @@ type world struct {
 	identity kafka.Identity
 	client   *kgo.Client
 	process  *service.Process
+	bound    time.Duration // of each wait
 }
 
 // newWorld makes a world on a stand-in broker of its own.
@@ -45,7 +50,10 @@ func newWorldOn(t *testing.T, b broker) *world {
 	t.Helper()
 	w := &world{
 		T: t, cluster: kafka.Config{Brokers: b.seeds, ClientID: "test", MetadataMinAge: 50 * time.Millisecond},
-		topics: kafka.Topics{Prefix: "t" + b.mark}, source: "source" + b.mark, group: "group" + b.mark,
+		topics: kafka.Topics{Prefix: "t" + b.mark}, source: "source" + b.mark, group: "group" + b.mark, bound: bound,
+	}
+	if b.slow {
+		w.bound = clusterBound
 	}
 	log := slog.New(slog.DiscardHandler)
 	tel, err := telemetry.New(t.Context(), telemetry.Config{Exporter: "none"}, "test", "test")
@@ -103,7 +111,7 @@ func (w *world) clear() {
 // await asks until the answer is yes, and fails the test on an error or after the bound.
 func (w *world) await(what string, ask func(context.Context) (bool, error)) {
 	w.Helper()
-	ctx, cancel := context.WithTimeout(w.Context(), bound)
+	ctx, cancel := context.WithTimeout(w.Context(), w.bound)
 	defer cancel()
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
@@ -118,7 +126,7 @@ func (w *world) await(what string, ask func(context.Context) (bool, error)) {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			w.Fatalf("waiting until %s: not within %s", what, bound)
+			w.Fatalf("waiting until %s: not within %s", what, w.bound)
 		}
 	}
 }
@@ -193,7 +201,7 @@ func (w *world) read(topic string, n int) []*kgo.Record {
 		w.Fatal(err)
 	}
 	defer reader.Close()
-	ctx, cancel := context.WithTimeout(w.Context(), bound)
+	ctx, cancel := context.WithTimeout(w.Context(), w.bound)
 	defer cancel()
 	var records []*kgo.Record
 	for len(records) < n {
