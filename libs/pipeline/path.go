@@ -89,6 +89,16 @@ type Column struct {
 	Value gjson.Result
 }
 
+// ParseRow returns the row of a JSON object of columns, as Document.inputs has it.
+func ParseRow(object []byte) Row {
+	var row Row
+	gjson.ParseBytes(object).ForEach(func(name, value gjson.Result) bool {
+		row = append(row, Column{Name: name.Str, Value: value})
+		return true
+	})
+	return row
+}
+
 // Get returns the value of a path. Its Exists is false where the column, or a step
 // on the way, is not there.
 func (r Row) Get(p Path) gjson.Result {

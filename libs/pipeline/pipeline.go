@@ -52,6 +52,8 @@ type Pipeline struct {
 type Source struct {
 	Topics []string `yaml:"topics"`
 	Format Format   `yaml:"format"`
+	// Partial says that rows come without columns that did not change. Debezium's envelopes say so themselves.
+	Partial bool `yaml:"partial"`
 }
 
 // Format is a format of change events.

@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strconv"
@@ -110,7 +111,7 @@ func equals(operand any) (func(gjson.Result) Truth, error) {
 		return func(v gjson.Result) Truth { return equalText(v, o) }, nil
 	case bool:
 		return func(v gjson.Result) Truth { return equalBool(v, o) }, nil
-	case int, int64, uint64:
+	case int, int64, uint64, json.Number:
 		return equalNumber(fmt.Sprint(o))
 	case float64:
 		return equalNumber(strconv.FormatFloat(o, 'f', -1, 64))

@@ -80,7 +80,7 @@ func (d *Document) check() error {
 
 // DecodeVector reads a Vector and checks what write relies on. Its error is a
 // permanent fault: malformed, or dimension-mismatch for a vector that is not a
-// whole number of float32; or a fatal one for an op that this build cannot apply.
+// whole number of float32; or a fatal one for an op that this build does not know.
 // Unknown fields are kept.
 func DecodeVector(b []byte) (*Vector, error) {
 	v := &Vector{}
@@ -97,8 +97,6 @@ func DecodeVector(b []byte) (*Vector, error) {
 	switch {
 	case op == Op_OP_MARKER:
 		return v, nil
-	case !op.setsState():
-		return nil, fault.Halt("a vector carries %s, which this version of write cannot apply: upgrade write before ingest and embed", op)
 	case v.GetVersion() <= 0:
 		return nil, fault.Reject(fault.Malformed, "a vector without a version")
 	case size%4 != 0:

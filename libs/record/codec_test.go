@@ -57,15 +57,13 @@ func TestDecodeVectorRefuses(t *testing.T) {
 		class  fault.Class
 		reason fault.Reason
 	}{
-		"no document":                                      {without(func(v *Vector) { v.Document = nil }), fault.Permanent, fault.Malformed},
-		"document without id":                              {without(func(v *Vector) { v.Document.Id = nil }), fault.Permanent, fault.Malformed},
-		"no version":                                       {without(func(v *Vector) { v.Version = 0 }), fault.Permanent, fault.Malformed},
-		"negative version":                                 {without(func(v *Vector) { v.Version = -1 }), fault.Permanent, fault.Malformed},
-		"half a number":                                    {without(func(v *Vector) { v.Vector = v.Vector[:6] }), fault.Permanent, fault.DimensionMismatch},
-		"present but empty: never found":                   {without(func(v *Vector) { v.Vector = nil }), fault.Permanent, fault.Malformed},
-		"vector of nobody knows what text":                 {without(func(v *Vector) { v.Fingerprint = nil }), fault.Permanent, fault.Malformed},
-		"partial row, which write cannot merge yet":        {newChange(Op_OP_PARTIAL, 1).v, fault.Fatal, ""},
-		"completion, which write cannot apply yet":         {newChange(Op_OP_COMPLETION_REQUEST, 1).v, fault.Fatal, ""},
+		"no document":                      {without(func(v *Vector) { v.Document = nil }), fault.Permanent, fault.Malformed},
+		"document without id":              {without(func(v *Vector) { v.Document.Id = nil }), fault.Permanent, fault.Malformed},
+		"no version":                       {without(func(v *Vector) { v.Version = 0 }), fault.Permanent, fault.Malformed},
+		"negative version":                 {without(func(v *Vector) { v.Version = -1 }), fault.Permanent, fault.Malformed},
+		"half a number":                    {without(func(v *Vector) { v.Vector = v.Vector[:6] }), fault.Permanent, fault.DimensionMismatch},
+		"present but empty: never found":   {without(func(v *Vector) { v.Vector = nil }), fault.Permanent, fault.Malformed},
+		"vector of nobody knows what text": {without(func(v *Vector) { v.Fingerprint = nil }), fault.Permanent, fault.Malformed},
 		"op of a newer build: stop, or the change is lost": {newChange(99, 1).v, fault.Fatal, ""},
 	}
 	for name, tt := range tests {

@@ -55,6 +55,8 @@ func golden() map[string]proto.Message {
 	partial.Inputs = []byte(`{"price":"149.95"}`)
 	partial.Unavailable = []string{"description"}
 	partial.Recipe = []byte{0xaa, 0xbb, 0xcc, 0xdd}
+	hidden := goldenUpsert()
+	hidden.Text, hidden.Properties, hidden.Hidden = "", nil, true
 	bulk := goldenUpsert()
 	bulk.Sources, bulk.Origin, bulk.Stamp, bulk.Force = nil, nil, 1<<48+9001, true
 	failed := goldenDocument(Op_OP_FAILED)
@@ -78,6 +80,7 @@ func golden() map[string]proto.Message {
 		"document-upsert":             goldenUpsert(),
 		"document-bulk":               bulk,
 		"document-partial":            partial,
+		"document-hidden":             hidden,
 		"document-delete":             goldenDocument(Op_OP_DELETE),
 		"document-failed":             failed,
 		"document-completion-request": request,

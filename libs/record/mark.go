@@ -11,8 +11,15 @@ func (d *Document) Mark(reason string) *Document {
 }
 
 // Mark returns the mark of v's document, with v's own version: with another one the
-// letter could not be redriven below a change that came after it.
+// letter could not be redriven below a change that came after it. The dead letter of a
+// completion is no change: its item learns that the text gets no vector.
 func (v *Vector) Mark(reason string) *Vector {
+	if v.GetDocument().GetOp() == Op_OP_COMPLETION_REQUEST {
+		return &Vector{
+			Document: v.GetDocument(), Version: v.GetVersion(), VersionOrigin: v.GetVersionOrigin(), Space: v.GetSpace(),
+			Fingerprint: v.GetFingerprint(), State: VectorState_VECTOR_STATE_FAILED, FailedReason: reason,
+		}
+	}
 	return &Vector{
 		Document: v.GetDocument().Mark(reason), Version: v.GetVersion(), VersionOrigin: v.GetVersionOrigin(),
 		State: VectorState_VECTOR_STATE_NONE,

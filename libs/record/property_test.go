@@ -23,6 +23,9 @@ func anyChange(t *rapid.T, version int64) change {
 		func() change { return remove(version) },
 		func() change { return remove(version).explicit().from("http", uint64(version)) },
 		func() change { return mark(version) },
+		func() change { return partial(version, "x") },
+		func() change { return partial(version, "x", "y").bulk() },
+		func() change { return partial(version, "z").explicit() },
 	}
 	return rapid.SampledFrom(kinds).Draw(t, "kind")()
 }
@@ -39,9 +42,27 @@ func changes(t *rapid.T) []change {
 func take(list ...change) *State {
 	s := &State{Sources: Orders{}}
 	for _, c := range list {
-		s.Take(c.v)
+		s.take(c)
 	}
 	return s
+}
+
+// take is Take as write does it: what was merged is made something of, with the record's vector if it fits.
+func (s *State) take(c change) Taken {
+	taken := s.Take(c.v)
+	makeOf(s)
+	if s.TakeVector(c.v) {
+		return TakenNew
+	}
+	return taken
+}
+
+// makeOf makes the text of the columns of a merged item: it has the same one for a whole row.
+func makeOf(s *State) {
+	if s.Merged() {
+		text := textOf(columns(s.Inputs))
+		s.Make(false, text, Fingerprint("s", text), nil)
+	}
 }
 
 // essence is what a reader of the item is told. The vector is part of it only where
@@ -70,7 +91,7 @@ func TestTakeIsIdempotent(t *testing.T) {
 		s := take(list...)
 		once := essence(s)
 		for i, c := range list {
-			if taken := s.Take(c.v); taken != TakenAgain && taken != Stale {
+			if taken := s.take(c); taken != TakenAgain && taken != Stale {
 				t.Fatalf("change %d redelivered: %v", i, taken)
 			}
 		}
@@ -88,7 +109,7 @@ func TestJudgeForetellsTake(t *testing.T) {
 		for _, c := range append(changes(t), changes(t)...) {
 			before := fingerprintOf(s)
 			judged := s.Judge(c.v)
-			if taken := s.Take(c.v); taken != judged {
+			if taken := s.take(c); taken != judged {
 				t.Fatalf("Judge = %v, Take = %v", judged, taken)
 			}
 			changed := fingerprintOf(s) != before
@@ -121,10 +142,10 @@ func TestReplaysOfTheLiveLogConverge(t *testing.T) {
 		straight := essence(take(live...))
 		s := &State{Sources: Orders{}}
 		for i := 0; i < len(live); i++ {
-			s.Take(live[i].v)
+			s.take(live[i])
 			if rapid.IntRange(0, 4).Draw(t, "kill") == 0 {
 				for _, c := range live[rapid.IntRange(0, i).Draw(t, "committed") : i+1] {
-					s.Take(c.v)
+					s.take(c)
 				}
 			}
 		}
@@ -197,6 +218,7 @@ func joined(states ...*State) string {
 	s := *states[0]
 	for _, other := range states[1:] {
 		s.Join(other)
+		makeOf(&s)
 	}
 	return fingerprintOf(&s)
 }
@@ -209,11 +231,13 @@ func TestJoinIsCommutativeAssociativeAndIdempotent(t *testing.T) {
 		}
 		right := *c[1]
 		right.Join(c[2])
+		makeOf(&right)
 		if a, b := joined(c[0], c[1], c[2]), joined(c[0], &right); a != b {
 			t.Fatalf("not associative\n%s\n%s", a, b)
 		}
 		ab := *c[0]
 		ab.Join(c[1])
+		makeOf(&ab)
 		if a, b := joined(c[0], c[0]), fingerprintOf(c[0]); a != b {
 			t.Fatalf("joined with itself\n%s\nbefore\n%s", a, b)
 		}
@@ -231,10 +255,16 @@ func TestJoinKnowsWhatBothCopiesKnow(t *testing.T) {
 		s := take(list[:cut]...)
 		s.Join(take(list[cut:]...))
 		all := take(list...)
-		if s.Base != all.Base || s.Floor != all.Floor || describeSources(s) != describeSources(all) {
+		if s.Base != all.Base || s.Floor != all.Floor || describeSources(s) != describeSources(all) || describeColumns(s) != describeColumns(all) {
 			t.Fatalf("joined\n%s\nall in one\n%s", fingerprintOf(s), fingerprintOf(all))
 		}
 	})
+}
+
+// describeColumns leaves out what is no column of these tests' rows.
+func describeColumns(s *State) string {
+	in := columns(s.Inputs)
+	return fmt.Sprint(in["x"], in["y"], in["z"], s.Older)
 }
 
 func describeSources(s *State) string { return fingerprintOf(&State{Sources: s.Sources}) }

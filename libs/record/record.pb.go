@@ -841,6 +841,7 @@ type Failure struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Version       int64                  `protobuf:"varint,1,opt,name=version,proto3" json:"version,omitempty"` // 0 in a Document: the version is that of its own record
 	Reason        string                 `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
+	Text          bool                   `protobuf:"varint,3,opt,name=text,proto3" json:"text,omitempty"` // only the item's own text could not be embedded: there is no newer change
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -889,57 +890,11 @@ func (x *Failure) GetReason() string {
 	return ""
 }
 
-// The version of one field that was set later than the item's base.
-type FieldVersion struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Field         string                 `protobuf:"bytes,1,opt,name=field,proto3" json:"field,omitempty"`
-	Version       int64                  `protobuf:"varint,2,opt,name=version,proto3" json:"version,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *FieldVersion) Reset() {
-	*x = FieldVersion{}
-	mi := &file_record_proto_msgTypes[9]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *FieldVersion) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*FieldVersion) ProtoMessage() {}
-
-func (x *FieldVersion) ProtoReflect() protoreflect.Message {
-	mi := &file_record_proto_msgTypes[9]
+func (x *Failure) GetText() bool {
 	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
+		return x.Text
 	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use FieldVersion.ProtoReflect.Descriptor instead.
-func (*FieldVersion) Descriptor() ([]byte, []int) {
-	return file_record_proto_rawDescGZIP(), []int{9}
-}
-
-func (x *FieldVersion) GetField() string {
-	if x != nil {
-		return x.Field
-	}
-	return ""
-}
-
-func (x *FieldVersion) GetVersion() int64 {
-	if x != nil {
-		return x.Version
-	}
-	return 0
+	return false
 }
 
 // State of an item, ready to embed.
@@ -952,7 +907,7 @@ type Document struct {
 	Pipeline      string                 `protobuf:"bytes,5,opt,name=pipeline,proto3" json:"pipeline,omitempty"`
 	Properties    []*Property            `protobuf:"bytes,6,rep,name=properties,proto3" json:"properties,omitempty"`
 	Inputs        []byte                 `protobuf:"bytes,7,opt,name=inputs,proto3" json:"inputs,omitempty"`           // JSON object: the source fields that template, when and properties read
-	Unavailable   []string               `protobuf:"bytes,8,rep,name=unavailable,proto3" json:"unavailable,omitempty"` // fields that the producer left out
+	Unavailable   []string               `protobuf:"bytes,8,rep,name=unavailable,proto3" json:"unavailable,omitempty"` // columns that the producer left out (partial)
 	Recipe        []byte                 `protobuf:"bytes,9,opt,name=recipe,proto3" json:"recipe,omitempty"`           // hash of template, when, require and oversize; body in the control topic
 	Text          string                 `protobuf:"bytes,10,opt,name=text,proto3" json:"text,omitempty"`              // rendered, before fitting to the model
 	Sources       []*SourceOrder         `protobuf:"bytes,11,rep,name=sources,proto3" json:"sources,omitempty"`
@@ -965,13 +920,14 @@ type Document struct {
 	Fingerprint   []byte                 `protobuf:"bytes,18,opt,name=fingerprint,proto3" json:"fingerprint,omitempty"`            // completion request: of space and text
 	Job           string                 `protobuf:"bytes,19,opt,name=job,proto3" json:"job,omitempty"`                            // marker: the backfill that wrote it
 	MarkedAt      int64                  `protobuf:"varint,20,opt,name=marked_at,json=markedAt,proto3" json:"marked_at,omitempty"` // marker: microseconds since 1970
+	Hidden        bool                   `protobuf:"varint,21,opt,name=hidden,proto3" json:"hidden,omitempty"`                     // row: kept, and not to be found, because of when
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Document) Reset() {
 	*x = Document{}
-	mi := &file_record_proto_msgTypes[10]
+	mi := &file_record_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -983,7 +939,7 @@ func (x *Document) String() string {
 func (*Document) ProtoMessage() {}
 
 func (x *Document) ProtoReflect() protoreflect.Message {
-	mi := &file_record_proto_msgTypes[10]
+	mi := &file_record_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -996,7 +952,7 @@ func (x *Document) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Document.ProtoReflect.Descriptor instead.
 func (*Document) Descriptor() ([]byte, []int) {
-	return file_record_proto_rawDescGZIP(), []int{10}
+	return file_record_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Document) GetOp() Op {
@@ -1139,6 +1095,13 @@ func (x *Document) GetMarkedAt() int64 {
 	return 0
 }
 
+func (x *Document) GetHidden() bool {
+	if x != nil {
+		return x.Hidden
+	}
+	return false
+}
+
 // A document with its embedding.
 type Vector struct {
 	state          protoimpl.MessageState `protogen:"open.v1"`
@@ -1158,7 +1121,7 @@ type Vector struct {
 
 func (x *Vector) Reset() {
 	*x = Vector{}
-	mi := &file_record_proto_msgTypes[11]
+	mi := &file_record_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1170,7 +1133,7 @@ func (x *Vector) String() string {
 func (*Vector) ProtoMessage() {}
 
 func (x *Vector) ProtoReflect() protoreflect.Message {
-	mi := &file_record_proto_msgTypes[11]
+	mi := &file_record_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1183,7 +1146,7 @@ func (x *Vector) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Vector.ProtoReflect.Descriptor instead.
 func (*Vector) Descriptor() ([]byte, []int) {
-	return file_record_proto_rawDescGZIP(), []int{11}
+	return file_record_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Vector) GetDocument() *Document {
@@ -1274,7 +1237,7 @@ type Control struct {
 
 func (x *Control) Reset() {
 	*x = Control{}
-	mi := &file_record_proto_msgTypes[12]
+	mi := &file_record_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1286,7 +1249,7 @@ func (x *Control) String() string {
 func (*Control) ProtoMessage() {}
 
 func (x *Control) ProtoReflect() protoreflect.Message {
-	mi := &file_record_proto_msgTypes[12]
+	mi := &file_record_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1299,7 +1262,7 @@ func (x *Control) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Control.ProtoReflect.Descriptor instead.
 func (*Control) Descriptor() ([]byte, []int) {
-	return file_record_proto_rawDescGZIP(), []int{12}
+	return file_record_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Control) GetRecord() isControl_Record {
@@ -1416,7 +1379,7 @@ type TopicIdentity struct {
 
 func (x *TopicIdentity) Reset() {
 	*x = TopicIdentity{}
-	mi := &file_record_proto_msgTypes[13]
+	mi := &file_record_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1428,7 +1391,7 @@ func (x *TopicIdentity) String() string {
 func (*TopicIdentity) ProtoMessage() {}
 
 func (x *TopicIdentity) ProtoReflect() protoreflect.Message {
-	mi := &file_record_proto_msgTypes[13]
+	mi := &file_record_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1441,7 +1404,7 @@ func (x *TopicIdentity) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TopicIdentity.ProtoReflect.Descriptor instead.
 func (*TopicIdentity) Descriptor() ([]byte, []int) {
-	return file_record_proto_rawDescGZIP(), []int{13}
+	return file_record_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *TopicIdentity) GetTopic() string {
@@ -1483,7 +1446,7 @@ type Recipe struct {
 
 func (x *Recipe) Reset() {
 	*x = Recipe{}
-	mi := &file_record_proto_msgTypes[14]
+	mi := &file_record_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1495,7 +1458,7 @@ func (x *Recipe) String() string {
 func (*Recipe) ProtoMessage() {}
 
 func (x *Recipe) ProtoReflect() protoreflect.Message {
-	mi := &file_record_proto_msgTypes[14]
+	mi := &file_record_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1508,7 +1471,7 @@ func (x *Recipe) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Recipe.ProtoReflect.Descriptor instead.
 func (*Recipe) Descriptor() ([]byte, []int) {
-	return file_record_proto_rawDescGZIP(), []int{14}
+	return file_record_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Recipe) GetHash() []byte {
@@ -1539,7 +1502,7 @@ type Generation struct {
 
 func (x *Generation) Reset() {
 	*x = Generation{}
-	mi := &file_record_proto_msgTypes[15]
+	mi := &file_record_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1551,7 +1514,7 @@ func (x *Generation) String() string {
 func (*Generation) ProtoMessage() {}
 
 func (x *Generation) ProtoReflect() protoreflect.Message {
-	mi := &file_record_proto_msgTypes[15]
+	mi := &file_record_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1564,7 +1527,7 @@ func (x *Generation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Generation.ProtoReflect.Descriptor instead.
 func (*Generation) Descriptor() ([]byte, []int) {
-	return file_record_proto_rawDescGZIP(), []int{15}
+	return file_record_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Generation) GetCollection() string {
@@ -1614,7 +1577,7 @@ type Horizon struct {
 
 func (x *Horizon) Reset() {
 	*x = Horizon{}
-	mi := &file_record_proto_msgTypes[16]
+	mi := &file_record_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1626,7 +1589,7 @@ func (x *Horizon) String() string {
 func (*Horizon) ProtoMessage() {}
 
 func (x *Horizon) ProtoReflect() protoreflect.Message {
-	mi := &file_record_proto_msgTypes[16]
+	mi := &file_record_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1639,7 +1602,7 @@ func (x *Horizon) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Horizon.ProtoReflect.Descriptor instead.
 func (*Horizon) Descriptor() ([]byte, []int) {
-	return file_record_proto_rawDescGZIP(), []int{16}
+	return file_record_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Horizon) GetCollection() string {
@@ -1677,7 +1640,7 @@ type Checkpoint struct {
 
 func (x *Checkpoint) Reset() {
 	*x = Checkpoint{}
-	mi := &file_record_proto_msgTypes[17]
+	mi := &file_record_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1689,7 +1652,7 @@ func (x *Checkpoint) String() string {
 func (*Checkpoint) ProtoMessage() {}
 
 func (x *Checkpoint) ProtoReflect() protoreflect.Message {
-	mi := &file_record_proto_msgTypes[17]
+	mi := &file_record_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1702,7 +1665,7 @@ func (x *Checkpoint) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Checkpoint.ProtoReflect.Descriptor instead.
 func (*Checkpoint) Descriptor() ([]byte, []int) {
-	return file_record_proto_rawDescGZIP(), []int{17}
+	return file_record_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Checkpoint) GetJob() string {
@@ -1751,7 +1714,7 @@ type Rewind struct {
 
 func (x *Rewind) Reset() {
 	*x = Rewind{}
-	mi := &file_record_proto_msgTypes[18]
+	mi := &file_record_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1763,7 +1726,7 @@ func (x *Rewind) String() string {
 func (*Rewind) ProtoMessage() {}
 
 func (x *Rewind) ProtoReflect() protoreflect.Message {
-	mi := &file_record_proto_msgTypes[18]
+	mi := &file_record_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1776,7 +1739,7 @@ func (x *Rewind) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rewind.ProtoReflect.Descriptor instead.
 func (*Rewind) Descriptor() ([]byte, []int) {
-	return file_record_proto_rawDescGZIP(), []int{18}
+	return file_record_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Rewind) GetSource() string {
@@ -1833,13 +1796,11 @@ const file_record_proto_rawDesc = "" +
 	"\tpartition\x18\x02 \x01(\x05R\tpartition\x12\x16\n" +
 	"\x06offset\x18\x03 \x01(\x03R\x06offset\x12!\n" +
 	"\fcommitted_at\x18\x04 \x01(\x03R\vcommittedAt\x12\x1a\n" +
-	"\bposition\x18\x05 \x01(\tR\bposition\";\n" +
+	"\bposition\x18\x05 \x01(\tR\bposition\"O\n" +
 	"\aFailure\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\x03R\aversion\x12\x16\n" +
-	"\x06reason\x18\x02 \x01(\tR\x06reason\">\n" +
-	"\fFieldVersion\x12\x14\n" +
-	"\x05field\x18\x01 \x01(\tR\x05field\x12\x18\n" +
-	"\aversion\x18\x02 \x01(\x03R\aversion\"\x85\x05\n" +
+	"\x06reason\x18\x02 \x01(\tR\x06reason\x12\x12\n" +
+	"\x04text\x18\x03 \x01(\bR\x04text\"\x9d\x05\n" +
 	"\bDocument\x12\x1e\n" +
 	"\x02op\x18\x01 \x01(\x0e2\x0e.freshet.v1.OpR\x02op\x12\x1e\n" +
 	"\n" +
@@ -1867,7 +1828,8 @@ const file_record_proto_rawDesc = "" +
 	"generation\x12 \n" +
 	"\vfingerprint\x18\x12 \x01(\fR\vfingerprint\x12\x10\n" +
 	"\x03job\x18\x13 \x01(\tR\x03job\x12\x1b\n" +
-	"\tmarked_at\x18\x14 \x01(\x03R\bmarkedAt\"\x81\x03\n" +
+	"\tmarked_at\x18\x14 \x01(\x03R\bmarkedAt\x12\x16\n" +
+	"\x06hidden\x18\x15 \x01(\bR\x06hidden\"\x81\x03\n" +
 	"\x06Vector\x120\n" +
 	"\bdocument\x18\x01 \x01(\v2\x14.freshet.v1.DocumentR\bdocument\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\x03R\aversion\x12@\n" +
@@ -1967,7 +1929,7 @@ func file_record_proto_rawDescGZIP() []byte {
 }
 
 var file_record_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_record_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
+var file_record_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
 var file_record_proto_goTypes = []any{
 	(Op)(0),               // 0: freshet.v1.Op
 	(Oversize)(0),         // 1: freshet.v1.Oversize
@@ -1982,16 +1944,15 @@ var file_record_proto_goTypes = []any{
 	(*SourceOrder)(nil),   // 10: freshet.v1.SourceOrder
 	(*Origin)(nil),        // 11: freshet.v1.Origin
 	(*Failure)(nil),       // 12: freshet.v1.Failure
-	(*FieldVersion)(nil),  // 13: freshet.v1.FieldVersion
-	(*Document)(nil),      // 14: freshet.v1.Document
-	(*Vector)(nil),        // 15: freshet.v1.Vector
-	(*Control)(nil),       // 16: freshet.v1.Control
-	(*TopicIdentity)(nil), // 17: freshet.v1.TopicIdentity
-	(*Recipe)(nil),        // 18: freshet.v1.Recipe
-	(*Generation)(nil),    // 19: freshet.v1.Generation
-	(*Horizon)(nil),       // 20: freshet.v1.Horizon
-	(*Checkpoint)(nil),    // 21: freshet.v1.Checkpoint
-	(*Rewind)(nil),        // 22: freshet.v1.Rewind
+	(*Document)(nil),      // 13: freshet.v1.Document
+	(*Vector)(nil),        // 14: freshet.v1.Vector
+	(*Control)(nil),       // 15: freshet.v1.Control
+	(*TopicIdentity)(nil), // 16: freshet.v1.TopicIdentity
+	(*Recipe)(nil),        // 17: freshet.v1.Recipe
+	(*Generation)(nil),    // 18: freshet.v1.Generation
+	(*Horizon)(nil),       // 19: freshet.v1.Horizon
+	(*Checkpoint)(nil),    // 20: freshet.v1.Checkpoint
+	(*Rewind)(nil),        // 21: freshet.v1.Rewind
 }
 var file_record_proto_depIdxs = []int32{
 	5,  // 0: freshet.v1.Value.texts:type_name -> freshet.v1.TextList
@@ -2006,15 +1967,15 @@ var file_record_proto_depIdxs = []int32{
 	11, // 9: freshet.v1.Document.origin:type_name -> freshet.v1.Origin
 	12, // 10: freshet.v1.Document.failed:type_name -> freshet.v1.Failure
 	1,  // 11: freshet.v1.Document.oversize:type_name -> freshet.v1.Oversize
-	14, // 12: freshet.v1.Vector.document:type_name -> freshet.v1.Document
+	13, // 12: freshet.v1.Vector.document:type_name -> freshet.v1.Document
 	2,  // 13: freshet.v1.Vector.version_origin:type_name -> freshet.v1.VersionOrigin
 	3,  // 14: freshet.v1.Vector.state:type_name -> freshet.v1.VectorState
-	17, // 15: freshet.v1.Control.topic:type_name -> freshet.v1.TopicIdentity
-	18, // 16: freshet.v1.Control.recipe:type_name -> freshet.v1.Recipe
-	19, // 17: freshet.v1.Control.generation:type_name -> freshet.v1.Generation
-	20, // 18: freshet.v1.Control.horizon:type_name -> freshet.v1.Horizon
-	21, // 19: freshet.v1.Control.checkpoint:type_name -> freshet.v1.Checkpoint
-	22, // 20: freshet.v1.Control.rewind:type_name -> freshet.v1.Rewind
+	16, // 15: freshet.v1.Control.topic:type_name -> freshet.v1.TopicIdentity
+	17, // 16: freshet.v1.Control.recipe:type_name -> freshet.v1.Recipe
+	18, // 17: freshet.v1.Control.generation:type_name -> freshet.v1.Generation
+	19, // 18: freshet.v1.Control.horizon:type_name -> freshet.v1.Horizon
+	20, // 19: freshet.v1.Control.checkpoint:type_name -> freshet.v1.Checkpoint
+	21, // 20: freshet.v1.Control.rewind:type_name -> freshet.v1.Rewind
 	21, // [21:21] is the sub-list for method output_type
 	21, // [21:21] is the sub-list for method input_type
 	21, // [21:21] is the sub-list for extension type_name
@@ -2040,7 +2001,7 @@ func file_record_proto_init() {
 		(*Value_Booleans)(nil),
 		(*Value_Dates)(nil),
 	}
-	file_record_proto_msgTypes[12].OneofWrappers = []any{
+	file_record_proto_msgTypes[11].OneofWrappers = []any{
 		(*Control_Topic)(nil),
 		(*Control_Recipe)(nil),
 		(*Control_Generation)(nil),
@@ -2054,7 +2015,7 @@ func file_record_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_record_proto_rawDesc), len(file_record_proto_rawDesc)),
 			NumEnums:      4,
-			NumMessages:   19,
+			NumMessages:   18,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

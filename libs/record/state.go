@@ -3,36 +3,43 @@ package record
 import (
 	"bytes"
 	"cmp"
+	"maps"
 )
 
 // State is all that is known of one item. It is a last-writer-wins register per
 // field, with a floor: Floor is the version of the last delete, and a field is
-// taken where its version is higher than the field's and above the floor.
+// taken where its version is higher than the field's and above the floor. The
+// fields are the columns in Inputs; text, properties and Hidden are made of them.
 //
-// Sources that send whole rows need one number for all fields, Base. Taking is
+// Sources that send whole rows need one number for all fields, Base. Where the
+// newest row came without some of its columns, Older has their versions. Taking is
 // commutative, associative and idempotent, so that lanes, redeliveries and
 // redrives need no order among themselves; no rule ever compares contents.
 //
 // The vector is not a field of its own order: Wanted names the text that the item
 // should have the vector of, Held the text of the vector that it has.
 type State struct {
-	Base    int64 // version of all fields; 0 where no whole row was taken
+	Base    int64 // version of the newest row; 0 where none was taken
 	Floor   int64 // version of the last delete; 0 where there was none
 	Sources Orders
+	Older   Older // versions of the columns that are older than Base; nil where the newest row had all
 
-	Wanted []byte // fingerprint of the text of Base
+	Wanted []byte // fingerprint of the item's text; empty where it has none yet
 	Held   []byte // fingerprint of Vector; empty where there is none
 	Space  string // of Vector
 
+	Hidden         bool // kept, and not to be found
 	Properties     []*Property
-	Inputs         []byte
-	Recipe         []byte
+	Inputs         []byte // JSON object
+	Recipe         []byte // of Base
 	Text           string
 	Origin         *Origin
 	Failed         *Failure // nil where no newer change is a dead letter
 	Truncated      bool
 	OriginalTokens int64
 	Vector         []byte // little-endian float32; empty where it was not loaded
+
+	unmade bool // Inputs were merged, and nothing is made of them yet
 }
 
 // Taken says what a record did to a state.
@@ -52,16 +59,27 @@ const (
 	OutOfOrder
 )
 
+// Copy returns a state that may be changed without changing s.
+func (s *State) Copy() State {
+	c := *s
+	c.Sources = maps.Clone(s.Sources)
+	return c
+}
+
 // Live reports whether the item exists: its row is newer than its last delete.
 func (s *State) Live() bool { return s.Base > s.Floor }
 
-// Complete reports whether the item can be searched for: it exists and has a vector.
-func (s *State) Complete() bool { return s.Live() && len(s.Held) > 0 }
+// Known reports whether the item exists with all of its columns.
+func (s *State) Known() bool { return s.Live() && !s.Older.unknown() }
+
+// Complete reports whether the item can be searched for: it exists, may be found, all
+// of it is known and it has a vector.
+func (s *State) Complete() bool { return s.Known() && !s.Hidden && len(s.Held) > 0 }
 
 // Judge says what Take would do with v, and changes nothing.
 func (s *State) Judge(v *Vector) Taken {
 	if !v.GetDocument().GetOp().setsState() {
-		return Stale
+		return s.judgeCompletion(v)
 	}
 	taken := s.judgeVersion(v)
 	switch {
@@ -78,7 +96,10 @@ func (s *State) Judge(v *Vector) Taken {
 }
 
 // setsState reports whether this build can apply records of the op to a state.
-func (o Op) setsState() bool { return o == Op_OP_UPSERT || o == Op_OP_DELETE || o == Op_OP_FAILED }
+func (o Op) setsState() bool { return o.IsRow() || o == Op_OP_DELETE || o == Op_OP_FAILED }
+
+// IsRow reports whether records of the op carry columns.
+func (o Op) IsRow() bool { return o == Op_OP_UPSERT || o == Op_OP_PARTIAL }
 
 // judgeVersion compares v's version with that of what it would set. At the floor
 // a row loses: otherwise a row and a delete of one bulk stamp would depend on
@@ -87,12 +108,17 @@ func (o Op) setsState() bool { return o == Op_OP_UPSERT || o == Op_OP_DELETE || 
 func (s *State) judgeVersion(v *Vector) Taken {
 	var barrier, have int64
 	switch v.GetDocument().GetOp() { //nolint:exhaustive // the others set no state
-	case Op_OP_UPSERT:
+	case Op_OP_UPSERT, Op_OP_PARTIAL:
 		barrier, have = s.Floor, s.Base
+		if v.GetVersion() > barrier && v.GetVersion() < have {
+			return s.Older.judge(v)
+		}
 	case Op_OP_DELETE:
 		have = s.Floor
 	case Op_OP_FAILED:
-		barrier, have = max(s.Base, s.Floor), s.Failed.GetVersion()
+		if barrier = s.settled(); !s.Refused() {
+			have = s.Failed.GetVersion()
+		}
 	}
 	switch version := v.GetVersion(); {
 	case version <= barrier || version < have:
@@ -113,7 +139,7 @@ func (s *State) late(v *Vector) bool {
 	if o := v.GetVersionOrigin(); o == VersionOrigin_VERSION_ORIGIN_STAMP || o == VersionOrigin_VERSION_ORIGIN_EXPLICIT {
 		return false
 	}
-	marked := s.Failed.GetVersion() > s.Base && v.GetVersion() >= s.Failed.GetVersion()
+	marked := s.Failed != nil && !s.Failed.GetText() && v.GetVersion() >= s.Failed.GetVersion()
 	for _, so := range v.GetDocument().GetSources() {
 		if c := s.Sources.Compare(so); c < 0 || c == 0 && !marked {
 			return true
@@ -122,11 +148,47 @@ func (s *State) late(v *Vector) bool {
 	return false
 }
 
-// wants reports whether v brings the vector that the item still lacks. Its version
-// does not matter: the fingerprint says that it is of the item's present text.
+// settled returns the version up to which the state has everything: what is at or below
+// it is in the item, or replaced.
+func (s *State) settled() int64 { return max(s.Floor, s.Older.least(s.Base)) }
+
+// judgeCompletion compares a vector that write asked for with the text that is wanted.
+// Where it is held already the record may be the one that brought it: as any other of
+// an equal version it may have to finish what a kill interrupted.
+func (s *State) judgeCompletion(v *Vector) Taken {
+	switch asked := v.GetDocument().GetOp() == Op_OP_COMPLETION_REQUEST && s.asksFor(v); {
+	case !asked:
+		return Stale
+	case s.wants(v), s.cannotHave(v):
+		return TakenNew
+	case s.holdsWanted() && len(v.GetVector()) > 0:
+		return TakenAgain
+	}
+	return Stale
+}
+
+// asksFor reports whether v is about the item's present text. Its version does not
+// matter: the fingerprint says so.
+func (s *State) asksFor(v *Vector) bool {
+	return s.Live() && !s.unmade && len(s.Wanted) > 0 && bytes.Equal(v.GetFingerprint(), s.Wanted)
+}
+
+// wants reports whether v brings the vector that the item still lacks.
 func (s *State) wants(v *Vector) bool {
-	return v.GetDocument().GetOp() == Op_OP_UPSERT && len(v.GetVector()) > 0 &&
-		bytes.Equal(v.GetFingerprint(), s.Wanted) && !s.holdsWanted()
+	return s.asksFor(v) && len(v.GetVector()) > 0 && !s.holdsWanted()
+}
+
+// cannotHave reports whether v is the news that the item's text cannot be embedded.
+func (s *State) cannotHave(v *Vector) bool {
+	return v.GetState() == VectorState_VECTOR_STATE_FAILED && s.Failed == nil && !s.holdsWanted()
+}
+
+// Refused reports whether the item's own text could not be embedded.
+func (s *State) Refused() bool { return s.Failed.GetText() }
+
+// Lacks reports whether the item waits for the vector of its text.
+func (s *State) Lacks() bool {
+	return s.Known() && !s.Hidden && len(s.Wanted) > 0 && !s.holdsWanted() && !s.Refused()
 }
 
 // holdsWanted reports whether the vector is that of the row's text.
@@ -140,13 +202,25 @@ func (s *State) Take(v *Vector) Taken {
 		return taken
 	}
 	s.Sources.Take(v.GetDocument().GetSources())
-	if s.judgeVersion(v) != Stale {
+	if v.GetDocument().GetOp().setsState() && s.judgeVersion(v) != Stale {
 		s.set(v)
 	}
-	if s.wants(v) {
-		s.takeVector(v)
-	}
+	s.TakeVector(v)
 	return taken
+}
+
+// TakeVector takes v's vector, or the news that there will be none, where the item
+// waits for it, and reports whether it did.
+func (s *State) TakeVector(v *Vector) bool {
+	switch {
+	case s.wants(v):
+		s.takeVector(v)
+	case s.asksFor(v) && s.cannotHave(v):
+		s.Failed = &Failure{Version: s.Base, Reason: v.GetFailedReason(), Text: true}
+	default:
+		return false
+	}
+	return true
 }
 
 // set lets v set what its op is about.
@@ -154,6 +228,8 @@ func (s *State) set(v *Vector) {
 	switch v.GetDocument().GetOp() { //nolint:exhaustive // the others set no state
 	case Op_OP_UPSERT:
 		s.takeRow(v)
+	case Op_OP_PARTIAL:
+		s.merge(v)
 	case Op_OP_DELETE:
 		s.takeDelete(v.GetVersion())
 	case Op_OP_FAILED:
@@ -162,53 +238,67 @@ func (s *State) set(v *Vector) {
 }
 
 func (s *State) takeRow(v *Vector) {
-	d := v.GetDocument()
-	s.Base = v.GetVersion()
-	s.Wanted = v.GetFingerprint()
-	s.Properties, s.Inputs, s.Recipe, s.Text, s.Origin = d.GetProperties(), d.GetInputs(), d.GetRecipe(), d.GetText(), d.GetOrigin()
-	if s.Failed.GetVersion() <= s.Base {
-		s.Failed = nil
+	if v.GetVersion() < s.Base {
+		s.merge(v)
+		return
 	}
-	switch {
-	case len(v.GetVector()) > 0:
+	d := v.GetDocument()
+	s.Base, s.Older = v.GetVersion(), nil
+	s.Wanted, s.Hidden = v.GetFingerprint(), d.GetHidden()
+	s.Properties, s.Inputs, s.Recipe, s.Text, s.Origin = d.GetProperties(), d.GetInputs(), d.GetRecipe(), d.GetText(), d.GetOrigin()
+	s.clear()
+	if len(v.GetVector()) > 0 {
 		// Also by a redelivery: a nonce may have changed the lowest bits of the stored
 		// one, and the record's own bytes are as good.
 		s.takeVector(v)
-	case v.GetState() == VectorState_VECTOR_STATE_FAILED && s.Failed == nil && !s.holdsWanted():
-		s.Failed = &Failure{Version: s.Base, Reason: v.GetFailedReason()}
 	}
 }
 
-// takeVector takes the vector of the row's text. It clears the mark of a text that
-// could not be embedded; that of a newer change stays.
+// clear removes the mark of a dead letter that the item has overtaken, and that of a
+// text that is not the item's any more.
+func (s *State) clear() {
+	if s.Refused() || s.Failed.GetVersion() <= s.settled() {
+		s.Failed = nil
+	}
+}
+
+// overtake removes the mark of a dead letter that the item has overtaken.
+func (s *State) overtake() {
+	if !s.Refused() || !s.Live() {
+		s.clear()
+	}
+}
+
+// takeVector takes the vector of the row's text.
 func (s *State) takeVector(v *Vector) {
 	s.Held, s.Space, s.Vector = v.GetFingerprint(), v.GetSpace(), v.GetVector()
 	s.Truncated, s.OriginalTokens = v.GetTruncated(), v.GetOriginalTokens()
-	if s.Failed.GetVersion() <= s.Base {
-		s.Failed = nil
-	}
+	s.clear()
+}
+
+// DropVector forgets the vector of an item that cannot be found.
+func (s *State) DropVector() {
+	s.Held, s.Space, s.Vector, s.Truncated, s.OriginalTokens = nil, "", nil, false, 0
 }
 
 // takeDelete raises the floor and drops what is below it. A row above it stays.
 func (s *State) takeDelete(version int64) {
 	s.Floor = version
-	if s.Live() {
-		return
-	}
 	s.bury()
 }
 
-// bury drops everything that is below the floor.
+// bury drops everything that is at or below the floor.
 func (s *State) bury() {
-	failed := s.Failed
-	if failed.GetVersion() <= s.Floor {
-		failed = nil
+	if s.Live() {
+		s.sink()
+	} else {
+		*s = State{Floor: s.Floor, Sources: s.Sources, Failed: s.Failed}
 	}
-	*s = State{Floor: s.Floor, Sources: s.Sources, Failed: failed}
+	s.overtake()
 }
 
-// Join adds to s what another copy of the same item knows: the newer row, the
-// higher floor, the higher orders. Two copies exist where a kill interrupted a
+// Join adds to s what another copy of the same item knows: the newer row and columns,
+// the higher floor, the higher orders. Two copies exist where a kill interrupted a
 // move between the main and the side collection. The vector goes with its row.
 // other is not changed.
 func (s *State) Join(other *State) {
@@ -220,14 +310,12 @@ func (s *State) Join(other *State) {
 	joined.Sources = Orders{}
 	joined.Sources.Take(s.Sources.List())
 	joined.Sources.Take(other.Sources.List())
-	// A mark at the row's own version belongs to that copy of the row: it says that its
-	// text could not be embedded.
-	if loser.Failed.GetVersion() > joined.Base && compareFailure(loser.Failed, joined.Failed) > 0 {
+	joined.fillFrom(loser)
+	// The mark of a text that could not be embedded belongs to that copy of the row.
+	if !loser.Refused() && loser.Failed.GetVersion() > joined.settled() && compareFailure(loser.Failed, joined.Failed) > 0 {
 		joined.Failed = loser.Failed
 	}
-	if !joined.Live() {
-		joined.bury()
-	}
+	joined.bury()
 	*s = joined
 }
 

@@ -24,11 +24,26 @@ func newChange(op Op, version int64) change {
 func upsert(version int64, text string) change {
 	c := newChange(Op_OP_UPSERT, version)
 	c.v.Document.Text = text
+	c.v.Document.Inputs = fmt.Appendf(nil, `{"text":%q,"x":%d,"y":%d,"z":%d}`, text, version, version, version)
 	c.v.Document.Properties = []*Property{{Name: "version", Value: &Value{Kind: &Value_Integer{Integer: version}}}}
 	c.v.Space, c.v.Fingerprint = "s", Fingerprint("s", text)
 	c.v.Vector, c.v.State = AppendVector(nil, []float32{float32(len(text)), 1}), VectorState_VECTOR_STATE_PRESENT
 	return c
 }
+
+// partial is a row without some of its columns, of text, x, y and z.
+func partial(version int64, without ...string) change {
+	c := newChange(Op_OP_PARTIAL, version)
+	row := inputs{"text": fmt.Sprintf("%q", fmt.Sprint("partial ", version)), "x": fmt.Sprint(version), "y": fmt.Sprint(version), "z": fmt.Sprint(version)}
+	for _, column := range without {
+		delete(row, column)
+	}
+	c.v.Document.Inputs, c.v.Document.Unavailable, c.v.State = row.encode(), without, VectorState_VECTOR_STATE_PARTIAL
+	return c
+}
+
+// textOf makes a text of the columns: of x, and of what the row is called.
+func textOf(in inputs) string { return in["text"] + " " + in["x"] }
 
 func remove(version int64) change { return newChange(Op_OP_DELETE, version) }
 
@@ -306,7 +321,7 @@ func TestJudgeChangesNothing(t *testing.T) {
 }
 
 func TestOpsThatSetNoStateAreNeverTaken(t *testing.T) {
-	for _, op := range []Op{Op_OP_UNSPECIFIED, Op_OP_PARTIAL, Op_OP_COMPLETION_REQUEST, Op_OP_MARKER, 99} {
+	for _, op := range []Op{Op_OP_UNSPECIFIED, Op_OP_COMPLETION_REQUEST, Op_OP_MARKER, 99} {
 		s := State{Sources: Orders{}}
 		if taken := s.Take(newChange(op, 5).from("cdc", 5).v); taken != Stale || len(s.Sources) > 0 {
 			t.Errorf("%v: taken %v, sources %v", op, taken, s.Sources)
@@ -398,6 +413,7 @@ func TestJoinKeepsTheOrdersOfBothCopies(t *testing.T) {
 // fingerprintOf writes all of a state as text, so that two states can be compared.
 func fingerprintOf(s *State) string {
 	var b strings.Builder
+	fmt.Fprintf(&b, "older %v hidden %t unmade %t\n", s.Older, s.Hidden, s.unmade)
 	fmt.Fprintf(&b, "base %d floor %d wanted %x held %x space %s recipe %x inputs %s text %q truncated %t tokens %d vector %x\n",
 		s.Base, s.Floor, s.Wanted, s.Held, s.Space, s.Recipe, s.Inputs, s.Text, s.Truncated, s.OriginalTokens, s.Vector)
 	fmt.Fprintf(&b, "failed %d %s\n", s.Failed.GetVersion(), s.Failed.GetReason())

@@ -94,6 +94,7 @@ func (r Record) ExplicitVersion() (version int64, ok bool, err error) {
 
 // Output is a record for the next topic. The stage places it by its key.
 type Output struct {
+	Topic string // "" is the sink's
 	Key   []byte
 	Value []byte
 }

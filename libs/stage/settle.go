@@ -1,6 +1,7 @@
 package stage
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 
@@ -125,7 +126,7 @@ func (e *engine[In, Out]) encode(out *output[In, Out], h *headers, now time.Time
 		return fmt.Errorf("encoding an output: %w", err)
 	}
 	out.record = kgo.Record{
-		Topic: e.stage.To.Topic, Partition: record.Partition(encoded.Key, e.stage.To.Identity.Partitions),
+		Topic: cmp.Or(encoded.Topic, e.stage.To.Topic), Partition: record.Partition(encoded.Key, e.stage.To.Identity.Partitions),
 		Key: encoded.Key, Value: encoded.Value, Headers: h.of(out.of.stamps, out.of.trace, now),
 	}
 	return nil

@@ -29,6 +29,8 @@ const (
 	propTenant    = "freshet_tenant"
 	propBase      = "freshet_base"
 	propFloor     = "freshet_floor"
+	propOlder     = "freshet_older"
+	propHidden    = "freshet_hidden"
 	propSources   = "freshet_sources"
 	propWanted    = "freshet_wanted"
 	propHeld      = "freshet_held"
@@ -41,6 +43,7 @@ const (
 	propTokens    = "freshet_original_tokens"
 	propFailedAt  = "freshet_failed_version"
 	propFailedFor = "freshet_failed_reason"
+	propFailedOf  = "freshet_failed_text"
 	propDeletedAt = "freshet_deleted_at"
 )
 
@@ -53,7 +56,9 @@ var reserved = []struct {
 	{propKey, "text", false},     // the item's key, base64
 	{propPartition, "int", true}, // partition number of the key
 	{propTenant, "text", true},   //
-	{propBase, "int", false},     // version of the row
+	{propBase, "int", false},     // version of the newest row
+	{propOlder, "text", false},   // JSON: versions of the columns that it left out
+	{propHidden, "boolean", false},
 	{propFloor, "int", false},    // version of the last delete
 	{propSources, "text", false}, // JSON: the highest order taken of each source
 	{propWanted, "text", false},  // fingerprint of the row's text, hex
@@ -64,10 +69,11 @@ var reserved = []struct {
 	{propText, "text", false},    // rendered, before fitting
 	{propOrigin, "text", false},  // JSON: where and when the row was made
 	{propTruncated, "boolean", false},
-	{propTokens, "int", false},     // before fitting
-	{propFailedAt, "int", false},   // version of a newer change that is a dead letter
-	{propFailedFor, "text", false}, // its reason
-	{propDeletedAt, "date", true},  // when a tombstone was written
+	{propTokens, "int", false},       // before fitting
+	{propFailedAt, "int", false},     // version of a newer change that is a dead letter
+	{propFailedFor, "text", false},   // its reason
+	{propFailedOf, "boolean", false}, // that it is the item's own text, and no newer change
+	{propDeletedAt, "date", true},    // when a tombstone was written
 }
 
 // origin is the JSON form of a record.Origin.
@@ -123,8 +129,17 @@ func (c *collection) putState(fields map[string]*structpb.Value, o Object) error
 	text(propFailedFor, s.Failed.GetReason())
 	integer(propFailedAt, s.Failed.GetVersion())
 	integer(propTokens, s.OriginalTokens)
-	if s.Truncated {
-		fields[propTruncated] = structpb.NewBoolValue(true)
+	for name, flag := range map[string]bool{propTruncated: s.Truncated, propHidden: s.Hidden, propFailedOf: s.Failed.GetText()} {
+		if flag {
+			fields[name] = structpb.NewBoolValue(true)
+		}
+	}
+	if len(s.Older) > 0 {
+		b, err := json.Marshal(s.Older)
+		if err != nil {
+			return fault.Reject(fault.IndexRejected, "encoding the versions of columns: %w", err)
+		}
+		text(propOlder, string(b))
 	}
 	if from := s.Origin; from != nil {
 		b, err := json.Marshal(origin{from.GetTopic(), from.GetPartition(), from.GetOffset(), from.GetCommittedAt(), from.GetPosition()})
@@ -179,7 +194,7 @@ func (c *collection) decode(r *pb.SearchResult) (record.State, error) {
 	s := record.State{
 		Base: f[propBase].GetIntValue(), Floor: f[propFloor].GetIntValue(), Sources: record.Orders{},
 		Space: f[propSpace].GetTextValue(), Text: f[propText].GetTextValue(),
-		Truncated: f[propTruncated].GetBoolValue(), OriginalTokens: f[propTokens].GetIntValue(),
+		Truncated: f[propTruncated].GetBoolValue(), Hidden: f[propHidden].GetBoolValue(), OriginalTokens: f[propTokens].GetIntValue(),
 		Vector: r.GetMetadata().GetVectorBytes(),
 	}
 	var err error
@@ -191,9 +206,11 @@ func (c *collection) decode(r *pb.SearchResult) (record.State, error) {
 	if inputs := f[propInputs].GetTextValue(); inputs != "" {
 		s.Inputs = []byte(inputs)
 	}
-	if text := f[propSources].GetTextValue(); text != "" {
-		if err := json.Unmarshal([]byte(text), &s.Sources); err != nil {
-			return record.State{}, fmt.Errorf("reading %s: %w", propSources, err)
+	for name, into := range map[string]any{propSources: &s.Sources, propOlder: &s.Older} {
+		if text := f[name].GetTextValue(); text != "" {
+			if err := json.Unmarshal([]byte(text), into); err != nil {
+				return record.State{}, fmt.Errorf("reading %s: %w", name, err)
+			}
 		}
 	}
 	if text := f[propOrigin].GetTextValue(); text != "" {
@@ -204,7 +221,7 @@ func (c *collection) decode(r *pb.SearchResult) (record.State, error) {
 		s.Origin = &record.Origin{Topic: from.Topic, Partition: from.Partition, Offset: from.Offset, CommittedAt: from.CommittedAt, Position: from.Position}
 	}
 	if version := f[propFailedAt].GetIntValue(); version != 0 {
-		s.Failed = &record.Failure{Version: version, Reason: f[propFailedFor].GetTextValue()}
+		s.Failed = &record.Failure{Version: version, Reason: f[propFailedFor].GetTextValue(), Text: f[propFailedOf].GetBoolValue()}
 	}
 	s.Properties = c.properties(f)
 	return s, nil

@@ -33,7 +33,7 @@ const (
 	Stale      = "stale"      // the index has this or a newer state
 	Deleted    = "deleted"    // a delete, handed on
 	Skipped    = "skipped"    // a marker
-	Passed     = "passed"     // the mark of a dead letter, handed on
+	Passed     = "passed"     // handed on: the mark of a dead letter, a row that is hidden or has only some columns
 )
 
 // Provider makes vectors of texts. Texts are never empty. It returns one vector a
@@ -122,14 +122,18 @@ func (e *Embedder) begin(in Input) *work {
 	switch op := in.Document.GetOp(); op {
 	case record.Op_OP_MARKER:
 		w.finish(stage.Skip[*record.Vector](Skipped))
-	case record.Op_OP_PARTIAL:
-		w.rejectWhole(fault.Reject(fault.UnavailableValue, "the document has only some of its columns, which is not supported yet"))
-	case record.Op_OP_COMPLETION_REQUEST:
-		w.finish(stage.Reject[*record.Vector](fault.Reject(fault.UnavailableValue, "completion requests are not supported yet")))
-	case record.Op_OP_UPSERT:
+	case record.Op_OP_UPSERT, record.Op_OP_COMPLETION_REQUEST:
 		w.address()
+		if in.Document.GetHidden() {
+			w.emit(Passed)
+			break
+		}
 		w.vector.Space = e.space.Name
 		w.vector.Fingerprint = record.Fingerprint(e.space.Name, in.Document.GetText())
+	case record.Op_OP_PARTIAL:
+		w.address()
+		w.vector.State = record.VectorState_VECTOR_STATE_PARTIAL
+		w.emit(Passed)
 	case record.Op_OP_DELETE:
 		w.address()
 		w.emit(Deleted)

@@ -105,6 +105,8 @@ func remove(id string, version int64) Input { return input(record.Op_OP_DELETE, 
 
 func force(d *record.Document) { d.Force = true }
 
+func hidden(d *record.Document) { d.Hidden = true }
+
 func deadLetterIfLong(d *record.Document) { d.Oversize = record.Oversize_OVERSIZE_DEADLETTER }
 
 func order(source string, n uint64) func(*record.Document) {

@@ -42,17 +42,9 @@ func (e *Embedder) lookUp(ctx context.Context, works []*work) error {
 func (e *Embedder) compare(w *work, s *record.State) {
 	fingerprint := w.vector.GetFingerprint()
 	held := bytes.Equal(s.Held, fingerprint)
-	switch s.Judge(w.vector) {
-	case record.Stale, record.OutOfOrder:
+	if pointless(w, s, held) {
 		w.finish(stage.Skip[*record.Vector](Stale))
 		return
-	case record.TakenAgain:
-		// At its own version the text may still wait for its vector.
-		if held && bytes.Equal(s.Wanted, fingerprint) {
-			w.finish(stage.Skip[*record.Vector](Stale))
-			return
-		}
-	case record.TakenNew:
 	}
 	if w.in.Document.GetForce() {
 		return
@@ -65,6 +57,22 @@ func (e *Embedder) compare(w *work, s *record.State) {
 	if m, ok := e.cache.get(fingerprint); ok && w.accepts(m) {
 		e.reuse(w, m)
 	}
+}
+
+// pointless reports whether the state has all that w would bring. What write asks for is never dropped: where the
+// answer was an old one, nobody would ask again.
+func pointless(w *work, s *record.State, held bool) bool {
+	if w.op() == record.Op_OP_COMPLETION_REQUEST {
+		return false
+	}
+	switch s.Judge(w.vector) {
+	case record.Stale, record.OutOfOrder:
+		return true
+	case record.TakenAgain: // at its own version the text may still wait for its vector
+		return held && bytes.Equal(s.Wanted, w.vector.GetFingerprint())
+	case record.TakenNew:
+	}
+	return false
 }
 
 // accepts reports whether the document's policy allows the vector: one of a cut text

@@ -19,7 +19,9 @@ type work struct {
 func (w *work) op() record.Op { return w.in.Document.GetOp() }
 
 // asks reports whether the input still needs a vector.
-func (w *work) asks() bool { return !w.done && w.op() == record.Op_OP_UPSERT }
+func (w *work) asks() bool {
+	return !w.done && (w.op() == record.Op_OP_UPSERT || w.op() == record.Op_OP_COMPLETION_REQUEST)
+}
 
 // address makes the vector of the document, still without an embedding.
 func (w *work) address() {
@@ -48,11 +50,4 @@ func (w *work) reject(err error) {
 	w.vector.State = record.VectorState_VECTOR_STATE_FAILED
 	w.vector.FailedReason = string(fault.ReasonOf(err))
 	w.finish(stage.Reject(err, w.vector))
-}
-
-// rejectWhole makes the input a dead letter of which nothing can be written but the
-// mark on its item.
-func (w *work) rejectWhole(err error) {
-	whole := &record.Vector{Document: w.in.Document, Version: w.in.Version, VersionOrigin: w.in.Origin}
-	w.finish(stage.Reject(err, whole.Mark(string(fault.ReasonOf(err)))))
 }

@@ -9,7 +9,7 @@ package change
 import (
 	"github.com/tidwall/gjson"
 
-	"github.com/freshet-io/freshet/services/ingest/values"
+	"github.com/freshet-io/freshet/libs/values"
 )
 
 // Op is what a change does to its row.
@@ -35,7 +35,11 @@ type Change struct {
 	// did not log the column: 0, false and "" say nothing then.
 	Defaulted bool
 	// Sparse: the source leaves columns out that are null.
-	Sparse    bool
+	Sparse bool
+	// Created: the row is new, so that no earlier change of it has what this one left out.
+	Created bool
+	// Partial: the source may leave out columns that did not change.
+	Partial   bool
 	Tombstone bool // Delete by a null value, which says nothing but its key
 	Outbox    bool // a row of an outbox table, which is no item
 	Force     bool // embed again whatever is stored

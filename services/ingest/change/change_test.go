@@ -5,8 +5,8 @@ import (
 	"testing"
 
 	"github.com/freshet-io/freshet/libs/fault"
+	"github.com/freshet-io/freshet/libs/values"
 	"github.com/freshet-io/freshet/services/ingest/change"
-	"github.com/freshet-io/freshet/services/ingest/values"
 )
 
 var limits = change.Limits{Bytes: 1 << 12, Depth: 8, Fields: 64}

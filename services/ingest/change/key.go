@@ -7,7 +7,7 @@ import (
 	"github.com/tidwall/gjson"
 
 	"github.com/freshet-io/freshet/libs/fault"
-	"github.com/freshet-io/freshet/services/ingest/values"
+	"github.com/freshet-io/freshet/libs/values"
 )
 
 // Key is the key of a change. The zero Key is a null key.

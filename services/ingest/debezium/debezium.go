@@ -13,8 +13,8 @@ import (
 	"github.com/tidwall/gjson"
 
 	"github.com/freshet-io/freshet/libs/fault"
+	"github.com/freshet-io/freshet/libs/values"
 	"github.com/freshet-io/freshet/services/ingest/change"
-	"github.com/freshet-io/freshet/services/ingest/values"
 )
 
 // envelope holds the members of a value by which its stream is known.
@@ -135,7 +135,7 @@ func (e *envelope) change() (change.Change, error) {
 	readSource(&c, e.source)
 	switch e.op.Str {
 	case "c", "u", "r":
-		c.Op = change.Upsert
+		c.Op, c.Created = change.Upsert, e.op.Str == "c"
 		if !c.After.Exists() {
 			return c, fault.Reject(fault.Malformed, "an envelope of op %s has no row in after", e.op.Str)
 		}
@@ -208,6 +208,8 @@ func readSource(c *change.Change, object gjson.Result) {
 	c.Position = s.position()
 	// Without full replica identity PostgreSQL logs the key alone.
 	c.Defaulted = s.connectedBy == "postgresql"
+	// Both leave long columns out that did not change.
+	c.Partial = s.connectedBy == "postgresql" || s.connectedBy == "oracle"
 }
 
 func (s *source) take(name string, value gjson.Result) {

@@ -4,9 +4,9 @@ import (
 	"testing"
 
 	"github.com/freshet-io/freshet/libs/fault"
+	"github.com/freshet-io/freshet/libs/values"
 	"github.com/freshet-io/freshet/services/ingest/change"
 	"github.com/freshet-io/freshet/services/ingest/debezium"
-	"github.com/freshet-io/freshet/services/ingest/values"
 )
 
 var limits = change.Limits{Bytes: 1 << 16, Depth: 32, Fields: 4096}

@@ -1,7 +1,6 @@
 package ingester
 
 import (
-	"errors"
 	"slices"
 	"strings"
 
@@ -9,18 +8,17 @@ import (
 
 	"github.com/freshet-io/freshet/libs/fault"
 	"github.com/freshet-io/freshet/libs/pipeline"
+	"github.com/freshet-io/freshet/libs/values"
 	"github.com/freshet-io/freshet/services/ingest/change"
-	"github.com/freshet-io/freshet/services/ingest/values"
 )
-
-var errNoJSON = errors.New("holds no JSON")
 
 // image is the columns of a row that a pipeline reads, normalised.
 type image struct {
 	mapping     *mapping
 	row         pipeline.Row // in the order of the pipeline's columns; absent ones are not in it
-	unavailable string       // the first column that the source left out
-	err         error        // of the first column that could not be normalised
+	unavailable []string     // the columns that the source left out
+	ill         []string     // the columns that could not be normalised
+	err         error        // of the first of them
 }
 
 // read takes the pipeline's columns out of a change's row. A column that the
@@ -37,9 +35,7 @@ func (m *mapping) read(c *change.Change) *image {
 				before = m.pick(c.Before)
 			}
 			if v = before[i]; v.Type == gjson.Null || m.placeholder.Is(v) {
-				if img.unavailable == "" {
-					img.unavailable = m.columns[i].name
-				}
+				img.unavailable = append(img.unavailable, m.columns[i].name)
 				continue
 			}
 		}
@@ -58,6 +54,7 @@ func (img *image) add(i int, v gjson.Result, c *change.Change) {
 	}
 	normal, err := values.Normalise(v, col.typeIn(c))
 	if err != nil {
+		img.ill = append(img.ill, col.name)
 		if img.err == nil {
 			img.err = fault.Reject(fault.FieldType, "field %s %w", col.name, err)
 		}
@@ -243,27 +240,4 @@ func (m *mapping) identity(value func(i int) gjson.Result) (who identity, known 
 		who.tenant = tenant
 	}
 	return who, true
-}
-
-// value returns the property's value in a row, a Null where there is none.
-func (p *property) value(row pipeline.Row) (gjson.Result, error) {
-	if p.Parse == "" {
-		v := row.Get(p.path)
-		if p.path.Rest == "" {
-			return v, nil
-		}
-		return values.Normalise(v, p.declared)
-	}
-	column := row.Get(pipeline.Path{Column: p.path.Column})
-	if column.Type == gjson.Null {
-		return column, nil
-	}
-	v := pipeline.ParseJSON(column)
-	if !v.Exists() {
-		return v, errNoJSON
-	}
-	if p.path.Rest != "" {
-		v = v.Get(p.path.Rest)
-	}
-	return values.Normalise(v, p.declared)
 }

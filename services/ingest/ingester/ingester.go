@@ -19,10 +19,10 @@ import (
 	"github.com/freshet-io/freshet/libs/pipeline"
 	"github.com/freshet-io/freshet/libs/record"
 	"github.com/freshet-io/freshet/libs/stage"
+	"github.com/freshet-io/freshet/libs/values"
 	"github.com/freshet-io/freshet/services/ingest/change"
 	"github.com/freshet-io/freshet/services/ingest/debezium"
 	"github.com/freshet-io/freshet/services/ingest/rows"
-	"github.com/freshet-io/freshet/services/ingest/values"
 )
 
 // Labels of outcomes, besides those of package change and deadlettered.

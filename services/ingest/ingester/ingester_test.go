@@ -67,7 +67,13 @@ func describeDocument(d *record.Document) string {
 	if d.GetOp() == record.Op_OP_FAILED {
 		return "failed " + d.Item().String() + " " + d.GetFailed().GetReason()
 	}
+	if d.GetOp() == record.Op_OP_PARTIAL {
+		return fmt.Sprintf("partial %s %s without %s", d.Item(), d.GetInputs(), strings.Join(d.GetUnavailable(), ", "))
+	}
 	words := []string{fmt.Sprintf("upsert %s %q", d.Item(), d.GetText())}
+	if d.GetHidden() {
+		words = append(words, "hidden "+string(d.GetInputs()))
+	}
 	for _, p := range d.GetProperties() {
 		words = append(words, p.GetName()+"="+describeValue(p.GetValue()))
 	}
@@ -215,7 +221,10 @@ func TestHandle_tenantsAndFilters(t *testing.T) {
 		"within the filter":                  {[]string{id, when}, `{"id":1}`, envelope("c", "null", `{"id":1,"name":"Cup","is_active":true,"deleted_at":null}`), `upsert Product/1 "Cup" active=true`},
 		"out of the filter":                  {[]string{id, when}, `{"id":1}`, envelope("u", "null", `{"id":1,"name":"Cup","is_active":0,"deleted_at":null}`), `delete Product/1`},
 		"softly deleted":                     {[]string{id, when}, `{"id":1}`, envelope("u", "null", `{"id":1,"name":"Cup","is_active":1,"deleted_at":17}`), `delete Product/1`},
-		"out of the filter and ill":          {[]string{id, when}, `{"id":1}`, envelope("u", "null", `{"id":1,"name":"__debezium_unavailable_value","is_active":0,"updated_at":1e99,"stock":"x"}`), `delete Product/1`},
+		"out of the filter and ill":          {[]string{id, when}, `{"id":1}`, envelope("u", "null", `{"id":1,"name":"__debezium_unavailable_value","is_active":0,"updated_at":1e99,"stock":"x"}`), `partial Product/1 {"id":1,"is_active":0,"stock":"x"} without name, updated_at`},
+		"out of the filter of PostgreSQL":    {[]string{id, when}, `{"id":1}`, postgres("u", "null", `{"id":1,"name":"Cup","is_active":0,"deleted_at":null}`), `upsert Product/1 "" hidden {"deleted_at":null,"id":1,"is_active":0,"name":"Cup"}`},
+		"out of the filter and partial":      {[]string{id, when}, `{"id":1}`, postgres("u", "null", `{"id":1,"name":"__debezium_unavailable_value","is_active":0,"deleted_at":null}`), `partial Product/1 {"deleted_at":null,"id":1,"is_active":0} without name`},
+		"out of the filter of partial rows":  {append(rows(id, when), "format: rows", "format: rows, partial: true"), `{"id":1}`, `{"id":1,"name":"Cup","is_active":0}`, `upsert Product/1 "" hidden {"deleted_at":null,"id":1,"is_active":0,"name":"Cup"}`},
 		"a minimal image":                    {[]string{id, when}, `{"id":1}`, envelope("u", "null", `{"id":1,"stock":2}`), "failed Product/1 unavailable-value\nletter unavailable-value: field is_active, which when reads, is not in the row"},
 		"a filter that does not fit":         {[]string{id, when}, `{"id":1}`, envelope("u", "null", `{"id":1,"name":"Cup","is_active":"yes"}`), "failed Product/1 field-type\nletter field-type: field is_active does not compare with the value that when gives"},
 		"another id and out of the filter":   {[]string{id, when}, `{"id":2}`, envelope("u", product, `{"id":2,"name":"Cup","is_active":0}`), "delete Product/1\ndelete Product/2"},
@@ -295,14 +304,15 @@ func TestHandle_whatIsNotUnderstood(t *testing.T) {
 }
 
 func TestHandle_unavailableValues(t *testing.T) {
-	const gone = "failed Product/1 unavailable-value\nletter unavailable-value: the source left field "
+	const nameless = "partial Product/1 {\"id\":1} without name"
 	const placeholder = `"__debezium_unavailable_value"`
 	facts := map[string]fact{
 		"before has it":         {nil, "-", postgres("u", `{"id":1,"name":"Cup"}`, `{"id":1,"name":`+placeholder+`}`), `upsert Product/1 "Cup"`},
-		"before has null":       {nil, "-", postgres("u", `{"id":1,"name":null}`, `{"id":1,"name":`+placeholder+`}`), gone + "name out because it did not change"},
-		"before has it neither": {nil, "-", postgres("u", `{"id":1,"name":`+placeholder+`}`, `{"id":1,"name":`+placeholder+`}`), gone + "name out because it did not change"},
+		"before has null":       {nil, "-", postgres("u", `{"id":1,"name":null}`, `{"id":1,"name":`+placeholder+`}`), nameless},
+		"before has it neither": {nil, "-", postgres("u", `{"id":1,"name":`+placeholder+`}`, `{"id":1,"name":`+placeholder+`}`), nameless},
 		"nobody reads it":       {nil, "-", postgres("u", "null", `{"id":1,"name":"Cup","raw":`+placeholder+`}`), `upsert Product/1 "Cup"`},
-		"of a row":              {rows(), "-", `{"id":1,"name":` + placeholder + `}`, gone + "name out because it did not change"},
+		"of a row":              {rows(), "-", `{"id":1,"name":` + placeholder + `}`, nameless},
+		"of a new row":          {nil, "-", postgres("c", "null", `{"id":1,"name":`+placeholder+`}`), "failed Product/1 unavailable-value\nletter unavailable-value: the source left field name out of a new row: it is in the row of the old key alone"},
 		"a part of a text":      {nil, "-", postgres("u", "null", `{"id":1,"name":"about __debezium_unavailable_value"}`), `upsert Product/1 "about __debezium_unavailable_value"`},
 	}
 	for form, value := range map[string]string{
@@ -314,7 +324,7 @@ func TestHandle_unavailableValues(t *testing.T) {
 		"a map":             `{` + placeholder + `:` + placeholder + `}`,
 		"with white space":  `[ ` + placeholder + ` ]`,
 	} {
-		facts["as "+form] = fact{nil, "-", postgres("u", "null", `{"id":1,"name":"Cup","description":`+value+`}`), gone + "description out because it did not change"}
+		facts["as "+form] = fact{nil, "-", postgres("u", "null", `{"id":1,"name":"Cup","description":`+value+`}`), `partial Product/1 {"id":1,"name":"Cup"} without description`}
 	}
 	run(t, shop, "shop.catalog.products", facts)
 }

@@ -4,25 +4,23 @@ import (
 	"encoding/json"
 	"slices"
 
-	"github.com/tidwall/gjson"
-
 	"github.com/freshet-io/freshet/libs/fault"
 	"github.com/freshet-io/freshet/libs/pipeline"
+	"github.com/freshet-io/freshet/libs/recipe"
 	"github.com/freshet-io/freshet/libs/record"
+	"github.com/freshet-io/freshet/libs/values"
 	"github.com/freshet-io/freshet/services/ingest/change"
-	"github.com/freshet-io/freshet/services/ingest/values"
 )
 
 // mapping is one pipeline, compiled.
 type mapping struct {
 	pipeline    *pipeline.Pipeline
-	rules       *pipeline.Rules
-	recipe      []byte
+	recipe      *recipe.Recipe
+	recipeHash  []byte
 	columns     []column
 	index       map[string]int // of columns, by name
 	id          []int          // of columns
 	tenant      int            // of columns, -1 without tenants
-	properties  []property
 	placeholder *values.Placeholder
 }
 
@@ -45,20 +43,13 @@ func (col *column) typeInKey(c *change.Change) values.Type {
 	return c.Key.Schema.Of(col.name).Or(col.typeIn(c))
 }
 
-type property struct {
-	pipeline.Property
-	path pipeline.Path
-	// declared applies to values within a column; a whole column is normalised with the row.
-	declared values.Type
-}
-
 func newMapping(p *pipeline.Pipeline, placeholder *values.Placeholder) (*mapping, error) {
-	rules, err := p.Rules()
+	made, err := recipe.New(p)
 	if err != nil {
 		return nil, err
 	}
-	m := &mapping{pipeline: p, rules: rules, index: map[string]int{}, tenant: -1, placeholder: placeholder}
-	m.recipe, _ = p.Recipe()
+	m := &mapping{pipeline: p, recipe: made, index: map[string]int{}, tenant: -1, placeholder: placeholder}
+	m.recipeHash, _ = p.ItemRecipe()
 	for i, name := range p.Fields() {
 		quoted, err := json.Marshal(name)
 		if err != nil {
@@ -72,14 +63,10 @@ func newMapping(p *pipeline.Pipeline, placeholder *values.Placeholder) (*mapping
 		if err != nil {
 			return nil, err
 		}
-		prop := property{Property: declared, path: path}
-		switch t := values.Declared(declared); {
-		case path.Rest != "" || declared.Parse != "":
-			prop.declared = t
-		case t.Kind != values.Undeclared || t.Items != nil:
+		t := values.Declared(declared)
+		if path.Rest == "" && declared.Parse == "" && (t.Kind != values.Undeclared || t.Items != nil) {
 			m.columns[m.index[path.Column]].declared = t
 		}
-		m.properties = append(m.properties, prop)
 	}
 	for _, w := range p.When {
 		if path, err := pipeline.ParsePath(w.Field); err == nil && w.Exists != nil {
@@ -142,61 +129,47 @@ func (m *mapping) unknown(c *change.Change) error {
 	return fault.Reject(fault.MissingID, "neither the row nor the key has all of the columns %q", columns)
 }
 
+// upsert adds the document of a row. A row that when hides is deleted; but where the source may leave columns out, what
+// is known of it is kept: the change that shows it again would not bring all of it.
 func (m *mapping) upsert(b *builder, who identity, img *image) error {
-	switch truth, field := m.rules.When.Eval(img.row); truth {
-	case pipeline.False: // decides even where another column is of no use
+	truth, field := m.recipe.Shown(img.row)
+	hidden, partial := truth == pipeline.False, len(img.unavailable) > 0
+	switch {
+	case hidden && !partial && !m.partial(b.change):
 		b.add(m, who, record.Op_OP_DELETE)
 		return nil
-	case pipeline.Mistyped:
-		return fault.Reject(fault.FieldType, "field %s does not compare with the value that when gives", field)
-	case pipeline.Unknown:
-		if img.err != nil {
-			return img.err
-		}
-		return fault.Reject(fault.UnavailableValue, "field %s, which when reads, is not in the row", field)
-	case pipeline.True:
-	}
-	switch {
+	case hidden: // decides even where another column is of no use
+		img.unavailable = append(img.unavailable, img.ill...)
+		partial = len(img.unavailable) > 0
 	case img.err != nil:
 		return img.err
-	case img.unavailable != "":
-		return fault.Reject(fault.UnavailableValue, "the source left field %s out because it did not change", img.unavailable)
+	case partial && b.change.Created: // PostgreSQL's new row of a changed key
+		return fault.Reject(fault.UnavailableValue, "the source left field %s out of a new row: it is in the row of the old key alone", img.unavailable[0])
+	case partial && truth == pipeline.Mistyped:
+		return fault.Reject(fault.FieldType, "field %s does not compare with the value that when gives", field)
 	}
-	if field, missing := m.rules.Missing(img.row); missing {
-		return fault.Reject(fault.MissingText, "required field %s is empty", field)
+	if partial {
+		m.row(b, who, record.Op_OP_PARTIAL, img).Unavailable = img.unavailable
+		return nil
 	}
-	text := m.rules.Template.Render(img.row)
-	if text == "" {
-		return fault.Reject(fault.MissingText, "the template gives no text")
-	}
-	properties, err := m.typed(img.row)
+	made, err := m.recipe.Make(img.row)
 	if err != nil {
 		return err
 	}
-	d := b.add(m, who, record.Op_OP_UPSERT)
-	d.Text, d.Properties, d.Inputs, d.Recipe = text, properties, img.inputs(), m.recipe
-	d.Oversize, d.Force = m.pipeline.Text.OversizePolicy(), b.change.Force
+	d := m.row(b, who, record.Op_OP_UPSERT, img)
+	d.Text, d.Properties, d.Hidden = made.Text, made.Properties, made.Hidden
 	return nil
 }
 
-// typed returns the properties that the row has. Null and absent are the same.
-func (m *mapping) typed(row pipeline.Row) ([]*record.Property, error) {
-	list := make([]*record.Property, 0, len(m.properties))
-	for i := range m.properties {
-		p := &m.properties[i]
-		v, err := p.value(row)
-		if err == nil && v.Type != gjson.Null {
-			var value *record.Value
-			if value, err = values.Typed(v, p.Type); err == nil {
-				list = append(list, &record.Property{Name: p.Name, Value: value})
-			}
-		}
-		if err != nil {
-			return nil, fault.Reject(fault.FieldType, "property %s: field %s %w", p.Name, p.path, err)
-		}
-	}
-	return list, nil
+// row adds a document that carries the columns of a row.
+func (m *mapping) row(b *builder, who identity, op record.Op, img *image) *record.Document {
+	d := b.add(m, who, op)
+	d.Inputs, d.Recipe, d.Oversize, d.Force = img.inputs(), m.recipeHash, m.recipe.Oversize(), b.change.Force
+	return d
 }
+
+// partial reports whether the change's source leaves out columns that did not change.
+func (m *mapping) partial(c *change.Change) bool { return c.Partial || m.pipeline.Source.Partial }
 
 // identity says which item a change is about.
 type identity struct {

@@ -91,7 +91,7 @@ func publishRecipes(ctx context.Context, cfg Settings, file *pipeline.File, log 
 		return nil, err
 	}
 	for i := range file.Pipelines {
-		hash, body := file.Pipelines[i].Recipe()
+		hash, body := file.Pipelines[i].ItemRecipe()
 		if err := control.PutRecipe(ctx, hash, body); err != nil {
 			return nil, fmt.Errorf("publishing the recipe of pipeline %s: %w", file.Pipelines[i].Name, err)
 		}

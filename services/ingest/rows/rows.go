@@ -12,8 +12,8 @@ import (
 	"github.com/tidwall/gjson"
 
 	"github.com/freshet-io/freshet/libs/fault"
+	"github.com/freshet-io/freshet/libs/values"
 	"github.com/freshet-io/freshet/services/ingest/change"
-	"github.com/freshet-io/freshet/services/ingest/values"
 )
 
 // Decode reads a row. Its error is permanent, with the reason format-mismatch.

@@ -13,13 +13,6 @@ func unknownCollection(name string) error {
 // its item is in. The text of a vector that is pending or failed was never embedded, so that only
 // a vector that is there can be of another space.
 func check(v *record.Vector, c Collection) error {
-	op := v.GetDocument().GetOp()
-	if op == record.Op_OP_DELETE || op == record.Op_OP_FAILED {
-		return nil
-	}
-	if op != record.Op_OP_UPSERT {
-		return fault.Reject(fault.UnavailableValue, "%s is not supported yet: the source must send whole rows", op)
-	}
 	switch size := len(v.GetVector()); {
 	case size == 0:
 		return nil

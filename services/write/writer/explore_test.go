@@ -161,7 +161,11 @@ func (x explorer) begin(m moment, i, lane int) moment {
 		stored.State = record.State{Sources: record.Orders{}}
 	}
 	v := x.lanes[lane][o.next[lane]]
-	op := &operation{lane: lane, plan: fold(stored, []rec{{from: v, apply: v}})}
+	folded, err := fold(stored, []rec{{from: v, apply: v}}, nil)
+	if err != nil {
+		panic(err)
+	}
+	op := &operation{lane: lane, plan: folded}
 	switch {
 	case op.plan.target == nowhere:
 	case op.plan.other:

@@ -13,10 +13,10 @@ type place int
 const (
 	// nowhere: no record of the batch was taken, so nothing is to be done.
 	nowhere place = iota
-	// main: the item exists and has a vector.
+	// main: the item exists and is found.
 	main
-	// side: the item is deleted, or lacks its vector, or is only known by a dead letter. Without
-	// a vector it would be found by keywords and filters in the main collection.
+	// side: the item is deleted, hidden, lacks its vector or some of its columns, or is only known
+	// by a dead letter. In the main collection keywords and filters would find it.
 	side
 )
 
@@ -36,12 +36,33 @@ type plan struct {
 	again bool
 }
 
-// fold applies records in their order to what the index has. stored.State is used up.
-func fold(stored weaviate.Stored, records []rec) plan {
-	p := plan{state: stored.State, taken: make([]record.Taken, len(records))}
+// fold applies records in their order to what the index has, and has make complete what they merge into. Its error is
+// make's; the plan says then what each record did.
+func fold(stored weaviate.Stored, records []rec, make maker) (plan, error) {
+	p := plan{state: stored.State.Copy(), taken: taken(len(records))}
 	for i, r := range records {
 		p.taken[i] = p.state.Take(r.apply)
-		switch p.taken[i] {
+	}
+	if p.state.Merged() {
+		if err := make(&p.state); err != nil {
+			return p, err
+		}
+		for i, r := range records { // it may be the vector of what was merged
+			if p.state.TakeVector(r.apply) {
+				p.taken[i] = record.TakenNew
+			}
+		}
+	}
+	p.place(stored)
+	return p, nil
+}
+
+func taken(n int) []record.Taken { return make([]record.Taken, n) }
+
+// place decides where the item belongs now.
+func (p *plan) place(stored weaviate.Stored) {
+	for _, taken := range p.taken {
+		switch taken {
 		case record.TakenAgain:
 			p.again = true
 			p.target = side
@@ -56,8 +77,8 @@ func fold(stored weaviate.Stored, records []rec) plan {
 		p.target, p.other = main, stored.Side
 	default:
 		p.other = stored.Main
+		p.state.DropVector()
 	}
-	return p
 }
 
 // needsVector reports whether the item is to be written with the vector that the index has.
@@ -114,25 +135,28 @@ func (it *item) reject(err error) bool {
 	return true
 }
 
-// setsRow reports whether the item's row is the record's.
+// setsRow reports whether the item's newest row is the record's.
 func (it *item) setsRow(r *rec) bool {
-	return r.apply.GetDocument().GetOp() == record.Op_OP_UPSERT && r.apply.GetVersion() == it.plan.state.Base
+	return r.apply.GetDocument().GetOp().IsRow() && r.apply.GetVersion() == it.plan.state.Base
 }
 
-// report gives the item's records their outcomes.
-func (it *item) report(outcomes []Outcome) {
+// report gives the item's records their outcomes, and what they ask of embed.
+func (w *Writer) report(it *item, outcomes []Outcome) {
 	for i := range it.records {
 		r := &it.records[i]
 		if r.refuse != nil {
-			outcomes[r.at] = stage.Reject[None](r.refuse)
+			outcomes[r.at] = stage.Reject[*record.Document](r.refuse)
 			continue
 		}
 		switch label := it.label(r, it.plan.taken[i]); label {
-		case Written, Deleted, Superseded:
-			outcomes[r.at] = stage.Done[None](label)
+		case Written, Completed, Deleted, Hidden, Superseded:
+			outcomes[r.at] = stage.Done[*record.Document](label)
 		default:
-			outcomes[r.at] = stage.Skip[None](label)
+			outcomes[r.at] = stage.Skip[*record.Document](label)
 		}
+	}
+	if at, request := w.completions.of(it); request != nil {
+		outcomes[at].Out = append(outcomes[at].Out, request)
 	}
 }
 
@@ -148,12 +172,18 @@ func (it *item) label(r *rec, taken record.Taken) string {
 	switch op := r.apply.GetDocument().GetOp(); {
 	case op == record.Op_OP_FAILED:
 		return Marked
+	case op == record.Op_OP_COMPLETION_REQUEST:
+		return Completed
 	case op == record.Op_OP_DELETE && !state.Live() && r.apply.GetVersion() == state.Floor:
 		return Deleted
-	case it.setsRow(r) && it.unfound:
+	case !it.setsRow(r):
+		return Superseded
+	case state.Hidden:
+		return Hidden
+	case it.plan.target == side:
+		return Waiting
+	case it.unfound:
 		return Unfound
-	case it.setsRow(r):
-		return Written
 	}
-	return Superseded
+	return Written
 }

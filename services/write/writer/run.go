@@ -55,25 +55,36 @@ func Run(ctx context.Context, p *service.Process, cfg Settings) error {
 	}
 	defer func() { _ = index.Close() }()
 
-	writer := New(index, Config{Collections: collections(file), InFlight: cfg.InFlight})
+	writer := New(index, Config{
+		Collections: collections(file), InFlight: cfg.InFlight, Recipes: NewPublished(cfg.Kafka, cfg.Topics, p.Log),
+	})
 	if err := NewStage(cfg, identity, writer).Run(ctx, p); err != nil {
 		return fmt.Errorf("writing vectors: %w", err)
 	}
 	return nil
 }
 
-// NewStage returns the stage that has the writer bring vectors of both lanes into the index.
-func NewStage(cfg Settings, identity kafka.Identity, writer *Writer) *stage.Stage[*record.Vector, None] {
-	return &stage.Stage[*record.Vector, None]{
+// NewStage returns the stage that has the writer bring vectors of both lanes into the index. What it emits goes back
+// to embed, in the lane of its cause.
+func NewStage(cfg Settings, identity kafka.Identity, writer *Writer) *stage.Stage[*record.Vector, *record.Document] {
+	return &stage.Stage[*record.Vector, *record.Document]{
 		Name: "write",
 		From: stage.Source{
 			Cluster: cfg.Kafka, Topics: []string{cfg.Topics.VectorsLive(), cfg.Topics.VectorsBulk()},
 			Group: cmp.Or(cfg.Group, cfg.Topics.Prefix+"-write"), CoPartitioned: true,
 		},
-		To:       stage.Sink{Cluster: cfg.Kafka, Topics: cfg.Topics, Identity: identity},
+		To:       stage.Sink{Cluster: cfg.Kafka, Topics: cfg.Topics, Identity: identity, Topic: cfg.Topics.DocumentsLive(), Compress: true},
 		Settings: cfg.Stage,
 		Items:    100,
 		Decode:   func(r stage.Record) (*record.Vector, error) { return record.DecodeVector(r.Value) },
+		Encode: func(d *record.Document) (stage.Output, error) {
+			value, err := d.Encode()
+			out := stage.Output{Key: d.Item().Key(), Value: value}
+			if d.GetStamp() > 0 {
+				out.Topic = cfg.Topics.DocumentsBulk()
+			}
+			return out, err
+		},
 		Describe: func(v *record.Vector) stage.Facts { return stage.FactsOf(v.GetDocument(), v.GetVersion()) },
 		Handler:  writer,
 		Doubt:    cfg.Doubt,

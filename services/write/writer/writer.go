@@ -40,18 +40,19 @@ type Collection struct {
 // Config says what to write where.
 type Config struct {
 	Collections map[string]Collection // by logical name
+	Recipes     Recipes               // of rows that lack columns
 	InFlight    int                   // calls to the index at a time, of all partitions; 0 is 2
 }
 
-// None is what a writer emits: nothing.
-type None struct{}
-
-// Outcome is the fate of one record.
-type Outcome = stage.Outcome[None]
+// Outcome is the fate of one record. What it emits asks embed for the vector of a text that was merged here.
+type Outcome = stage.Outcome[*record.Document]
 
 // Labels of outcomes.
 const (
 	Written    = "written"      // the row is in the index
+	Completed  = "completed"    // the vector of a merged row is in the index, or the news that there is none
+	Waiting    = "waiting"      // the row is kept until the rest of its columns, or its vector, comes
+	Hidden     = "hidden"       // the row is kept and not to be found
 	Unfound    = "unfound"      // it is in the index, which does not find it by its own vector
 	Deleted    = "deleted"      // the item is gone, a tombstone stays
 	Marked     = "marked"       // the item shows that a newer change of it is a dead letter
@@ -66,8 +67,10 @@ const (
 type Writer struct {
 	index       Index
 	collections map[string]Collection
+	recipes     Recipes
 	inFlight    chan struct{}
 	suspects    *suspects
+	completions *completions
 }
 
 // New returns a writer that is unsure of what the index finds, as after TakeOver.
@@ -75,7 +78,10 @@ func New(index Index, cfg Config) *Writer {
 	if cfg.InFlight < 1 {
 		cfg.InFlight = 2
 	}
-	w := &Writer{index: index, collections: cfg.Collections, inFlight: make(chan struct{}, cfg.InFlight), suspects: newSuspects()}
+	w := &Writer{
+		index: index, collections: cfg.Collections, recipes: cfg.Recipes, inFlight: make(chan struct{}, cfg.InFlight),
+		suspects: newSuspects(), completions: newCompletions(),
+	}
 	w.TakeOver()
 	return w
 }
@@ -85,7 +91,10 @@ func New(index Index, cfg Config) *Writer {
 //
 // The redelivered record alone does not show it: a newer one of the item may come first by the
 // other lane, with the vector of the interrupted put, and the redelivered one is stale then.
-func (w *Writer) TakeOver() { w.suspects.all() }
+func (w *Writer) TakeOver() {
+	w.suspects.all()
+	w.completions.takeOver()
+}
 
 // Handle implements stage.Handler. An error means that nothing of the batch counts as written.
 func (w *Writer) Handle(ctx context.Context, batch []*record.Vector) ([]Outcome, error) {
@@ -95,7 +104,7 @@ func (w *Writer) Handle(ctx context.Context, batch []*record.Vector) ([]Outcome,
 			return nil, err
 		}
 		for _, it := range items {
-			it.report(outcomes)
+			w.report(it, outcomes)
 		}
 	}
 	return outcomes, nil
@@ -110,12 +119,12 @@ func (w *Writer) sort(batch []*record.Vector, outcomes []Outcome) [][]*item {
 	for i, v := range batch {
 		name := v.GetDocument().GetCollection()
 		if v.GetDocument().GetOp() == record.Op_OP_MARKER {
-			outcomes[i] = stage.Skip[None](Skipped)
+			outcomes[i] = stage.Skip[*record.Document](Skipped)
 			continue
 		}
 		collection, ok := w.collections[name]
 		if !ok {
-			outcomes[i] = stage.Reject[None](unknownCollection(name))
+			outcomes[i] = stage.Reject[*record.Document](unknownCollection(name))
 			continue
 		}
 		if _, ok := place[name]; !ok {
@@ -177,7 +186,9 @@ func (w *Writer) loadSome(ctx context.Context, items []*item, vectors bool) erro
 		return fmt.Errorf("loading %d items: %w", len(items), err)
 	}
 	for i, it := range items {
-		it.plan = fold(stored[i], it.records)
+		if err := w.decide(ctx, it, stored[i]); err != nil {
+			return err
+		}
 	}
 	return nil
 }

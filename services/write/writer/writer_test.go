@@ -41,7 +41,6 @@ type want struct {
 
 // TestHandle tells what becomes of batches, one after the other, of item "a".
 func TestHandle(t *testing.T) {
-	unavailable := of(record.Op_OP_PARTIAL, "a", 5)
 	foreign := row("a", 5, "lamp", 1)
 	foreign.Space = "another"
 	short := row("a", 5, "lamp", 1)
@@ -124,13 +123,13 @@ func TestHandle(t *testing.T) {
 		{
 			"a row without its vector waits aside",
 			[]batch{{pending("a", 5, "lamp", 1)}},
-			[][]string{{"written"}},
+			[][]string{{"waiting"}},
 			want{side: true, base: 5, name: "lamp"},
 		},
 		{
 			"the vector of a waiting row makes it searchable",
 			[]batch{{pending("a", 5, "lamp", 1)}, {row("a", 5, "lamp", 1)}},
-			[][]string{{"written"}, {"written"}},
+			[][]string{{"waiting"}, {"written"}},
 			want{main: true, base: 5, name: "lamp", held: "lamp"},
 		},
 		{
@@ -142,7 +141,7 @@ func TestHandle(t *testing.T) {
 		{
 			"after a delete no old vector comes back",
 			[]batch{{row("a", 5, "lamp", 1)}, {remove("a", 6), pending("a", 7, "desk", 2)}},
-			[][]string{{"written"}, {"superseded", "written"}},
+			[][]string{{"written"}, {"superseded", "waiting"}},
 			want{side: true, base: 7, floor: 6, name: "desk"},
 		},
 		{
@@ -179,12 +178,6 @@ func TestHandle(t *testing.T) {
 			"an older change that comes late does not pass a dead letter",
 			[]batch{{foreign}, {late(row("a", 6, "desk", 1), 4)}},
 			[][]string{{"space-mismatch"}, {"out-of-order"}},
-			want{side: true, failed: 5},
-		},
-		{
-			"a partial row is a dead letter until it can be merged",
-			[]batch{{unavailable}},
-			[][]string{{"unavailable-value"}},
 			want{side: true, failed: 5},
 		},
 		{

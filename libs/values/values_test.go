@@ -9,7 +9,7 @@ import (
 	"github.com/tidwall/gjson"
 
 	"github.com/freshet-io/freshet/libs/pipeline"
-	"github.com/freshet-io/freshet/services/ingest/values"
+	"github.com/freshet-io/freshet/libs/values"
 )
 
 func declared(unit string, scale int) values.Type {
