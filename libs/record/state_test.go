@@ -3,6 +3,7 @@ package record
 import (
 	"bytes"
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -34,7 +35,8 @@ func upsert(version int64, text string) change {
 // partial is a row without some of its columns, of text, x, y and z.
 func partial(version int64, without ...string) change {
 	c := newChange(Op_OP_PARTIAL, version)
-	row := inputs{"text": fmt.Sprintf("%q", fmt.Sprint("partial ", version)), "x": fmt.Sprint(version), "y": fmt.Sprint(version), "z": fmt.Sprint(version)}
+	digits := strconv.FormatInt(version, 10)
+	row := inputs{"text": fmt.Sprintf("%q", fmt.Sprint("partial ", version)), "x": digits, "y": digits, "z": digits}
 	for _, column := range without {
 		delete(row, column)
 	}

@@ -36,7 +36,7 @@ type copying struct{}
 func (copying) Handle(_ context.Context, batch []Record) ([]Outcome[Output], error) {
 	out := make([]Outcome[Output], len(batch))
 	for i, in := range batch {
-		out[i] = Emit("copied", Output{in.Key, in.Value})
+		out[i] = Emit("copied", Output{Key: in.Key, Value: in.Value})
 	}
 	return out, nil
 }

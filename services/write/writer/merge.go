@@ -3,8 +3,7 @@ package writer
 import (
 	"context"
 	"fmt"
-
-	lru "github.com/hashicorp/golang-lru/v2"
+	"sync"
 
 	"github.com/freshet-io/freshet/libs/fault"
 	"github.com/freshet-io/freshet/libs/pipeline"
@@ -57,36 +56,57 @@ const mostAwaited = 100_000
 // completions asks embed for the vectors of texts that were merged here. The request follows the acknowledged put and
 // is itself acknowledged before the record's offset is marked, so that none is lost.
 type completions struct {
-	awaited *lru.Cache[string, string] // fingerprint by key: not asked for again with each change of a price
+	mu      sync.Mutex
+	awaited map[string]string // fingerprint by key: not asked for again with each change of a price
 }
 
-func newCompletions() *completions {
-	awaited, err := lru.New[string, string](mostAwaited)
-	if err != nil { // for a size below 1
-		panic(err)
-	}
-	return &completions{awaited: awaited}
-}
+func newCompletions() *completions { return &completions{awaited: map[string]string{}} }
 
 // takeOver forgets what was asked for: another owner may have dropped the answer meanwhile.
-func (c *completions) takeOver() { c.awaited.Purge() }
+func (c *completions) takeOver() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	clear(c.awaited)
+}
+
+// awaits reports whether the text was asked for and not answered yet.
+func (c *completions) awaits(key string, fingerprint []byte) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	asked, ok := c.awaited[key]
+	return ok && asked == string(fingerprint)
+}
+
+func (c *completions) await(key string, fingerprint []byte) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.awaited) >= mostAwaited {
+		clear(c.awaited)
+	}
+	c.awaited[key] = string(fingerprint)
+}
+
+func (c *completions) done(key string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.awaited, key)
+}
 
 // of returns the request that the item needs now that it is written, nil for none, and the record that it goes out
 // with. A record that comes again asks again: what went out with it before may never have arrived.
 func (c *completions) of(it *item) (at int, request *record.Document) {
-	if it.plan.target == nowhere {
-		return 0, nil
-	}
 	s := &it.plan.state
-	if len(s.Older) == 0 || !s.Lacks() {
-		c.awaited.Remove(it.key) // a whole row brings its own vector
-		return 0, nil
-	}
 	cause, again := it.cause()
-	if before, ok := c.awaited.Get(it.key); cause == nil || ok && before == string(s.Wanted) && !again {
+	switch {
+	case it.plan.target == nowhere:
+		return 0, nil
+	case len(s.Older) == 0 || !s.Lacks():
+		c.done(it.key) // a whole row brings its own vector
+		return 0, nil
+	case cause == nil || !again && c.awaits(it.key, s.Wanted):
 		return 0, nil
 	}
-	c.awaited.Add(it.key, string(s.Wanted))
+	c.await(it.key, s.Wanted)
 	d := cause.from.GetDocument()
 	request = &record.Document{
 		Op: record.Op_OP_COMPLETION_REQUEST, Collection: d.GetCollection(), Tenant: d.GetTenant(), Id: d.GetId(), Pipeline: d.GetPipeline(),

@@ -36,15 +36,15 @@ type plan struct {
 	again bool
 }
 
-// fold applies records in their order to what the index has, and has make complete what they merge into. Its error is
-// make's; the plan says then what each record did.
-func fold(stored weaviate.Stored, records []rec, make maker) (plan, error) {
-	p := plan{state: stored.State.Copy(), taken: taken(len(records))}
+// fold applies records in their order to what the index has, and has complete make an item of what they merge into. Its
+// error is that one's; the plan says then what each record did.
+func fold(stored weaviate.Stored, records []rec, complete maker) (plan, error) {
+	p := plan{state: stored.State.Copy(), taken: make([]record.Taken, len(records))}
 	for i, r := range records {
 		p.taken[i] = p.state.Take(r.apply)
 	}
 	if p.state.Merged() {
-		if err := make(&p.state); err != nil {
+		if err := complete(&p.state); err != nil {
 			return p, err
 		}
 		for i, r := range records { // it may be the vector of what was merged
@@ -56,8 +56,6 @@ func fold(stored weaviate.Stored, records []rec, make maker) (plan, error) {
 	p.place(stored)
 	return p, nil
 }
-
-func taken(n int) []record.Taken { return make([]record.Taken, n) }
 
 // place decides where the item belongs now.
 func (p *plan) place(stored weaviate.Stored) {

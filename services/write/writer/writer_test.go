@@ -206,13 +206,15 @@ func TestHandle(t *testing.T) {
 					t.Errorf("batch %d: %v, want %v", i, got, test.want[i])
 				}
 			}
-			checkItem(t, index, "a", test.index)
+			checkItem(t, index, test.index)
 		})
 	}
 }
 
-func checkItem(t *testing.T, index *fakeIndex, id string, want want) {
+// checkItem compares item "a".
+func checkItem(t *testing.T, index *fakeIndex, want want) {
 	t.Helper()
+	const id = "a"
 	it := itemOf(id)
 	main, side := index.has(it)
 	if main != want.main || side != want.side {
@@ -320,7 +322,7 @@ func TestRefusedByTheIndex(t *testing.T) {
 				if got := result(outcomes); got[last] != test.want[last] {
 					t.Errorf("the last record is %v, want %v", got[last], test.want[last])
 				}
-				checkItem(t, index, "a", test.index)
+				checkItem(t, index, test.index)
 			}
 		})
 	}
@@ -370,7 +372,7 @@ func TestInterrupted(t *testing.T) {
 						return none
 					}
 					run(t, index, h.batches, killed)
-					checkItem(t, index, "a", h.want)
+					checkItem(t, index, h.want)
 					if t.Failed() {
 						t.Fatalf("%s: write %d of %d interrupted in way %d, process killed: %t; calls %q", name, at, calm.writes, fail, killed, index.calls)
 					}
