@@ -18,8 +18,8 @@ import (
 	"github.com/freshet-io/freshet/services/ingest/samples"
 )
 
-// sampleCounts is what becomes of the samples of a folder.
-type sampleCounts struct{ Found, Gone, Skipped, Letters int }
+// sampleCounts is what becomes of the samples of a folder. Waiting are rows of which a column is not known yet.
+type sampleCounts struct{ Found, Waiting, Gone, Skipped, Letters int }
 
 // wantSamples are the committed numbers. A sample that is found counts once, also
 // where the sample before it was of the same item: each is looked for before the next
@@ -34,10 +34,11 @@ var wantSamples = map[string]sampleCounts{
 	"debezium-outbox":            {Found: 1, Skipped: 1},
 	"debezium-transaction-topic": {Skipped: 7},
 	"debezium-schema-change":     {Skipped: 19},
-	// Letters: unchanged long columns that the connector left out. Skipped: a logical message.
-	"pg-plain":   {Found: 20, Gone: 14, Skipped: 1, Letters: 2},
-	"pg-schemas": {Found: 20, Gone: 14, Skipped: 1, Letters: 2},
-	"pg-unwrap":  {Found: 20, Gone: 7, Skipped: 1, Letters: 2},
+	// Found: one of them with the stored description, which the connector left out. Letters: a row with another key, which
+	// had it under the old one; unwrapped it does not say that it is new, and waits. Skipped: a logical message.
+	"pg-plain":   {Found: 21, Gone: 14, Skipped: 1, Letters: 1},
+	"pg-schemas": {Found: 21, Gone: 14, Skipped: 1, Letters: 1},
+	"pg-unwrap":  {Found: 21, Waiting: 1, Gone: 7, Skipped: 1},
 	// Formats that are recognised and not read yet, and the samples of debezium-json cut in half.
 	"canal-json": {Letters: 108},
 	"pg-avro":    {Letters: 37},
@@ -87,11 +88,11 @@ func TestSamples(t *testing.T) {
 	s.compareLetters()
 	got := map[string]sampleCounts{}
 	var table strings.Builder
-	fmt.Fprintf(&table, "%-28s %7s %7s %7s %7s\n", "samples", "found", "gone", "skipped", "letters")
+	fmt.Fprintf(&table, "%-28s %7s %7s %7s %7s %7s\n", "samples", "found", "waiting", "gone", "skipped", "letters")
 	for _, folder := range slices.Sorted(maps.Keys(s.counts)) {
 		c := *s.counts[folder]
 		got[folder] = c
-		fmt.Fprintf(&table, "%-28s %7d %7d %7d %7d\n", folder, c.Found, c.Gone, c.Skipped, c.Letters)
+		fmt.Fprintf(&table, "%-28s %7d %7d %7d %7d %7d\n", folder, c.Found, c.Waiting, c.Gone, c.Skipped, c.Letters)
 	}
 	t.Log("\n" + table.String())
 	if !maps.Equal(got, wantSamples) {
@@ -265,13 +266,19 @@ func (s *sampler) await(one sample, r *kgo.Record) (found []record.Item) {
 	}
 	for _, d := range outcome.Out {
 		var is func(state record.State, main bool) bool
+		waits := false
+		ours := func(o *record.Origin) bool { return o.GetTopic() == r.Topic && o.GetOffset() == r.Offset }
 		switch d.GetOp() { //nolint:exhaustive // ingest makes no others
+		case record.Op_OP_PARTIAL:
+			is = func(state record.State, main bool) bool {
+				waits = !state.Known()
+				return ours(state.Origin) && !state.Lacks() && main != waits
+			}
 		case record.Op_OP_UPSERT:
 			c.Found++
 			found = append(found, d.Item())
 			is = func(state record.State, main bool) bool {
-				o := state.Origin
-				return main && state.Live() && state.Text == d.GetText() && o.GetTopic() == r.Topic && o.GetOffset() == r.Offset
+				return main && state.Live() && state.Text == d.GetText() && ours(state.Origin)
 			}
 		case record.Op_OP_DELETE:
 			c.Gone++
@@ -284,6 +291,13 @@ func (s *sampler) await(one sample, r *kgo.Record) (found []record.Item) {
 			stored, err := s.index.Load(s.t.Context(), d.GetCollection(), []record.Item{d.Item()}, false)
 			return err == nil && is(stored[0].State, stored[0].Main), err
 		})
+		switch {
+		case waits:
+			c.Waiting++
+		case d.GetOp() == record.Op_OP_PARTIAL:
+			c.Found++
+			found = append(found, d.Item())
+		}
 	}
 	return found
 }
