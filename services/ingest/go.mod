@@ -4,7 +4,6 @@ go 1.26.0
 
 require (
 	github.com/freshet-io/freshet/libs v0.0.0
-	github.com/google/uuid v1.6.0
 	github.com/tidwall/gjson v1.20.1
 	go.uber.org/goleak v1.3.0
 )
@@ -31,6 +30,7 @@ require (
 	github.com/go-logr/logr v1.4.4 // indirect
 	github.com/go-logr/stdr v1.2.2 // indirect
 	github.com/goccy/go-yaml v1.19.2 // indirect
+	github.com/google/uuid v1.6.0 // indirect
 	github.com/grpc-ecosystem/grpc-gateway/v2 v2.30.0 // indirect
 	github.com/kelseyhightower/envconfig v1.4.0 // indirect
 	github.com/klauspost/compress v1.20.4 // indirect
