@@ -1,0 +1,58 @@
+package weaviate
+
+import (
+	"math"
+
+	"github.com/freshet-io/freshet/libs/fault"
+	"github.com/freshet-io/freshet/libs/pipeline"
+	"github.com/freshet-io/freshet/libs/record"
+)
+
+// Weaviate computes with float32. Beyond longest, squares of components and of their differences
+// overflow; below shortest, the squares that cosine divides by lose their digits, or are zero, and
+// all directions are then one.
+const (
+	longest  = 1 << 62
+	shortest = 1.0 / (1 << 54)
+)
+
+// checkVector refuses a vector that Weaviate takes and never finds, or that would decide the
+// dimensions of a new collection. Its error is a permanent fault.
+func (c *collection) checkVector(b []byte) error {
+	if len(b) != 4*c.spec.Dimensions {
+		return fault.Reject(fault.DimensionMismatch, "a vector of %d bytes, collection %s has %d dimensions", len(b), c.spec.Name, c.spec.Dimensions)
+	}
+	v, err := record.ParseVector(b)
+	if err != nil {
+		return fault.Reject(fault.DimensionMismatch, "%w", err)
+	}
+	for i, f := range v {
+		if math.IsNaN(float64(f)) || math.IsInf(float64(f), 0) {
+			return fault.Reject(fault.IndexRejected, "component %d of the vector is no finite number", i)
+		}
+	}
+	switch length := math.Sqrt(-ownDistance(pipeline.Dot, v)); {
+	case length > longest:
+		return fault.Reject(fault.IndexRejected, "the vector is longer than 2^62: distances to it overflow")
+	case c.distance == pipeline.L2Squared:
+		// It compares points, not directions: zero is as good as any.
+	case length == 0:
+		return fault.Reject(fault.IndexRejected, "the vector is zero: it has no direction")
+	case length < shortest:
+		return fault.Reject(fault.IndexRejected, "the vector is shorter than 2^-54: it has no direction that float32 can tell")
+	}
+	return nil
+}
+
+// ownDistance is how far a vector is from itself: the dot product gives minus the square of its
+// length, the other distances zero.
+func ownDistance(d pipeline.Distance, v []float32) float64 {
+	if d != pipeline.Dot {
+		return 0
+	}
+	var sum float64
+	for _, f := range v {
+		sum += float64(f) * float64(f)
+	}
+	return -sum
+}
