@@ -100,14 +100,14 @@ func (c *Client) Warnings(ctx context.Context, file *pipeline.File, log kafka.Id
 				return nil, err
 			}
 			if have != nil {
-				warnings = append(warnings, c.warningsOf(have, want, spec, side)...)
+				warnings = append(warnings, warningsOf(have, want, spec, side)...)
 			}
 		}
 	}
 	return warnings, nil
 }
 
-func (c *Client) warningsOf(have, want *models.Class, spec CollectionSpec, side bool) []string {
+func warningsOf(have, want *models.Class, spec CollectionSpec, side bool) []string {
 	var warnings []string
 	diffs := drift("replicationConfig", map[string]any{"factor": copies(have)}, wantedCopies(spec))
 	if !side {
