@@ -9,8 +9,8 @@ import (
 )
 
 // Weaviate computes with float32. Beyond longest, squares of components and of their differences
-// overflow; below shortest, the squares that cosine divides by lose their digits, or are zero, and
-// all directions are then one.
+// overflow; below shortest, squares lose their digits, or are zero: cosine sees one direction then,
+// the other distances one point, and no nonce can make the vector another one.
 const (
 	longest  = 1 << 62
 	shortest = 1.0 / (1 << 54)
@@ -34,12 +34,10 @@ func (c *collection) checkVector(b []byte) error {
 	switch length := math.Sqrt(-ownDistance(pipeline.Dot, v)); {
 	case length > longest:
 		return fault.Reject(fault.IndexRejected, "the vector is longer than 2^62: distances to it overflow")
-	case c.distance == pipeline.L2Squared:
-		// It compares points, not directions: zero is as good as any.
 	case length == 0:
 		return fault.Reject(fault.IndexRejected, "the vector is zero: it has no direction")
 	case length < shortest:
-		return fault.Reject(fault.IndexRejected, "the vector is shorter than 2^-54: it has no direction that float32 can tell")
+		return fault.Reject(fault.IndexRejected, "the vector is shorter than 2^-54: float32 cannot tell its direction")
 	}
 	return nil
 }

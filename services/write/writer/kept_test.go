@@ -1,8 +1,10 @@
 package writer_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"math"
 	"net/http"
 	"slices"
@@ -249,6 +251,14 @@ func (s *server) testDrift(t *testing.T) {
 			t.Errorf("%q does not say %q in one line", warnings[0], what)
 		}
 	}
+	var log bytes.Buffer
+	attached, err := weaviate.Attach(t.Context(), settings(s.Weaviate, s.APIKey), f, logID, slog.New(slog.NewTextHandler(&log, nil)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := attached.Close(); err != nil || strings.Count(log.String(), "level=WARN msg=\"a collection is not as the pipeline file says\"") != 2 {
+		t.Errorf("a service that starts logs %s", &log)
+	}
 	f.CollectionSections[0].Index.Type = pipeline.Flat
 	if warnings, err := s.client.Warnings(t.Context(), f, logID); err != nil || !strings.Contains(warnings[0], "vectorIndexType is hnsw there and flat here") {
 		t.Errorf("%v, %v", warnings, err)
@@ -362,9 +372,6 @@ func (s *server) testLengths(t *testing.T) {
 		}
 		for i, length := range lengths {
 			says := refusals[length]
-			if says != "overflow" && distance == pipeline.L2Squared {
-				says = ""
-			}
 			if got := fmt.Sprint(rejected[i]); (says == "") != (rejected[i] == nil) || !strings.Contains(got, says) {
 				t.Errorf("%s: a vector of length %g: %v, want %q", distance, length, got, says)
 			}
