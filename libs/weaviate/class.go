@@ -172,19 +172,13 @@ func vectorsOf(class *models.Class, name string) (v vectors, found bool) {
 // traits are what calls to a collection depend on, as the server has it.
 type traits struct {
 	vector     string // its name, "" for the only one
-	distance   pipeline.Distance
 	tenants    bool
 	replicated bool // there may be several copies of an object, and they may differ
 }
 
 // traitsOf reads the traits of a class whose vector has a name, or none.
 func traitsOf(class *models.Class, vector string) traits {
-	t := traits{vector: vector, tenants: tenants(class), replicated: copies(class) > 1}
-	v, _ := vectorsOf(class, vector)
-	if distance, ok := v.settings["distance"].(string); ok {
-		t.distance = pipeline.Distance(distance)
-	}
-	return t
+	return traits{vector: vector, tenants: tenants(class), replicated: copies(class) > 1}
 }
 
 func tenants(class *models.Class) bool {

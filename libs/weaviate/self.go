@@ -94,11 +94,9 @@ func (c *Client) findThemselves(ctx context.Context, b *collection, some part, f
 }
 
 func (c *Client) findsItself(ctx context.Context, b *collection, tenant, id string, vector []byte) (bool, error) {
-	v, err := record.ParseVector(vector)
-	if err != nil || len(v) == 0 {
-		return false, nil //nolint:nilerr // it is stored without a vector that could be found
+	if len(vector) == 0 {
+		return false, nil
 	}
-	own := ownDistance(b.distance, v)
 	for _, limit := range []int{selfNear, selfFar} {
 		results, err := c.near(ctx, b, query{class: b.spec.Class(), tenant: tenant, vector: vector, limit: limit})
 		if err != nil {
@@ -109,8 +107,9 @@ func (c *Client) findsItself(ctx context.Context, b *collection, tenant, id stri
 				return true, nil
 			}
 		}
-		// Where even the last one is as near as the item itself, it may be behind its doubles.
-		if n := len(results); n < limit || float64(results[n-1].GetMetadata().GetDistance()) > own+sameVector {
+		// Where even the last one is as near as the item itself, it may be behind its doubles; with
+		// the dot product behind longer ones, all of which are below zero as it is itself.
+		if n := len(results); n < limit || float64(results[n-1].GetMetadata().GetDistance()) > sameVector {
 			return false, nil
 		}
 	}

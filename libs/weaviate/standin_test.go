@@ -20,7 +20,6 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
-	"github.com/freshet-io/freshet/libs/pipeline"
 	"github.com/freshet-io/freshet/libs/record"
 )
 
@@ -157,4 +156,4 @@ func itemOf(tenant, id string) record.Item {
 
 var oneVector = record.AppendVector(nil, []float32{1})
 
-var replicated = traits{distance: pipeline.Cosine, replicated: true, tenants: true}
+var replicated = traits{replicated: true, tenants: true}

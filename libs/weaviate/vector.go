@@ -4,7 +4,6 @@ import (
 	"math"
 
 	"github.com/freshet-io/freshet/libs/fault"
-	"github.com/freshet-io/freshet/libs/pipeline"
 	"github.com/freshet-io/freshet/libs/record"
 )
 
@@ -31,7 +30,7 @@ func (c *collection) checkVector(b []byte) error {
 			return fault.Reject(fault.IndexRejected, "component %d of the vector is no finite number", i)
 		}
 	}
-	switch length := math.Sqrt(-ownDistance(pipeline.Dot, v)); {
+	switch length := lengthOf(v); {
 	case length > longest:
 		return fault.Reject(fault.IndexRejected, "the vector is longer than 2^62: distances to it overflow")
 	case length == 0:
@@ -42,15 +41,10 @@ func (c *collection) checkVector(b []byte) error {
 	return nil
 }
 
-// ownDistance is how far a vector is from itself: the dot product gives minus the square of its
-// length, the other distances zero.
-func ownDistance(d pipeline.Distance, v []float32) float64 {
-	if d != pipeline.Dot {
-		return 0
-	}
+func lengthOf(v []float32) float64 {
 	var sum float64
 	for _, f := range v {
 		sum += float64(f) * float64(f)
 	}
-	return -sum
+	return math.Sqrt(sum)
 }
