@@ -111,7 +111,7 @@ func TestOpen_mutualTLSOnBothPorts(t *testing.T) {
 		return service.TLS{CAFile: ours.file("ca.pem"), CertFile: a.file("client.pem"), KeyFile: a.file("client.key")}
 	}
 	c := s.open(t, Config{TLS: pair(ours), APIKey: service.NewSecret("k")}, traits{})
-	if _, err := c.Load(t.Context(), "Product", []record.Item{itemOf("", "1")}, false); err != nil {
+	if _, err := c.Load(t.Context(), "Product", []record.Item{anItem("", "1")}, false); err != nil {
 		t.Errorf("reading with a certificate that is trusted: %v", err)
 	}
 	if !s.has("grpc Bearer k") || !s.has("rest Bearer k") {
@@ -165,7 +165,7 @@ func TestKey_isReadAgain(t *testing.T) {
 	c := s.open(t, cfg.Weaviate, traits{})
 	write("second", time.Now())
 	for range 1000 {
-		_, err := c.Load(t.Context(), "Product", []record.Item{itemOf("", "1")}, false)
+		_, err := c.Load(t.Context(), "Product", []record.Item{anItem("", "1")}, false)
 		if err == nil {
 			err = c.call(t.Context(), http.MethodGet, "meta", nil, nil)
 		}
@@ -193,7 +193,7 @@ func TestRead_anAnswerThatIsTooLargeIsAskedForInPieces(t *testing.T) {
 	c := s.open(t, Config{}, traits{})
 	var items []record.Item
 	for i := range 20 {
-		items = append(items, itemOf("", strconv.Itoa(i)))
+		items = append(items, anItem("", strconv.Itoa(i)))
 		s.there[items[i].UUID().String()] = true
 	}
 	stored, err := c.Load(t.Context(), "Product", items, true)

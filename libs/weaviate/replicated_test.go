@@ -18,7 +18,7 @@ func TestReplicated_aReadAsksAMajorityForWhatOneCopyLacks(t *testing.T) {
 	var s standIn
 	s.serve(t, nil)
 	c := s.open(t, Config{}, replicated)
-	items := []record.Item{itemOf("a", "here"), itemOf("a", "elsewhere"), itemOf("a", "nowhere"), itemOf("b", "nowhere")}
+	items := []record.Item{anItem("a", "here"), anItem("a", "elsewhere"), anItem("a", "nowhere"), anItem("b", "nowhere")}
 	s.there[items[0].UUID().String()] = true
 	s.elsewhere[items[1].UUID().String()] = true
 	stored, err := c.Load(t.Context(), "Product", items, false)
@@ -45,7 +45,7 @@ func TestReplicated_whatNoMajorityAgreesOnIsTriedAgain(t *testing.T) {
 		var s standIn
 		s.serve(t, nil)
 		c := s.open(t, Config{}, replicated)
-		item := itemOf("a", "1")
+		item := anItem("a", "1")
 		set(&s, item.UUID().String())
 		if stored, err := c.Load(t.Context(), "Product", []record.Item{item}, false); err == nil || fault.ClassOf(err) != fault.Transient {
 			t.Errorf("%s: %+v, %v, want a transient error", name, stored, err)
@@ -57,7 +57,7 @@ func TestReplicated_writesAndDeletesWantAMajority(t *testing.T) {
 	var s standIn
 	s.serve(t, nil)
 	c := s.open(t, Config{}, replicated)
-	item := itemOf("a", "1")
+	item := anItem("a", "1")
 	object := []Object{{Item: item, State: record.State{Base: 1, Vector: oneVector}}}
 	if rejected, err := c.Put(t.Context(), "Product", object); len(rejected) > 0 || err != nil {
 		t.Fatal(rejected, err)

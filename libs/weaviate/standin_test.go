@@ -150,7 +150,7 @@ func (s *standIn) open(t *testing.T, cfg Config, of traits) *Client {
 	return c
 }
 
-func itemOf(tenant, id string) record.Item {
+func anItem(tenant, id string) record.Item {
 	return record.Item{Collection: "Product", Tenant: tenant, ID: []string{id}}
 }
 
