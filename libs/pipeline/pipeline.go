@@ -24,6 +24,8 @@ type File struct {
 	APIVersion string     `yaml:"apiVersion"` // "freshet/v1"
 	Space      Space      `yaml:"space"`
 	Pipelines  []Pipeline `yaml:"pipelines"`
+	// CollectionSections is what the file says of collections; Collections has all of them.
+	CollectionSections []Collection `yaml:"collections"`
 }
 
 // Space says in what the texts are embedded. Vectors of two spaces are never
@@ -119,6 +121,11 @@ type Property struct {
 	Parse   string   `yaml:"parse"`   // "json": the column holds JSON as a string
 	Unit    string   `yaml:"unit"`    // of numeric dates: d, s, ms, us, ns or auto
 	Decimal *Decimal `yaml:"decimal"` // of decimals that arrive as bytes without a schema
+
+	Tokenization string `yaml:"tokenization"` // of text: word if empty
+	Filterable   *bool  `yaml:"filterable"`   // filters may ask for it; true if absent
+	Searchable   *bool  `yaml:"searchable"`   // keyword searches look into it; true if absent, for text alone
+	RangeFilters bool   `yaml:"rangeFilters"` // an index for < and > beside that of filterable
 }
 
 // Decimal describes an encoded decimal.
@@ -187,32 +194,6 @@ func (p Property) Path() (Path, error) {
 		return ParsePath(p.Name)
 	}
 	return ParsePath(p.From)
-}
-
-// CollectionSpec is what the pipelines of one collection say of it together.
-type CollectionSpec struct {
-	Name       string     // logical name
-	Properties []Property // each name once, in order of appearance
-}
-
-// Collections returns the collections that the file's pipelines write, in order
-// of appearance. In a file that was loaded, pipelines of one collection agree.
-func (f *File) Collections() []CollectionSpec {
-	var specs []CollectionSpec
-	for _, p := range f.Pipelines {
-		i := slices.IndexFunc(specs, func(s CollectionSpec) bool { return s.Name == p.Collection })
-		if i < 0 {
-			i = len(specs)
-			specs = append(specs, CollectionSpec{Name: p.Collection})
-		}
-		for _, property := range p.Properties {
-			known := func(q Property) bool { return q.Name == property.Name }
-			if !slices.ContainsFunc(specs[i].Properties, known) {
-				specs[i].Properties = append(specs[i].Properties, property)
-			}
-		}
-	}
-	return specs
 }
 
 // Topics returns the source topics of all pipelines, sorted, each once.

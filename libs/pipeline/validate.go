@@ -39,6 +39,7 @@ func (c *checker) checkFile(f *File) {
 		c.checkPipeline(&f.Pipelines[i], fmt.Sprintf("pipelines[%d]", i))
 	}
 	c.checkTogether(f.Pipelines)
+	c.checkCollections(f)
 }
 
 func (c *checker) checkSpace(s Space) {
@@ -163,6 +164,7 @@ func (c *checker) checkProperty(p Property, at string) {
 		c.at(at+".type", "%q is not a type of property", p.Type)
 		return
 	}
+	c.checkIndexing(p, at)
 	if p.Parse != "" && p.Parse != parseJSON {
 		c.at(at+".parse", "%q is not json", p.Parse)
 	}
@@ -204,8 +206,12 @@ func (c *checker) checkTogether(pipelines []Pipeline) {
 		tenanted[p.Collection] = p
 		for j, property := range p.Properties {
 			key := p.Collection + "." + property.Name
-			if q, found := kinds[key]; found && q.Type != property.Type {
+			switch q, found := kinds[key]; {
+			case !found:
+			case q.Type != property.Type:
 				c.at(fmt.Sprintf("%s.properties[%d].type", at, j), "another pipeline of %s has %s as %s", p.Collection, q.Name, q.Type)
+			case !sameIndexing(q, property):
+				c.at(fmt.Sprintf("%s.properties[%d]", at, j), "another pipeline of %s has %s indexed otherwise", p.Collection, q.Name)
 			}
 			kinds[key] = property
 		}

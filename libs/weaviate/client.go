@@ -43,6 +43,7 @@ type Client struct {
 	conn   *grpc.ClientConn
 	grpc   pb.WeaviateClient
 	before func(context.Context) error // may be nil
+	mix    bool                        // texts of several templates may be in a collection
 
 	mu    sync.RWMutex
 	bound map[string]*collection // by logical name
@@ -59,7 +60,7 @@ func Open(ctx context.Context, cfg Config) (*Client, error) {
 	if err != nil {
 		return nil, fault.Halt("connecting to Weaviate: %w", err)
 	}
-	c := &Client{url: cfg.URL, before: cfg.Before, bound: map[string]*collection{}}
+	c := &Client{url: cfg.URL, before: cfg.Before, mix: cfg.MixTemplates, bound: map[string]*collection{}}
 	if err := c.openREST(cfg, certificates); err != nil {
 		return nil, err
 	}

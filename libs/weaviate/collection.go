@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
 
 	"github.com/freshet-io/freshet/libs/fault"
 	"github.com/freshet-io/freshet/libs/pipeline"
@@ -21,6 +22,8 @@ type CollectionSpec struct {
 	TopicID    string // of the live documents topic: versions count its offsets
 	Partitions int32  // of each topic
 	Properties []pipeline.Property
+	Recipes    string              // hash of what makes its texts; "" where that is not to be compared
+	Settings   pipeline.Collection // how items are kept; its name is not read
 }
 
 // Class returns the name of the collection of complete items.
@@ -62,13 +65,23 @@ type identity struct {
 	TopicID    string `json:"topic_id"`
 	Partitions int32  `json:"partitions"`
 	Side       bool   `json:"side,omitempty"`
+	Vector     string `json:"vector,omitempty"`  // name of the vector
+	Recipes    string `json:"recipes,omitempty"` // hash of what made its texts
 }
 
 func (s CollectionSpec) identity(side bool) identity {
-	return identity{format, s.Name, s.Generation, s.Space, s.Dimensions, s.TopicID, s.Partitions, side}
+	id := identity{
+		Format: format, Collection: s.Name, Generation: s.Generation, Space: s.Space, Dimensions: s.Dimensions,
+		TopicID: s.TopicID, Partitions: s.Partitions, Side: side,
+	}
+	if !side { // it has neither texts to search nor vectors
+		id.Vector, id.Recipes = s.Settings.Vector, s.Recipes
+	}
+	return id
 }
 
-// differences says in words what the collection is and what it should be.
+// differences says in words what the collection is and what it should be. Of the recipes it says
+// nothing: checkTemplates does.
 func (have identity) differences(want identity) []string {
 	var diffs []string
 	add := func(what string, have, want any) {
@@ -83,6 +96,7 @@ func (have identity) differences(want identity) []string {
 	add("dimensions", have.Dimensions, want.Dimensions)
 	add("topic id", have.TopicID, want.TopicID)
 	add("partition count", have.Partitions, want.Partitions)
+	add("name of the vector", strconv.Quote(have.Vector), strconv.Quote(want.Vector))
 	return diffs
 }
 
@@ -96,23 +110,21 @@ func parseIdentity(description string) (identity, error) {
 
 // collection is a checked CollectionSpec, ready for calls.
 type collection struct {
-	spec  CollectionSpec
-	types map[string]pipeline.Type
-}
+	traits
 
-func newCollection(spec CollectionSpec) *collection {
-	c := &collection{spec: spec, types: make(map[string]pipeline.Type, len(spec.Properties))}
-	for _, p := range spec.Properties {
-		c.types[p.Name] = p.Type
-	}
-	return c
+	spec  CollectionSpec
+	types map[string]pipeline.Property // of the properties, by name
 }
 
 // bind remembers a checked collection for the calls that name it.
-func (c *Client) bind(spec CollectionSpec) {
+func (c *Client) bind(spec CollectionSpec, t traits) {
+	b := &collection{traits: t, spec: spec, types: make(map[string]pipeline.Property, len(spec.Properties))}
+	for _, p := range spec.Properties {
+		b.types[p.Name] = p
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.bound[spec.Name] = newCollection(spec)
+	c.bound[spec.Name] = b
 }
 
 // named returns a collection that was checked before.

@@ -21,6 +21,8 @@ type Config struct {
 
 	TLS service.TLS
 
+	MixTemplates bool `desc:"go on where a collection has texts of other templates than the pipeline file's: items get their new text with their next change, and until then a search compares both"`
+
 	// Log is told of certificates that cannot be read again; nil: nobody is.
 	Log *slog.Logger `ignored:"true"`
 	// Before, if set, is asked right before each request that changes something; its error

@@ -3,10 +3,8 @@ package weaviate
 import (
 	"context"
 	"fmt"
-	"slices"
 	"time"
 
-	"github.com/google/uuid"
 	pb "github.com/weaviate/weaviate/grpc/generated/protocol/v1"
 	"google.golang.org/protobuf/proto"
 
@@ -19,8 +17,6 @@ const (
 	// takes 100 MB at most.
 	putItems = 100
 	putBytes = 16 << 20
-	// getItems bounds one read by ids.
-	getItems = 500
 )
 
 // Stored is what the index has of an item.
@@ -75,54 +71,6 @@ func (c *Client) Lookup(ctx context.Context, name string, items []record.Item) (
 	return states, nil
 }
 
-// get reads objects of one class by their ids.
-func (c *Client) get(ctx context.Context, b *collection, class string, items []record.Item, vectors bool) (map[uuid.UUID]record.State, error) {
-	found := make(map[uuid.UUID]record.State, len(items))
-	for some := range slices.Chunk(items, getItems) {
-		results, err := c.byID(ctx, class, some, vectors)
-		if err != nil {
-			return nil, err
-		}
-		for _, r := range results {
-			id, err := uuid.Parse(r.GetMetadata().GetId())
-			if err != nil {
-				return nil, fmt.Errorf("reading an id of %s: %w", class, err)
-			}
-			if found[id], err = b.decode(r); err != nil {
-				return nil, fmt.Errorf("reading object %s of %s: %w", id, class, err)
-			}
-		}
-	}
-	return found, nil
-}
-
-func (c *Client) byID(ctx context.Context, class string, items []record.Item, vectors bool) ([]*pb.SearchResult, error) {
-	ctx, cancel := context.WithTimeout(ctx, callLimit)
-	defer cancel()
-	reply, err := c.grpc.Search(ctx, &pb.SearchRequest{
-		Collection: class, Limit: uint32(len(items)), Uses_127Api: true, //nolint:gosec // at most getItems
-		Properties: &pb.PropertiesRequest{ReturnAllNonrefProperties: true},
-		Metadata:   &pb.MetadataRequest{Uuid: true, Vector: vectors},
-		Filters:    withIDs(items),
-	})
-	if err != nil {
-		return nil, classify(fmt.Sprintf("reading %d items of %s", len(items), class), err)
-	}
-	return reply.GetResults(), nil
-}
-
-func withIDs(items []record.Item) *pb.Filters {
-	ids := make([]string, len(items))
-	for i, item := range items {
-		ids[i] = item.UUID().String()
-	}
-	return &pb.Filters{
-		Operator:  pb.Filters_OPERATOR_CONTAINS_ANY,
-		Target:    &pb.FilterTarget{Target: &pb.FilterTarget_Property{Property: "_id"}},
-		TestValue: &pb.Filters_ValueTextArray{ValueTextArray: &pb.TextArray{Values: ids}},
-	}
-}
-
 // Put writes whole objects with their vectors to the main collection; what was there of them is
 // replaced. rejected holds, by index of objs, permanent faults of single objects: all others are
 // written then. With an error nothing counts as written, and any object may be stored without
@@ -134,13 +82,13 @@ func (c *Client) Put(ctx context.Context, name string, objs []Object) (rejected 
 	if err != nil {
 		return nil, err
 	}
-	return c.put(ctx, b.spec.Class(), objs, func(o Object) (*pb.BatchObject, error) {
+	return c.put(ctx, b, b.spec.Class(), objs, func(o Object) (*pb.BatchObject, error) {
 		if err := b.checkVector(o.State.Vector); err != nil {
 			return nil, err
 		}
 		encoded, err := b.encode(o, b.spec.Class())
 		if err == nil {
-			encoded.VectorBytes = o.State.Vector
+			b.setVector(encoded, o.State.Vector)
 		}
 		return encoded, err
 	})
@@ -153,7 +101,7 @@ func (c *Client) PutSide(ctx context.Context, name string, objs []Object) (rejec
 		return nil, err
 	}
 	now := time.Now()
-	return c.put(ctx, b.spec.SideClass(), objs, func(o Object) (*pb.BatchObject, error) {
+	return c.put(ctx, b, b.spec.SideClass(), objs, func(o Object) (*pb.BatchObject, error) {
 		encoded, err := b.encode(o, b.spec.SideClass())
 		if err == nil && !o.State.Live() && o.State.Floor > 0 {
 			tombstone(encoded, now)
@@ -162,11 +110,11 @@ func (c *Client) PutSide(ctx context.Context, name string, objs []Object) (rejec
 	})
 }
 
-func (c *Client) put(ctx context.Context, class string, objs []Object, encode func(Object) (*pb.BatchObject, error)) (map[int]error, error) {
+func (c *Client) put(ctx context.Context, b *collection, class string, objs []Object, encode func(Object) (*pb.BatchObject, error)) (map[int]error, error) {
 	rejected := map[int]error{}
 	var request put
 	send := func() error {
-		err := c.send(ctx, class, request, rejected)
+		err := c.send(ctx, b, class, request, rejected)
 		request = put{}
 		return err
 	}
@@ -197,17 +145,20 @@ type put struct {
 	bytes   int
 }
 
-func (c *Client) send(ctx context.Context, class string, p put, rejected map[int]error) error {
+func (c *Client) send(ctx context.Context, b *collection, class string, p put, rejected map[int]error) error {
 	if len(p.objects) == 0 {
 		return nil
 	}
-	ctx, cancel, err := c.uncancelled(ctx)
+	sending, cancel, err := c.uncancelled(ctx)
 	if err != nil {
 		return err
 	}
 	defer cancel()
 	doing := fmt.Sprintf("writing %d objects to %s", len(p.objects), class)
-	reply, err := c.grpc.BatchObjects(ctx, &pb.BatchObjectsRequest{Objects: p.objects})
+	reply, err := c.grpc.BatchObjects(sending, &pb.BatchObjectsRequest{Objects: p.objects, ConsistencyLevel: b.level()})
+	if tooLarge(err) {
+		return c.sendLess(ctx, b, class, p, rejected)
+	}
 	if err != nil {
 		return classify(doing, err)
 	}
@@ -223,6 +174,21 @@ func (c *Client) send(ctx context.Context, class string, p put, rejected map[int
 	return nil
 }
 
+// sendLess writes objects whose request is larger than the server takes, in halves. One that is
+// too large alone is refused.
+func (c *Client) sendLess(ctx context.Context, b *collection, class string, p put, rejected map[int]error) error {
+	n := len(p.objects)
+	if n == 1 {
+		rejected[p.index[0]] = fault.Reject(fault.IndexRejected, "the object of %d bytes is larger than a message to Weaviate may be (GRPC_MAX_MESSAGE_SIZE there)", proto.Size(p.objects[0]))
+		return nil
+	}
+	first := put{objects: p.objects[:n/2], index: p.index[:n/2]}
+	if err := c.send(ctx, b, class, first, rejected); err != nil {
+		return err
+	}
+	return c.send(ctx, b, class, put{objects: p.objects[n/2:], index: p.index[n/2:]}, rejected)
+}
+
 // objectError is Weaviate's text about one object of a batch.
 type objectError string
 
@@ -235,7 +201,7 @@ func (c *Client) DeleteMain(ctx context.Context, name string, items []record.Ite
 	if err != nil {
 		return err
 	}
-	return c.remove(ctx, b.spec.Class(), items)
+	return c.remove(ctx, b, b.spec.Class(), items)
 }
 
 // DeleteSide deletes items of the side collection; absent ones are no error.
@@ -244,38 +210,7 @@ func (c *Client) DeleteSide(ctx context.Context, name string, items []record.Ite
 	if err != nil {
 		return err
 	}
-	return c.remove(ctx, b.spec.SideClass(), items)
-}
-
-func (c *Client) remove(ctx context.Context, class string, items []record.Item) error {
-	for some := range slices.Chunk(items, getItems) {
-		if err := c.removeSome(ctx, class, some); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (c *Client) removeSome(ctx context.Context, class string, items []record.Item) error {
-	ctx, cancel, err := c.uncancelled(ctx)
-	if err != nil {
-		return err
-	}
-	defer cancel()
-	doing := fmt.Sprintf("deleting %d objects of %s", len(items), class)
-	reply, err := c.grpc.BatchDelete(ctx, &pb.BatchDeleteRequest{Collection: class, Filters: withIDs(items), Verbose: true})
-	if err != nil {
-		return classify(doing, err)
-	}
-	for _, o := range reply.GetObjects() {
-		if !o.GetSuccessful() {
-			return classify(doing, objectError(o.GetError()))
-		}
-	}
-	if reply.GetFailed() > 0 || reply.GetSuccessful() < reply.GetMatches() {
-		return fmt.Errorf("%s: %d of %d failed", doing, reply.GetFailed(), reply.GetMatches())
-	}
-	return nil
+	return c.remove(ctx, b, b.spec.SideClass(), items)
 }
 
 // uncancelled returns a context for a call that is never cancelled once it has begun, or an

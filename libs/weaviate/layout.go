@@ -53,6 +53,7 @@ func (c *Client) wanted(ctx context.Context, file *pipeline.File, p pipeline.Col
 	spec = CollectionSpec{
 		Name: p.Name, Generation: 1, Space: file.Space.String(), Dimensions: file.Space.Dimensions,
 		TopicID: log.TopicID, Partitions: log.Partitions, Properties: p.Properties,
+		Recipes: p.Recipes, Settings: p.Collection,
 	}
 	class, err := c.resolve(ctx, p.Name)
 	if err != nil || class == "" {
@@ -67,7 +68,8 @@ func (c *Client) wanted(ctx context.Context, file *pipeline.File, p pipeline.Col
 }
 
 // Attach opens the index of a pipeline file and checks it. A Weaviate that is away is
-// waited for; one that does not fit is a fatal fault. The caller closes the client.
+// waited for; one that does not fit is a fatal fault, and what else is otherwise than the file
+// wants it is warned of. The caller closes the client.
 func Attach(ctx context.Context, cfg Config, file *pipeline.File, log kafka.Identity, logger *slog.Logger) (*Client, error) {
 	cfg.Log = logger
 	return service.Await(ctx, logger, "weaviate", func(ctx context.Context) (*Client, error) {
@@ -75,8 +77,16 @@ func Attach(ctx context.Context, cfg Config, file *pipeline.File, log kafka.Iden
 		if err != nil {
 			return nil, err
 		}
-		if err := c.CheckAll(ctx, file, log); err != nil {
+		err = c.CheckAll(ctx, file, log)
+		var warnings []string
+		if err == nil {
+			warnings, err = c.Warnings(ctx, file, log)
+		}
+		if err != nil {
 			return nil, errors.Join(err, c.Close())
+		}
+		for _, warning := range warnings {
+			logger.WarnContext(ctx, "a collection is not as the pipeline file says", "what", warning)
 		}
 		return c, nil
 	})

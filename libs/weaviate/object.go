@@ -5,7 +5,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"math"
 	"time"
 	"unicode/utf8"
 
@@ -87,6 +86,10 @@ type origin struct {
 
 // encode returns the object as Weaviate takes it. Its error is a permanent fault for this item.
 func (c *collection) encode(o Object, class string) (*pb.BatchObject, error) {
+	tenant := c.tenant(o.Item)
+	if err := c.checkTenant(tenant); err != nil {
+		return nil, err
+	}
 	p := &pb.BatchObject_Properties{NonRefProperties: &structpb.Struct{Fields: map[string]*structpb.Value{}}}
 	if err := c.putProperties(p, o.State.Properties); err != nil {
 		return nil, err
@@ -94,7 +97,7 @@ func (c *collection) encode(o Object, class string) (*pb.BatchObject, error) {
 	if err := c.putState(p.NonRefProperties.Fields, o); err != nil {
 		return nil, err
 	}
-	return &pb.BatchObject{Uuid: o.Item.UUID().String(), Collection: class, Properties: p}, nil
+	return &pb.BatchObject{Uuid: o.Item.UUID().String(), Collection: class, Tenant: tenant, Properties: p}, nil
 }
 
 // putState adds the reserved properties. Zero values are left out: absent reads as zero.
@@ -165,29 +168,6 @@ func checkFields(fields map[string]*structpb.Value) error {
 	return nil
 }
 
-// checkVector refuses a vector that Weaviate takes and never finds, or that would decide the
-// dimensions of a new collection. Its error is a permanent fault.
-func (c *collection) checkVector(b []byte) error {
-	if len(b) != 4*c.spec.Dimensions {
-		return fault.Reject(fault.DimensionMismatch, "a vector of %d bytes, collection %s has %d dimensions", len(b), c.spec.Name, c.spec.Dimensions)
-	}
-	v, err := record.ParseVector(b)
-	if err != nil {
-		return fault.Reject(fault.DimensionMismatch, "%w", err)
-	}
-	var sum float64
-	for i, f := range v {
-		if math.IsNaN(float64(f)) || math.IsInf(float64(f), 0) {
-			return fault.Reject(fault.IndexRejected, "component %d of the vector is no finite number", i)
-		}
-		sum += float64(f) * float64(f)
-	}
-	if sum == 0 {
-		return fault.Reject(fault.IndexRejected, "the vector is zero: it has no direction")
-	}
-	return nil
-}
-
 // decode returns the state that an answer holds.
 func (c *collection) decode(r *pb.SearchResult) (record.State, error) {
 	f := r.GetProperties().GetNonRefProps().GetFields()
@@ -195,7 +175,7 @@ func (c *collection) decode(r *pb.SearchResult) (record.State, error) {
 		Base: f[propBase].GetIntValue(), Floor: f[propFloor].GetIntValue(), Sources: record.Orders{},
 		Space: f[propSpace].GetTextValue(), Text: f[propText].GetTextValue(),
 		Truncated: f[propTruncated].GetBoolValue(), Hidden: f[propHidden].GetBoolValue(), OriginalTokens: f[propTokens].GetIntValue(),
-		Vector: r.GetMetadata().GetVectorBytes(),
+		Vector: c.vectorOf(r),
 	}
 	var err error
 	for name, field := range map[string]*[]byte{propWanted: &s.Wanted, propHeld: &s.Held, propRecipe: &s.Recipe} {

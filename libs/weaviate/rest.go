@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 
 	"github.com/freshet-io/freshet/libs/fault"
 )
@@ -15,7 +16,8 @@ import (
 const answerLimit = 16 << 20
 
 // call makes one request to the HTTP API where the official client has no function for it. in,
-// if not nil, is sent as JSON; out, if not nil, receives the answer.
+// if not nil, is sent as JSON; out, if not nil, receives the answer. A path may end
+// in a query.
 func (c *Client) call(ctx context.Context, method, path string, in, out any) error {
 	var body io.Reader = http.NoBody
 	if in != nil {
@@ -25,7 +27,10 @@ func (c *Client) call(ctx context.Context, method, path string, in, out any) err
 		}
 		body = bytes.NewReader(b)
 	}
-	req, err := http.NewRequestWithContext(ctx, method, c.base.JoinPath(path).String(), body)
+	path, query, _ := strings.Cut(path, "?")
+	target := c.base.JoinPath(path)
+	target.RawQuery = query
+	req, err := http.NewRequestWithContext(ctx, method, target.String(), body)
 	if err != nil {
 		return fmt.Errorf("making a request to %s: %w", path, err)
 	}

@@ -2,11 +2,8 @@ package weaviate
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"net/http"
-	"slices"
 	"strings"
 
 	officialfault "github.com/weaviate/weaviate-go-client/v4/weaviate/fault"
@@ -63,16 +60,23 @@ func (c *Client) createClass(ctx context.Context, spec CollectionSpec, side bool
 
 // Check compares the collections of a generation with what they should be, and remembers spec for
 // the calls that name it. Its error is fatal, one line that says what differs and what to do:
-// nothing is created or changed. Settings of the vector index that do not decide what is found
-// are not compared.
+// nothing is created or changed. Settings of the index that do not decide what is found are not
+// compared: Warnings does that.
 func (c *Client) Check(ctx context.Context, spec CollectionSpec) error {
 	if err := spec.Validate(); err != nil {
 		return fault.Halt("checking a collection: %w", err)
 	}
-	for _, side := range []bool{false, true} {
-		if err := c.checkClass(ctx, spec, side); err != nil {
-			return err
-		}
+	main, err := c.checkClass(ctx, spec, false)
+	if err != nil {
+		return err
+	}
+	side, err := c.checkClass(ctx, spec, true)
+	if err != nil {
+		return err
+	}
+	id, _ := parseIdentity(main.Description) // checkClass has read it
+	if err := c.checkTemplates(main.Class, id.Recipes, spec.Recipes); err != nil {
+		return err
 	}
 	class, err := c.resolve(ctx, spec.Name)
 	if err != nil {
@@ -81,26 +85,41 @@ func (c *Client) Check(ctx context.Context, spec CollectionSpec) error {
 	if class == "" {
 		return fault.Halt("alias %s is missing in Weaviate at %s: run freshet topics apply", spec.Name, c.url)
 	}
-	c.bind(spec)
+	c.bind(spec, bothTraits(main, side, spec.Settings.Vector))
 	return nil
 }
 
-func (c *Client) checkClass(ctx context.Context, spec CollectionSpec, side bool) error {
+// bothTraits are those of the collection of complete items; copies of either make a replicated one.
+func bothTraits(main, side *models.Class, vector string) traits {
+	t := traitsOf(main, vector)
+	t.replicated = t.replicated || copies(side) > 1
+	return t
+}
+
+// checkClass returns a class that fits.
+func (c *Client) checkClass(ctx context.Context, spec CollectionSpec, side bool) (*models.Class, error) {
 	want, have, err := c.compare(ctx, spec, side)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if have == nil {
-		return fault.Halt("collection %s is missing in Weaviate at %s: run freshet topics apply if it is new; restore or rebuild it if it was there before", want.Class, c.url)
+		return nil, fault.Halt("collection %s is missing in Weaviate at %s: run freshet topics apply if it is new; restore or rebuild it if it was there before", want.Class, c.url)
 	}
 	if absent := absentProperties(have, want); len(absent) > 0 {
 		names := make([]string, len(absent))
 		for i, p := range absent {
 			names[i] = p.Name
 		}
-		return fault.Halt("collection %s lacks %s: run freshet topics apply", have.Class, strings.Join(names, ", "))
+		return nil, fault.Halt("collection %s lacks %s: run freshet topics apply", have.Class, strings.Join(names, ", "))
 	}
-	return differs(have.Class, classDifferences(have, want))
+	vector := spec.Settings.Vector
+	if side {
+		vector = ""
+	}
+	if err := differs(have.Class, classDifferences(have, want, vector)); err != nil {
+		return nil, err
+	}
+	return have, checkCopies(have)
 }
 
 // compare returns the class that there must be and the one that is there, nil where there is none.
@@ -119,54 +138,6 @@ func (c *Client) compare(ctx context.Context, spec CollectionSpec, side bool) (w
 	return want, have, differs(have.Class, id.differences(spec.identity(side)))
 }
 
-// differs returns the differences as a fault, nil where there are none.
-func differs(class string, diffs []string) error {
-	if len(diffs) == 0 {
-		return nil
-	}
-	return fault.Halt("collection %s does not fit the pipeline file: %s: run freshet rebuild, or put the file right", class, strings.Join(diffs, "; "))
-}
-
-func absentProperties(have, want *models.Class) []*models.Property {
-	var absent []*models.Property
-	for _, p := range want.Properties {
-		if propertyOf(have, p.Name) == nil {
-			absent = append(absent, p)
-		}
-	}
-	return absent
-}
-
-// classDifferences compares what decides about results: types, properties, distance.
-func classDifferences(have, want *models.Class) []string {
-	var diffs []string
-	for _, p := range have.Properties {
-		w := propertyOf(want, p.Name)
-		switch {
-		case w == nil:
-			diffs = append(diffs, fmt.Sprintf("property %s is there and not here", p.Name))
-		case !slices.Equal(p.DataType, w.DataType):
-			diffs = append(diffs, fmt.Sprintf("property %s is %s there and %s here", p.Name, strings.Join(p.DataType, "|"), strings.Join(w.DataType, "|")))
-		}
-	}
-	settings, _ := have.VectorIndexConfig.(map[string]any)
-	if distance := settings["distance"]; distance != "cosine" {
-		diffs = append(diffs, fmt.Sprintf("distance is %v there and cosine here", distance))
-	}
-	if have.Vectorizer != "none" {
-		diffs = append(diffs, fmt.Sprintf("vectorizer is %s there and none here", have.Vectorizer))
-	}
-	return diffs
-}
-
-func propertyOf(class *models.Class, name string) *models.Property {
-	i := slices.IndexFunc(class.Properties, func(p *models.Property) bool { return p.Name == name })
-	if i < 0 {
-		return nil
-	}
-	return class.Properties[i]
-}
-
 // class returns a class, nil where there is none of that name.
 func (c *Client) class(ctx context.Context, name string) (*models.Class, error) {
 	class, err := c.schema.ClassGetter().WithClassName(name).Do(ctx)
@@ -179,48 +150,9 @@ func (c *Client) class(ctx context.Context, name string) (*models.Class, error) 
 	return class, nil
 }
 
-// classOf returns the class that Create makes.
-func classOf(spec CollectionSpec, side bool) (*models.Class, error) {
-	description, err := json.Marshal(spec.identity(side))
-	if err != nil {
-		return nil, fmt.Errorf("describing collection %s: %w", spec.Name, err)
-	}
-	class := &models.Class{
-		Class: spec.Class(), Description: string(description), Vectorizer: "none", VectorIndexType: "hnsw",
-		VectorIndexConfig: map[string]any{"distance": "cosine"},
-	}
-	if side {
-		class.Class = spec.SideClass()
-		class.VectorIndexConfig = map[string]any{"distance": "cosine", "skip": true}
-	}
-	for _, p := range spec.Properties {
-		class.Properties = append(class.Properties, ofPipeline(p, side))
-	}
-	for _, r := range reserved {
-		no := false
-		p := &models.Property{Name: r.name, DataType: []string{r.dataType}, IndexFilterable: &r.filterable, IndexSearchable: &no}
-		if r.dataType == "text" {
-			p.Tokenization = models.PropertyTokenizationField
-		}
-		class.Properties = append(class.Properties, p)
-	}
-	return class, nil
-}
-
-// ofPipeline returns a property of the pipeline: filterable, and text by words searchable too,
-// but in the side collection, which nobody searches.
-func ofPipeline(p pipeline.Property, side bool) *models.Property {
-	main, text := !side, false
-	property := &models.Property{Name: p.Name, DataType: []string{string(p.Type)}, IndexFilterable: &main, IndexSearchable: &text}
-	if p.Type == pipeline.TypeText || p.Type == pipeline.TypeTexts {
-		property.Tokenization, text = models.PropertyTokenizationWord, main
-	}
-	return property
-}
-
 // Describe returns the collection that an alias points at, as it describes itself, and remembers
 // it for the calls that name it. Searchers need nothing else. Of each property it knows name and
-// type. A missing alias is a fatal fault.
+// type, of the settings the name of the vector. A missing alias is a fatal fault.
 func (c *Client) Describe(ctx context.Context, name string) (CollectionSpec, error) {
 	className, err := c.resolve(ctx, name)
 	if err != nil {
@@ -242,13 +174,14 @@ func (c *Client) Describe(ctx context.Context, name string) (CollectionSpec, err
 	}
 	spec := CollectionSpec{
 		Name: id.Collection, Generation: id.Generation, Space: id.Space, Dimensions: id.Dimensions,
-		TopicID: id.TopicID, Partitions: id.Partitions,
+		TopicID: id.TopicID, Partitions: id.Partitions, Recipes: id.Recipes,
 	}
 	for _, p := range class.Properties {
 		if len(p.DataType) == 1 && !strings.HasPrefix(p.Name, pipeline.ReservedPrefix) {
 			spec.Properties = append(spec.Properties, pipeline.Property{Name: p.Name, Type: pipeline.Type(p.DataType[0])})
 		}
 	}
-	c.bind(spec)
+	spec.Settings.Vector = id.Vector
+	c.bind(spec, traitsOf(class, id.Vector))
 	return spec, nil
 }

@@ -1,20 +1,14 @@
 package weaviate
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
 	"encoding/pem"
 	"log/slog"
-	"math/big"
 	"net"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"testing"
-	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
@@ -40,27 +34,10 @@ func healthServer(t *testing.T) (address string, authority []byte) {
 	return l.Addr().String(), pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: web.Certificate().Raw})
 }
 
-// stranger returns an authority that has signed nothing.
-func stranger(t *testing.T) []byte {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
-}
-
 func TestRotated_aNewAuthorityIsTrustedByTheNextConnectionOfGRPC(t *testing.T) {
 	address, authority := healthServer(t)
 	ca := filepath.Join(t.TempDir(), "ca.pem")
-	if err := os.WriteFile(ca, stranger(t), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	writePEM(t, ca, "CERTIFICATE", newAuthority(t).cert.Raw)
 	certificates, err := service.TLS{CAFile: ca}.Open(slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)

@@ -2,6 +2,7 @@ package weaviate
 
 import (
 	"encoding/binary"
+	"fmt"
 	"math"
 	"time"
 	"unicode/utf8"
@@ -15,27 +16,49 @@ import (
 	"github.com/freshet-io/freshet/libs/record"
 )
 
-// maxInteger is 2^53: Weaviate keeps integers as doubles, and those above it lose their last digits.
-const maxInteger = 1 << 53
+// maxInteger is the largest integer that is no other one's double: Weaviate keeps integers so.
+const maxInteger = 1<<53 - 1
+
+// Weaviate's filters keep dates as nanoseconds since 1970 in 64 bits, and those outside of these
+// years come out as some other time.
+const firstYear, lastYear = 1678, 2261
 
 // putProperties adds an item's properties. Its error is a permanent fault that names the property
 // and never its value. It refuses all that Weaviate would store otherwise than it was given.
 func (c *collection) putProperties(p *pb.BatchObject_Properties, properties []*record.Property) error {
+	seen := make(map[string]bool, len(properties))
 	for _, property := range properties {
 		name := property.GetName()
-		t, ok := c.types[name]
+		should, ok := c.types[name]
 		if !ok {
 			return fault.Reject(fault.FieldType, "property %q is not in collection %s", name, c.spec.Name)
 		}
 		is, wrong := putValue(p, name, property.GetValue())
-		if is != t {
+		switch {
+		case is != should.Type:
 			wrong = "is of another type"
+		case seen[name]:
+			wrong = "is there twice"
+		case wrong == "" && is.Elem() == pipeline.TypeDate && (should.FilterableBy() || should.RangeFilters):
+			wrong = checkYears(property.GetValue())
 		}
 		if wrong != "" {
-			return fault.Reject(fault.FieldType, "property %s (%s) %s", name, t, wrong)
+			return fault.Reject(fault.FieldType, "property %s (%s) %s", name, should.Type, wrong)
 		}
+		seen[name] = true
 	}
 	return nil
+}
+
+// checkYears refuses dates that filters would take for others.
+func checkYears(v *record.Value) string {
+	for _, date := range append(v.GetDates().GetValues(), v.GetDate()) {
+		t, err := time.Parse(time.RFC3339, date)
+		if year := t.UTC().Year(); err == nil && (year < firstYear || year > lastYear) {
+			return fmt.Sprintf("is outside of the years %d to %d that Weaviate's filters know: set filterable: false in the pipeline file to have it all the same", firstYear, lastYear)
+		}
+	}
+	return ""
 }
 
 // putValue adds a value under name. It returns the value's type, and what is wrong with it or "".
@@ -117,7 +140,7 @@ func checkNumber(f float64) string {
 
 func checkInteger(n int64) string {
 	if n > maxInteger || n < -maxInteger {
-		return "is beyond 2^53, where Weaviate loses digits"
+		return "is not below 2^53, where Weaviate loses digits"
 	}
 	return ""
 }

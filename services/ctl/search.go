@@ -55,7 +55,7 @@ func searchCommand() *cobra.Command {
 	}
 	cmd.Flags().StringVar(&flags.collection, "collection", "", "collection to search; the pipeline file's first one if empty")
 	cmd.Flags().StringVar(&flags.like, "like", "", "id of an item: find its neighbours; parts of a composite id are joined by +")
-	cmd.Flags().StringVar(&flags.tenant, "tenant", "", "tenant of the --like item")
+	cmd.Flags().StringVar(&flags.tenant, "tenant", "", "tenant of the --like item, and to search in where the collection is divided by tenants (multiTenancy)")
 	cmd.Flags().StringArrayVar(&flags.where, "where", nil, "condition on a property, as price<100; several must all hold")
 	cmd.Flags().IntVar(&flags.limit, "limit", 5, "at most so many")
 	cmd.Flags().StringVarP(&flags.output, "output", "o", "table", "table or json")
@@ -101,7 +101,7 @@ func search(cmd *cobra.Command, text string, flags searchFlags) ([]weaviate.Hit,
 	if err != nil {
 		return nil, err
 	}
-	return index.Search(cmd.Context(), flags.collection, vector, flags.limit, where)
+	return index.SearchTenant(cmd.Context(), flags.collection, flags.tenant, vector, flags.limit, where)
 }
 
 // queryVector returns the vector of the text, or the stored one of the item.

@@ -78,6 +78,13 @@ func (c connections) check(ctx context.Context, out io.Writer) error {
 	if err := c.index.CheckAll(ctx, c.file, identity); err != nil {
 		return err
 	}
+	warnings, err := c.index.Warnings(ctx, c.file, identity)
+	if err != nil {
+		return err
+	}
+	for _, warning := range warnings {
+		fmt.Fprintln(out, "warning:", warning)
+	}
 	fmt.Fprintf(out, "topics and collections are as they must be: %d partitions, epoch %d\n", identity.Partitions, identity.Epoch)
 	return nil
 }

@@ -154,6 +154,9 @@ openai: {{ . | quote }}
 {{- if $v.weaviate.existingSecret }}
 - {name: FRESHET_WEAVIATE_API_KEY_FILE, value: {{ printf "%s/weaviate/%s" $secrets $v.weaviate.apiKeyKey | quote }}}
 {{- end }}
+{{- if $v.weaviate.mixTemplates }}
+- {name: FRESHET_WEAVIATE_MIX_TEMPLATES, value: "true"}
+{{- end }}
 {{- if $v.weaviate.tls.existingSecret }}
 {{- range $name, $key := dict "CA_FILE" $v.weaviate.tls.caKey "CERT_FILE" $v.weaviate.tls.certKey "KEY_FILE" $v.weaviate.tls.keyKey }}
 {{- if $key }}

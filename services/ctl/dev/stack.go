@@ -124,7 +124,8 @@ func (s *stack) configure(context.Context) error {
 		"FRESHET_SESSION_TIMEOUT=10s", "FRESHET_DRAIN=20s", "FRESHET_REBALANCE_TIMEOUT=30s",
 	}
 	if s.server != nil {
-		s.environ = append(s.environ, "FRESHET_WEAVIATE_API_KEY="+s.server.APIKey)
+		// Its own Weaviate is for trying templates out.
+		s.environ = append(s.environ, "FRESHET_WEAVIATE_API_KEY="+s.server.APIKey, "FRESHET_WEAVIATE_MIX_TEMPLATES=true")
 	}
 	if url := s.options.providerURL(); url != "" {
 		s.environ = append(s.environ, "FRESHET_OPENAI_URL="+url)

@@ -1,0 +1,191 @@
+package weaviate
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/weaviate/weaviate/entities/models"
+
+	"github.com/freshet-io/freshet/libs/fault"
+	"github.com/freshet-io/freshet/libs/kafka"
+	"github.com/freshet-io/freshet/libs/pipeline"
+)
+
+// What a collection is and what it should be differ in two ways: what decides which results a
+// search has or what is lost stops a service; how fast and how exactly the index finds them is
+// only told of.
+
+// differs returns the differences as a fault, nil where there are none.
+func differs(class string, diffs []string) error {
+	if len(diffs) == 0 {
+		return nil
+	}
+	return fault.Halt("collection %s does not fit the pipeline file: %s: run freshet rebuild, or put the file right", class, strings.Join(diffs, "; "))
+}
+
+// classDifferences compares what decides about results.
+func classDifferences(have, want *models.Class, vector string) []string {
+	var diffs []string
+	add := func(what string, have, want any) {
+		if have != want {
+			diffs = append(diffs, fmt.Sprintf("%s is %v there and %v here", what, have, want))
+		}
+	}
+	for _, p := range have.Properties {
+		if w := propertyOf(want, p.Name); w == nil {
+			diffs = append(diffs, fmt.Sprintf("property %s is there and not here", p.Name))
+		} else {
+			add("property "+p.Name, strings.Join(p.DataType, "|"), strings.Join(w.DataType, "|"))
+		}
+	}
+	is, found := vectorsOf(have, vector)
+	should, _ := vectorsOf(want, vector)
+	if !found {
+		return append(diffs, fmt.Sprintf("vector %q is not there", vector))
+	}
+	add("distance", is.settings["distance"], should.settings["distance"])
+	add("vectorizer", is.vectorizer, noVectorizer)
+	add("multi-tenancy", tenants(have), tenants(want))
+	return diffs
+}
+
+// checkCopies refuses a class of several copies that forgets what was deleted.
+func checkCopies(have *models.Class) error {
+	if copies(have) > 1 && have.ReplicationConfig.DeletionStrategy != timeBased {
+		return fault.Halt("collection %s has %d copies of each item and deletionStrategy %s, which brings deleted items back: set its replicationConfig to %s in Weaviate",
+			have.Class, copies(have), have.ReplicationConfig.DeletionStrategy, timeBased)
+	}
+	return nil
+}
+
+// checkTemplates refuses a collection whose texts were made otherwise than those to come, unless
+// that is allowed: a search would compare the two.
+func (c *Client) checkTemplates(class, have, want string) error {
+	if warning := mixing(class, have, want); warning != "" && !c.mix {
+		return fault.Halt("%s: run freshet rebuild, or allow mixing with FRESHET_WEAVIATE_MIX_TEMPLATES=true", warning)
+	}
+	return nil
+}
+
+// mixing says that texts of other templates are in a collection, "" where none is known to be.
+//
+// One that does not say with which templates it was filled counts as another, not as equal: an
+// early build made it, nobody can tell what has changed since, and to guess is to mix in silence.
+// For the same reason no command writes the hash into it later.
+func mixing(class, have, want string) string {
+	switch {
+	case want == "" || have == want:
+		return ""
+	case have == "":
+		return "collection " + class + " does not say with which templates (template, when, require, oversize) its texts were made"
+	}
+	return "collection " + class + " has texts of other templates (template, when, require, oversize) than the pipeline file's"
+}
+
+// Warnings returns what of the collections of a pipeline file is otherwise than the file wants it
+// and stops no service, a line each that says what to do. It changes nothing.
+func (c *Client) Warnings(ctx context.Context, file *pipeline.File, log kafka.Identity) ([]string, error) {
+	var warnings []string
+	for _, p := range file.Collections() {
+		spec, _, err := c.wanted(ctx, file, p, log)
+		if err != nil {
+			return nil, err
+		}
+		for _, side := range []bool{false, true} {
+			want, have, err := c.compare(ctx, spec, side)
+			if err != nil {
+				return nil, err
+			}
+			if have != nil {
+				warnings = append(warnings, warningsOf(have, want, spec, side)...)
+			}
+		}
+	}
+	return warnings, nil
+}
+
+func warningsOf(have, want *models.Class, spec CollectionSpec, side bool) []string {
+	var warnings []string
+	diffs := drift("replicationConfig", map[string]any{"factor": copies(have)}, wantedCopies(spec))
+	if !side {
+		diffs = append(diffs, indexDrift(have, want, spec.Settings.Vector)...)
+		id, _ := parseIdentity(have.Description) // compare has read it
+		if warning := mixing(have.Class, id.Recipes, spec.Recipes); warning != "" {
+			warnings = append(warnings, warning+": new texts are mixed with them, since FRESHET_WEAVIATE_MIX_TEMPLATES allows it; freshet rebuild makes them equal")
+		}
+	}
+	if len(diffs) > 0 {
+		warnings = append(warnings, fmt.Sprintf("the index of collection %s is not as the pipeline file says: %s: nothing was changed; put the file right, set it in Weaviate where it can be changed (PUT /v1/schema/%s), or run freshet rebuild",
+			have.Class, strings.Join(diffs, "; "), have.Class))
+	}
+	return warnings
+}
+
+func wantedCopies(spec CollectionSpec) map[string]any {
+	if spec.Settings.Replication == 0 {
+		return nil
+	}
+	return map[string]any{"factor": int64(spec.Settings.Replication)}
+}
+
+// indexDrift compares how vectors and properties are indexed.
+func indexDrift(have, want *models.Class, vector string) []string {
+	is, _ := vectorsOf(have, vector)
+	should, _ := vectorsOf(want, vector)
+	var diffs []string
+	if is.kind == should.kind {
+		diffs = drift("vectorIndexConfig", is.settings, should.settings)
+	} else {
+		diffs = []string{fmt.Sprintf("vectorIndexType is %s there and %s here", is.kind, should.kind)}
+	}
+	for _, p := range want.Properties {
+		if h := propertyOf(have, p.Name); h != nil {
+			diffs = append(diffs, drift("property "+p.Name, indexing(h), indexing(p))...)
+		}
+	}
+	return diffs
+}
+
+func indexing(p *models.Property) map[string]any {
+	is := func(flag *bool) bool { return flag != nil && *flag }
+	return map[string]any{
+		"tokenization": p.Tokenization, "indexFilterable": is(p.IndexFilterable),
+		"indexSearchable": is(p.IndexSearchable), "indexRangeFilters": is(p.IndexRangeFilters),
+	}
+}
+
+// drift compares the settings that are wanted, however deep, with those that are there.
+func drift(of string, have, want map[string]any) []string {
+	var diffs []string
+	for _, key := range slices.Sorted(maps.Keys(want)) {
+		name := of + "." + key
+		if inner, ok := want[key].(map[string]any); ok {
+			there, _ := have[key].(map[string]any)
+			diffs = append(diffs, drift(name, there, inner)...)
+		} else if have[key] != want[key] {
+			diffs = append(diffs, fmt.Sprintf("%s is %v there and %v here", name, have[key], want[key]))
+		}
+	}
+	return diffs
+}
+
+func propertyOf(class *models.Class, name string) *models.Property {
+	i := slices.IndexFunc(class.Properties, func(p *models.Property) bool { return p.Name == name })
+	if i < 0 {
+		return nil
+	}
+	return class.Properties[i]
+}
+
+func absentProperties(have, want *models.Class) []*models.Property {
+	var absent []*models.Property
+	for _, p := range want.Properties {
+		if propertyOf(have, p.Name) == nil {
+			absent = append(absent, p)
+		}
+	}
+	return absent
+}

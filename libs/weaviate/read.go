@@ -1,0 +1,243 @@
+package weaviate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"sync/atomic"
+
+	"github.com/google/uuid"
+	pb "github.com/weaviate/weaviate/grpc/generated/protocol/v1"
+	"golang.org/x/sync/errgroup"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/freshet-io/freshet/libs/fault"
+	"github.com/freshet-io/freshet/libs/record"
+)
+
+const (
+	// getItems bounds one read by ids.
+	getItems = 500
+	// getCalls bounds the reads at a time: there is one for each tenant of a batch.
+	getCalls = 4
+)
+
+// part is items of one tenant, as many as one call takes.
+type part struct {
+	tenant string // "" where the collection is not divided by tenants
+	items  []record.Item
+}
+
+// parts divides items for calls that name a tenant. Those of a tenant that cannot be are left out:
+// the index has nothing of them, and refuses their writes.
+func (c *collection) parts(items []record.Item) []part {
+	byTenant, order := map[string][]record.Item{}, []string{}
+	for _, item := range items {
+		tenant := c.tenant(item)
+		if c.checkTenant(tenant) != nil {
+			continue
+		}
+		if _, known := byTenant[tenant]; !known {
+			order = append(order, tenant)
+		}
+		byTenant[tenant] = append(byTenant[tenant], item)
+	}
+	var parts []part
+	for _, tenant := range order {
+		for some := range slices.Chunk(byTenant[tenant], getItems) {
+			parts = append(parts, part{tenant, some})
+		}
+	}
+	return parts
+}
+
+// path returns the path of an object in the HTTP API, of which a majority of copies is to answer.
+func (p part) path(class string, id uuid.UUID) string {
+	query := url.Values{"consistency_level": {"QUORUM"}}
+	if p.tenant != "" {
+		query.Set("tenant", p.tenant)
+	}
+	return "objects/" + class + "/" + id.String() + "?" + query.Encode()
+}
+
+// get reads objects of one class by their ids.
+func (c *Client) get(ctx context.Context, b *collection, class string, items []record.Item, vectors bool) (map[uuid.UUID]record.State, error) {
+	parts := b.parts(items)
+	results := make([][]*pb.SearchResult, len(parts))
+	group, calls := errgroup.WithContext(ctx)
+	group.SetLimit(getCalls)
+	for i, some := range parts {
+		group.Go(func() (err error) {
+			results[i], err = c.byID(calls, b, class, some, vectors)
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
+	found := make(map[uuid.UUID]record.State, len(items))
+	for _, r := range slices.Concat(results...) {
+		id, err := uuid.Parse(r.GetMetadata().GetId())
+		if err != nil {
+			return nil, fmt.Errorf("reading an id of %s: %w", class, err)
+		}
+		if found[id], err = b.decode(r); err != nil {
+			return nil, fmt.Errorf("reading object %s of %s: %w", id, class, err)
+		}
+	}
+	return found, nil
+}
+
+// byID reads objects by their ids, as a majority of the copies has them where there are several.
+func (c *Client) byID(ctx context.Context, b *collection, class string, some part, vectors bool) ([]*pb.SearchResult, error) {
+	results, err := c.lookUp(ctx, b, class, some, vectors)
+	if errors.Is(err, errNoTenant) {
+		return nil, nil // so there is nothing of it
+	}
+	if err != nil || !b.replicated {
+		return results, err
+	}
+	repaired, err := c.repair(ctx, class, some, results)
+	if err != nil || repaired == 0 {
+		return results, err
+	}
+	results, err = c.lookUp(ctx, b, class, some, vectors)
+	if err != nil {
+		return nil, err
+	}
+	if n, err := c.repair(ctx, class, some, results); err != nil || n > 0 {
+		return nil, errors.Join(err, fmt.Errorf("reading %d items of %s: the copies of %d differ", len(some.items), class, n))
+	}
+	return results, nil
+}
+
+// repair asks a majority of the copies for the objects that a read has not found, which has Weaviate
+// repair the copies that lack one, and returns how many there are. The level of a search is not that
+// of its finding: one copy says which objects there are, and only those are compared with others.
+func (c *Client) repair(ctx context.Context, class string, some part, results []*pb.SearchResult) (repaired int, err error) {
+	known := make(map[string]bool, len(results))
+	for _, r := range results {
+		if !r.GetMetadata().GetIsConsistent() {
+			return 0, fmt.Errorf("reading %d items of %s: no majority of the copies agrees", len(some.items), class)
+		}
+		known[r.GetMetadata().GetId()] = true
+	}
+	absent := part{tenant: some.tenant}
+	for _, item := range some.items {
+		if !known[item.UUID().String()] {
+			absent.items = append(absent.items, item)
+		}
+	}
+	var n atomic.Int64
+	err = absent.each(ctx, func(ctx context.Context, id uuid.UUID) error {
+		err := c.call(ctx, http.MethodHead, absent.path(class, id), nil, nil)
+		switch {
+		case err == nil:
+			n.Add(1)
+		case fault.StatusOf(err) == http.StatusNotFound:
+			return nil
+		}
+		return err
+	})
+	return int(n.Load()), err
+}
+
+// lookUp makes one read by ids, or several smaller ones where its answer would be too large.
+func (c *Client) lookUp(ctx context.Context, b *collection, class string, some part, vectors bool) ([]*pb.SearchResult, error) {
+	calling, cancel := context.WithTimeout(ctx, callLimit)
+	defer cancel()
+	reply, err := c.grpc.Search(calling, &pb.SearchRequest{
+		Collection: class, Tenant: some.tenant, Limit: uint32(len(some.items)), Uses_127Api: true, //nolint:gosec // at most getItems
+		Properties:       &pb.PropertiesRequest{ReturnAllNonrefProperties: true},
+		Metadata:         b.metadata(vectors),
+		Filters:          withIDs(some.items),
+		ConsistencyLevel: b.level(),
+	})
+	doing := fmt.Sprintf("reading %d items of %s", len(some.items), class)
+	switch n := len(some.items); {
+	case noTenant(err):
+		return nil, errNoTenant
+	case tooLarge(err) && n == 1:
+		return nil, fault.Halt("%s: the answer is larger than a message may be: raise GRPC_MAX_MESSAGE_SIZE of Weaviate: %w", doing, err)
+	case tooLarge(err):
+		first, err := c.lookUp(ctx, b, class, part{some.tenant, some.items[:n/2]}, vectors)
+		if err != nil {
+			return nil, err
+		}
+		second, err := c.lookUp(ctx, b, class, part{some.tenant, some.items[n/2:]}, vectors)
+		return append(first, second...), err
+	case err != nil:
+		return nil, classify(doing, err)
+	}
+	return reply.GetResults(), nil
+}
+
+// level is the consistency level of reads by id and of writes: none where there is one copy.
+func (c *collection) level() *pb.ConsistencyLevel {
+	if !c.replicated {
+		return nil
+	}
+	return pb.ConsistencyLevel_CONSISTENCY_LEVEL_QUORUM.Enum()
+}
+
+// metadata is what a read by ids wants to know beside the properties.
+func (c *collection) metadata(vectors bool) *pb.MetadataRequest {
+	m := &pb.MetadataRequest{Uuid: true, IsConsistent: c.replicated, Vector: vectors && c.vector == ""}
+	if vectors && c.vector != "" {
+		m.Vectors = []string{c.vector}
+	}
+	return m
+}
+
+// vectorOf returns the vector of an answer, nil where it has none.
+func (c *collection) vectorOf(r *pb.SearchResult) []byte {
+	if c.vector == "" {
+		return r.GetMetadata().GetVectorBytes()
+	}
+	for _, v := range r.GetMetadata().GetVectors() {
+		if v.GetName() == c.vector {
+			return v.GetVectorBytes()
+		}
+	}
+	return nil
+}
+
+// setVector gives an object its vector.
+func (c *collection) setVector(o *pb.BatchObject, vector []byte) {
+	if c.vector == "" {
+		o.VectorBytes = vector
+		return
+	}
+	o.Vectors = []*pb.Vectors{{Name: c.vector, VectorBytes: vector}}
+}
+
+func withIDs(items []record.Item) *pb.Filters {
+	ids := make([]string, len(items))
+	for i, item := range items {
+		ids[i] = item.UUID().String()
+	}
+	return &pb.Filters{
+		Operator:  pb.Filters_OPERATOR_CONTAINS_ANY,
+		Target:    &pb.FilterTarget{Target: &pb.FilterTarget_Property{Property: "_id"}},
+		TestValue: &pb.Filters_ValueTextArray{ValueTextArray: &pb.TextArray{Values: ids}},
+	}
+}
+
+// tooLarge reports whether a message was larger than the client or the server takes. It was not
+// worked on then.
+func tooLarge(err error) bool {
+	return status.Code(err) == codes.ResourceExhausted && strings.Contains(err.Error(), "larger than max")
+}
+
+// errNoTenant says that a collection has no such tenant.
+var errNoTenant = errors.New("no such tenant")
+
+// noTenant reports whether a collection has no such tenant yet: the first write makes it.
+func noTenant(err error) bool {
+	return err != nil && strings.Contains(err.Error(), "tenant not found")
+}

@@ -1,0 +1,117 @@
+package weaviate
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/google/uuid"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/freshet-io/freshet/libs/record"
+)
+
+// FetchVector returns the stored vector of an item, by the alias of its collection. Its error is
+// ErrNotFound where there is none.
+func (c *Client) FetchVector(ctx context.Context, item record.Item) ([]float32, error) {
+	b, err := c.described(ctx, item.Collection)
+	if err != nil {
+		return nil, err
+	}
+	if err := b.checkTenant(b.tenant(item)); err != nil {
+		return nil, err
+	}
+	results, err := c.byID(ctx, b, item.Collection, part{b.tenant(item), []record.Item{item}}, true)
+	if err != nil {
+		return nil, err
+	}
+	if len(results) == 0 || len(b.vectorOf(results[0])) == 0 {
+		return nil, fmt.Errorf("item %s: %w", item, ErrNotFound)
+	}
+	return record.ParseVector(b.vectorOf(results[0]))
+}
+
+const (
+	// selfNear is among how many nearest an item must find itself; selfFar where so many others
+	// have the very same vector.
+	selfNear, selfFar = 10, 1000
+	// sameVector is a distance below which two vectors count as the same one.
+	sameVector = 1e-6
+	// selfCalls bounds the searches at a time.
+	selfCalls = 4
+)
+
+// SelfFound searches for each item by its own stored vector and returns those that are not found,
+// in their order: absent ones, and ones that are stored but not in the vector index or cut off in
+// it. A count looks healthy while such items are lost. It asks the generation that was checked
+// under this name, else the one behind the alias. Where more than a thousand items have the very
+// same vector, it may miss one that is there; with the distance dot, also where a thousand longer
+// vectors are nearer to it than itself.
+func (c *Client) SelfFound(ctx context.Context, name string, items []record.Item) (missing []record.Item, err error) {
+	b, err := c.described(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	found := map[uuid.UUID]bool{}
+	for _, some := range b.parts(items) {
+		if err := c.findThemselves(ctx, b, some, found); err != nil {
+			return nil, err
+		}
+	}
+	for _, item := range items {
+		if !found[item.UUID()] {
+			missing = append(missing, item)
+		}
+	}
+	return missing, nil
+}
+
+// findThemselves notes which items are found by their own vectors.
+func (c *Client) findThemselves(ctx context.Context, b *collection, some part, found map[uuid.UUID]bool) error {
+	results, err := c.byID(ctx, b, b.spec.Class(), some, true)
+	if err != nil {
+		return err
+	}
+	finds := make([]bool, len(results))
+	group, calls := errgroup.WithContext(ctx)
+	group.SetLimit(selfCalls)
+	for i, r := range results {
+		group.Go(func() (err error) {
+			finds[i], err = c.findsItself(calls, b, some.tenant, r.GetMetadata().GetId(), b.vectorOf(r))
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	for i, r := range results {
+		id, err := uuid.Parse(r.GetMetadata().GetId())
+		if err != nil {
+			return fmt.Errorf("reading an id of %s: %w", b.spec.Class(), err)
+		}
+		found[id] = finds[i]
+	}
+	return nil
+}
+
+func (c *Client) findsItself(ctx context.Context, b *collection, tenant, id string, vector []byte) (bool, error) {
+	if len(vector) == 0 {
+		return false, nil
+	}
+	for _, limit := range []int{selfNear, selfFar} {
+		results, err := c.near(ctx, b, query{class: b.spec.Class(), tenant: tenant, vector: vector, limit: limit})
+		if err != nil {
+			return false, err
+		}
+		for _, r := range results {
+			if r.GetMetadata().GetId() == id {
+				return true, nil
+			}
+		}
+		// Where even the last one is as near as the item itself, it may be behind its doubles; with
+		// the dot product behind longer ones, all of which are below zero as it is itself.
+		if n := len(results); n < limit || float64(results[n-1].GetMetadata().GetDistance()) > sameVector {
+			return false, nil
+		}
+	}
+	return false, nil
+}
