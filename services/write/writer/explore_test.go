@@ -9,14 +9,17 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/freshet-io/freshet/libs/pipeline"
 	"github.com/freshet-io/freshet/libs/record"
 	"github.com/freshet-io/freshet/libs/weaviate"
 )
 
 // The explorer tries every interleaving of the write protocol for one item within small
 // bounds: two lanes, owners that are killed or sleep through their session, calls that
-// land late or never, hand-overs with and without a clean note. What it drives is the real
-// decision (fold); the protocol around it is that of libs/stage, in a few lines.
+// land late or never, hand-overs with and without a clean note, and an embed that answers
+// what it was asked at any time, in any order. What it drives is the real decision (fold)
+// and the real question (completions); the protocol around them is that of libs/stage, in
+// a few lines.
 
 // mistake leaves one rule of the protocol out.
 type mistake string
@@ -33,6 +36,11 @@ const (
 	blind          mistake = "what is stored is not compared"
 	noSourceOrder  mistake = "the order of a source is ignored"
 	lateStamp      mistake = "a bulk row is stamped after it was read"
+	floorTaken     mistake = "a row at the version of a delete is taken"
+	oneVersion     mistake = "an item has one version for all of its columns"
+	anyAnswer      mistake = "an answer is taken without comparing its text"
+	askedOnce      mistake = "a record that comes again does not ask again"
+	neverForgets   mistake = "what was asked for is still awaited when the item has got it"
 )
 
 // caseOf is what the lanes hold, and what the item must be in the end.
@@ -52,19 +60,27 @@ const (
 	inDoubt
 )
 
+// answers is the lane, beside live and bulk, of what embed answers.
+const answers = 2
+
 // ownership is one owner of the item's partition number.
 type ownership struct {
 	leased bool
-	lanes  [2]bool
-	next   [2]int
-	begun  [2]bool
-	doubt  [2]bool
-	op     *operation
+	// awaited is the text that it has asked for, taken are the answers that it has not committed.
+	awaited string
+	taken   []string
+	lanes   [2]bool
+	next    [2]int
+	begun   [2]bool
+	doubt   [2]bool
+	op      *operation
 }
 
 // operation is what an owner does with one record. Its calls may land after the lease.
 type operation struct {
 	lane   int
+	answer string // the text of an answer
+	item   *item
 	plan   plan
 	calls  []string // that are still to be made: put, delete
 	flying bool     // the first of them is under way
@@ -77,6 +93,7 @@ type moment struct {
 	notes      [2]left
 	owners     []ownership
 	takeovers  int
+	asked      []string // texts that embed has yet to answer, or whose answers were not committed; sorted
 }
 
 type explorer struct {
@@ -128,7 +145,12 @@ func (x explorer) own(m moment, i int) []step {
 	if o.op == nil {
 		for lane := range 2 {
 			if o.lanes[lane] && o.next[lane] < len(x.lanes[lane]) {
-				add(x.begin(m, i, lane), "reads for the record %d of lane %d", o.next[lane], lane)
+				add(x.begin(m, i, lane, x.lanes[lane][o.next[lane]]), "reads for the record %d of lane %d", o.next[lane], lane)
+			}
+		}
+		for _, text := range m.asked {
+			if o.lanes[0] && !slices.Contains(o.taken, text) {
+				add(x.begin(m, i, answers, answered(text)), "reads for the answer %q", text)
 			}
 		}
 		if o.doubt != [2]bool{} && !m.olderBusy(i) {
@@ -151,21 +173,35 @@ func (m moment) olderBusy(i int) bool {
 	return slices.ContainsFunc(m.owners[:i], func(o ownership) bool { return o.op != nil && o.op.flying })
 }
 
-func (x explorer) begin(m moment, i, lane int) moment {
-	o := m.owners[i]
-	if !o.begun[lane] && x.mistake != lazyOpen {
-		m.notes[lane] = open
+func (x explorer) begin(m moment, i, lane int, v *record.Vector) moment {
+	of := min(lane, 1) // answers come in the live lane
+	if lane == answers {
+		of = 0
+	}
+	if !m.owners[i].begun[of] && x.mistake != lazyOpen {
+		m.notes[of] = open
 	}
 	stored := m.stored()
-	if x.mistake == blind {
+	floor := stored.State.Floor
+	switch x.mistake { //nolint:exhaustive // the others are elsewhere
+	case blind:
 		stored.State = record.State{Sources: record.Orders{}}
+	case floorTaken:
+		stored.State.Floor = max(0, floor-1)
+	case oneVersion:
+		stored.State.Older = nil
+	case anyAnswer:
+		if lane == answers {
+			v.Fingerprint = stored.State.Wanted
+		}
 	}
-	v := x.lanes[lane][o.next[lane]]
-	folded, err := fold(stored, []rec{{from: v, apply: v}}, nil)
-	if err != nil {
+	it := &item{records: []rec{{from: v, apply: v}}}
+	var err error
+	if it.plan, err = fold(stored, it.records, joinColumns); err != nil {
 		panic(err)
 	}
-	op := &operation{lane: lane, plan: folded}
+	it.plan.state.Floor = max(floor, it.plan.state.Floor)
+	op := &operation{lane: lane, answer: v.GetDocument().GetText(), item: it, plan: it.plan}
 	switch {
 	case op.plan.target == nowhere:
 	case op.plan.other:
@@ -173,7 +209,46 @@ func (x explorer) begin(m moment, i, lane int) moment {
 	default:
 		op.calls = []string{"put"}
 	}
-	return m.with(i, func(o *ownership) { o.begun[lane], o.op = true, op })
+	return m.with(i, func(o *ownership) { o.begun[of], o.op = true, op })
+}
+
+// joinColumns makes the text of a merged item, as whole rows have it.
+func joinColumns(s *record.State) error {
+	row := pipeline.ParseRow(s.Inputs)
+	text := row.Get(pipeline.Path{Column: "n"}).Str + "/" + row.Get(pipeline.Path{Column: "d"}).Str
+	s.Make(false, text, []byte(text), nil)
+	return nil
+}
+
+// finish ends an operation: what it asks of embed is acknowledged, then its record counts as done.
+func (x explorer) finish(m moment, i int) moment {
+	op := *m.owners[i].op
+	c := newCompletions()
+	if m.owners[i].awaited != "" {
+		c.await(op.item.key, []byte(m.owners[i].awaited))
+	}
+	_, request := c.of(op.item)
+	if x.mistake == askedOnce && slices.Contains(op.plan.taken, record.TakenAgain) {
+		request = nil
+	}
+	if request != nil && !slices.Contains(m.asked, request.GetText()) {
+		m.asked = append(slices.Clone(m.asked), request.GetText())
+		slices.Sort(m.asked)
+	}
+	return m.with(i, func(o *ownership) {
+		o.op = nil
+		if before := o.awaited; x.mistake != neverForgets || request != nil || before == "" {
+			o.awaited = c.awaited[op.item.key]
+		}
+		if op.lane == answers {
+			o.taken = append(slices.Clone(o.taken), op.answer)
+		} else {
+			o.next[op.lane]++
+		}
+		if request != nil { // its answer is another record than one that was taken before
+			o.taken = slices.DeleteFunc(slices.Clone(o.taken), func(text string) bool { return text == request.GetText() })
+		}
+	})
 }
 
 // stored is what a read of both collections gives.
@@ -217,7 +292,7 @@ func (x explorer) proceed(m moment, i int) []step {
 	case !o.leased:
 		add(goOn(m, nil), "gives up")
 	default:
-		add(m.with(i, func(o *ownership) { o.op = nil; o.next[op.lane]++ }), "is done with it")
+		add(x.finish(m, i), "is done with it")
 	}
 	return steps
 }
@@ -247,9 +322,19 @@ func (x explorer) commit(m moment, i int) (moment, bool) {
 	for lane := range 2 {
 		if o.lanes[lane] && o.begun[lane] && (!o.doubt[lane] || x.mistake == commitsInDoubt) {
 			then.committed[lane], then.notes[lane] = o.next[lane], open
+			if lane == 0 {
+				then = then.commitAnswers(i)
+			}
 		}
 	}
-	return then, then.committed != m.committed
+	return then, then.committed != m.committed || len(then.asked) < len(m.asked)
+}
+
+// commitAnswers takes the answers that an owner is done with out of the lane.
+func (m moment) commitAnswers(i int) moment {
+	taken := m.owners[i].taken
+	m.asked = slices.DeleteFunc(slices.Clone(m.asked), func(text string) bool { return slices.Contains(taken, text) })
+	return m.with(i, func(o *ownership) { o.taken = nil })
 }
 
 func (x explorer) workAgain(m moment, i int) moment {
@@ -259,6 +344,7 @@ func (x explorer) workAgain(m moment, i int) moment {
 				o.next[lane] = m.committed[lane]
 			}
 		}
+		o.taken = nil
 		o.doubt = [2]bool{}
 	})
 }
@@ -273,6 +359,9 @@ func (x explorer) handOver(m moment, i int) moment {
 			m.notes[lane] = inDoubt
 		default:
 			m.committed[lane], m.notes[lane] = o.next[lane], clean
+			if lane == 0 {
+				m = m.commitAnswers(i)
+			}
 		}
 	}
 	return x.next(m, i)
@@ -305,6 +394,9 @@ func (x explorer) next(m moment, i int) moment {
 
 // quiet reports whether nothing more will happen by itself.
 func (x explorer) quiet(m moment) bool {
+	if len(m.asked) > 0 {
+		return false
+	}
 	for _, o := range m.owners {
 		if o.op != nil || o.doubt != [2]bool{} {
 			return false
@@ -329,6 +421,8 @@ func (m moment) wrong(want string) string {
 		return "the item is not there"
 	case want != "" && m.main.Text != want:
 		return fmt.Sprintf("the item is %q", m.main.Text)
+	case want != "" && (string(m.main.Held) != want || string(m.main.Vector) != want):
+		return fmt.Sprintf("its vector is that of %q", m.main.Vector)
 	case want != "" && m.side != nil:
 		return "a copy is left aside"
 	}
@@ -341,8 +435,12 @@ func (m moment) key() string {
 	b = appendState(b, m.main)
 	b = appendState(b, m.side)
 	b = append(b, byte(m.takeovers), byte(m.committed[0]), byte(m.committed[1]), byte(m.notes[0]), byte(m.notes[1])) //nolint:gosec // small
+	b = append(b, strings.Join(m.asked, ",")...)
 	for _, o := range m.owners {
-		b = append(b, '|', flags(o.leased, o.lanes[0], o.lanes[1], o.begun[0], o.begun[1], o.doubt[0], o.doubt[1]), byte(o.next[0]), byte(o.next[1])) //nolint:gosec // small
+		b = append(b, '|')
+		b = append(b, o.awaited...)
+		b = append(append(b, ';'), strings.Join(o.taken, ",")...)
+		b = append(b, ';', flags(o.leased, o.lanes[0], o.lanes[1], o.begun[0], o.begun[1], o.doubt[0], o.doubt[1]), byte(o.next[0]), byte(o.next[1])) //nolint:gosec // small
 		if o.op != nil {
 			b = append(b, byte(o.op.lane), flags(o.op.flying), byte(o.op.plan.target), byte(len(o.op.calls))) //nolint:gosec // small
 			b = appendState(b, &o.op.plan.state)
@@ -367,6 +465,12 @@ func appendState(b []byte, s *record.State) []byte {
 	}
 	b = append(b, byte(s.Base), byte(s.Floor), byte(len(s.Held)), byte(s.Failed.GetVersion())) //nolint:gosec // small
 	b = append(b, s.Text...)
+	b = append(append(b, ';'), s.Held...)
+	b = append(append(b, ';'), s.Inputs...)
+	for _, column := range [...]string{"n", "d"} {
+		version, listed := s.Older[column]
+		b = append(b, flags(listed), byte(version)) //nolint:gosec // small
+	}
 	if order := s.Sources["shop"]; len(order) > 0 {
 		b = append(b, ';', byte(order[0])) //nolint:gosec // small
 	}
@@ -429,6 +533,35 @@ func stamped(version int64, text string) *record.Vector {
 	return v
 }
 
+// whole is a row with both columns, some the row without d that PostgreSQL sends where d did not change.
+func whole(version int64, n, d string) *record.Vector {
+	v := upserted(version, n+"/"+d)
+	v.Document.Inputs = fmt.Appendf(nil, `{"d":%q,"n":%q}`, d, n)
+	return v
+}
+
+func some(version int64, n string) *record.Vector {
+	v := explored(record.Op_OP_PARTIAL, version, "", uint64(version)) //nolint:gosec // small
+	v.Document.Inputs, v.Document.Unavailable = fmt.Appendf(nil, `{"n":%q}`, n), []string{"d"}
+	return v
+}
+
+func ofBulk(v *record.Vector) *record.Vector {
+	v.VersionOrigin, v.Document.Sources = record.VersionOrigin_VERSION_ORIGIN_STAMP, nil
+	return v
+}
+
+func redriven(v *record.Vector) *record.Vector {
+	v.VersionOrigin = record.VersionOrigin_VERSION_ORIGIN_EXPLICIT
+	return v
+}
+
+func answered(text string) *record.Vector {
+	v := explored(record.Op_OP_COMPLETION_REQUEST, 100, text, 0)
+	v.Document.Sources = nil
+	return v
+}
+
 // takeovers is how many unclean ones a case has: FRESHET_EXPLORE_TAKEOVERS, or 1, with
 // which every planted mistake is found. 2 takes a minute.
 func takeovers(t *testing.T) int {
@@ -460,6 +593,13 @@ func cases(t *testing.T, m mistake) []caseOf {
 		{name: "two changes, a bulk row between them", live: []*record.Vector{upserted(3, "three"), upserted(5, "five")}, bulk: []*record.Vector{afterRead}, want: "five", takeovers: n},
 		{name: "a change and a bulk row that is newer", live: []*record.Vector{upserted(3, "three")}, bulk: []*record.Vector{stamped(4, "four")}, want: "four", takeovers: n},
 		{name: "a delete, a bulk row of before it", live: []*record.Vector{upserted(3, "three"), deleted(5)}, bulk: []*record.Vector{stamped(4, "four")}, takeovers: n},
+		{name: "a row and a delete of one stamp", bulk: []*record.Vector{stamped(4, "four"), ofBulk(deleted(4))}, takeovers: n},
+		{name: "a partial change above a whole one, a bulk row between them", live: []*record.Vector{whole(3, "n3", "d3"), some(5, "n5")}, bulk: []*record.Vector{ofBulk(whole(4, "n4", "d4"))}, want: "n5/d4", takeovers: n},
+		{name: "two partial changes before their row", live: []*record.Vector{some(3, "n3"), some(5, "n5")}, bulk: []*record.Vector{ofBulk(whole(2, "n2", "d2"))}, want: "n5/d2", takeovers: n},
+		{name: "there and back", live: []*record.Vector{whole(3, "n3", "d3"), some(5, "n5"), whole(6, "n3", "d3"), some(7, "n5")}, want: "n5/d3", takeovers: min(n, 1)},
+		{name: "a change is a dead letter, a partial one comes, the letter is redriven", live: []*record.Vector{whole(3, "n3", "d3"), some(7, "n7"), redriven(whole(5, "n5", "d5"))}, want: "n7/d5", takeovers: n},
+		{name: "a partial change, and a delete", live: []*record.Vector{whole(3, "n3", "d3"), some(5, "n5"), deleted(6)}, takeovers: n},
+		{name: "a delete, a partial change, an old bulk row, the letter of the row between", live: []*record.Vector{deleted(5), some(9, "n9"), redriven(whole(7, "n7", "d7"))}, bulk: []*record.Vector{ofBulk(whole(4, "n4", "d4"))}, want: "n9/d7", takeovers: min(n, 1)},
 		{name: "a delete, and the item again", live: []*record.Vector{deleted(3), upserted(5, "five")}, bulk: []*record.Vector{stamped(2, "two")}, want: "five", takeovers: n},
 	}
 }
@@ -480,7 +620,7 @@ func TestExplorer_findsNoInterleavingThatLosesOrRaisesAnItem(t *testing.T) {
 }
 
 func TestExplorer_findsEachPlantedMistake(t *testing.T) {
-	for _, m := range []mistake{laneOwners, noLease, noDoubt, commitsInDoubt, laneDoubt, lazyOpen, doubtForgotten, blind, noSourceOrder, lateStamp} {
+	for _, m := range []mistake{laneOwners, noLease, noDoubt, commitsInDoubt, laneDoubt, lazyOpen, doubtForgotten, blind, noSourceOrder, lateStamp, floorTaken, oneVersion, anyAnswer, askedOnce, neverForgets} {
 		t.Run(strings.ReplaceAll(string(m), " ", "_"), func(t *testing.T) {
 			for _, c := range cases(t, m) {
 				n, way := explorer{m, [2][]*record.Vector{c.live, c.bulk}}.explore(c)

@@ -86,6 +86,16 @@ func (c *completions) await(key string, fingerprint []byte) {
 	c.awaited[key] = string(fingerprint)
 }
 
+// answered forgets the question of an answer that has come, whatever became of it: where a writer that slept has put an
+// older state back, the text is not wanted now, and will be again.
+func (c *completions) answered(it *item) {
+	for i := range it.records {
+		if v := it.records[i].from; v.GetDocument().GetOp() == record.Op_OP_COMPLETION_REQUEST && c.awaits(it.key, v.GetFingerprint()) {
+			c.done(it.key)
+		}
+	}
+}
+
 func (c *completions) done(key string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -95,6 +105,7 @@ func (c *completions) done(key string) {
 // of returns the request that the item needs now that it is written, nil for none, and the record that it goes out
 // with. A record that comes again asks again: what went out with it before may never have arrived.
 func (c *completions) of(it *item) (at int, request *record.Document) {
+	c.answered(it)
 	s := &it.plan.state
 	cause, again := it.cause()
 	switch {
