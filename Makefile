@@ -7,6 +7,8 @@ MAKEFLAGS += --no-print-directory
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 LDFLAGS := -X github.com/freshet-io/freshet/libs/service.Version=$(VERSION)
 TOOLS := $(CURDIR)/bin/tools
+# Of go test, for make test.
+TESTFLAGS ?=
 # The pattern of a workspace that tools other than go understand: one ./… a module.
 MODULES = $(shell go work edit -json | sed -n 's|.*"DiskPath": "\(.*\)".*|\1/...|p')
 
@@ -51,8 +53,8 @@ run: build weaviate ## Try Freshet on this machine: a catalogue that stays searc
 
 .PHONY: test
 test: servers ## Run every test under the race detector, also against the real servers
-	go test -race -count=1 -timeout 30m work
-	go test -race -tags synctests -count=1 -timeout 15m ./services/ctl/chaos
+	go test -race -count=1 -timeout 30m $(TESTFLAGS) work
+	go test -race -tags synctests -count=1 -timeout 15m $(TESTFLAGS) ./services/ctl/chaos
 	go test -tags synctests -count=1 -timeout 15m -v -run 'TestChaos|TestMutants' ./services/ctl/chaos
 
 .PHONY: test-fast
