@@ -152,6 +152,8 @@ func (o *oracle) judgeFinal(item string, want final) {
 		o.report(invLoss, item, "the newest accepted change is %d (%s), and the index has %s", want.seq, bounded(want.text), describe(&got))
 	case !want.refused && !got.main:
 		o.report(invLoss, item, "change %d has no vector: %s", want.seq, describe(&got))
+	case !want.refused && !same(s.Vector, want.text):
+		o.report(invVector, item, "change %d has the vector of another text: %s", want.seq, describe(&got))
 	case want.refused && got.main && !same(s.Vector, want.hadText):
 		o.report(invVector, item, "text %d was refused, and its item has a vector of no earlier text: %s", want.seq, describe(&got))
 	}
@@ -251,8 +253,8 @@ func (o *oracle) judgeOrder() {
 	seen := map[string]bool{}
 	for _, l := range o.sorted(o.topics.documentsLive) {
 		origin := l.document.GetOrigin()
-		if origin == nil {
-			continue // a marker
+		if origin == nil || l.document.GetOp() == record.Op_OP_COMPLETION_REQUEST {
+			continue // a marker, or what write asks for
 		}
 		item := l.document.GetId()[0]
 		at := item + origin.String() + l.document.GetOp().String()
@@ -444,6 +446,9 @@ func succeeds(v *record.Vector, l *logged) bool {
 
 // holds reports whether a state has taken a vector, or has a reason to drop it.
 func holds(s *record.State, v *record.Vector) bool {
+	if v.GetDocument().GetOp() == record.Op_OP_COMPLETION_REQUEST {
+		return string(s.Held) == string(v.GetFingerprint()) || string(s.Wanted) != string(v.GetFingerprint())
+	}
 	if max(top(s), s.Failed.GetVersion()) >= v.GetVersion() {
 		return true
 	}

@@ -51,6 +51,10 @@ type change struct {
 	seq  int // counts the item's changes
 	fate fate
 	text string
+	// notes is the end of the text, a column of its own; partial says that the source leaves it out, because it did not
+	// change.
+	notes   string
+	partial bool
 
 	// Where it stands in the log, once it was sent.
 	sent      bool
@@ -138,7 +142,7 @@ func within(r *rand.Rand, d time.Duration) time.Duration { return time.Duration(
 // drawChanges draws good changes: a few hot items, some that hardly change. They come in
 // bursts, so that batches hold several states of one item.
 func (p *plan) drawChanges(r *rand.Rand) {
-	texts, exists, seqs := map[string]string{}, map[string]bool{}, map[string]int{}
+	texts, notes, exists, seqs := map[string]string{}, map[string]string{}, map[string]bool{}, map[string]int{}
 	at := time.Duration(0)
 	for range 40 + r.IntN(40) {
 		if r.IntN(4) == 0 {
@@ -151,11 +155,19 @@ func (p *plan) drawChanges(r *rand.Rand) {
 		case exists[item] && n == 0:
 			c.fate = removed
 		case exists[item] && n < 5: // a price: the text stays
-			c.text = texts[item]
+			c.text, c.notes = texts[item], notes[item]
+			c.partial = c.notes != "" && r.IntN(2) == 0
+		case exists[item] && n < 7 && notes[item] != "":
+			c.notes, c.partial = notes[item], true
+			c.text = fmt.Sprintf("text %s %d %s", item, c.seq, c.notes)
 		default:
 			c.text = fmt.Sprintf("text %s %d", item, c.seq)
+			if item[0] == 'd' {
+				c.notes = fmt.Sprintf("notes %d", c.seq)
+				c.text += " " + c.notes
+			}
 		}
-		texts[item], exists[item] = c.text, c.fate != removed
+		texts[item], notes[item], exists[item] = c.text, c.notes, c.fate != removed
 		p.changes = append(p.changes, c)
 	}
 }

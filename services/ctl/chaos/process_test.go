@@ -1,8 +1,10 @@
 package chaos
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -10,6 +12,7 @@ import (
 
 	"github.com/freshet-io/freshet/libs/fake/memnet"
 	"github.com/freshet-io/freshet/libs/kafka"
+	"github.com/freshet-io/freshet/libs/recipe"
 	"github.com/freshet-io/freshet/libs/service"
 	"github.com/freshet-io/freshet/libs/stage"
 	"github.com/freshet-io/freshet/services/embed/embedder"
@@ -182,11 +185,21 @@ func (w *world) run(ctx context.Context, p *process) error {
 	default:
 		cfg := writer.Settings{Kafka: cluster, Topics: w.topics, Doubt: doubt, Stage: settings()}
 		name := w.file.Pipelines[0].Collection
-		handler := writer.New(&indexView{w.index, p}, writer.Config{Collections: map[string]writer.Collection{name: {Space: w.file.Space.String(), Dimensions: dimensions}}})
+		handler := writer.New(&indexView{w.index, p}, writer.Config{
+			Collections: map[string]writer.Collection{name: {Space: w.file.Space.String(), Dimensions: dimensions}}, Recipes: w,
+		})
 		s := writer.NewStage(cfg, w.identity, handler)
 		s.To.Compress = false // as in runIngest
 		return s.Run(ctx, proc)
 	}
+}
+
+// Recipe implements writer.Recipes: only the first pipeline's rows can be partial.
+func (w *world) Recipe(_ context.Context, hash []byte) (*recipe.Recipe, error) {
+	if own, _ := w.file.Pipelines[0].ItemRecipe(); !bytes.Equal(own, hash) {
+		return nil, fmt.Errorf("recipe %x is not published", hash)
+	}
+	return recipe.New(&w.file.Pipelines[0])
 }
 
 func (w *world) runIngest(ctx context.Context, proc *service.Process, cluster kafka.Config) error {

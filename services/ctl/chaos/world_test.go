@@ -39,7 +39,7 @@ pipelines:
   match: {db: shop, table: items}
   collection: Item
   id: {from: [id]}
-  text: {template: "{{text}}"}
+  text: {template: "{{text}} {{notes}}"}
   properties:
   - {name: seq, type: int}
 - name: rows
@@ -105,6 +105,7 @@ type row struct {
 	item  string
 	seq   int
 	text  string
+	notes string // the end of the text
 	stamp int64
 }
 
@@ -276,7 +277,10 @@ func topicOf(item string) string {
 }
 
 func valueOf(c *change) []byte {
-	row := fmt.Sprintf(`{"id":%q,"text":%q,"seq":%d}`, c.item, c.text, c.seq)
+	row := rowOf(c.item, c.text, c.notes, c.seq)
+	if c.partial {
+		row = rowOf(c.item, c.text, c.notes, c.seq, "__debezium_unavailable_value")
+	}
 	plain := topicOf(c.item) == "shop.rows"
 	switch {
 	case c.fate == malformed:
@@ -291,9 +295,19 @@ func valueOf(c *change) []byte {
 	return fmt.Appendf(nil, `{"op":"u","before":null,"after":%s,"source":{"connector":"mysql","db":"shop","table":"items"}}`, row)
 }
 
+// rowOf returns a row of the source as JSON. instead, if given, stands in the column of the notes.
+func rowOf(item, text, notes string, seq int, instead ...string) string {
+	text = strings.TrimSuffix(text, " "+notes)
+	if len(instead) > 0 {
+		notes = instead[0]
+	}
+	return fmt.Sprintf(`{"id":%q,"notes":%q,"seq":%d,"text":%q}`, item, notes, seq, text)
+}
+
 // backfill sends rows, each stamped with a marker that was settled before it was read.
 func (w *world) backfill(ctx context.Context) {
 	seqs := map[string]int{}
+	hash, _ := w.file.Pipelines[0].ItemRecipe()
 	for _, b := range w.plan.rows {
 		if wait(ctx, b.at-w.now()) != nil {
 			return
@@ -310,7 +324,7 @@ func (w *world) backfill(ctx context.Context) {
 		r := &row{item: b.item, stamp: stamp}
 		w.mu.Lock()
 		if c := w.newest[b.item]; c != nil && c.fate == good {
-			r.seq, r.text = c.seq, c.text
+			r.seq, r.text, r.notes = c.seq, c.text, c.notes
 		} else if b.item[0] == 'b' {
 			seqs[b.item]++
 			r.seq, r.text = seqs[b.item], fmt.Sprintf("row %s %d", b.item, seqs[b.item])
@@ -322,6 +336,8 @@ func (w *world) backfill(ctx context.Context) {
 		d := &record.Document{
 			Op: record.Op_OP_UPSERT, Collection: "Item", Id: []string{b.item}, Pipeline: "items", Text: r.text, Stamp: stamp,
 			Properties: []*record.Property{{Name: "seq", Value: &record.Value{Kind: &record.Value_Integer{Integer: int64(r.seq)}}}},
+			Inputs:     []byte(rowOf(r.item, r.text, r.notes, r.seq)),
+			Recipe:     hash,
 			Job:        "backfill",
 		}
 		if _, err := w.append(ctx, w.topics.DocumentsBulk(), partition, key, d); err != nil {
