@@ -29,7 +29,8 @@ type mutant struct {
 // does not wait for the ending one (its ctx has ended, so that the index is not reached any
 // more), and that a late mark counts (franz-go takes none, from 1.22.3 on, of a partition that
 // is not the member's). That a call begins without a lease is caught by some runs and not by
-// others: the doubt of the next owner covers it. The explorer of package writer finds it.
+// others: the doubt of the next owner covers it. The explorer of package writer finds it, and
+// that an answer of embed is taken whatever its text.
 var mutants = []mutant{
 	{
 		"commit before produce", "libs/stage/flight.go",
@@ -90,6 +91,12 @@ var mutants = []mutant{
 		"Doubt:    cfg.Doubt,",
 		"Doubt:    0 * cfg.Doubt,",
 		[]string{invStale, invLoss},
+	},
+	{
+		"what write asks for is not asked for again", "services/write/writer/merge.go",
+		"case cause == nil || !again && c.awaits(it.key, s.Wanted):",
+		"case cause == nil || again || c.awaits(it.key, s.Wanted):",
+		[]string{invVector, invLoss},
 	},
 	{
 		"what is done in doubt is marked", "libs/stage/progress.go",
