@@ -42,6 +42,7 @@ const (
 	propFailedAt  = "freshet_failed_version"
 	propFailedFor = "freshet_failed_reason"
 	propDeletedAt = "freshet_deleted_at"
+	propLedger    = "freshet_ledger"
 )
 
 // reserved lists the properties that hold an item's state beside those of the pipeline. None is
@@ -68,6 +69,7 @@ var reserved = []struct {
 	{propFailedAt, "int", false},   // version of a newer change that is a dead letter
 	{propFailedFor, "text", false}, // its reason
 	{propDeletedAt, "date", true},  // when a tombstone was written
+	{propLedger, "text", false},    // JSON: of a ledger alone, see Ledger
 }
 
 // origin is the JSON form of a record.Origin.

@@ -14,6 +14,7 @@ package writer
 import (
 	"context"
 	"fmt"
+	"sync/atomic"
 
 	"github.com/freshet-io/freshet/libs/record"
 	"github.com/freshet-io/freshet/libs/stage"
@@ -41,6 +42,8 @@ type Collection struct {
 type Config struct {
 	Collections map[string]Collection // by logical name
 	InFlight    int                   // calls to the index at a time, of all partitions; 0 is 2
+	Log         Log                   // of the versions; nil: they are taken as they come
+	Partitions  int32                 // of the log
 }
 
 // None is what a writer emits: nothing.
@@ -68,6 +71,10 @@ type Writer struct {
 	collections map[string]Collection
 	inFlight    chan struct{}
 	suspects    *suspects
+	log         Log
+	partitions  int32
+	versions    *versions
+	outages     atomic.Int64 // calls that failed
 }
 
 // New returns a writer that is unsure of what the index finds, as after TakeOver.
@@ -75,7 +82,10 @@ func New(index Index, cfg Config) *Writer {
 	if cfg.InFlight < 1 {
 		cfg.InFlight = 2
 	}
-	w := &Writer{index: index, collections: cfg.Collections, inFlight: make(chan struct{}, cfg.InFlight), suspects: newSuspects()}
+	w := &Writer{
+		index: index, collections: cfg.Collections, inFlight: make(chan struct{}, cfg.InFlight), suspects: newSuspects(),
+		log: cfg.Log, partitions: cfg.Partitions, versions: newVersions(),
+	}
 	w.TakeOver()
 	return w
 }
@@ -177,6 +187,9 @@ func (w *Writer) loadSome(ctx context.Context, items []*item, vectors bool) erro
 		return fmt.Errorf("loading %d items: %w", len(items), err)
 	}
 	for i, it := range items {
+		if err := w.vet(ctx, it, &stored[i]); err != nil {
+			return err
+		}
 		it.plan = fold(stored[i], it.records)
 	}
 	return nil
@@ -198,6 +211,7 @@ func (w *Writer) call(ctx context.Context, f func() error) error {
 	err := f()
 	if err != nil {
 		w.suspects.shake()
+		w.outages.Add(1)
 	}
 	return err
 }
