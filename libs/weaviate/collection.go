@@ -20,6 +20,7 @@ type CollectionSpec struct {
 	Dimensions int    // of the vectors
 	TopicID    string // of the live documents topic: versions count its offsets
 	Partitions int32  // of each topic
+	Epoch      int32  // in which the topic counts
 	Properties []pipeline.Property
 }
 
@@ -61,11 +62,12 @@ type identity struct {
 	Dimensions int    `json:"dimensions"`
 	TopicID    string `json:"topic_id"`
 	Partitions int32  `json:"partitions"`
+	Epoch      int32  `json:"epoch,omitempty"`
 	Side       bool   `json:"side,omitempty"`
 }
 
 func (s CollectionSpec) identity(side bool) identity {
-	return identity{format, s.Name, s.Generation, s.Space, s.Dimensions, s.TopicID, s.Partitions, side}
+	return identity{format, s.Name, s.Generation, s.Space, s.Dimensions, s.TopicID, s.Partitions, s.Epoch, side}
 }
 
 // differences says in words what the collection is and what it should be.
@@ -81,7 +83,6 @@ func (have identity) differences(want identity) []string {
 	add("generation", have.Generation, want.Generation)
 	add("space", have.Space, want.Space)
 	add("dimensions", have.Dimensions, want.Dimensions)
-	add("topic id", have.TopicID, want.TopicID)
 	add("partition count", have.Partitions, want.Partitions)
 	return diffs
 }

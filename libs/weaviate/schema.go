@@ -116,7 +116,10 @@ func (c *Client) compare(ctx context.Context, spec CollectionSpec, side bool) (w
 	if err != nil {
 		return want, have, differs(have.Class, []string{err.Error()})
 	}
-	return want, have, differs(have.Class, id.differences(spec.identity(side)))
+	if err := differs(have.Class, id.differences(spec.identity(side))); err != nil {
+		return want, have, err
+	}
+	return want, have, otherLog(have.Class, id, spec)
 }
 
 // differs returns the differences as a fault, nil where there are none.
@@ -125,6 +128,14 @@ func differs(class string, diffs []string) error {
 		return nil
 	}
 	return fault.Halt("collection %s does not fit the pipeline file: %s: run freshet rebuild, or put the file right", class, strings.Join(diffs, "; "))
+}
+
+// otherLog returns a fault where a collection has versions that were counted in another log.
+func otherLog(class string, id identity, spec CollectionSpec) error {
+	if id.TopicID == spec.TopicID && id.Epoch == spec.Epoch {
+		return nil
+	}
+	return fault.Halt("collection %s belongs to another log: its topic id is %s there and %s here, its epoch %d there and %d here; if the live documents were made anew, or the index is a backup from before that, stop all services and run `freshet epoch raise`", class, id.TopicID, spec.TopicID, id.Epoch, spec.Epoch)
 }
 
 func absentProperties(have, want *models.Class) []*models.Property {
@@ -242,7 +253,7 @@ func (c *Client) Describe(ctx context.Context, name string) (CollectionSpec, err
 	}
 	spec := CollectionSpec{
 		Name: id.Collection, Generation: id.Generation, Space: id.Space, Dimensions: id.Dimensions,
-		TopicID: id.TopicID, Partitions: id.Partitions,
+		TopicID: id.TopicID, Partitions: id.Partitions, Epoch: id.Epoch,
 	}
 	for _, p := range class.Properties {
 		if len(p.DataType) == 1 && !strings.HasPrefix(p.Name, pipeline.ReservedPrefix) {

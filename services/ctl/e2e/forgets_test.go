@@ -174,11 +174,17 @@ func (f *forgetful) emptied() {
 	if _, err := f.index.CreateAll(f.t.Context(), f.file, identity); err != nil {
 		f.t.Fatal(err)
 	}
-	p := f.running["write"]
+	f.refuses("write", "the index was emptied")
+}
+
+// refuses starts a service and waits until it stops, with a line that says why.
+func (r *rig) refuses(service, why string) {
+	r.t.Helper()
+	p := r.running[service]
 	p.start()
-	await(f.t, time.Minute, "write stops", func() (bool, error) { return p.failure() != nil, nil })
-	if says := p.log.tail(3); !strings.Contains(says, "the index was emptied") || !strings.Contains(says, "fatal") {
-		f.t.Errorf("write ended and says: %s", says)
+	await(r.t, time.Minute, service+" stops", func() (bool, error) { return p.failure() != nil, nil })
+	if says := p.log.tail(3); !strings.Contains(says, why) || !strings.Contains(says, "fatal") {
+		r.t.Errorf("%s ended and says: %s", service, says)
 	}
 	p.program.Kill() // it has ended, and not well: no failure of the test's
 	p.program = nil

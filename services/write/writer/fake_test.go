@@ -218,12 +218,9 @@ func (f *fakeIndex) Tombstones(_ context.Context, _ string, partition int32, bef
 	for key, o := range f.side {
 		item, err := record.ParseKey([]byte(key))
 		dead := !o.state.Live() && o.state.Floor > 0 && o.state.Failed == nil && f.buried[key].Before(before)
-		if err == nil && dead && record.Partition([]byte(key), f.partitions()) == partition && len(found) < limit {
+		if err == nil && dead && record.Partition([]byte(key), spec(collection).Partitions) == partition && len(found) < limit {
 			found = append(found, weaviate.Tombstone{Item: item, Floor: o.state.Floor})
 		}
 	}
 	return found, nil
 }
-
-// partitions is that of the specs of the tests.
-func (f *fakeIndex) partitions() int32 { return spec(collection).Partitions }

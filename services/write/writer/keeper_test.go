@@ -115,18 +115,19 @@ func testLedgers(t *testing.T, index checkedIndex) {
 }
 
 // tombstones lists those of one item.
-func tombstones(t *testing.T, index checkedIndex, partition int32, before time.Time, id string) (list string) {
+func tombstones(t *testing.T, index checkedIndex, partition int32, before time.Time, id string) string {
 	t.Helper()
 	found, err := index.Tombstones(t.Context(), collection, partition, before, 100)
 	if err != nil {
 		t.Fatal(err)
 	}
+	var list strings.Builder
 	for _, f := range found {
 		if f.Item.ID[0] == id {
-			list += fmt.Sprint(f.Item, " ", f.Floor, " ")
+			fmt.Fprint(&list, f.Item, " ", f.Floor, " ")
 		}
 	}
-	return list
+	return list.String()
 }
 
 // testSweep: what is late cannot raise the dead, and what is new can.
