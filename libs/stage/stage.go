@@ -85,6 +85,13 @@
 // as none, and a record that waits in a retry is not being worked on: so an outage with
 // restarts makes no letters.
 //
+// # What the target forgets
+//
+// A Keeper asks the handler's target, at each assignment and every 10 s between batches, whether it
+// still has what was brought into it, and says from where to do it again. What the target should
+// know stands as the keeper's seal in the metadata of every commit: in Kafka, which does not forget.
+// An offset that a person has set has no metadata, and is taken as it is.
+//
 // A service supplies Decode, Handler and Encode, and nothing of it knows Kafka.
 package stage
 

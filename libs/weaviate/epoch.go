@@ -28,8 +28,8 @@ func (c *Client) EpochFor(ctx context.Context, file *pipeline.File, topicID stri
 	return least, nil
 }
 
-// Adopt has the collections of a pipeline file belong to another log, and their ledgers forget how
-// far they were fed from topics that are not there any more. It returns the names of the classes
+// Adopt has the collections of a pipeline file belong to another log, and their ledgers say that
+// nothing was fed yet from topics that were made anew. Their serials stay: a backup remains one. It returns the names of the classes
 // that it changed. Only the command that raises the epoch calls it, while no service runs.
 func (c *Client) Adopt(ctx context.Context, file *pipeline.File, log kafka.Identity) (changed []string, err error) {
 	for _, p := range file.Collections() {
@@ -90,16 +90,15 @@ func (c *Client) adoptLedgers(ctx context.Context, spec CollectionSpec, log kafk
 		return err
 	}
 	for p, l := range ledgers {
-		before := len(l.Fed)
+		changed := false
 		for topic, fed := range l.Fed {
-			if fed.TopicID != log.IDs[topic] {
-				delete(l.Fed, topic)
+			if id := log.IDs[topic]; fed.TopicID != id {
+				l.Fed[topic], changed = Fed{TopicID: id}, true // of the present one, nothing
 			}
 		}
-		if len(l.Fed) == before {
+		if !changed {
 			continue
 		}
-		l.Serial++
 		if err := c.PutLedger(ctx, spec.Name, p, l); err != nil {
 			return err
 		}
