@@ -56,6 +56,10 @@ func Consumer(ctx context.Context, c Config, g GroupOptions, log *slog.Logger) (
 	return c.Connect(ctx, log, append(options, g.Callbacks...)...)
 }
 
+// pinned is the note of a pinned start, as package stage reads it: nothing is under way. An offset
+// without any note is one that a person has set.
+const pinned = `{"clean":true}`
+
 // PinStart commits the earliest offset of every partition for which the group has
 // none. Without it a new group that is slow to finish its first record would, after
 // retention has passed, begin at a later "earliest" and say nothing.
@@ -75,7 +79,7 @@ func PinStart(ctx context.Context, client *kgo.Client, group string, topics ...s
 	pins := kadm.Offsets{}
 	starts.Each(func(o kadm.ListedOffset) {
 		if had, ok := committed.Lookup(o.Topic, o.Partition); !ok || had.At < 0 {
-			pins.AddOffset(o.Topic, o.Partition, o.Offset, -1)
+			pins.Add(kadm.Offset{Topic: o.Topic, Partition: o.Partition, At: o.Offset, LeaderEpoch: -1, Metadata: pinned})
 		}
 	})
 	if len(pins) == 0 {

@@ -16,6 +16,8 @@ type Control struct {
 	Topics  map[string]*record.TopicIdentity
 	Recipes map[string]*record.Recipe // by hash, in hexadecimal
 	Rewinds map[string]uint64         // by source
+	// Checkpoints are of backfills, by job and range.
+	Checkpoints map[string]*record.Checkpoint
 
 	client *kgo.Client
 	topic  string
@@ -26,8 +28,8 @@ type Control struct {
 func ReadControl(ctx context.Context, client *kgo.Client, t Topics) (*Control, error) {
 	c := &Control{
 		Topics: map[string]*record.TopicIdentity{}, Recipes: map[string]*record.Recipe{},
-		Rewinds: map[string]uint64{},
-		client:  client, topic: t.Control(),
+		Rewinds: map[string]uint64{}, Checkpoints: map[string]*record.Checkpoint{},
+		client: client, topic: t.Control(),
 	}
 	ends, err := kadm.NewClient(client).ListEndOffsets(ctx, c.topic)
 	if err != nil {
@@ -85,6 +87,8 @@ func (c *Control) take(r *kgo.Record) error {
 		c.Recipes[hex.EncodeToString(x.Recipe.GetHash())] = x.Recipe
 	case *record.Control_Rewind:
 		c.Rewinds[x.Rewind.GetSource()] = x.Rewind.GetNumber()
+	case *record.Control_Checkpoint:
+		c.Checkpoints[key(control)] = x.Checkpoint
 	}
 	return nil
 }
@@ -98,8 +102,6 @@ func key(control *record.Control) string {
 		return fmt.Sprintf("recipe/%x", x.Recipe.GetHash())
 	case *record.Control_Generation:
 		return fmt.Sprintf("generation/%s/%d", x.Generation.GetCollection(), x.Generation.GetNumber())
-	case *record.Control_Horizon:
-		return fmt.Sprintf("horizon/%s/%d", x.Horizon.GetCollection(), x.Horizon.GetPartition())
 	case *record.Control_Checkpoint:
 		return "checkpoint/" + x.Checkpoint.GetJob() + "/" + x.Checkpoint.GetRange()
 	case *record.Control_Rewind:

@@ -257,6 +257,8 @@ type Identity struct {
 	Partitions  int32  // of each log
 	DeadLetters int32  // partitions of the dead-letter topic
 	Epoch       int32  // of the live documents topic
+	// IDs are those of the logs, by topic, in hexadecimal.
+	IDs map[string]string
 }
 
 // Check compares the topics with what they must be and returns their identity. A
@@ -288,8 +290,12 @@ func (t Topics) Check(ctx context.Context, client *kgo.Client) (Identity, error)
 	if err := t.checkConfig(ctx, adm); err != nil {
 		return Identity{}, err
 	}
+	ids := map[string]string{}
+	for _, name := range t.logs() {
+		ids[name] = hex.EncodeToString(control.Topics[name].GetTopicId())
+	}
 	return Identity{
-		TopicID: hex.EncodeToString(first.GetTopicId()), Partitions: first.GetPartitions(),
+		TopicID: ids[t.DocumentsLive()], Partitions: first.GetPartitions(), IDs: ids,
 		DeadLetters: int32(len(details[t.DeadLetters()].Partitions)), Epoch: first.GetEpoch(), //nolint:gosec // a partition count
 	}, nil
 }

@@ -94,7 +94,6 @@ func golden() map[string]proto.Message {
 		}}},
 		"control-recipe":     &Control{Record: &Control_Recipe{Recipe: &Recipe{Hash: []byte{0xaa, 0xbb, 0xcc, 0xdd}, Body: `{"template":"{{name}}"}`}}},
 		"control-generation": &Control{Record: &Control_Generation{Generation: &Generation{Collection: "Product", Number: 1, Space: space, CreatedAt: 1795521600000000, Live: true}}},
-		"control-horizon":    &Control{Record: &Control_Horizon{Horizon: &Horizon{Collection: "Product", Partition: 3, Version: 1<<48 + 8000}}},
 		"control-checkpoint": &Control{Record: &Control_Checkpoint{Checkpoint: &Checkpoint{Job: "backfill-2026-11-24", Range: "2/4", After: []byte("[4711]"), Stamps: []int64{1<<48 + 1, 1<<48 + 2}, Done: true}}},
 		"control-rewind":     &Control{Record: &Control_Rewind{Rewind: &Rewind{Source: "000102030405060708090a0b0c0d0e0f/3", Number: 2}}},
 	}

@@ -1227,7 +1227,6 @@ type Control struct {
 	//	*Control_Topic
 	//	*Control_Recipe
 	//	*Control_Generation
-	//	*Control_Horizon
 	//	*Control_Checkpoint
 	//	*Control_Rewind
 	Record        isControl_Record `protobuf_oneof:"record"`
@@ -1299,15 +1298,6 @@ func (x *Control) GetGeneration() *Generation {
 	return nil
 }
 
-func (x *Control) GetHorizon() *Horizon {
-	if x != nil {
-		if x, ok := x.Record.(*Control_Horizon); ok {
-			return x.Horizon
-		}
-	}
-	return nil
-}
-
 func (x *Control) GetCheckpoint() *Checkpoint {
 	if x != nil {
 		if x, ok := x.Record.(*Control_Checkpoint); ok {
@@ -1342,10 +1332,6 @@ type Control_Generation struct {
 	Generation *Generation `protobuf:"bytes,3,opt,name=generation,proto3,oneof"`
 }
 
-type Control_Horizon struct {
-	Horizon *Horizon `protobuf:"bytes,4,opt,name=horizon,proto3,oneof"`
-}
-
 type Control_Checkpoint struct {
 	Checkpoint *Checkpoint `protobuf:"bytes,5,opt,name=checkpoint,proto3,oneof"`
 }
@@ -1359,8 +1345,6 @@ func (*Control_Topic) isControl_Record() {}
 func (*Control_Recipe) isControl_Record() {}
 
 func (*Control_Generation) isControl_Record() {}
-
-func (*Control_Horizon) isControl_Record() {}
 
 func (*Control_Checkpoint) isControl_Record() {}
 
@@ -1565,67 +1549,6 @@ func (x *Generation) GetLive() bool {
 	return false
 }
 
-// The highest version of a swept tombstone of a partition.
-type Horizon struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Collection    string                 `protobuf:"bytes,1,opt,name=collection,proto3" json:"collection,omitempty"`
-	Partition     int32                  `protobuf:"varint,2,opt,name=partition,proto3" json:"partition,omitempty"`
-	Version       int64                  `protobuf:"varint,3,opt,name=version,proto3" json:"version,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *Horizon) Reset() {
-	*x = Horizon{}
-	mi := &file_record_proto_msgTypes[15]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *Horizon) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*Horizon) ProtoMessage() {}
-
-func (x *Horizon) ProtoReflect() protoreflect.Message {
-	mi := &file_record_proto_msgTypes[15]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use Horizon.ProtoReflect.Descriptor instead.
-func (*Horizon) Descriptor() ([]byte, []int) {
-	return file_record_proto_rawDescGZIP(), []int{15}
-}
-
-func (x *Horizon) GetCollection() string {
-	if x != nil {
-		return x.Collection
-	}
-	return ""
-}
-
-func (x *Horizon) GetPartition() int32 {
-	if x != nil {
-		return x.Partition
-	}
-	return 0
-}
-
-func (x *Horizon) GetVersion() int64 {
-	if x != nil {
-		return x.Version
-	}
-	return 0
-}
-
 // How far a backfill has come.
 type Checkpoint struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1640,7 +1563,7 @@ type Checkpoint struct {
 
 func (x *Checkpoint) Reset() {
 	*x = Checkpoint{}
-	mi := &file_record_proto_msgTypes[16]
+	mi := &file_record_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1652,7 +1575,7 @@ func (x *Checkpoint) String() string {
 func (*Checkpoint) ProtoMessage() {}
 
 func (x *Checkpoint) ProtoReflect() protoreflect.Message {
-	mi := &file_record_proto_msgTypes[16]
+	mi := &file_record_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1665,7 +1588,7 @@ func (x *Checkpoint) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Checkpoint.ProtoReflect.Descriptor instead.
 func (*Checkpoint) Descriptor() ([]byte, []int) {
-	return file_record_proto_rawDescGZIP(), []int{16}
+	return file_record_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Checkpoint) GetJob() string {
@@ -1714,7 +1637,7 @@ type Rewind struct {
 
 func (x *Rewind) Reset() {
 	*x = Rewind{}
-	mi := &file_record_proto_msgTypes[17]
+	mi := &file_record_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1726,7 +1649,7 @@ func (x *Rewind) String() string {
 func (*Rewind) ProtoMessage() {}
 
 func (x *Rewind) ProtoReflect() protoreflect.Message {
-	mi := &file_record_proto_msgTypes[17]
+	mi := &file_record_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1739,7 +1662,7 @@ func (x *Rewind) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rewind.ProtoReflect.Descriptor instead.
 func (*Rewind) Descriptor() ([]byte, []int) {
-	return file_record_proto_rawDescGZIP(), []int{17}
+	return file_record_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Rewind) GetSource() string {
@@ -1841,19 +1764,18 @@ const file_record_proto_rawDesc = "" +
 	"\rfailed_reason\x18\b \x01(\tR\ffailedReason\x12\x1c\n" +
 	"\ttruncated\x18\t \x01(\bR\ttruncated\x12'\n" +
 	"\x0foriginal_tokens\x18\n" +
-	" \x01(\x03R\x0eoriginalTokens\"\xc7\x02\n" +
+	" \x01(\x03R\x0eoriginalTokens\"\x9c\x02\n" +
 	"\aControl\x121\n" +
 	"\x05topic\x18\x01 \x01(\v2\x19.freshet.v1.TopicIdentityH\x00R\x05topic\x12,\n" +
 	"\x06recipe\x18\x02 \x01(\v2\x12.freshet.v1.RecipeH\x00R\x06recipe\x128\n" +
 	"\n" +
 	"generation\x18\x03 \x01(\v2\x16.freshet.v1.GenerationH\x00R\n" +
-	"generation\x12/\n" +
-	"\ahorizon\x18\x04 \x01(\v2\x13.freshet.v1.HorizonH\x00R\ahorizon\x128\n" +
+	"generation\x128\n" +
 	"\n" +
 	"checkpoint\x18\x05 \x01(\v2\x16.freshet.v1.CheckpointH\x00R\n" +
 	"checkpoint\x12,\n" +
 	"\x06rewind\x18\x06 \x01(\v2\x12.freshet.v1.RewindH\x00R\x06rewindB\b\n" +
-	"\x06record\"v\n" +
+	"\x06recordJ\x04\b\x04\x10\x05\"v\n" +
 	"\rTopicIdentity\x12\x14\n" +
 	"\x05topic\x18\x01 \x01(\tR\x05topic\x12\x19\n" +
 	"\btopic_id\x18\x02 \x01(\fR\atopicId\x12\x1e\n" +
@@ -1873,13 +1795,7 @@ const file_record_proto_rawDesc = "" +
 	"\x05space\x18\x03 \x01(\tR\x05space\x12\x1d\n" +
 	"\n" +
 	"created_at\x18\x04 \x01(\x03R\tcreatedAt\x12\x12\n" +
-	"\x04live\x18\x05 \x01(\bR\x04live\"a\n" +
-	"\aHorizon\x12\x1e\n" +
-	"\n" +
-	"collection\x18\x01 \x01(\tR\n" +
-	"collection\x12\x1c\n" +
-	"\tpartition\x18\x02 \x01(\x05R\tpartition\x12\x18\n" +
-	"\aversion\x18\x03 \x01(\x03R\aversion\"v\n" +
+	"\x04live\x18\x05 \x01(\bR\x04live\"v\n" +
 	"\n" +
 	"Checkpoint\x12\x10\n" +
 	"\x03job\x18\x01 \x01(\tR\x03job\x12\x14\n" +
@@ -1929,7 +1845,7 @@ func file_record_proto_rawDescGZIP() []byte {
 }
 
 var file_record_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_record_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
+var file_record_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
 var file_record_proto_goTypes = []any{
 	(Op)(0),               // 0: freshet.v1.Op
 	(Oversize)(0),         // 1: freshet.v1.Oversize
@@ -1950,9 +1866,8 @@ var file_record_proto_goTypes = []any{
 	(*TopicIdentity)(nil), // 16: freshet.v1.TopicIdentity
 	(*Recipe)(nil),        // 17: freshet.v1.Recipe
 	(*Generation)(nil),    // 18: freshet.v1.Generation
-	(*Horizon)(nil),       // 19: freshet.v1.Horizon
-	(*Checkpoint)(nil),    // 20: freshet.v1.Checkpoint
-	(*Rewind)(nil),        // 21: freshet.v1.Rewind
+	(*Checkpoint)(nil),    // 19: freshet.v1.Checkpoint
+	(*Rewind)(nil),        // 20: freshet.v1.Rewind
 }
 var file_record_proto_depIdxs = []int32{
 	5,  // 0: freshet.v1.Value.texts:type_name -> freshet.v1.TextList
@@ -1973,14 +1888,13 @@ var file_record_proto_depIdxs = []int32{
 	16, // 15: freshet.v1.Control.topic:type_name -> freshet.v1.TopicIdentity
 	17, // 16: freshet.v1.Control.recipe:type_name -> freshet.v1.Recipe
 	18, // 17: freshet.v1.Control.generation:type_name -> freshet.v1.Generation
-	19, // 18: freshet.v1.Control.horizon:type_name -> freshet.v1.Horizon
-	20, // 19: freshet.v1.Control.checkpoint:type_name -> freshet.v1.Checkpoint
-	21, // 20: freshet.v1.Control.rewind:type_name -> freshet.v1.Rewind
-	21, // [21:21] is the sub-list for method output_type
-	21, // [21:21] is the sub-list for method input_type
-	21, // [21:21] is the sub-list for extension type_name
-	21, // [21:21] is the sub-list for extension extendee
-	0,  // [0:21] is the sub-list for field type_name
+	19, // 18: freshet.v1.Control.checkpoint:type_name -> freshet.v1.Checkpoint
+	20, // 19: freshet.v1.Control.rewind:type_name -> freshet.v1.Rewind
+	20, // [20:20] is the sub-list for method output_type
+	20, // [20:20] is the sub-list for method input_type
+	20, // [20:20] is the sub-list for extension type_name
+	20, // [20:20] is the sub-list for extension extendee
+	0,  // [0:20] is the sub-list for field type_name
 }
 
 func init() { file_record_proto_init() }
@@ -2005,7 +1919,6 @@ func file_record_proto_init() {
 		(*Control_Topic)(nil),
 		(*Control_Recipe)(nil),
 		(*Control_Generation)(nil),
-		(*Control_Horizon)(nil),
 		(*Control_Checkpoint)(nil),
 		(*Control_Rewind)(nil),
 	}
@@ -2015,7 +1928,7 @@ func file_record_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_record_proto_rawDesc), len(file_record_proto_rawDesc)),
 			NumEnums:      4,
-			NumMessages:   18,
+			NumMessages:   17,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

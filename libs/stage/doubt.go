@@ -71,7 +71,7 @@ func (w *worker) rewind() bool {
 	}
 	to := map[string]map[int32]kgo.EpochOffset{}
 	for topic, c := range w.owned {
-		if !c.begun { // nothing of it was done
+		if _, lower := w.kept.lower[topic]; !c.begun && !lower { // nothing of it was done
 			continue
 		}
 		to[topic] = map[int32]kgo.EpochOffset{c.partition: c.next}
@@ -83,7 +83,7 @@ func (w *worker) rewind() bool {
 		w.doubtUntil = time.Time{}
 		return true
 	}
-	w.members.log.Info("working once more on what was done while calls of the owner before could still land", "from", to)
+	w.members.log.Info("working once more on what was done", "from", to)
 	w.members.spawn(func() error {
 		select {
 		case w.members.rewinds <- rewind{w, to}:

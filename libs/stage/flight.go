@@ -55,13 +55,15 @@ func (w *worker) fly() error {
 	for {
 		batch := w.gather()
 		if batch == nil {
-			<-before.over // a rewind must not overtake it
-			if w.rewind() {
+			<-before.over // neither a rewind nor the keeper must overtake it
+			if more, err := w.aside(); more {
 				continue
+			} else if err != nil {
+				return errors.Join(err, flights.Wait())
 			}
 			return flights.Wait()
 		}
-		if !w.begin(batch) {
+		if !w.begin(firsts(batch)) {
 			w.halt()
 			return flights.Wait()
 		}
@@ -72,6 +74,18 @@ func (w *worker) fly() error {
 			<-mine.over
 		}
 	}
+}
+
+// aside does what is to be done between batches, and reports whether there may be more of them.
+func (w *worker) aside() (more bool, err error) {
+	switch {
+	case w.doubtOver() == 0:
+		return w.rewind(), nil
+	case w.untilKeep() == 0 && !w.hasStopped():
+		err = w.keep()
+		return err == nil, err
+	}
+	return !w.hasStopped(), nil
 }
 
 // bring takes one batch from its decision to its mark.

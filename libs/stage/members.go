@@ -21,6 +21,7 @@ type memberOptions struct {
 	settings Settings
 	flights  int // batches of a partition at once; 0 is 1
 	doubt    time.Duration
+	keeper   Keeper // may be nil
 	log      *slog.Logger
 	process  processor
 	commit   func(context.Context, *kgo.Client, []commitment) error
@@ -65,8 +66,8 @@ func (m *members) key(topic string, partition int32) workerKey {
 	return workerKey{topic, partition}
 }
 
-func (m *members) callbacks(assigned func()) []kgo.Opt {
-	return []kgo.Opt{
+func (m *members) callbacks(ctx context.Context, assigned func()) []kgo.Opt {
+	options := []kgo.Opt{
 		kgo.WithHooks(m.lease),
 		kgo.OnPartitionsAssigned(func(ctx context.Context, client *kgo.Client, parts map[string][]int32) {
 			m.lease.renew()
@@ -84,6 +85,17 @@ func (m *members) callbacks(assigned func()) []kgo.Opt {
 			release(m.take(parts), 0)
 		}),
 	}
+	if m.keeper != nil {
+		options = append(options, kgo.AdjustFetchOffsetsFn(m.adjust), kgo.WithContext(m.sealed(context.WithoutCancel(ctx))))
+	}
+	return options
+}
+
+// worker returns the worker of a topic's partition, nil where this member does not own it.
+func (m *members) worker(topic string, partition int32) *worker {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.workers[m.key(topic, partition)]
 }
 
 func (m *members) assigned(ctx context.Context, client *kgo.Client, parts map[string][]int32) {
@@ -145,9 +157,7 @@ func (m *members) fetched(_ context.Context, _ *kgo.Client, answer *kmsg.OffsetF
 }
 
 func (m *members) tell(topic string, partition int32, committed kgo.EpochOffset, n note) {
-	m.mu.Lock()
-	w := m.workers[m.key(topic, partition)]
-	m.mu.Unlock()
+	w := m.worker(topic, partition)
 	if w == nil {
 		return
 	}
@@ -161,6 +171,7 @@ func (m *members) tell(topic string, partition int32, committed kgo.EpochOffset,
 		return
 	}
 	c.next = committed
+	w.kept.placed[topic] = Place{committed.Offset, n.Seal, n.byHand && committed.Offset >= 0}
 	w.doubt(n)
 	c.note = note{Starts: n.Starts + 1, Tries: n.Tries, Storm: n.Storm}
 	if c.note.Starts > carefulAfter {

@@ -13,7 +13,7 @@ import (
 )
 
 // note is what one owner of a partition tells the next, in the metadata of the
-// committed offset. An ordinary commit carries none: it says that there was progress.
+// committed offset. An ordinary commit has no more than the seal: it says that there was progress.
 type note struct {
 	// Starts is how often work has begun at this offset and not come further, this time
 	// included. It does not count a clean stop.
@@ -27,6 +27,10 @@ type note struct {
 	Clean bool `json:"clean,omitempty"`
 	// Doubt is how long, in milliseconds, what was done since this offset is still in doubt.
 	Doubt int64 `json:"doubt,omitempty"`
+	// Seal is the keeper's. It stands in ordinary commits, too.
+	Seal string `json:"seal,omitempty"`
+
+	byHand bool // no stage has committed the offset
 }
 
 const (
@@ -43,11 +47,11 @@ const (
 	noteBound = 10 * time.Second
 )
 
-// parseNote reads the metadata of a commit. An ordinary one has the member's id there, and
-// the one that pins a group's start has nothing: no work has begun.
+// parseNote reads the metadata of a commit. An ordinary one has the member's id there or a
+// seal, and one that a person has set nothing: no work has begun there.
 func parseNote(metadata *string) note {
 	if metadata == nil || *metadata == "" {
-		return note{Clean: true}
+		return note{Clean: true, byHand: true}
 	}
 	var n note
 	if json.Unmarshal([]byte(*metadata), &n) != nil {
@@ -107,6 +111,21 @@ func withNotes(ctx context.Context, notes map[string]map[int32]*string) context.
 			for j := range t.Partitions {
 				if text := notes[t.Topic][t.Partitions[j].Partition]; text != nil {
 					t.Partitions[j].Metadata = text
+				}
+			}
+		}
+		return nil
+	})
+}
+
+// sealed has ordinary commits carry the seals of their partitions.
+func (m *members) sealed(ctx context.Context) context.Context {
+	return kgo.PreCommitFnContext(ctx, func(r *kmsg.OffsetCommitRequest) error {
+		for i := range r.Topics {
+			t := &r.Topics[i]
+			for j := range t.Partitions {
+				if w := m.worker(t.Topic, t.Partitions[j].Partition); w != nil {
+					t.Partitions[j].Metadata = note{Seal: w.seal()}.encode()
 				}
 			}
 		}

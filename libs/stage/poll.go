@@ -72,10 +72,7 @@ func (m *members) deliver(fetches kgo.Fetches) error {
 			if len(p.Records) == 0 {
 				continue
 			}
-			m.mu.Lock()
-			w := m.workers[m.key(t.Topic, p.Partition)]
-			m.mu.Unlock()
-			if w != nil {
+			if w := m.worker(t.Topic, p.Partition); w != nil {
 				w.push(t.Topic, t.TopicID, p.Partition, p.Records)
 			}
 		}

@@ -2,6 +2,7 @@ package stage
 
 import (
 	"context"
+	"maps"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -32,22 +33,34 @@ func (c *claim) finish(r *kgo.Record) {
 	}
 }
 
-// begin tells the next owner that work has begun here, before the first batch does: one
+// firsts returns where a batch begins, by topic.
+func firsts(batch []arrival) map[string]kgo.EpochOffset {
+	first := map[string]kgo.EpochOffset{}
+	for _, r := range batch {
+		if _, ok := first[r.Topic]; !ok {
+			first[r.Topic] = kgo.EpochOffset{Epoch: r.LeaderEpoch, Offset: r.Offset}
+		}
+	}
+	return first
+}
+
+// begin tells the next owner that work has begun on topics, before the first batch does: one
 // that took over after a crash would otherwise not know of what is still in flight. It
 // reports false where the partition goes before it could.
-func (w *worker) begin(batch []arrival) bool {
+func (w *worker) begin(first map[string]kgo.EpochOffset) bool {
 	w.mu.Lock()
 	var all []commitment
-	for _, r := range batch {
-		c := w.owned[r.Topic]
+	maps.Copy(first, w.kept.lower) // together: the seal goes with it
+	for topic, at := range first {
+		c := w.owned[topic]
 		if c.begun {
 			continue
 		}
 		c.begun = true
 		if c.next.Offset < 0 {
-			c.next = kgo.EpochOffset{Epoch: r.LeaderEpoch, Offset: r.Offset}
+			c.next = at
 		}
-		all = append(all, commitment{r.Topic, c.partition, c.next, c.note})
+		all = append(all, w.commitment(topic, c.note))
 	}
 	w.mu.Unlock()
 	for wait := firstWait; !w.commit(all); wait = min(2*wait, longWait) {
@@ -56,6 +69,13 @@ func (w *worker) begin(batch []arrival) bool {
 		}
 	}
 	return true
+}
+
+// commitment returns what a topic has come to, with a note and the keeper's seal.
+func (w *worker) commitment(topic string, n note) commitment {
+	c := w.owned[topic]
+	n.Seal = w.kept.seal
+	return commitment{topic, c.partition, c.next, n}
 }
 
 // sign notes whether the topic's next record is being worked on, so that the next
@@ -67,7 +87,7 @@ func (w *worker) sign(topic string, working bool) {
 	if working {
 		n.Tries++
 	}
-	disowned, all := w.disowned, []commitment{{topic, c.partition, c.next, n}}
+	disowned, all := w.disowned, []commitment{w.commitment(topic, n)}
 	w.mu.Unlock()
 	if !disowned {
 		w.commit(all)
@@ -110,8 +130,9 @@ func (w *worker) commitments() []commitment {
 	defer w.mu.Unlock()
 	var all []commitment
 	for topic, c := range w.owned {
+		_, lower := w.kept.lower[topic]
 		switch {
-		case !c.begun:
+		case !c.begun && !lower:
 		case w.drained:
 			n := note{Clean: true, Storm: w.members.storms.raging(topic)}
 			if !w.doubtUntil.IsZero() {
@@ -120,9 +141,9 @@ func (w *worker) commitments() []commitment {
 			if !c.finished {
 				n.Starts, n.Tries = max(0, c.note.Starts-1), c.note.Tries // this start does not count
 			}
-			all = append(all, commitment{topic, c.partition, c.next, n})
+			all = append(all, w.commitment(topic, n))
 		default: // it was given up, and did not end the process: what was signed is withdrawn
-			all = append(all, commitment{topic, c.partition, c.next, c.note})
+			all = append(all, w.commitment(topic, c.note))
 		}
 	}
 	return all

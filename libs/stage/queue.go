@@ -90,19 +90,19 @@ func (w *worker) count(records []arrival, sign int64) {
 }
 
 // gather waits for records and takes a batch: the first topics before the later ones. It
-// returns nil where the worker is halted, or a topic is to be worked on again.
+// returns nil where the worker is halted, a topic is to be worked on again, or the keeper's turn has come.
 func (w *worker) gather() []arrival {
 	for {
-		over := w.doubtOver()
-		if over == 0 {
+		over, keep := w.doubtOver(), w.untilKeep()
+		if over == 0 || keep == 0 {
 			return nil
 		}
 		if batch := w.next(); batch != nil {
 			return batch
 		}
 		var timer <-chan time.Time
-		if over > 0 {
-			timer = time.After(over)
+		if wait := max(over, keep); wait > 0 { // there is one of them at most
+			timer = time.After(wait)
 		}
 		select {
 		case <-w.wake:

@@ -5,13 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"strconv"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 
-	"github.com/freshet-io/freshet/libs/fault"
+	"github.com/freshet-io/freshet/libs/kafka"
 )
 
 const (
@@ -73,7 +72,7 @@ func (r *reader) look(ctx context.Context) {
 // behind reports whether a record that the group has not read is older than a quarter
 // of the topic's retention.
 func (r *reader) behind(ctx context.Context, now time.Time) (bool, error) {
-	retention, err := retentionOf(ctx, r.adm, r.topic)
+	retention, err := kafka.Retention(ctx, r.adm, r.topic)
 	if err != nil || retention <= 0 {
 		return false, err
 	}
@@ -100,26 +99,4 @@ func (r *reader) behind(ctx context.Context, now time.Time) (bool, error) {
 		behind = behind || next < o.Offset
 	})
 	return behind, nil
-}
-
-// retentionOf returns how long a topic keeps its records; it is negative for ever.
-func retentionOf(ctx context.Context, adm *kadm.Client, topic string) (time.Duration, error) {
-	configs, err := adm.DescribeTopicConfigs(ctx, topic)
-	if err != nil {
-		return 0, fmt.Errorf("reading the topic's settings: %w", err)
-	}
-	config, err := configs.On(topic, nil)
-	if err = errors.Join(err, config.Err); err != nil {
-		return 0, fmt.Errorf("reading the topic's settings: %w", err)
-	}
-	for _, kv := range config.Configs {
-		if kv.Key == "retention.ms" {
-			ms, err := strconv.ParseInt(kv.MaybeValue(), 10, 64)
-			if err != nil {
-				return 0, fmt.Errorf("reading the topic's retention.ms: %w", err)
-			}
-			return time.Duration(ms) * time.Millisecond, nil
-		}
-	}
-	return 0, fault.Wait(0, "topic %s has no retention.ms", topic)
 }

@@ -85,6 +85,13 @@
 // as none, and a record that waits in a retry is not being worked on: so an outage with
 // restarts makes no letters.
 //
+// # What the target forgets
+//
+// A Keeper asks the handler's target, at each assignment and every 10 s between batches, whether it
+// still has what was brought into it, and says from where to do it again. What the target should
+// know stands as the keeper's seal in the metadata of every commit: in Kafka, which does not forget.
+// An offset that a person has set has no metadata, and is taken as it is.
+//
 // A service supplies Decode, Handler and Encode, and nothing of it knows Kafka.
 package stage
 
@@ -131,6 +138,8 @@ type Stage[In, Out any] struct {
 	// Assigned, if set, is called whenever partitions are given to this member, before
 	// their first record is handled: what another member began there may be half done.
 	Assigned func()
+	// Keeper, if set, looks after what the handler has brought into a target that may forget.
+	Keeper Keeper
 }
 
 // Source is what a stage reads.
@@ -205,7 +214,7 @@ func (s *Stage[In, Out]) Run(ctx context.Context, p *service.Process) error {
 	group, work := errgroup.WithContext(ctx)
 	s.Settings.Items = cmp.Or(s.Settings.Items, s.Items, 1)
 	members := newMembers(memberOptions{
-		from: s.From, settings: s.Settings, flights: s.Flights, doubt: s.Doubt, log: log,
+		from: s.From, settings: s.Settings, flights: s.Flights, doubt: s.Doubt, keeper: s.Keeper, log: log,
 		process: e.process, commit: commit, storms: e.storms, places: p.Places(), spawn: group.Go,
 	})
 	next := &reader{group: s.To.Reader, topic: s.To.Topic, adm: kadm.NewClient(producer), log: log, hold: members.hold}
@@ -216,7 +225,7 @@ func (s *Stage[In, Out]) Run(ctx context.Context, p *service.Process) error {
 	consumer, err := kafka.Consumer(work, s.From.Cluster, kafka.GroupOptions{
 		Group: s.From.Group, Topics: s.From.Topics, CoPartitioned: s.From.CoPartitioned, Protocol: s.Settings.GroupProtocol,
 		SessionTimeout: s.Settings.SessionTimeout, RebalanceTimeout: s.Settings.RebalanceTimeout,
-		Callbacks: members.callbacks(func() {
+		Callbacks: members.callbacks(ctx, func() {
 			p.Health.Ready(s.Name)
 			if s.Assigned != nil {
 				s.Assigned()

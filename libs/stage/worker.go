@@ -32,6 +32,7 @@ type worker struct {
 	// where there is no doubt. It is of all topics: what that owner did in one of them may have
 	// been to an item that comes in another one, too.
 	doubtUntil time.Time
+	kept       kept
 }
 
 func newWorker(ctx context.Context, m *members, client *kgo.Client) *worker {
@@ -41,7 +42,7 @@ func newWorker(ctx context.Context, m *members, client *kgo.Client) *worker {
 	return &worker{
 		members: m, client: client, ctx: m.lease.into(own), cancel: cancel,
 		halted: make(chan struct{}), done: make(chan struct{}), wake: make(chan struct{}, 1),
-		owned: map[string]*claim{}, queues: map[string][]arrival{}, paused: map[string]bool{},
+		owned: map[string]*claim{}, queues: map[string][]arrival{}, paused: map[string]bool{}, kept: kept{placed: Committed{}},
 	}
 }
 
@@ -59,6 +60,12 @@ func (w *worker) halt() {
 		w.stopped = true
 		close(w.halted)
 	}
+}
+
+func (w *worker) hasStopped() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.stopped
 }
 
 func (w *worker) isDisowned() bool {

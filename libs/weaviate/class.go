@@ -27,7 +27,7 @@ func classOf(spec CollectionSpec, side bool) (*models.Class, error) {
 		Class: spec.Class(), Description: string(description),
 		ReplicationConfig: &models.ReplicationConfig{Factor: int64(spec.Settings.Replication), DeletionStrategy: timeBased},
 	}
-	if spec.Settings.MultiTenancy {
+	if spec.Settings.MultiTenancy && !side {
 		class.MultiTenancyConfig = &models.MultiTenancyConfig{Enabled: true, AutoTenantCreation: true, AutoTenantActivation: true}
 	}
 	if side {

@@ -21,6 +21,7 @@ type CollectionSpec struct {
 	Dimensions int    // of the vectors
 	TopicID    string // of the live documents topic: versions count its offsets
 	Partitions int32  // of each topic
+	Epoch      int32  // in which the topic counts
 	Properties []pipeline.Property
 	Recipes    string              // hash of what makes its texts; "" where that is not to be compared
 	Settings   pipeline.Collection // how items are kept; its name is not read
@@ -64,6 +65,7 @@ type identity struct {
 	Dimensions int    `json:"dimensions"`
 	TopicID    string `json:"topic_id"`
 	Partitions int32  `json:"partitions"`
+	Epoch      int32  `json:"epoch,omitempty"`
 	Side       bool   `json:"side,omitempty"`
 	Vector     string `json:"vector,omitempty"`  // name of the vector
 	Recipes    string `json:"recipes,omitempty"` // hash of what made its texts
@@ -72,7 +74,7 @@ type identity struct {
 func (s CollectionSpec) identity(side bool) identity {
 	id := identity{
 		Format: format, Collection: s.Name, Generation: s.Generation, Space: s.Space, Dimensions: s.Dimensions,
-		TopicID: s.TopicID, Partitions: s.Partitions, Side: side,
+		TopicID: s.TopicID, Partitions: s.Partitions, Epoch: s.Epoch, Side: side,
 	}
 	if !side { // it has neither texts to search nor vectors
 		id.Vector, id.Recipes = s.Settings.Vector, s.Recipes
@@ -94,7 +96,6 @@ func (have identity) differences(want identity) []string {
 	add("generation", have.Generation, want.Generation)
 	add("space", have.Space, want.Space)
 	add("dimensions", have.Dimensions, want.Dimensions)
-	add("topic id", have.TopicID, want.TopicID)
 	add("partition count", have.Partitions, want.Partitions)
 	add("name of the vector", strconv.Quote(have.Vector), strconv.Quote(want.Vector))
 	return diffs
@@ -114,6 +115,14 @@ type collection struct {
 
 	spec  CollectionSpec
 	types map[string]pipeline.Property // of the properties, by name
+}
+
+// side returns how the side collection is spoken with. It is not divided by tenants: nobody searches it, a tombstone
+// must be found among those of all tenants, and the ledgers are nobody's.
+func (c *collection) side() *collection {
+	s := *c
+	s.tenants = false
+	return &s
 }
 
 // bind remembers a checked collection for the calls that name it.

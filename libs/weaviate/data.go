@@ -37,7 +37,7 @@ func (c *Client) Load(ctx context.Context, name string, items []record.Item, vec
 	if err != nil {
 		return nil, err
 	}
-	side, err := c.get(ctx, b, b.spec.SideClass(), items, false)
+	side, err := c.get(ctx, b.side(), b.spec.SideClass(), items, false)
 	if err != nil {
 		return nil, err
 	}
@@ -101,6 +101,7 @@ func (c *Client) PutSide(ctx context.Context, name string, objs []Object) (rejec
 		return nil, err
 	}
 	now := time.Now()
+	b = b.side()
 	return c.put(ctx, b, b.spec.SideClass(), objs, func(o Object) (*pb.BatchObject, error) {
 		encoded, err := b.encode(o, b.spec.SideClass())
 		if err == nil && !o.State.Live() && o.State.Floor > 0 {
@@ -210,7 +211,7 @@ func (c *Client) DeleteSide(ctx context.Context, name string, items []record.Ite
 	if err != nil {
 		return err
 	}
-	return c.remove(ctx, b, b.spec.SideClass(), items)
+	return c.remove(ctx, b.side(), b.spec.SideClass(), items)
 }
 
 // uncancelled returns a context for a call that is never cancelled once it has begun, or an

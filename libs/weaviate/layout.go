@@ -52,7 +52,7 @@ func (c *Client) CheckAll(ctx context.Context, file *pipeline.File, log kafka.Id
 func (c *Client) wanted(ctx context.Context, file *pipeline.File, p pipeline.CollectionSpec, log kafka.Identity) (spec CollectionSpec, exists bool, err error) {
 	spec = CollectionSpec{
 		Name: p.Name, Generation: 1, Space: file.Space.String(), Dimensions: file.Space.Dimensions,
-		TopicID: log.TopicID, Partitions: log.Partitions, Properties: p.Properties,
+		TopicID: log.TopicID, Partitions: log.Partitions, Epoch: log.Epoch, Properties: p.Properties,
 		Recipes: p.Recipes, Settings: p.Collection,
 	}
 	class, err := c.resolve(ctx, p.Name)

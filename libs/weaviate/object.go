@@ -44,6 +44,7 @@ const (
 	propFailedFor = "freshet_failed_reason"
 	propFailedOf  = "freshet_failed_text"
 	propDeletedAt = "freshet_deleted_at"
+	propLedger    = "freshet_ledger"
 )
 
 // reserved lists the properties that hold an item's state beside those of the pipeline. None is
@@ -73,6 +74,7 @@ var reserved = []struct {
 	{propFailedFor, "text", false},   // its reason
 	{propFailedOf, "boolean", false}, // that it is the item's own text, and no newer change
 	{propDeletedAt, "date", true},    // when a tombstone was written
+	{propLedger, "text", false},      // JSON: of a ledger alone, see Ledger
 }
 
 // origin is the JSON form of a record.Origin.

@@ -31,7 +31,8 @@ func TestReplicated_aReadAsksAMajorityForWhatOneCopyLacks(t *testing.T) {
 		}
 	}
 	for _, r := range s.rest {
-		if !strings.HasPrefix(r, "HEAD /v1/objects/Product_g1") || !strings.Contains(r, "consistency_level=QUORUM&tenant=") {
+		divided := !strings.HasPrefix(r, "HEAD /v1/objects/Product_g1_side/")
+		if !strings.HasPrefix(r, "HEAD /v1/objects/Product_g1") || !strings.Contains(r, "consistency_level=QUORUM") || strings.Contains(r, "&tenant=") != divided {
 			t.Errorf("asked by %s", r)
 		}
 	}
@@ -66,7 +67,8 @@ func TestReplicated_writesAndDeletesWantAMajority(t *testing.T) {
 		t.Fatal(rejected, err)
 	}
 	for _, r := range s.requests {
-		if put, ok := r.(*pb.BatchObjectsRequest); !ok || put.GetConsistencyLevel() != quorum || put.GetObjects()[0].GetTenant() != "a" {
+		put, ok := r.(*pb.BatchObjectsRequest)
+		if !ok || put.GetConsistencyLevel() != quorum || (put.GetObjects()[0].GetTenant() == "a") == (put.GetObjects()[0].GetCollection() == "Product_g1_side") {
 			t.Errorf("written by %v", r)
 		}
 	}

@@ -135,7 +135,18 @@ func (c *Client) compare(ctx context.Context, spec CollectionSpec, side bool) (w
 	if err != nil {
 		return want, have, differs(have.Class, []string{err.Error()})
 	}
-	return want, have, differs(have.Class, id.differences(spec.identity(side)))
+	if err := differs(have.Class, id.differences(spec.identity(side))); err != nil {
+		return want, have, err
+	}
+	return want, have, otherLog(have.Class, id, spec)
+}
+
+// otherLog returns a fault where a collection has versions that were counted in another log.
+func otherLog(class string, id identity, spec CollectionSpec) error {
+	if id.TopicID == spec.TopicID && id.Epoch == spec.Epoch {
+		return nil
+	}
+	return fault.Halt("collection %s belongs to another log: its topic id is %s there and %s here, its epoch %d there and %d here; if the live documents were made anew, or the index is a backup from before that, stop all services and run `freshet epoch raise`", class, id.TopicID, spec.TopicID, id.Epoch, spec.Epoch)
 }
 
 // class returns a class, nil where there is none of that name.

@@ -119,15 +119,24 @@ func (c *collection) hit(r *pb.SearchResult) (Hit, error) {
 	if err != nil {
 		return Hit{}, fmt.Errorf("reading a found id: %w", err)
 	}
-	key, err := base64.StdEncoding.DecodeString(fields[propKey].GetTextValue())
+	item, err := itemOf(r)
 	if err != nil {
-		return Hit{}, fmt.Errorf("reading the key of %s: %w", id, err)
+		return Hit{}, err
+	}
+	return Hit{Item: item, UUID: id, Distance: float64(r.GetMetadata().GetDistance()), Properties: c.properties(fields)}, nil
+}
+
+// itemOf returns the item that an object says it is of.
+func itemOf(r *pb.SearchResult) (record.Item, error) {
+	key, err := base64.StdEncoding.DecodeString(r.GetProperties().GetNonRefProps().GetFields()[propKey].GetTextValue())
+	if err != nil {
+		return record.Item{}, fmt.Errorf("reading the key of %s: %w", r.GetMetadata().GetId(), err)
 	}
 	item, err := record.ParseKey(key)
 	if err != nil {
-		return Hit{}, fmt.Errorf("reading the key of %s: %w", id, err)
+		return record.Item{}, fmt.Errorf("reading the key of %s: %w", r.GetMetadata().GetId(), err)
 	}
-	return Hit{Item: item, UUID: id, Distance: float64(r.GetMetadata().GetDistance()), Properties: c.properties(fields)}, nil
+	return item, nil
 }
 
 // filters returns the conjunction of conditions, nil where there are none.

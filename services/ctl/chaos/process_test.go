@@ -188,7 +188,7 @@ func (w *world) run(ctx context.Context, p *process) error {
 		handler := writer.New(&indexView{w.index, p}, writer.Config{
 			Collections: map[string]writer.Collection{name: {Space: w.file.Space.String(), Dimensions: dimensions}}, Recipes: w,
 		})
-		s := writer.NewStage(cfg, w.identity, handler)
+		s := writer.NewStage(cfg, w.identity, handler, nil)
 		s.To.Compress = false // as in runIngest
 		return s.Run(ctx, proc)
 	}

@@ -115,7 +115,7 @@ var binaries struct {
 func binary(t *testing.T, service string) string {
 	t.Helper()
 	binaries.once.Do(func() {
-		build := exec.Command("go", "build", "-o", binaries.dir+string(filepath.Separator), "./services/ingest", "./services/embed", "./services/write")
+		build := exec.Command("go", "build", "-o", binaries.dir+string(filepath.Separator), "./services/ingest", "./services/embed", "./services/write", "./services/ctl")
 		build.Dir = workspace(t)
 		if out, err := build.CombinedOutput(); err != nil {
 			binaries.err = fmt.Errorf("building the services: %w\n%s", err, out)

@@ -42,6 +42,7 @@ type options struct {
 	partitions       int32  // of the pipeline's topics
 	sourcePartitions int32
 	environ          []string // further settings of the services
+	data             string   // Weaviate's folder; empty: nobody looks into it
 }
 
 // rig is a broker, a Weaviate and the services' settings, with what a test needs to
@@ -57,6 +58,7 @@ type rig struct {
 	adm    *kadm.Client
 	index  *weaviate.Client
 	grpc   string // Weaviate's address
+	server *local.Weaviate
 
 	running map[string]*process // by the name of the instance
 }
@@ -96,9 +98,9 @@ func startKafka(t *testing.T) *local.Kafka {
 
 func newRig(t *testing.T, o options) *rig {
 	t.Helper()
-	server := localtest.Weaviate(t, local.WeaviateOptions{})
+	server := localtest.Weaviate(t, local.WeaviateOptions{Data: o.data})
 	ports.add(server.REST, server.GRPC)
-	r := &rig{options: o, t: t, dir: t.TempDir(), grpc: server.GRPC, running: map[string]*process{}}
+	r := &rig{options: o, t: t, dir: t.TempDir(), grpc: server.GRPC, server: server, running: map[string]*process{}}
 	path := filepath.Join(r.dir, "pipeline.yaml")
 	if err := os.WriteFile(path, []byte(o.pipeline), 0o600); err != nil {
 		t.Fatal(err)

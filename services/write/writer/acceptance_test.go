@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/freshet-io/freshet/libs/record"
 	"github.com/freshet-io/freshet/libs/weaviate"
@@ -15,6 +16,7 @@ import (
 // checkedIndex is an index that can be asked what it finds.
 type checkedIndex interface {
 	writer.Index
+	writer.Ledgers
 	SelfFound(ctx context.Context, collection string, items []record.Item) ([]record.Item, error)
 }
 
@@ -101,6 +103,8 @@ func testIndex(t *testing.T, index checkedIndex) {
 			t.Errorf("missing %v, %v", missing, err)
 		}
 	})
+	t.Run("ledgers", func(t *testing.T) { testLedgers(t, index) })
+	t.Run("swept tombstones", func(t *testing.T) { testSweep(t, index) })
 	t.Run("random histories", func(t *testing.T) { testHistories(t, index) })
 }
 
@@ -204,4 +208,16 @@ func (r renamed) DeleteSide(ctx context.Context, _ string, items []record.Item) 
 
 func (r renamed) SelfFound(ctx context.Context, _ string, items []record.Item) ([]record.Item, error) {
 	return r.Client.SelfFound(ctx, r.name, items)
+}
+
+func (r renamed) Ledgers(ctx context.Context, _ string, partitions []int32) (map[int32]weaviate.Ledger, error) {
+	return r.Client.Ledgers(ctx, r.name, partitions)
+}
+
+func (r renamed) PutLedger(ctx context.Context, _ string, partition int32, l weaviate.Ledger) error {
+	return r.Client.PutLedger(ctx, r.name, partition, l)
+}
+
+func (r renamed) Tombstones(ctx context.Context, _ string, partition int32, before time.Time, limit int) ([]weaviate.Tombstone, error) {
+	return r.Client.Tombstones(ctx, r.name, partition, before, limit)
 }

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/freshet-io/freshet/libs/record"
 	"github.com/freshet-io/freshet/libs/weaviate"
@@ -26,6 +27,9 @@ type fakeIndex struct {
 	hidden    map[string]int // by key: how many more puts leave the item cut off in the vector index
 	writes    int
 	busy, top int // calls at this moment, and at most
+
+	ledgers map[int32]weaviate.Ledger // by partition
+	buried  map[string]time.Time      // by key: when the item was put aside
 }
 
 type fakeObject struct {
@@ -47,7 +51,7 @@ const (
 var errInterrupted = errors.New("the call was interrupted")
 
 func newFake() *fakeIndex {
-	return &fakeIndex{main: map[string]fakeObject{}, side: map[string]fakeObject{}}
+	return &fakeIndex{main: map[string]fakeObject{}, side: map[string]fakeObject{}, ledgers: map[int32]weaviate.Ledger{}, buried: map[string]time.Time{}}
 }
 
 func (f *fakeIndex) enter(call string, n int) func() {
@@ -135,6 +139,9 @@ func (f *fakeIndex) put(_ context.Context, call string, to map[string]fakeObject
 			indexed = false
 		}
 		to[key] = fakeObject{s, indexed}
+		if !vectors {
+			f.buried[key] = time.Now()
+		}
 	}
 	if fail != none {
 		return nil, errInterrupted
@@ -186,4 +193,34 @@ func (f *fakeIndex) has(it record.Item) (main, side bool) {
 	_, main = f.main[string(it.Key())]
 	_, side = f.side[string(it.Key())]
 	return main, side
+}
+
+func (f *fakeIndex) Ledgers(_ context.Context, _ string, partitions []int32) (map[int32]weaviate.Ledger, error) {
+	defer f.enter("ledgers", len(partitions))()
+	found := map[int32]weaviate.Ledger{}
+	for _, p := range partitions {
+		if l, ok := f.ledgers[p]; ok {
+			found[p] = l
+		}
+	}
+	return found, nil
+}
+
+func (f *fakeIndex) PutLedger(_ context.Context, _ string, partition int32, l weaviate.Ledger) error {
+	defer f.enter("put ledger", 1)()
+	f.ledgers[partition] = l
+	return nil
+}
+
+func (f *fakeIndex) Tombstones(_ context.Context, _ string, partition int32, before time.Time, limit int) ([]weaviate.Tombstone, error) {
+	defer f.enter("tombstones", limit)()
+	var found []weaviate.Tombstone
+	for key, o := range f.side {
+		item, err := record.ParseKey([]byte(key))
+		dead := !o.state.Live() && o.state.Floor > 0 && o.state.Failed == nil && f.buried[key].Before(before)
+		if err == nil && dead && record.Partition([]byte(key), spec(collection).Partitions) == partition && len(found) < limit {
+			found = append(found, weaviate.Tombstone{Item: item, Floor: o.state.Floor})
+		}
+	}
+	return found, nil
 }

@@ -201,8 +201,11 @@ func (s *server) testTenants(t *testing.T) {
 	}
 	items := []record.Item{item("a"), item("b"), item(""), item("no name"), item("never")}
 	stored, err := s.client.Load(t.Context(), "Shops", items, true)
-	if err != nil || stored[0].State.Text != "lamp" || stored[1].State.Text != "desk" || stored[2].Main || stored[3].Side || stored[4].Main {
+	if err != nil || stored[0].State.Text != "lamp" || stored[1].State.Text != "desk" || stored[2].Main || stored[3].Main || stored[4].Main {
 		t.Fatalf("stored %+v, %v", stored, err)
+	}
+	if stored[3].State.Failed == nil {
+		t.Error("nothing says that there is an item of a tenant that cannot be")
 	}
 	if missing, err := index.SelfFound(t.Context(), collection, items); len(missing) != 3 || err != nil {
 		t.Errorf("missing %v, %v, want the three that are not there", missing, err)

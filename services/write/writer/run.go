@@ -24,6 +24,9 @@ type Settings struct {
 	InFlight int            `envconfig:"WRITE_IN_FLIGHT" default:"2" desc:"calls to Weaviate at a time, of all partitions"`
 	Doubt    time.Duration  `envconfig:"WRITE_DOUBT" default:"90s" desc:"after a writer that did not leave cleanly nothing is committed for so long, and then all of it is worked on once more: a call of that writer may still land; longer than a call to Weaviate may take (60s)"`
 	Stage    stage.Settings `inline:"true"`
+
+	Bulk               string        `envconfig:"EMBED_GROUP" desc:"consumer group of embed, whose bulk lane's has -bulk behind it: no tombstone is swept while it has records to read; the topic prefix and -embed if empty"`
+	TombstoneRetention time.Duration `envconfig:"WRITE_TOMBSTONE_RETENTION" default:"840h" desc:"how long the index remembers a deleted item, so that no late record brings it back; at least as long as dead letters are kept; 0 is for ever"`
 }
 
 // Validate reports settings that cannot be.
@@ -31,6 +34,8 @@ func (s Settings) Validate() error {
 	switch {
 	case s.InFlight < 1:
 		return fmt.Errorf("WRITE_IN_FLIGHT is %d: at least 1", s.InFlight)
+	case s.TombstoneRetention < 0:
+		return fmt.Errorf("WRITE_TOMBSTONE_RETENTION is %s: it must not be negative", s.TombstoneRetention)
 	case s.Doubt <= 0:
 		return fmt.Errorf("WRITE_DOUBT is %s: it must be above 0, or a call of a writer that slept wins over newer states", s.Doubt)
 	}
@@ -55,23 +60,50 @@ func Run(ctx context.Context, p *service.Process, cfg Settings) error {
 	}
 	defer func() { _ = index.Close() }()
 
+	versions, err := cfg.openVersions(ctx, identity, p)
+	if err != nil {
+		return err
+	}
+	defer versions.Close()
+
 	writer := New(index, Config{
 		Collections: collections(file), InFlight: cfg.InFlight, Recipes: NewPublished(cfg.Kafka, cfg.Topics, p.Log),
+		Log: versions, Partitions: identity.Partitions,
 	})
-	if err := NewStage(cfg, identity, writer).Run(ctx, p); err != nil {
+	keeper := NewKeeper(writer, index, identity.IDs, cfg.TombstoneRetention)
+	if err := NewStage(cfg, identity, writer, keeper).Run(ctx, p); err != nil {
 		return fmt.Errorf("writing vectors: %w", err)
 	}
 	return nil
 }
 
+// openVersions opens what the writer asks the log, and looks whether tombstones are kept for long enough.
+func (s Settings) openVersions(ctx context.Context, identity kafka.Identity, p *service.Process) (*kafka.Versions, error) {
+	readers := kafka.BulkReaders{Documents: cmp.Or(s.Bulk, s.Topics.Prefix+"-embed") + "-bulk", Vectors: s.group()}
+	versions, err := s.Topics.OpenVersions(ctx, s.Kafka, identity, readers, p.Log)
+	if err != nil {
+		return nil, err
+	}
+	_, err = service.Await(ctx, p.Log, "the dead letters' retention", func(ctx context.Context) (struct{}, error) {
+		return struct{}{}, versions.OutlivesLetters(ctx, s.TombstoneRetention)
+	})
+	if err != nil {
+		versions.Close()
+		return nil, err
+	}
+	return versions, nil
+}
+
+func (s Settings) group() string { return cmp.Or(s.Group, s.Topics.Prefix+"-write") }
+
 // NewStage returns the stage that has the writer bring vectors of both lanes into the index. What it emits goes back
-// to embed, in the lane of its cause.
-func NewStage(cfg Settings, identity kafka.Identity, writer *Writer) *stage.Stage[*record.Vector, *record.Document] {
+// to embed, in the lane of its cause. keeper may be nil: then the index is trusted to forget nothing.
+func NewStage(cfg Settings, identity kafka.Identity, writer *Writer, keeper stage.Keeper) *stage.Stage[*record.Vector, *record.Document] {
 	return &stage.Stage[*record.Vector, *record.Document]{
 		Name: "write",
 		From: stage.Source{
 			Cluster: cfg.Kafka, Topics: []string{cfg.Topics.VectorsLive(), cfg.Topics.VectorsBulk()},
-			Group: cmp.Or(cfg.Group, cfg.Topics.Prefix+"-write"), CoPartitioned: true,
+			Group: cfg.group(), CoPartitioned: true,
 		},
 		To:       stage.Sink{Cluster: cfg.Kafka, Topics: cfg.Topics, Identity: identity, Topic: cfg.Topics.DocumentsLive(), Compress: true},
 		Settings: cfg.Stage,
@@ -89,6 +121,7 @@ func NewStage(cfg Settings, identity kafka.Identity, writer *Writer) *stage.Stag
 		Handler:  writer,
 		Doubt:    cfg.Doubt,
 		Assigned: writer.TakeOver,
+		Keeper:   keeper,
 	}
 }
 

@@ -14,6 +14,7 @@ package writer
 import (
 	"context"
 	"fmt"
+	"sync/atomic"
 
 	"github.com/freshet-io/freshet/libs/record"
 	"github.com/freshet-io/freshet/libs/stage"
@@ -42,6 +43,8 @@ type Config struct {
 	Collections map[string]Collection // by logical name
 	Recipes     Recipes               // of rows that lack columns
 	InFlight    int                   // calls to the index at a time, of all partitions; 0 is 2
+	Log         Log                   // of the versions; nil: they are taken as they come
+	Partitions  int32                 // of the log
 }
 
 // Outcome is the fate of one record. What it emits asks embed for the vector of a text that was merged here.
@@ -71,6 +74,10 @@ type Writer struct {
 	inFlight    chan struct{}
 	suspects    *suspects
 	completions *completions
+	log         Log
+	partitions  int32
+	versions    *versions
+	outages     atomic.Int64 // calls that failed
 }
 
 // New returns a writer that is unsure of what the index finds, as after TakeOver.
@@ -81,6 +88,7 @@ func New(index Index, cfg Config) *Writer {
 	w := &Writer{
 		index: index, collections: cfg.Collections, recipes: cfg.Recipes, inFlight: make(chan struct{}, cfg.InFlight),
 		suspects: newSuspects(), completions: newCompletions(),
+		log: cfg.Log, partitions: cfg.Partitions, versions: newVersions(),
 	}
 	w.TakeOver()
 	return w
@@ -186,6 +194,9 @@ func (w *Writer) loadSome(ctx context.Context, items []*item, vectors bool) erro
 		return fmt.Errorf("loading %d items: %w", len(items), err)
 	}
 	for i, it := range items {
+		if err := w.vet(ctx, it, &stored[i]); err != nil {
+			return err
+		}
 		if err := w.decide(ctx, it, stored[i]); err != nil {
 			return err
 		}
@@ -209,6 +220,7 @@ func (w *Writer) call(ctx context.Context, f func() error) error {
 	err := f()
 	if err != nil {
 		w.suspects.shake()
+		w.outages.Add(1)
 	}
 	return err
 }

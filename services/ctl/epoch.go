@@ -1,0 +1,151 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"slices"
+
+	"github.com/spf13/cobra"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/freshet-io/freshet/libs/kafka"
+	"github.com/freshet-io/freshet/libs/pipeline"
+	"github.com/freshet-io/freshet/libs/weaviate"
+)
+
+// epochConfig is what raising the epoch needs.
+type epochConfig struct {
+	Kafka  kafka.Config
+	Source struct {
+		Kafka kafka.Config `inherit:"KAFKA"`
+	}
+	Topics   kafka.Topics `inline:"true"`
+	Weaviate weaviate.Config
+	Pipeline string `required:"true" desc:"path of the pipeline file"`
+	Ingest   string `envconfig:"INGEST_GROUP" desc:"consumer group of ingest; the topic prefix and -ingest if empty"`
+	Embed    string `envconfig:"EMBED_GROUP" desc:"consumer group of embed; the topic prefix and -embed if empty"`
+	Write    string `envconfig:"WRITE_GROUP" desc:"consumer group of write; the topic prefix and -write if empty"`
+}
+
+func epochCommand() *cobra.Command {
+	cmd := &cobra.Command{Use: "epoch", Args: cobra.NoArgs, RunE: help, Short: "Raise the epoch of the versions"}
+	var wentBack bool
+	raise := &cobra.Command{
+		Use: "raise", Args: cobra.NoArgs,
+		Short: "Have the versions go on after topics were made anew, or a log went back",
+		Long: "A version is an epoch and the place of a document in the log of live documents. Where that log\n" +
+			"begins anew its places are low again, and all that is new would count as older than the index.\n" +
+			"This gives the topics that are there now their identities, with a higher epoch where it is\n" +
+			"needed, and has index and groups fit them. Stop all services before. To run it again is no\n" +
+			"harm: it goes on where it was interrupted.",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			var cfg epochConfig
+			if err := load(&cfg, cmd.ErrOrStderr()); err != nil {
+				return err
+			}
+			return cfg.raise(cmd.Context(), wentBack, cmd.OutOrStdout())
+		},
+	}
+	raise.Flags().BoolVar(&wentBack, "log-went-back", false, "the topic is the same, and its log was cut or restored: raise the epoch each time that this is said")
+	cmd.AddCommand(raise)
+	return cmd
+}
+
+// raise does it in an order in which no service can start before all is done: the topics' identities
+// come last.
+func (c epochConfig) raise(ctx context.Context, wentBack bool, out io.Writer) error {
+	file, err := pipeline.Load(c.Pipeline)
+	if err != nil {
+		return err
+	}
+	client, err := connect(ctx, c.Kafka.Brokers, func(ctx context.Context, log *slog.Logger) (*kgo.Client, error) {
+		return kafka.Producer(ctx, c.Kafka, c.Topics, true, log)
+	})
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	if err := c.idle(ctx, client); err != nil {
+		return err
+	}
+	index, err := weaviate.Open(ctx, c.Weaviate)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = index.Close() }()
+	s, err := c.Topics.Succeed(ctx, client, wentBack, func(topicID string) (int32, error) { return index.EpochFor(ctx, file, topicID) })
+	if err != nil {
+		return err
+	}
+	changed, err := index.Adopt(ctx, file, s.After)
+	for _, class := range changed {
+		fmt.Fprintf(out, "collection %s belongs to the present topics, epoch %d\n", class, s.After.Epoch)
+	}
+	if err != nil {
+		return err
+	}
+	if !s.Changes() {
+		fmt.Fprintf(out, "topics are as they were: epoch %d stays\n", s.After.Epoch)
+		return nil
+	}
+	if err := c.rewind(ctx, client, s, out); err != nil {
+		return err
+	}
+	if err := s.Commit(ctx); err != nil {
+		return err
+	}
+	slices.Sort(s.Replaced)
+	for _, topic := range s.Replaced {
+		fmt.Fprintf(out, "topic %s was made anew\n", topic)
+	}
+	fmt.Fprintf(out, "the epoch is %d, it was %d; start the services\n", s.After.Epoch, s.Before.Epoch)
+	return nil
+}
+
+// idle refuses where a service runs.
+func (c epochConfig) idle(ctx context.Context, client *kgo.Client) error {
+	embed := cmp.Or(c.Embed, c.Topics.Prefix+"-embed")
+	if err := kafka.Idle(ctx, client, embed, embed+"-bulk", c.writeGroup()); err != nil {
+		return err
+	}
+	source, err := connect(ctx, c.Source.Kafka.Brokers, func(ctx context.Context, log *slog.Logger) (*kgo.Client, error) {
+		return c.Source.Kafka.Connect(ctx, log)
+	})
+	if err != nil {
+		return err
+	}
+	defer source.Close()
+	return kafka.Idle(ctx, source, cmp.Or(c.Ingest, c.Topics.Prefix+"-ingest"))
+}
+
+func (c epochConfig) writeGroup() string { return cmp.Or(c.Write, c.Topics.Prefix+"-write") }
+
+// rewind sets offsets that were those of another log, and tells what is not drained.
+func (c epochConfig) rewind(ctx context.Context, client *kgo.Client, s *kafka.Succession, out io.Writer) error {
+	embed := cmp.Or(c.Embed, c.Topics.Prefix+"-embed")
+	for _, lane := range []struct {
+		group  string
+		topics []string
+	}{
+		{embed, []string{c.Topics.DocumentsLive()}},
+		{embed + "-bulk", []string{c.Topics.DocumentsBulk()}},
+		{c.writeGroup(), []string{c.Topics.VectorsLive(), c.Topics.VectorsBulk()}},
+	} {
+		all, err := s.Rewind(ctx, client, lane.group, lane.topics...)
+		if err != nil {
+			return err
+		}
+		for _, u := range all {
+			if u.Reset {
+				fmt.Fprintf(out, "group %s begins at the first record of %s\n", u.Group, u.Topic)
+			}
+			if u.Records > 0 {
+				fmt.Fprintf(out, "group %s has %d records of %s to read: they count in the new epoch where they are documents\n", u.Group, u.Records, u.Topic)
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,9 @@
+package writer
+
+import "time"
+
+// SweepNow has the next Keep sweep, whatever the time.
+func (k *Keeper) SweepNow(partition int32) { k.parts[partition].sweepAt = time.Time{} }
+
+// Fail is what a call to the index that failed leaves behind.
+func (k *Keeper) Fail() { k.writer.outages.Add(1) }

@@ -1,0 +1,204 @@
+package writer
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/freshet-io/freshet/libs/fault"
+	"github.com/freshet-io/freshet/libs/stage"
+	"github.com/freshet-io/freshet/libs/weaviate"
+)
+
+// Ledgers is what a keeper asks of Weaviate: package weaviate documents each method.
+type Ledgers interface {
+	Ledgers(ctx context.Context, collection string, partitions []int32) (map[int32]weaviate.Ledger, error)
+	PutLedger(ctx context.Context, collection string, partition int32, l weaviate.Ledger) error
+	Tombstones(ctx context.Context, collection string, partition int32, before time.Time, limit int) ([]weaviate.Tombstone, error)
+}
+
+// Keeper has the index remember up to where it was fed, notices that it went back, and sweeps old
+// tombstones. It implements stage.Keeper.
+//
+// The index forgets in three ways, and Kafka in none. Emptied, a collection has no ledger: that is
+// fatal. Restored, its ledger is an older one than Kafka knows of: what was fed since is fed again.
+// And where a call has failed, the server may have lost what it had acknowledged and not yet on its
+// disk: what was done in the minute before is done again.
+type Keeper struct {
+	writer    *Writer
+	index     Ledgers
+	names     []string          // of the collections, sorted
+	topicIDs  map[string]string // of the stage's topics
+	retention time.Duration     // of tombstones; 0 keeps them for ever
+
+	mu    sync.Mutex
+	parts map[int32]*part
+}
+
+// part is what a keeper knows of a partition number.
+type part struct {
+	serial int64            // what every ledger has at least
+	fed    map[string]int64 // what the ledgers say, or are to say
+	now    map[string]int64 // how far the partition was when they were written
+	write  bool             // they are to be written whatever is in them
+	// again is how far the partition was when the work since fed began anew. Until fed has come
+	// there it does not begin anew because of another call that failed: that could go on for ever.
+	again   map[string]int64
+	outages int64     // of the writer, that were answered
+	sweepAt time.Time // the next sweep
+}
+
+// NewKeeper returns the keeper of a writer's collections. topicIDs are those of the topics that the
+// writer's stage reads, in hexadecimal.
+func NewKeeper(w *Writer, index Ledgers, topicIDs map[string]string, retention time.Duration) *Keeper {
+	return &Keeper{
+		writer: w, index: index, names: slices.Sorted(maps.Keys(w.collections)), topicIDs: topicIDs, retention: retention,
+		parts: map[int32]*part{},
+	}
+}
+
+// seal is what Kafka knows of the ledgers of a partition: they exist, and have this serial at least.
+type seal struct {
+	serial int64
+	names  []string // of the collections
+}
+
+func (s seal) String() string {
+	return strings.Join(append([]string{strconv.FormatInt(s.serial, 10)}, s.names...), " ")
+}
+
+func parseSeal(text string) seal {
+	serial, names, _ := strings.Cut(text, " ")
+	n, _ := strconv.ParseInt(serial, 10, 64) // 0 where there is no seal
+	return seal{n, strings.Fields(names)}
+}
+
+// load returns the ledgers of partitions, by collection.
+func (k *Keeper) load(ctx context.Context, partitions []int32) (map[string]map[int32]weaviate.Ledger, error) {
+	all := map[string]map[int32]weaviate.Ledger{}
+	for _, name := range k.names {
+		err := k.writer.call(ctx, func() (err error) {
+			all[name], err = k.index.Ledgers(ctx, name, partitions)
+			return err
+		})
+		if err != nil {
+			return nil, fmt.Errorf("reading the ledgers of collection %s: %w", name, err)
+		}
+	}
+	return all, nil
+}
+
+func emptied(name string, partition int32) error {
+	return fault.Halt("collection %s has no ledger of partition %d, and Kafka knows that it had one: the index was emptied, or is older than the log. Restore a backup of it; or, to fill it anew, stop write, set its group's offsets of both vector topics (`kafka-consumer-groups --reset-offsets --to-earliest`) and send all rows again", name, partition)
+}
+
+// Keep implements stage.Keeper.
+func (k *Keeper) Keep(ctx context.Context, partition int32, progress stage.Progress) (stage.Start, error) {
+	k.mu.Lock()
+	p := k.parts[partition]
+	k.mu.Unlock()
+	outages := k.writer.outages.Load()
+	ledgers, err := k.load(ctx, []int32{partition})
+	if err != nil {
+		return stage.Start{}, err
+	}
+	have := of(partition, ledgers)
+	for _, name := range k.names {
+		if _, ok := have[name]; !ok {
+			return stage.Start{}, emptied(name, partition)
+		}
+	}
+	if progress.Settled != nil {
+		p.fed = progress.Settled
+	}
+	if back := k.back(partition, p, have); back || outages != p.outages && reached(p.fed, p.again) {
+		p.outages = outages
+		if offsets := behind(p.fed, progress.Now); back || len(offsets) > 0 {
+			p.write, p.again = true, progress.Now
+			k.writer.TakeOver() // what it knows of the index is not so any more
+			return stage.Start{Offsets: offsets, Seal: seal{p.serial, k.names}.String()}, nil
+		}
+	}
+	if p.write || !maps.Equal(p.now, progress.Now) {
+		if err := k.write(ctx, partition, p, have); err != nil {
+			return stage.Start{}, err
+		}
+		p.write, p.now = false, progress.Now
+	}
+	return stage.Start{Seal: seal{p.serial, k.names}.String()}, k.sweep(ctx, partition, p)
+}
+
+// back reports whether the index has gone back since the ledgers were written. What they say is
+// taken over then.
+func (k *Keeper) back(partition int32, p *part, have map[string]weaviate.Ledger) bool {
+	if p.write {
+		return false // that is known, and they are written next
+	}
+	back := false
+	for name, l := range have {
+		if l.Serial < p.serial {
+			back = true
+			k.writer.setHorizon(name, partition, l.Horizon)
+		}
+	}
+	if !back {
+		return false
+	}
+	p.fed = maps.Clone(p.fed)
+	for _, l := range have {
+		for topic, fed := range l.Fed {
+			p.fed[topic] = min(p.fed[topic], fed.Offset)
+		}
+	}
+	return true
+}
+
+// behind returns the offsets that are below those of now.
+func behind(fed, now map[string]int64) map[string]int64 {
+	offsets := map[string]int64{}
+	for topic, at := range fed {
+		if at < now[topic] {
+			offsets[topic] = at
+		}
+	}
+	return offsets
+}
+
+func reached(fed, goal map[string]int64) bool { return len(behind(fed, goal)) == 0 }
+
+// write writes the ledgers of a partition, with a serial that nobody has seen yet.
+func (k *Keeper) write(ctx context.Context, partition int32, p *part, have map[string]weaviate.Ledger) error {
+	serial := p.serial
+	for _, l := range have {
+		serial = max(serial, l.Serial)
+	}
+	serial++
+	for _, name := range k.names {
+		l := weaviate.Ledger{Serial: serial, Fed: k.fed(p.fed), Horizon: k.writer.horizon(name, partition)}
+		if err := k.put(ctx, name, partition, l); err != nil {
+			return err
+		}
+	}
+	p.serial = serial
+	return nil
+}
+
+func (k *Keeper) put(ctx context.Context, name string, partition int32, l weaviate.Ledger) error {
+	if err := k.writer.call(ctx, func() error { return k.index.PutLedger(ctx, name, partition, l) }); err != nil {
+		return fmt.Errorf("writing the ledger of partition %d in collection %s: %w", partition, name, err)
+	}
+	return nil
+}
+
+func (k *Keeper) fed(offsets map[string]int64) map[string]weaviate.Fed {
+	fed := map[string]weaviate.Fed{}
+	for topic, at := range offsets {
+		fed[topic] = weaviate.Fed{TopicID: k.topicIDs[topic], Offset: at}
+	}
+	return fed
+}

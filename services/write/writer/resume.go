@@ -1,0 +1,131 @@
+package writer
+
+import (
+	"context"
+	"maps"
+	"math"
+	"slices"
+
+	"github.com/freshet-io/freshet/libs/fault"
+	"github.com/freshet-io/freshet/libs/stage"
+	"github.com/freshet-io/freshet/libs/weaviate"
+)
+
+// Resume implements stage.Keeper.
+func (k *Keeper) Resume(ctx context.Context, committed map[int32]stage.Committed) (map[int32]stage.Start, error) {
+	ledgers, err := k.load(ctx, slices.Sorted(maps.Keys(committed)))
+	if err != nil {
+		return nil, err
+	}
+	starts := map[int32]stage.Start{}
+	for partition, places := range committed {
+		have := of(partition, ledgers)
+		b, err := k.begin(partition, places, have)
+		if err != nil {
+			return nil, err
+		}
+		for name, l := range have {
+			k.writer.setHorizon(name, partition, l.Horizon)
+		}
+		p := &part{serial: b.seal.serial, fed: b.fed, write: b.back, outages: k.writer.outages.Load(), sweepAt: soon(sweepEvery)}
+		for _, name := range b.absent {
+			l := weaviate.Ledger{Serial: b.newest + 1, Fed: k.fed(b.fed)}
+			if err := k.put(ctx, name, partition, l); err != nil {
+				return nil, err
+			}
+		}
+		k.mu.Lock()
+		k.parts[partition] = p
+		k.mu.Unlock()
+		starts[partition] = stage.Start{Offsets: b.lower, Seal: b.seal.String()}
+	}
+	return starts, nil
+}
+
+// of returns the ledgers of one partition, by collection.
+func of(partition int32, ledgers map[string]map[int32]weaviate.Ledger) map[string]weaviate.Ledger {
+	have := map[string]weaviate.Ledger{}
+	for name, all := range ledgers {
+		if l, ok := all[partition]; ok {
+			have[name] = l
+		}
+	}
+	return have
+}
+
+// beginning is how a partition begins.
+type beginning struct {
+	lower  map[string]int64 // topics that begin before what is committed
+	fed    map[string]int64
+	back   bool // the index went back
+	seal   seal
+	newest int64    // the highest serial that anybody knows of
+	absent []string // collections that have no ledger yet
+}
+
+// begin decides where a partition begins. The index went back where its oldest ledger is older than
+// Kafka knows of. Where Kafka knows of none, the group's offsets have expired, or a person has set
+// them, and that counts.
+func (k *Keeper) begin(partition int32, committed stage.Committed, have map[string]weaviate.Ledger) (beginning, error) {
+	known, b := sealed(committed), beginning{fed: map[string]int64{}}
+	for topic, place := range committed {
+		b.fed[topic] = max(place.Offset, 0)
+	}
+	b.newest = known.serial
+	oldest := int64(math.MaxInt64)
+	for _, name := range k.names {
+		l, ok := have[name]
+		if !ok && slices.Contains(known.names, name) {
+			return b, emptied(name, partition)
+		}
+		if !ok {
+			b.absent = append(b.absent, name)
+			continue
+		}
+		if err := k.sameTopics(name, partition, l); err != nil {
+			return b, err
+		}
+		oldest, b.newest = min(oldest, l.Serial), max(b.newest, l.Serial)
+		for topic, fed := range l.Fed {
+			if place, ok := committed[topic]; ok && !place.ByHand {
+				b.fed[topic] = min(b.fed[topic], fed.Offset)
+			}
+		}
+	}
+	if len(have) == 0 {
+		oldest = b.newest + 1 // they are made now
+	}
+	b.seal = seal{max(oldest, known.serial), k.names} // the lower one only once the ledgers are written anew
+	if b.back = len(have) > 0 && (known.serial == 0 || oldest < known.serial); b.back {
+		b.lower = behind(b.fed, offsetsOf(committed))
+	}
+	return b, nil
+}
+
+func offsetsOf(committed stage.Committed) map[string]int64 {
+	offsets := map[string]int64{}
+	for topic, place := range committed {
+		offsets[topic] = place.Offset
+	}
+	return offsets
+}
+
+// sealed returns the newest seal that a stage has left.
+func sealed(committed stage.Committed) seal {
+	var newest seal
+	for _, place := range committed {
+		if s := parseSeal(place.Seal); s.serial > newest.serial && !place.ByHand {
+			newest = s
+		}
+	}
+	return newest
+}
+
+func (k *Keeper) sameTopics(name string, partition int32, l weaviate.Ledger) error {
+	for topic, fed := range l.Fed {
+		if id := k.topicIDs[topic]; id != fed.TopicID {
+			return fault.Halt("collection %s was fed from a topic %s of id %s (partition %d), which is now %q: the topic was made anew, or the index is a backup from before that; stop all services and run `freshet epoch raise`", name, topic, fed.TopicID, partition, id)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,79 @@
+package writer
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/freshet-io/freshet/libs/record"
+	"github.com/freshet-io/freshet/libs/weaviate"
+)
+
+const (
+	// sweepEvery is how often a partition's tombstones are swept, sweepItems how many at most, so
+	// that its records wait a moment only. Where there are more, the next Keep goes on.
+	sweepEvery = time.Hour
+	sweepItems = 1000
+)
+
+// soon returns a time up to d from now: partitions should not be swept all at once.
+func soon(d time.Duration) time.Time {
+	return time.Now().Add(rand.N(d)) //nolint:gosec // no secret
+}
+
+// sweep deletes tombstones that no record can meet any more: older than any dead letter, and with
+// a floor below the version of every bulk row that may still come. Before them it writes the
+// horizon, the highest floor that is gone: below it an absent item may have been deleted.
+//
+// It runs in the owner, between two batches: nothing raises a tombstone meanwhile.
+func (k *Keeper) sweep(ctx context.Context, partition int32, p *part) error {
+	if k.retention == 0 || time.Now().Before(p.sweepAt) {
+		return nil
+	}
+	p.sweepAt = time.Now().Add(sweepEvery/2 + rand.N(sweepEvery)) //nolint:gosec // no secret
+	open, err := k.writer.log.Open(ctx, partition)
+	if err != nil {
+		return fmt.Errorf("looking for bulk rows that may still come to partition %d: %w", partition, err)
+	}
+	for _, name := range k.names {
+		more, err := k.sweepSome(ctx, name, partition, p, open)
+		if err != nil {
+			return fmt.Errorf("sweeping the tombstones of collection %s, partition %d: %w", name, partition, err)
+		}
+		if more {
+			p.sweepAt = time.Now()
+		}
+	}
+	return nil
+}
+
+func (k *Keeper) sweepSome(ctx context.Context, name string, partition int32, p *part, open int64) (more bool, err error) {
+	w := k.writer
+	var old []weaviate.Tombstone
+	err = w.call(ctx, func() (err error) {
+		old, err = k.index.Tombstones(ctx, name, partition, time.Now().Add(-k.retention), sweepItems)
+		return err
+	})
+	if err != nil {
+		return false, err
+	}
+	var items []record.Item
+	horizon := w.horizon(name, partition)
+	for _, t := range old {
+		if t.Floor < open {
+			items = append(items, t.Item)
+			horizon = max(horizon, t.Floor)
+		}
+	}
+	if len(items) == 0 {
+		return false, nil
+	}
+	l := weaviate.Ledger{Serial: p.serial, Fed: k.fed(p.fed), Horizon: horizon}
+	if err := k.put(ctx, name, partition, l); err != nil {
+		return false, err
+	}
+	w.setHorizon(name, partition, horizon)
+	err = w.call(ctx, func() error { return w.index.DeleteSide(ctx, name, items) })
+	return len(old) == sweepItems, err
+}
