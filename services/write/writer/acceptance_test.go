@@ -101,6 +101,11 @@ func testIndex(t *testing.T, index checkedIndex) {
 			t.Errorf("missing %v, %v", missing, err)
 		}
 	})
+	t.Run("one that takes writes has nothing to say", func(t *testing.T) {
+		if err := index.Unwritable(t.Context(), collection); err != nil {
+			t.Errorf("it says %v", err)
+		}
+	})
 	t.Run("random histories", func(t *testing.T) { testHistories(t, index) })
 }
 
@@ -204,4 +209,8 @@ func (r renamed) DeleteSide(ctx context.Context, _ string, items []record.Item) 
 
 func (r renamed) SelfFound(ctx context.Context, _ string, items []record.Item) ([]record.Item, error) {
 	return r.Client.SelfFound(ctx, r.name, items)
+}
+
+func (r renamed) Unwritable(ctx context.Context, _ string) error {
+	return r.Client.Unwritable(ctx, r.name)
 }

@@ -55,7 +55,8 @@ func Run(ctx context.Context, p *service.Process, cfg Settings) error {
 	}
 	defer func() { _ = index.Close() }()
 
-	writer := New(index, Config{Collections: collections(file), InFlight: cfg.InFlight})
+	all := collections(file)
+	writer := New(index, Config{Collections: all, InFlight: cfg.InFlight, Observe: observer(ctx, p, all)})
 	if err := NewStage(cfg, identity, writer).Run(ctx, p); err != nil {
 		return fmt.Errorf("writing vectors: %w", err)
 	}

@@ -29,6 +29,7 @@ type Index interface {
 	DeleteMain(ctx context.Context, collection string, items []record.Item) error
 	DeleteSide(ctx context.Context, collection string, items []record.Item) error
 	SelfFound(ctx context.Context, collection string, items []record.Item) (missing []record.Item, err error)
+	Unwritable(ctx context.Context, collection string) error
 }
 
 // Collection is what a vector must fit.
@@ -41,6 +42,9 @@ type Collection struct {
 type Config struct {
 	Collections map[string]Collection // by logical name
 	InFlight    int                   // calls to the index at a time, of all partitions; 0 is 2
+	// Observe, if set, is told that a collection takes no writes, and each time why, and with nil
+	// that it takes them again. ctx is of the batch that has found out.
+	Observe func(ctx context.Context, collection string, why error)
 }
 
 // None is what a writer emits: nothing.
@@ -68,6 +72,7 @@ type Writer struct {
 	collections map[string]Collection
 	inFlight    chan struct{}
 	suspects    *suspects
+	breakers    map[string]*breaker // by collection
 }
 
 // New returns a writer that is unsure of what the index finds, as after TakeOver.
@@ -75,7 +80,16 @@ func New(index Index, cfg Config) *Writer {
 	if cfg.InFlight < 1 {
 		cfg.InFlight = 2
 	}
-	w := &Writer{index: index, collections: cfg.Collections, inFlight: make(chan struct{}, cfg.InFlight), suspects: newSuspects()}
+	if cfg.Observe == nil {
+		cfg.Observe = func(context.Context, string, error) {}
+	}
+	w := &Writer{
+		index: index, collections: cfg.Collections, inFlight: make(chan struct{}, cfg.InFlight), suspects: newSuspects(),
+		breakers: map[string]*breaker{},
+	}
+	for name := range cfg.Collections {
+		w.breakers[name] = &breaker{tell: func(ctx context.Context, why error) { cfg.Observe(ctx, name, why) }}
+	}
 	w.TakeOver()
 	return w
 }
@@ -91,7 +105,7 @@ func (w *Writer) TakeOver() { w.suspects.all() }
 func (w *Writer) Handle(ctx context.Context, batch []*record.Vector) ([]Outcome, error) {
 	outcomes := make([]Outcome, len(batch))
 	for _, items := range w.sort(batch, outcomes) {
-		if err := w.write(ctx, items); err != nil {
+		if err := w.guarded(ctx, items); err != nil {
 			return nil, err
 		}
 		for _, it := range items {
@@ -193,6 +207,9 @@ func (w *Writer) call(ctx context.Context, f func() error) error {
 	}
 	defer func() { <-w.inFlight }()
 	if err := stage.Owned(ctx); err != nil {
+		return err
+	}
+	if err := admitted(ctx); err != nil {
 		return err
 	}
 	err := f()
