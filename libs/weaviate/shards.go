@@ -48,8 +48,9 @@ func troubleOf(class string, s *models.ShardStatusGetResponse) string {
 	case "READY", "INDEXING", "LAZY_LOADING":
 		return ""
 	case "READONLY":
-		// Once it has gone read-only by itself, Weaviate 1.35 watches disk and memory no more.
-		return fmt.Sprintf("shard %s of collection %s is READONLY: free the disk, then set it READY or, so that Weaviate goes on watching its disk, restart it", s.Name, class)
+		// Weaviate 1.35 that went read-only by itself watches its disk no more, and one whose disk
+		// was full goes on failing with "no space left on device" when it is set READY again.
+		return fmt.Sprintf("shard %s of collection %s is READONLY: free the disk, then restart Weaviate; if somebody has set it READONLY, set it READY", s.Name, class)
 	}
 	return fmt.Sprintf("shard %s of collection %s is %s", s.Name, class, s.Status)
 }

@@ -35,22 +35,27 @@ const (
 
 // bed is a Weaviate, a broker and the write service, with all that one case needs to hurt them.
 type bed struct {
-	t      *testing.T
-	dir    string
-	server *local.Weaviate
-	index  *weaviate.Client // straight to the server
-	client *kgo.Client
-	adm    *kadm.Client
-	topics kafka.Topics
-	load   *load
-	proxy  *proxy // before the gRPC port
-	write  *process
+	t         *testing.T
+	dir       string
+	options   local.WeaviateOptions
+	server    *local.Weaviate
+	index     *weaviate.Client // straight to the server
+	client    *kgo.Client
+	adm       *kadm.Client
+	topics    kafka.Topics
+	load      *load
+	proxy     *proxy // before the gRPC port
+	write     *process
+	authority *authority // of the certificates, where there are any
 }
 
 func newBed(t *testing.T, h hazard) *bed {
 	t.Helper()
 	b := &bed{t: t, dir: t.TempDir(), load: newLoad(h.seed)}
-	b.server = localtest.Weaviate(t, h.server)
+	if h.server != nil {
+		b.options = h.server(t)
+	}
+	b.server = localtest.Weaviate(t, b.options)
 	broker, err := fake.StartBroker("")
 	if err != nil {
 		t.Fatal(err)
@@ -183,6 +188,39 @@ func isCommitted(offsets kadm.OffsetResponses, r *kgo.Record) bool {
 	return ok && at.At > r.Offset
 }
 
+// checkCommitted fails the test where a record is committed and not in the index.
+func (b *bed) checkCommitted() {
+	b.t.Helper()
+	offsets, err := b.committed()
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	var items []record.Item
+	var records []*record.Vector
+	for _, r := range b.load.sent {
+		if !isCommitted(offsets, r) {
+			continue
+		}
+		v, err := record.DecodeVector(r.Value)
+		if err != nil {
+			b.t.Fatal(err)
+		}
+		items, records = append(items, v.GetDocument().Item()), append(records, v)
+	}
+	if len(records) == 0 || len(records) == len(b.load.sent) {
+		b.t.Errorf("%d of %d records are committed: it was not in the midst of a load", len(records), len(b.load.sent))
+	}
+	for i, v := range records {
+		stored, err := b.index.Load(b.t.Context(), collection, items[i:i+1], false)
+		if err != nil {
+			b.t.Fatal(err)
+		}
+		if stored[0].State.Judge(v) == record.TakenNew {
+			b.t.Errorf("version %d of %s is committed and not in the index", v.GetVersion(), items[i])
+		}
+	}
+}
+
 // settle waits until all that was sent is committed.
 func (b *bed) settle() {
 	b.t.Helper()
@@ -220,6 +258,15 @@ func (b *bed) verdict() verdict {
 			live = append(live, items[i])
 		}
 	}
+	letters, err := b.adm.ListEndOffsets(b.t.Context(), b.topics.DeadLetters())
+	if err := errors.Join(err, letters.Error()); err != nil {
+		b.t.Fatal(err)
+	}
+	letters.Each(func(o kadm.ListedOffset) {
+		if o.Offset > 0 {
+			b.t.Errorf("%d dead letters of changes that are all right", o.Offset)
+		}
+	})
 	missing, err := b.index.SelfFound(b.t.Context(), collection, live)
 	if err != nil {
 		b.t.Fatal(err)

@@ -3,12 +3,12 @@ package hazards_test
 import (
 	"encoding/json"
 	"net/http"
-	"os"
 	"strings"
 	"syscall"
+	"testing"
 	"time"
 
-	"github.com/freshet-io/freshet/libs/fault"
+	"github.com/freshet-io/freshet/libs/fake/local"
 )
 
 // stopped is for how long Weaviate stands still: a little longer than a call may take.
@@ -23,6 +23,10 @@ func hazards() []*hazard {
 		{name: "Weaviate is killed in mid-batch", strike: killServer},
 		{name: "write is killed in mid-batch", strike: killWrite},
 		{name: "connections end in mid-batch", strike: cutPuts},
+		{name: "the disk is full", server: ownDisk, strike: fillDisk},
+		{name: "no memory", server: littleMemory, strike: exhaustMemory},
+		{name: "the certificate changes", prepare: (*bed).encrypt, strike: changeCertificate},
+		{name: "the API key is revoked", server: usersOfItsOwn, prepare: (*bed).makeUser, strike: revokeKey},
 	}
 }
 
@@ -35,25 +39,29 @@ func plants() []*hazard {
 	}
 }
 
-// setShards sets the status of the shards of the main collection.
-func (b *bed) setShards(status string) {
+const mainClass, sideClass = collection + "_g1", collection + "_g1_side"
+
+// setShards sets the status of the shards of classes.
+func (b *bed) setShards(status string, classes ...string) {
 	b.t.Helper()
-	const shards = "schema/" + collection + "_g1/shards"
-	var list []struct{ Name string }
-	if err := json.Unmarshal(b.rest(http.MethodGet, shards, ""), &list); err != nil || len(list) == 0 {
-		b.t.Fatalf("shards: %v %v", list, err)
-	}
-	for _, s := range list {
-		b.rest(http.MethodPut, shards+"/"+s.Name, `{"status":"`+status+`"}`)
+	for _, class := range classes {
+		shards := "schema/" + class + "/shards"
+		var list []struct{ Name string }
+		if err := json.Unmarshal(b.rest(http.MethodGet, shards, ""), &list); err != nil || len(list) == 0 {
+			b.t.Fatalf("shards: %v %v", list, err)
+		}
+		for _, s := range list {
+			b.rest(http.MethodPut, shards+"/"+s.Name, `{"status":"`+status+`"}`)
+		}
 	}
 }
 
 // readOnly is what an operator sees of a read-only shard, and how it ends.
 func readOnly(b *bed) {
-	b.inPut(0, func() { b.setShards("READONLY") })
+	b.inPut(0, func() { b.setShards("READONLY", mainClass) })
 	b.send(burst)
 	b.awaitBroken("of collection Product_g1 is READONLY: free the disk")
-	b.setShards("READY")
+	b.setShards("READY", mainClass)
 	b.awaitMended()
 }
 
@@ -77,10 +85,10 @@ func (b *bed) awaitMended() {
 
 // readOnlyUnseen is readOnly for a writer that does not see it.
 func readOnlyUnseen(b *bed) {
-	b.inPut(0, func() { b.setShards("READONLY") })
+	b.inPut(0, func() { b.setShards("READONLY", mainClass) })
 	b.send(burst)
 	wait(2 * time.Second)
-	b.setShards("READY")
+	b.setShards("READY", mainClass)
 }
 
 func killServer(b *bed) {
@@ -124,5 +132,33 @@ func standStill(b *bed) {
 	b.awaitMended()
 }
 
-var _ = fault.Fatal
-var _ = os.Args
+// usersOfItsOwn lets users be made and revoked while the server runs.
+func usersOfItsOwn(*testing.T) local.WeaviateOptions {
+	return local.WeaviateOptions{Env: []string{"AUTHENTICATION_DB_USERS_ENABLED=true", "AUTHORIZATION_ADMINLIST_USERS=freshet,writer"}}
+}
+
+// makeUser gives write a key of its own.
+func (b *bed) makeUser() (environ []string) {
+	b.t.Helper()
+	var user struct{ APIKey string }
+	if err := json.Unmarshal(b.rest(http.MethodPost, "users/db/writer", "{}"), &user); err != nil || user.APIKey == "" {
+		b.t.Fatalf("making a user: %v", err)
+	}
+	return []string{"FRESHET_WEAVIATE_API_KEY=" + user.APIKey}
+}
+
+// revokeKey: the service stops with one line, and nothing is committed that is not stored.
+func revokeKey(b *bed) {
+	b.inPut(5*time.Millisecond, func() { b.rest(http.MethodPost, "users/db/writer/deactivate", "{}") })
+	await(b.t, time.Minute, "write ends", func() (bool, error) { return !b.write.program.Running(), nil })
+	if code := b.write.stop(); code != 1 {
+		b.t.Errorf("write ended with code %d, want 1", code)
+	}
+	if line := lastLine(b.write.log.String()); !strings.Contains(line, "stopped by a fatal fault") || !strings.Contains(line, "Weaviate refuses the API key") {
+		b.t.Errorf("the last line is %s", line)
+	}
+	b.checkCommitted()
+	b.rest(http.MethodPost, "users/db/writer/activate", "{}")
+	b.write.start()
+	b.write.awaitReady()
+}

@@ -22,11 +22,11 @@ const (
 type hazard struct {
 	name    string
 	seed    uint64
-	server  local.WeaviateOptions
-	delay   time.Duration       // of each piece of an answer of Weaviate
-	naive   func() *naive       // nil: the writer as it is
-	prepare func(*bed) []string // further settings of write
-	strike  func(*bed)          // does the harm in the midst of a load, and ends it
+	server  func(*testing.T) local.WeaviateOptions // nil: as ever
+	delay   time.Duration                          // of each piece of an answer of Weaviate
+	naive   func() *naive                          // nil: the writer as it is
+	prepare func(*bed) []string                    // further settings of write
+	strike  func(*bed)                             // does the harm in the midst of a load, and ends it
 
 	verdict verdict
 	took    time.Duration

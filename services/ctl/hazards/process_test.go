@@ -99,7 +99,13 @@ func (p *process) get(path string) string {
 	return string(b)
 }
 
-func (p *process) awaitReady() { p.t.Helper(); p.awaitAnswer("/readyz", "ok\n") }
+// awaitReady waits until write has its index and its partitions. Before it has the one, it does not
+// know that it lacks the other.
+func (p *process) awaitReady() {
+	p.t.Helper()
+	p.awaitAnswer("/metrics", "freshet_index_broken{")
+	p.awaitAnswer("/readyz", "ok\n")
+}
 
 // awaitAnswer waits until the answer of the admin port contains the words.
 func (p *process) awaitAnswer(path string, words ...string) {

@@ -18,8 +18,9 @@ import (
 // written. The others are turned away before they make a call, also those that have begun. There
 // is no clock in it: the stage tries each batch again, with its own back-off, and so probes.
 //
-// The item must be really written. A read-only shard answers reads as ever, and an item of which
-// no record is taken is only read.
+// The item must be really written: a read-only shard answers reads as ever, and an item of which no
+// record is taken is only read. And the index must know of no shard that takes no writes: the item
+// was of one of them, and of the main or the side collection.
 type breaker struct {
 	tell func(ctx context.Context, why error) // of each set, in their order
 
@@ -122,7 +123,7 @@ func (w *Writer) probe(ctx context.Context, b *breaker, items []*item) (rest []*
 			return nil, err
 		}
 		if items[0].plan.target != nowhere {
-			b.set(ctx, nil)
+			b.set(ctx, w.index.Unwritable(ctx, items[0].Collection))
 		}
 	}
 	return items, nil
