@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"sync/atomic"
 
 	"github.com/freshet-io/freshet/libs/fault"
 	"github.com/freshet-io/freshet/libs/pipeline"
@@ -98,6 +99,8 @@ func parseIdentity(description string) (identity, error) {
 type collection struct {
 	spec  CollectionSpec
 	types map[string]pipeline.Type
+
+	shards atomic.Int32 // of the main collection; 0: not asked yet
 }
 
 func newCollection(spec CollectionSpec) *collection {

@@ -134,7 +134,7 @@ func (c *Client) Put(ctx context.Context, name string, objs []Object) (rejected 
 	if err != nil {
 		return nil, err
 	}
-	return c.put(ctx, b.spec.Class(), objs, func(o Object) (*pb.BatchObject, error) {
+	return c.put(ctx, b, b.spec.Class(), objs, func(o Object) (*pb.BatchObject, error) {
 		if err := b.checkVector(o.State.Vector); err != nil {
 			return nil, err
 		}
@@ -153,7 +153,7 @@ func (c *Client) PutSide(ctx context.Context, name string, objs []Object) (rejec
 		return nil, err
 	}
 	now := time.Now()
-	return c.put(ctx, b.spec.SideClass(), objs, func(o Object) (*pb.BatchObject, error) {
+	return c.put(ctx, b, b.spec.SideClass(), objs, func(o Object) (*pb.BatchObject, error) {
 		encoded, err := b.encode(o, b.spec.SideClass())
 		if err == nil && !o.State.Live() && o.State.Floor > 0 {
 			tombstone(encoded, now)
@@ -162,11 +162,14 @@ func (c *Client) PutSide(ctx context.Context, name string, objs []Object) (rejec
 	})
 }
 
-func (c *Client) put(ctx context.Context, class string, objs []Object, encode func(Object) (*pb.BatchObject, error)) (map[int]error, error) {
+func (c *Client) put(ctx context.Context, b *collection, class string, objs []Object, encode func(Object) (*pb.BatchObject, error)) (map[int]error, error) {
 	rejected := map[int]error{}
 	var request put
 	send := func() error {
 		err := c.send(ctx, class, request, rejected)
+		if err == nil && class == b.spec.Class() {
+			err = c.flush(ctx, b, request.written(rejected))
+		}
 		request = put{}
 		return err
 	}

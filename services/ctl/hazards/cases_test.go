@@ -21,6 +21,7 @@ func hazards() []*hazard {
 		{name: "a slow server", delay: 150 * time.Millisecond, strike: func(b *bed) { b.send(burst) }},
 		{name: "a read-only shard", strike: readOnly},
 		{name: "Weaviate is killed in mid-batch", strike: killServer},
+		{name: "Weaviate is killed when all is acknowledged", strike: killIdleServer},
 		{name: "write is killed in mid-batch", strike: killWrite},
 		{name: "connections end in mid-batch", strike: cutPuts},
 		{name: "the disk is full", server: ownDisk, strike: fillDisk},
@@ -35,6 +36,7 @@ func plants() []*hazard {
 	return []*hazard{
 		{name: "a read-only shard, the batch answer trusted", naive: func() *naive { return &naive{trusts: true} }, strike: readOnlyUnseen},
 		{name: "connections end in mid-batch, no nonce", naive: func() *naive { return &naive{repeats: true} }, strike: cutPuts},
+		{name: "Weaviate is killed when all is acknowledged, no flush", naive: func() *naive { return &naive{lazy: true} }, strike: killIdleServer},
 		{name: "write is killed in mid-batch, no version check", naive: func() *naive { return &naive{forgets: true} }, strike: killWrite},
 	}
 }
@@ -102,6 +104,20 @@ func killServer(b *bed) {
 			b.t.Fatal(err)
 		}
 		b.awaitMended()
+	}
+}
+
+// killIdleServer kills Weaviate when nothing is under way: what it acknowledged must outlive that.
+func killIdleServer(b *bed) {
+	for range 3 {
+		b.send(burst)
+		b.settle()
+		if err := b.server.Kill(); err != nil {
+			b.t.Fatal(err)
+		}
+		if err := b.server.Restart(b.t.Context()); err != nil {
+			b.t.Fatal(err)
+		}
 	}
 }
 
