@@ -2,7 +2,6 @@ package weaviate
 
 import (
 	"context"
-	"fmt"
 
 	pb "github.com/weaviate/weaviate/grpc/generated/protocol/v1"
 )
@@ -27,7 +26,7 @@ func (c *Client) flush(ctx context.Context, b *collection, objects []*pb.BatchOb
 		return err
 	}
 	defer cancel()
-	doing := fmt.Sprintf("flushing the vector index of %s", b.spec.Class())
+	doing := "flushing the vector index of " + b.spec.Class()
 	reply, err := c.grpc.BatchObjects(ctx, &pb.BatchObjectsRequest{Objects: objects})
 	if err != nil {
 		return classify(doing, err)

@@ -51,7 +51,7 @@ type bed struct {
 
 func newBed(t *testing.T, h hazard) *bed {
 	t.Helper()
-	b := &bed{t: t, dir: t.TempDir(), load: newLoad(h.seed)}
+	b := &bed{t: t, dir: t.TempDir(), load: newLoad()}
 	if h.server != nil {
 		b.options = h.server(t)
 	}
@@ -225,7 +225,7 @@ func (b *bed) checkCommitted() {
 func (b *bed) settle() {
 	b.t.Helper()
 	left := 0
-	await(b.t, 4*time.Minute, "all is committed", func() (bool, error) {
+	await(b.t, 8*time.Minute, "all is committed", func() (bool, error) {
 		offsets, err := b.committed()
 		if err != nil {
 			return false, b.write.failure()

@@ -3,6 +3,7 @@ package hazards_test
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -21,7 +22,6 @@ const (
 // hazard is one case.
 type hazard struct {
 	name    string
-	seed    uint64
 	server  func(*testing.T) local.WeaviateOptions // nil: as ever
 	delay   time.Duration                          // of each piece of an answer of Weaviate
 	naive   func() *naive                          // nil: the writer as it is
@@ -83,7 +83,7 @@ func (h *hazard) run(t *testing.T) {
 // table shows cases, as a text.
 func table(cases []*hazard) string {
 	var b strings.Builder
-	line := "%-52s %6s %5s %6s %24s %8s\n"
+	line := "%-62s %6s %5s %6s %24s %8s\n"
 	fmt.Fprintf(&b, line, "case", "items", "lost", "stale", "not found by own vector", "took")
 	for _, h := range cases {
 		v := h.verdict
@@ -91,7 +91,7 @@ func table(cases []*hazard) string {
 			fmt.Fprintf(&b, line, h.name, "-", "-", "-", "-", "not run to its end")
 			continue
 		}
-		fmt.Fprintf(&b, line, h.name, fmt.Sprint(v.items), fmt.Sprint(len(v.lost)), fmt.Sprint(len(v.stale)), fmt.Sprint(len(v.unfound)), h.took.Round(time.Second).String())
+		fmt.Fprintf(&b, line, h.name, strconv.Itoa(v.items), strconv.Itoa(len(v.lost)), strconv.Itoa(len(v.stale)), strconv.Itoa(len(v.unfound)), h.took.Round(time.Second).String())
 	}
 	return b.String()
 }
