@@ -21,6 +21,7 @@ const (
 	nameUnfinished  = "freshet.stage.oldest_unfinished.age"
 	nameFreshness   = "freshet.freshness.duration"
 	nameDeadLetters = "freshet.deadletters"
+	nameIndexBroken = "freshet.index.broken"
 )
 
 // Counters that a service counts itself and hands to Metrics.Counter.
@@ -48,6 +49,7 @@ type Metrics struct {
 	retries     metric.Int64Counter
 	freshness   metric.Float64Histogram
 	deadLetters metric.Int64Counter
+	indexBroken metric.Int64Gauge
 	meter       metric.Meter
 
 	mu         sync.Mutex
@@ -65,7 +67,7 @@ type Freshness struct {
 
 func newMetrics(m metric.Meter) (*Metrics, error) {
 	x := &Metrics{meter: m, unfinished: map[string]func() time.Duration{}, labels: map[[4]string]metric.MeasurementOption{}}
-	var errs [7]error
+	var errs [8]error
 	x.items, errs[0] = m.Int64Counter(nameItems, metric.WithDescription("Inputs of a stage by their outcome."))
 	x.stage, errs[1] = m.Float64Histogram(nameStage, metric.WithUnit("s"), metric.WithDescription("Time of a batch from decoding to its mark."),
 		metric.WithExplicitBucketBoundaries(.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60))
@@ -78,6 +80,7 @@ func newMetrics(m metric.Meter) (*Metrics, error) {
 	_, errs[6] = m.Float64ObservableGauge(nameUnfinished, metric.WithUnit("s"),
 		metric.WithDescription("Age of the oldest input that a stage has read and not finished; 0 if there is none."),
 		metric.WithFloat64Callback(x.observeUnfinished))
+	x.indexBroken, errs[7] = m.Int64Gauge(nameIndexBroken, metric.WithDescription("1 while the index takes no writes of a collection, else 0."))
 	return x, errors.Join(errs[:]...)
 }
 
@@ -158,6 +161,15 @@ func (x *Metrics) Retry(ctx context.Context, stage string) {
 // DeadLetter counts one acknowledged dead letter.
 func (x *Metrics) DeadLetter(ctx context.Context, stage, reason string) {
 	x.deadLetters.Add(ctx, 1, x.labelled("stage", stage, "reason", reason))
+}
+
+// IndexBroken says whether the index takes the writes of a collection.
+func (x *Metrics) IndexBroken(ctx context.Context, collection string, broken bool) {
+	n := int64(0)
+	if broken {
+		n = 1
+	}
+	x.indexBroken.Record(ctx, n, x.labelled("collection", collection))
 }
 
 // Fresh records one item that reached the index.

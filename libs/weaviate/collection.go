@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"sync/atomic"
 
 	"github.com/freshet-io/freshet/libs/fault"
 	"github.com/freshet-io/freshet/libs/pipeline"
@@ -115,6 +116,8 @@ type collection struct {
 
 	spec  CollectionSpec
 	types map[string]pipeline.Property // of the properties, by name
+
+	shards *atomic.Int32 // of the main collection; 0: not asked yet
 }
 
 // side returns how the side collection is spoken with. It is not divided by tenants: nobody searches it, a tombstone
@@ -127,7 +130,7 @@ func (c *collection) side() *collection {
 
 // bind remembers a checked collection for the calls that name it.
 func (c *Client) bind(spec CollectionSpec, t traits) {
-	b := &collection{traits: t, spec: spec, types: make(map[string]pipeline.Property, len(spec.Properties))}
+	b := &collection{traits: t, spec: spec, types: make(map[string]pipeline.Property, len(spec.Properties)), shards: &atomic.Int32{}}
 	for _, p := range spec.Properties {
 		b.types[p.Name] = p
 	}

@@ -116,6 +116,9 @@ func (c *Client) put(ctx context.Context, b *collection, class string, objs []Ob
 	var request put
 	send := func() error {
 		err := c.send(ctx, b, class, request, rejected)
+		if err == nil && class == b.spec.Class() {
+			err = c.flush(ctx, b, request.written(rejected))
+		}
 		request = put{}
 		return err
 	}

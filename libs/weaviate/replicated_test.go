@@ -72,8 +72,8 @@ func TestReplicated_writesAndDeletesWantAMajority(t *testing.T) {
 			t.Errorf("written by %v", r)
 		}
 	}
-	if len(s.requests) != 2 {
-		t.Errorf("%d requests, want 2", len(s.requests))
+	if len(s.requests) != 3 { // the second one flushes the vector index
+		t.Errorf("%d requests, want 3", len(s.requests))
 	}
 	s.there[item.UUID().String()] = true
 	for range 2 { // an absent one is no error

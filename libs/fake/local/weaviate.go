@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"os/exec"
+	"slices"
 	"strconv"
 	"time"
 )
@@ -17,6 +18,7 @@ type WeaviateOptions struct {
 	Data string    // folder of the data, made if missing; empty: a temporary one that Stop removes
 	Log  io.Writer // gets the server's log; nil: nowhere (errors carry its last line). It must be safe to write to at any time
 	Env  []string  // further settings as NAME=value; they win over the ones made here
+	Wrap []string  // a command that the server's is appended to, as arguments; it becomes the server by exec
 }
 
 // Weaviate is a running Weaviate server. All methods are safe for concurrent use.
@@ -43,7 +45,8 @@ func StartWeaviate(ctx context.Context, o WeaviateOptions) (*Weaviate, error) {
 	var ports []int
 	s.launch = func(ctx context.Context) (*child, error) {
 		// ctx is the start's: its end must not kill the server.
-		cmd := exec.CommandContext(context.WithoutCancel(ctx), binary, "--host", "127.0.0.1", "--port", strconv.Itoa(ports[0]), "--scheme", "http")
+		command := slices.Concat(o.Wrap, []string{binary, "--host", "127.0.0.1", "--port", strconv.Itoa(ports[0]), "--scheme", "http"})
+		cmd := exec.CommandContext(context.WithoutCancel(ctx), command[0], command[1:]...) //nolint:gosec // a test's own
 		cmd.Dir = s.data
 		c, err := startChild("weaviate", cmd, append(weaviateEnv(s.data, w.APIKey, ports), o.Env...), o.Log)
 		if err != nil {

@@ -203,3 +203,5 @@ func (v *indexView) SelfFound(ctx context.Context, _ string, _ []record.Item) ([
 	}
 	return nil, v.leave(ctx)
 }
+
+func (v *indexView) Unwritable(context.Context, string) error { return nil }

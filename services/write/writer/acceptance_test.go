@@ -105,6 +105,11 @@ func testIndex(t *testing.T, index checkedIndex) {
 	})
 	t.Run("ledgers", func(t *testing.T) { testLedgers(t, index) })
 	t.Run("swept tombstones", func(t *testing.T) { testSweep(t, index) })
+	t.Run("one that takes writes has nothing to say", func(t *testing.T) {
+		if err := index.Unwritable(t.Context(), collection); err != nil {
+			t.Errorf("it says %v", err)
+		}
+	})
 	t.Run("random histories", func(t *testing.T) { testHistories(t, index) })
 }
 
@@ -220,4 +225,8 @@ func (r renamed) PutLedger(ctx context.Context, _ string, partition int32, l wea
 
 func (r renamed) Tombstones(ctx context.Context, _ string, partition int32, before time.Time, limit int) ([]weaviate.Tombstone, error) {
 	return r.Client.Tombstones(ctx, r.name, partition, before, limit)
+}
+
+func (r renamed) Unwritable(ctx context.Context, _ string) error {
+	return r.Client.Unwritable(ctx, r.name)
 }

@@ -26,7 +26,8 @@ type fakeIndex struct {
 	reject    func(o weaviate.Object) error
 	hidden    map[string]int // by key: how many more puts leave the item cut off in the vector index
 	writes    int
-	busy, top int // calls at this moment, and at most
+	busy, top int   // calls at this moment, and at most
+	status    error // what Unwritable says
 
 	ledgers map[int32]weaviate.Ledger // by partition
 	buried  map[string]time.Time      // by key: when the item was put aside

@@ -66,9 +66,10 @@ func Run(ctx context.Context, p *service.Process, cfg Settings) error {
 	}
 	defer versions.Close()
 
+	all := collections(file)
 	writer := New(index, Config{
-		Collections: collections(file), InFlight: cfg.InFlight, Recipes: NewPublished(cfg.Kafka, cfg.Topics, p.Log),
-		Log: versions, Partitions: identity.Partitions,
+		Collections: all, InFlight: cfg.InFlight, Recipes: NewPublished(cfg.Kafka, cfg.Topics, p.Log),
+		Log: versions, Partitions: identity.Partitions, Observe: observer(ctx, p, all),
 	})
 	keeper := NewKeeper(writer, index, identity.IDs, cfg.TombstoneRetention)
 	if err := NewStage(cfg, identity, writer, keeper).Run(ctx, p); err != nil {

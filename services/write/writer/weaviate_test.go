@@ -466,6 +466,9 @@ func (s *server) testReadOnly(t *testing.T) {
 			if err == nil || fault.ClassOf(err) != fault.Transient {
 				t.Errorf("%s is read-only: outcomes %v, error %v: want a transient error", class, outcomes, err)
 			}
+			if says := fmt.Sprint(err); !strings.Contains(says, "of collection "+class+" is READONLY: free the disk") || strings.Contains(says, "\n") {
+				t.Errorf("the error is %q, want one line that names the shard", says)
+			}
 		}
 		s.setShards(t, class, "READY")
 	}

@@ -30,6 +30,7 @@ type Index interface {
 	DeleteMain(ctx context.Context, collection string, items []record.Item) error
 	DeleteSide(ctx context.Context, collection string, items []record.Item) error
 	SelfFound(ctx context.Context, collection string, items []record.Item) (missing []record.Item, err error)
+	Unwritable(ctx context.Context, collection string) error
 }
 
 // Collection is what a vector must fit.
@@ -45,6 +46,9 @@ type Config struct {
 	InFlight    int                   // calls to the index at a time, of all partitions; 0 is 2
 	Log         Log                   // of the versions; nil: they are taken as they come
 	Partitions  int32                 // of the log
+	// Observe, if set, is told that a collection takes no writes, and each time why, and with nil
+	// that it takes them again. ctx is of the batch that has found out.
+	Observe func(ctx context.Context, collection string, why error)
 }
 
 // Outcome is the fate of one record. What it emits asks embed for the vector of a text that was merged here.
@@ -78,6 +82,7 @@ type Writer struct {
 	partitions  int32
 	versions    *versions
 	outages     atomic.Int64 // calls that failed
+	breakers    map[string]*breaker // by collection
 }
 
 // New returns a writer that is unsure of what the index finds, as after TakeOver.
@@ -85,10 +90,16 @@ func New(index Index, cfg Config) *Writer {
 	if cfg.InFlight < 1 {
 		cfg.InFlight = 2
 	}
+	if cfg.Observe == nil {
+		cfg.Observe = func(context.Context, string, error) {}
+	}
 	w := &Writer{
 		index: index, collections: cfg.Collections, recipes: cfg.Recipes, inFlight: make(chan struct{}, cfg.InFlight),
 		suspects: newSuspects(), completions: newCompletions(),
-		log: cfg.Log, partitions: cfg.Partitions, versions: newVersions(),
+		log: cfg.Log, partitions: cfg.Partitions, versions: newVersions(), breakers: map[string]*breaker{},
+	}
+	for name := range cfg.Collections {
+		w.breakers[name] = &breaker{tell: func(ctx context.Context, why error) { cfg.Observe(ctx, name, why) }}
 	}
 	w.TakeOver()
 	return w
@@ -108,7 +119,7 @@ func (w *Writer) TakeOver() {
 func (w *Writer) Handle(ctx context.Context, batch []*record.Vector) ([]Outcome, error) {
 	outcomes := make([]Outcome, len(batch))
 	for _, items := range w.sort(batch, outcomes) {
-		if err := w.write(ctx, items); err != nil {
+		if err := w.guarded(ctx, items); err != nil {
 			return nil, err
 		}
 		for _, it := range items {
@@ -215,6 +226,9 @@ func (w *Writer) call(ctx context.Context, f func() error) error {
 	}
 	defer func() { <-w.inFlight }()
 	if err := stage.Owned(ctx); err != nil {
+		return err
+	}
+	if err := admitted(ctx); err != nil {
 		return err
 	}
 	err := f()
