@@ -128,8 +128,9 @@ type Stage[In, Out any] struct {
 	// the group. After an owner that did not leave cleanly nothing is committed for so long, and
 	// then all of it is worked on once more. 0 is for a handler whose late calls harm nothing.
 	Doubt time.Duration
-	// Assigned, if set, is called whenever partitions are given to this member, before
-	// their first record is handled: what another member began there may be half done.
+	// Assigned, if set, is called whenever partitions are given to this member, before their
+	// first record is handled, and before what was done in doubt is worked on once more: what
+	// another member began there may be half done.
 	Assigned func()
 }
 
@@ -204,9 +205,12 @@ func (s *Stage[In, Out]) Run(ctx context.Context, p *service.Process) error {
 
 	group, work := errgroup.WithContext(ctx)
 	s.Settings.Items = cmp.Or(s.Settings.Items, s.Items, 1)
+	if s.Assigned == nil {
+		s.Assigned = func() {}
+	}
 	members := newMembers(memberOptions{
 		from: s.From, settings: s.Settings, flights: s.Flights, doubt: s.Doubt, log: log,
-		process: e.process, commit: commit, storms: e.storms, places: p.Places(), spawn: group.Go,
+		process: e.process, commit: commit, storms: e.storms, places: p.Places(), spawn: group.Go, again: s.Assigned,
 	})
 	next := &reader{group: s.To.Reader, topic: s.To.Topic, adm: kadm.NewClient(producer), log: log, hold: members.hold}
 	if s.To.Reader != "" {
@@ -218,9 +222,7 @@ func (s *Stage[In, Out]) Run(ctx context.Context, p *service.Process) error {
 		SessionTimeout: s.Settings.SessionTimeout, RebalanceTimeout: s.Settings.RebalanceTimeout,
 		Callbacks: members.callbacks(func() {
 			p.Health.Ready(s.Name)
-			if s.Assigned != nil {
-				s.Assigned()
-			}
+			s.Assigned()
 		}),
 	}, log)
 	if err != nil {

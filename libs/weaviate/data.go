@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/uuid"
 	pb "github.com/weaviate/weaviate/grpc/generated/protocol/v1"
+	"golang.org/x/sync/errgroup"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/freshet-io/freshet/libs/fault"
@@ -31,55 +32,80 @@ type Stored struct {
 }
 
 // Load returns what the index has of items, in their order, whatever state their moves between the
-// two collections are in. State.Vector is set only where vectors is true. Items must differ.
-func (c *Client) Load(ctx context.Context, name string, items []record.Item, vectors bool) ([]Stored, error) {
+// two collections are in. Where whole is false, it leaves out what does not decide about records:
+// the vector, the properties, and what the row was made of. Items must differ. Only where nobody
+// moves an item meanwhile is one that is in neither collection an unknown one.
+func (c *Client) Load(ctx context.Context, name string, items []record.Item, whole bool) ([]Stored, error) {
 	b, err := c.named(name)
 	if err != nil {
 		return nil, err
 	}
-	main, err := c.get(ctx, b, b.spec.Class(), items, vectors)
-	if err != nil {
-		return nil, err
-	}
-	side, err := c.get(ctx, b, b.spec.SideClass(), items, false)
-	if err != nil {
+	var inMain, inSide map[uuid.UUID]record.State
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() (err error) {
+		inMain, err = c.get(ctx, b, b.spec.Class(), items, reading{properties: whole, vectors: whole})
+		return err
+	})
+	group.Go(func() (err error) {
+		inSide, err = c.get(ctx, b, b.spec.SideClass(), items, reading{properties: whole})
+		return err
+	})
+	if err := group.Wait(); err != nil {
 		return nil, err
 	}
 	all := make([]Stored, len(items))
 	for i, item := range items {
-		id := item.UUID()
-		stored := Stored{State: record.State{Sources: record.Orders{}}}
-		if s, ok := main[id]; ok {
-			stored.State, stored.Main = s, true
-		}
-		if s, ok := side[id]; ok {
-			stored.State.Join(&s)
-			stored.Side = true
-		}
-		all[i] = stored
+		all[i] = storedOf(inMain, inSide, item.UUID())
 	}
 	return all, nil
 }
 
+func storedOf(inMain, inSide map[uuid.UUID]record.State, id uuid.UUID) Stored {
+	stored := Stored{State: record.State{Sources: record.Orders{}}}
+	if s, ok := inMain[id]; ok {
+		stored.State, stored.Main = s, true
+	}
+	if s, ok := inSide[id]; ok {
+		stored.State.Join(&s)
+		stored.Side = true
+	}
+	return stored
+}
+
 // Lookup returns the states of items with their vectors, in their order; an item that the index
-// does not have has the zero state.
+// does not have has the zero state. Others may write the items meanwhile.
 func (c *Client) Lookup(ctx context.Context, name string, items []record.Item) ([]record.State, error) {
 	stored, err := c.Load(ctx, name, items, true)
 	if err != nil {
 		return nil, err
 	}
 	states := make([]record.State, len(stored))
+	var absent []record.Item
+	var places []int
 	for i := range stored {
-		states[i] = stored[i].State
+		if states[i] = stored[i].State; !stored[i].Main && !stored[i].Side {
+			absent, places = append(absent, items[i]), append(places, i)
+		}
+	}
+	if len(absent) == 0 {
+		return states, nil
+	}
+	// An item that is moved just now may be seen in neither collection: in the one that it comes
+	// to, before it is there, and in the other, when it is gone. Now that move is over.
+	if stored, err = c.Load(ctx, name, absent, true); err != nil {
+		return nil, err
+	}
+	for i, place := range places {
+		states[place] = stored[i].State
 	}
 	return states, nil
 }
 
 // get reads objects of one class by their ids.
-func (c *Client) get(ctx context.Context, b *collection, class string, items []record.Item, vectors bool) (map[uuid.UUID]record.State, error) {
+func (c *Client) get(ctx context.Context, b *collection, class string, items []record.Item, read reading) (map[uuid.UUID]record.State, error) {
 	found := make(map[uuid.UUID]record.State, len(items))
 	for some := range slices.Chunk(items, getItems) {
-		results, err := c.byID(ctx, class, some, vectors)
+		results, err := c.byID(ctx, class, some, read)
 		if err != nil {
 			return nil, err
 		}
@@ -96,13 +122,23 @@ func (c *Client) get(ctx context.Context, b *collection, class string, items []r
 	return found, nil
 }
 
-func (c *Client) byID(ctx context.Context, class string, items []record.Item, vectors bool) ([]*pb.SearchResult, error) {
+// reading says what to read of objects beside what decides about records.
+type reading struct{ properties, vectors bool }
+
+func (r reading) request() *pb.PropertiesRequest {
+	if r.properties {
+		return &pb.PropertiesRequest{ReturnAllNonrefProperties: true}
+	}
+	return &pb.PropertiesRequest{NonRefProperties: deciding}
+}
+
+func (c *Client) byID(ctx context.Context, class string, items []record.Item, read reading) ([]*pb.SearchResult, error) {
 	ctx, cancel := context.WithTimeout(ctx, callLimit)
 	defer cancel()
 	reply, err := c.grpc.Search(ctx, &pb.SearchRequest{
 		Collection: class, Limit: uint32(len(items)), Uses_127Api: true, //nolint:gosec // at most getItems
-		Properties: &pb.PropertiesRequest{ReturnAllNonrefProperties: true},
-		Metadata:   &pb.MetadataRequest{Uuid: true, Vector: vectors},
+		Properties: read.request(),
+		Metadata:   &pb.MetadataRequest{Uuid: true, Vector: read.vectors},
 		Filters:    withIDs(items),
 	})
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 	"unicode/utf8"
 
@@ -69,6 +70,20 @@ var reserved = []struct {
 	{propFailedFor, "text", false}, // its reason
 	{propDeletedAt, "date", true},  // when a tombstone was written
 }
+
+// row lists the reserved properties that never decide about a record, and are long.
+var row = []string{propKey, propPartition, propTenant, propRecipe, propInputs, propText, propOrigin, propDeletedAt}
+
+// deciding lists the others.
+var deciding = func() []string {
+	var names []string
+	for _, r := range reserved {
+		if !slices.Contains(row, r.name) {
+			names = append(names, r.name)
+		}
+	}
+	return names
+}()
 
 // origin is the JSON form of a record.Origin.
 type origin struct {

@@ -187,7 +187,7 @@ func (c *Client) Count(ctx context.Context, name string) (int64, error) {
 // FetchVector returns the stored vector of an item, by the alias of its collection. Its error is
 // ErrNotFound where there is none.
 func (c *Client) FetchVector(ctx context.Context, item record.Item) ([]float32, error) {
-	results, err := c.byID(ctx, item.Collection, []record.Item{item}, true)
+	results, err := c.byID(ctx, item.Collection, []record.Item{item}, reading{vectors: true})
 	if err != nil {
 		return nil, err
 	}
@@ -228,7 +228,7 @@ func (c *Client) SelfFound(ctx context.Context, name string, items []record.Item
 
 // lost is SelfFound for as many items as one read takes.
 func (c *Client) lost(ctx context.Context, name string, items []record.Item) ([]record.Item, error) {
-	results, err := c.byID(ctx, name, items, true)
+	results, err := c.byID(ctx, name, items, reading{vectors: true})
 	if err != nil {
 		return nil, err
 	}

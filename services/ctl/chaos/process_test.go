@@ -182,7 +182,9 @@ func (w *world) run(ctx context.Context, p *process) error {
 	default:
 		cfg := writer.Settings{Kafka: cluster, Topics: w.topics, Doubt: doubt, Stage: settings()}
 		name := w.file.Pipelines[0].Collection
-		handler := writer.New(&indexView{w.index, p}, writer.Config{Collections: map[string]writer.Collection{name: {Space: w.file.Space.String(), Dimensions: dimensions}}})
+		handler := writer.New(&indexView{w.index, p}, writer.Config{
+			Collections: map[string]writer.Collection{name: {Space: w.file.Space.String(), Dimensions: dimensions}}, Remembered: 1 << 20,
+		})
 		return writer.NewStage(cfg, w.identity, handler).Run(ctx, proc)
 	}
 }

@@ -182,8 +182,8 @@ func TestFakeIndex(t *testing.T) { testIndex(t, newFake()) }
 
 // The methods of renamed are the client's, for another collection.
 
-func (r renamed) Load(ctx context.Context, _ string, items []record.Item, vectors bool) ([]weaviate.Stored, error) {
-	return r.Client.Load(ctx, r.name, items, vectors)
+func (r renamed) Load(ctx context.Context, _ string, items []record.Item, whole bool) ([]weaviate.Stored, error) {
+	return r.Client.Load(ctx, r.name, items, whole)
 }
 
 func (r renamed) Put(ctx context.Context, _ string, objs []weaviate.Object) (map[int]error, error) {

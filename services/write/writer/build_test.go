@@ -16,7 +16,7 @@ const (
 )
 
 func config() writer.Config {
-	return writer.Config{Collections: map[string]writer.Collection{collection: {Space: space, Dimensions: dimensions}}}
+	return writer.Config{Collections: map[string]writer.Collection{collection: {Space: space, Dimensions: dimensions}}, Remembered: 1 << 20}
 }
 
 func itemOf(id string) record.Item { return record.Item{Collection: collection, ID: []string{id}} }

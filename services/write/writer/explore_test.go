@@ -33,6 +33,9 @@ const (
 	blind          mistake = "what is stored is not compared"
 	noSourceOrder  mistake = "the order of a source is ignored"
 	lateStamp      mistake = "a bulk row is stamped after it was read"
+	keptInDoubt    mistake = "what is remembered is not forgotten when all is worked on once more"
+	keptForLater   mistake = "what is remembered is not forgotten with an assignment"
+	keptTooEarly   mistake = "a state is remembered before all that was done to it is acknowledged"
 )
 
 // caseOf is what the lanes hold, and what the item must be in the end.
@@ -60,6 +63,7 @@ type ownership struct {
 	begun  [2]bool
 	doubt  [2]bool
 	op     *operation
+	memory *weaviate.Stored // what it remembers of the item
 }
 
 // operation is what an owner does with one record. Its calls may land after the lease.
@@ -77,6 +81,7 @@ type moment struct {
 	notes      [2]left
 	owners     []ownership
 	takeovers  int
+	elsewhere  *weaviate.Stored // what the process remembers that gets the item next, by mistake
 }
 
 type explorer struct {
@@ -156,12 +161,18 @@ func (x explorer) begin(m moment, i, lane int) moment {
 	if !o.begun[lane] && x.mistake != lazyOpen {
 		m.notes[lane] = open
 	}
-	stored := m.stored()
-	if x.mistake == blind {
-		stored.State = record.State{Sources: record.Orders{}}
-	}
 	v := x.lanes[lane][o.next[lane]]
-	op := &operation{lane: lane, plan: fold(stored, []rec{{from: v, apply: v}})}
+	it := &item{records: []rec{{from: v, apply: v}}}
+	switch {
+	case x.mistake == blind:
+		it.fold(weaviate.Stored{State: record.State{Sources: record.Orders{}}}, true)
+	case o.memory != nil:
+		it.fold(weaviate.Stored{State: copied(&o.memory.State), Main: o.memory.Main, Side: o.memory.Side}, false)
+	}
+	if it.plan.taken == nil || it.lacks() {
+		it.fold(m.stored(), true)
+	}
+	op := &operation{lane: lane, plan: it.plan}
 	switch {
 	case op.plan.target == nowhere:
 	case op.plan.other:
@@ -169,7 +180,17 @@ func (x explorer) begin(m moment, i, lane int) moment {
 	default:
 		op.calls = []string{"put"}
 	}
-	return m.with(i, func(o *ownership) { o.begun[lane], o.op = true, op })
+	return m.with(i, func(o *ownership) {
+		o.begun[lane], o.op, o.memory = true, op, nil
+		if x.mistake == keptTooEarly {
+			o.memory = op.plan.remembered()
+		}
+	})
+}
+
+func (p *plan) remembered() *weaviate.Stored {
+	s := p.stands()
+	return &s
 }
 
 // stored is what a read of both collections gives.
@@ -203,9 +224,10 @@ func (x explorer) proceed(m moment, i int) []step {
 		after := op
 		after.flying, after.calls = false, op.calls[1:]
 		add(goOn(m.execute(op), &after), "has its "+op.calls[0]+" land")
-		if !o.leased {
-			add(goOn(m, nil), "has its "+op.calls[0]+" lost")
+		if o.leased {
+			add(goOn(m.execute(op), nil), "has its "+op.calls[0]+" land, and tries again: the answer is lost")
 		}
+		add(goOn(m, nil), "has its "+op.calls[0]+" lost")
 	case len(op.calls) > 0 && (o.leased || x.mistake == noLease):
 		sent := op
 		sent.flying = true
@@ -213,7 +235,7 @@ func (x explorer) proceed(m moment, i int) []step {
 	case !o.leased:
 		add(goOn(m, nil), "gives up")
 	default:
-		add(m.with(i, func(o *ownership) { o.op = nil; o.next[op.lane]++ }), "is done with it")
+		add(m.with(i, func(o *ownership) { o.op, o.memory = nil, op.plan.remembered(); o.next[op.lane]++ }), "is done with it")
 	}
 	return steps
 }
@@ -256,6 +278,9 @@ func (x explorer) workAgain(m moment, i int) moment {
 			}
 		}
 		o.doubt = [2]bool{}
+		if x.mistake != keptInDoubt {
+			o.memory = nil
+		}
 	})
 }
 
@@ -291,6 +316,9 @@ func (x explorer) next(m moment, i int) moment {
 	}
 	if x.mistake == noDoubt {
 		after.doubt = [2]bool{}
+	}
+	if x.mistake == keptForLater {
+		after.memory, m.elsewhere = m.elsewhere, o.memory
 	}
 	m = m.with(i, func(o *ownership) { o.leased = false })
 	// An owner that is gone for good need not be told apart from one that never was.
@@ -337,10 +365,12 @@ func (m moment) key() string {
 	b = appendState(b, m.main)
 	b = appendState(b, m.side)
 	b = append(b, byte(m.takeovers), byte(m.committed[0]), byte(m.committed[1]), byte(m.notes[0]), byte(m.notes[1])) //nolint:gosec // small
+	b = appendMemory(b, m.elsewhere)
 	for _, o := range m.owners {
 		b = append(b, '|', flags(o.leased, o.lanes[0], o.lanes[1], o.begun[0], o.begun[1], o.doubt[0], o.doubt[1]), byte(o.next[0]), byte(o.next[1])) //nolint:gosec // small
+		b = appendMemory(b, o.memory)
 		if o.op != nil {
-			b = append(b, byte(o.op.lane), flags(o.op.flying), byte(o.op.plan.target), byte(len(o.op.calls))) //nolint:gosec // small
+			b = append(b, byte(o.op.lane), flags(o.op.flying, o.op.plan.inMain, o.op.plan.inSide), byte(o.op.plan.target), byte(len(o.op.calls))) //nolint:gosec // small
 			b = appendState(b, &o.op.plan.state)
 		}
 	}
@@ -355,6 +385,13 @@ func flags(all ...bool) (b byte) {
 		}
 	}
 	return b
+}
+
+func appendMemory(b []byte, s *weaviate.Stored) []byte {
+	if s == nil {
+		return append(b, '-')
+	}
+	return appendState(append(b, flags(s.Main, s.Side)), &s.State)
 }
 
 func appendState(b []byte, s *record.State) []byte {
@@ -476,7 +513,7 @@ func TestExplorer_findsNoInterleavingThatLosesOrRaisesAnItem(t *testing.T) {
 }
 
 func TestExplorer_findsEachPlantedMistake(t *testing.T) {
-	for _, m := range []mistake{laneOwners, noLease, noDoubt, commitsInDoubt, laneDoubt, lazyOpen, doubtForgotten, blind, noSourceOrder, lateStamp} {
+	for _, m := range []mistake{laneOwners, noLease, noDoubt, commitsInDoubt, laneDoubt, lazyOpen, doubtForgotten, blind, noSourceOrder, lateStamp, keptInDoubt, keptForLater, keptTooEarly} {
 		t.Run(strings.ReplaceAll(string(m), " ", "_"), func(t *testing.T) {
 			for _, c := range cases(t, m) {
 				n, way := explorer{m, [2][]*record.Vector{c.live, c.bulk}}.explore(c)

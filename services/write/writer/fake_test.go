@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"sync"
 
@@ -66,29 +65,32 @@ func (f *fakeIndex) failure() failure {
 	return f.interrupt(f.writes)
 }
 
-func (f *fakeIndex) Load(_ context.Context, _ string, items []record.Item, vectors bool) ([]weaviate.Stored, error) {
+func (f *fakeIndex) Load(_ context.Context, _ string, items []record.Item, whole bool) ([]weaviate.Stored, error) {
 	defer f.enter("load", len(items))()
 	all := make([]weaviate.Stored, len(items))
 	for i, it := range items {
 		all[i].State.Sources = record.Orders{}
 		if o, ok := f.main[string(it.Key())]; ok {
 			all[i].Main, all[i].State = true, cloned(o.state)
-			if !vectors {
-				all[i].State.Vector = nil
-			}
 		}
 		if o, ok := f.side[string(it.Key())]; ok {
 			all[i].Side = true
 			s := cloned(o.state)
 			all[i].State.Join(&s)
 		}
+		if s := &all[i].State; !whole {
+			s.Properties, s.Inputs, s.Recipe, s.Text, s.Origin, s.Vector = nil, nil, nil, "", nil, nil
+		}
 	}
 	return all, nil
 }
 
 func cloned(s record.State) record.State {
-	s.Sources = maps.Clone(s.Sources)
-	s.Vector = slices.Clone(s.Vector)
+	orders := record.Orders{}
+	for source, order := range s.Sources {
+		orders[source] = slices.Clone(order)
+	}
+	s.Sources, s.Wanted, s.Held, s.Vector = orders, slices.Clone(s.Wanted), slices.Clone(s.Held), slices.Clone(s.Vector)
 	return s
 }
 

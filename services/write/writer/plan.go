@@ -1,6 +1,8 @@
 package writer
 
 import (
+	"slices"
+
 	"github.com/freshet-io/freshet/libs/fault"
 	"github.com/freshet-io/freshet/libs/record"
 	"github.com/freshet-io/freshet/libs/stage"
@@ -31,6 +33,8 @@ type plan struct {
 	target place
 	// other says that the index has a copy in the place that is not the target.
 	other bool
+	// inMain and inSide say where the index has copies before anything is done.
+	inMain, inSide bool
 	// again says that a record was there before: what it caused may have been interrupted. It
 	// concerns the item, so that a later record of the batch does not end it.
 	again bool
@@ -38,7 +42,7 @@ type plan struct {
 
 // fold applies records in their order to what the index has. stored.State is used up.
 func fold(stored weaviate.Stored, records []rec) plan {
-	p := plan{state: stored.State, taken: make([]record.Taken, len(records))}
+	p := plan{state: stored.State, taken: make([]record.Taken, len(records)), inMain: stored.Main, inSide: stored.Side}
 	for i, r := range records {
 		p.taken[i] = p.state.Take(r.apply)
 		switch p.taken[i] {
@@ -60,8 +64,14 @@ func fold(stored weaviate.Stored, records []rec) plan {
 	return p
 }
 
-// needsVector reports whether the item is to be written with the vector that the index has.
-func (p *plan) needsVector() bool { return p.target == main && len(p.state.Vector) == 0 }
+// stands returns what the index has once the plan is carried out, without the row and the vector.
+func (p *plan) stands() weaviate.Stored {
+	s := weaviate.Stored{State: head(p.state), Main: p.target == main, Side: p.target == side}
+	if p.target == nowhere {
+		s.Main, s.Side = p.inMain, p.inSide
+	}
+	return s
+}
 
 // item is an item of a batch with its records.
 type item struct {
@@ -69,7 +79,27 @@ type item struct {
 	key     string
 	records []rec
 	plan    plan
+	whole   bool // the plan was made from all that the index has, not only from what decides
+	known   bool // the index has, or will have, just what the plan says: it was not refused
 	unfound bool // the index does not find it by its own vector, whatever was tried
+}
+
+// fold makes the item's plan.
+func (it *item) fold(stored weaviate.Stored, whole bool) {
+	it.plan, it.whole, it.known = fold(stored, it.records), whole, true
+}
+
+// lacks reports whether the item is to be written with what the index has and was not read: its
+// vector, or a row that none of the records sets.
+func (it *item) lacks() bool {
+	p := &it.plan
+	switch {
+	case it.whole || p.target == nowhere:
+		return false
+	case p.target == main && len(p.state.Vector) == 0:
+		return true
+	}
+	return p.state.Live() && !slices.ContainsFunc(it.records, func(r rec) bool { return it.setsRow(&r) })
 }
 
 // rec is one record of an item.

@@ -14,6 +14,7 @@ package writer
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/freshet-io/freshet/libs/record"
 	"github.com/freshet-io/freshet/libs/stage"
@@ -41,6 +42,7 @@ type Collection struct {
 type Config struct {
 	Collections map[string]Collection // by logical name
 	InFlight    int                   // calls to the index at a time, of all partitions; 0 is 2
+	Remembered  int                   // bytes for the states of items, so that they are not read again; 0 is none
 }
 
 // None is what a writer emits: nothing.
@@ -68,6 +70,7 @@ type Writer struct {
 	collections map[string]Collection
 	inFlight    chan struct{}
 	suspects    *suspects
+	memory      *memory
 }
 
 // New returns a writer that is unsure of what the index finds, as after TakeOver.
@@ -75,23 +78,31 @@ func New(index Index, cfg Config) *Writer {
 	if cfg.InFlight < 1 {
 		cfg.InFlight = 2
 	}
-	w := &Writer{index: index, collections: cfg.Collections, inFlight: make(chan struct{}, cfg.InFlight), suspects: newSuspects()}
+	w := &Writer{
+		index: index, collections: cfg.Collections, inFlight: make(chan struct{}, cfg.InFlight),
+		suspects: newSuspects(), memory: newMemory(cfg.Remembered),
+	}
 	w.TakeOver()
 	return w
 }
 
-// TakeOver says that partitions were assigned: a put of theirs may have been interrupted together
-// with the process that made it. For a while every put changes its vector's bits (see nonce).
+// TakeOver says that partitions were assigned, or are to be worked on once more: another owner may
+// have written there, and a put may have been interrupted together with the process that made it.
+// Nothing is remembered, and for a while every put changes its vector's bits (see nonce).
 //
 // The redelivered record alone does not show it: a newer one of the item may come first by the
 // other lane, with the vector of the interrupted put, and the redelivered one is stale then.
-func (w *Writer) TakeOver() { w.suspects.all() }
+func (w *Writer) TakeOver() {
+	w.suspects.all()
+	w.memory.forget()
+}
 
 // Handle implements stage.Handler. An error means that nothing of the batch counts as written.
 func (w *Writer) Handle(ctx context.Context, batch []*record.Vector) ([]Outcome, error) {
 	outcomes := make([]Outcome, len(batch))
+	stay := w.memory.now()
 	for _, items := range w.sort(batch, outcomes) {
-		if err := w.write(ctx, items); err != nil {
+		if err := w.write(ctx, stay, items); err != nil {
 			return nil, err
 		}
 		for _, it := range items {
@@ -135,7 +146,7 @@ func (w *Writer) sort(batch []*record.Vector, outcomes []Outcome) [][]*item {
 
 // write brings items of one collection to their places. A record that the index refuses is
 // replaced by its mark and its item written again, so that what came before it is not lost.
-func (w *Writer) write(ctx context.Context, items []*item) error {
+func (w *Writer) write(ctx context.Context, stay int, items []*item) error {
 	for len(items) > 0 {
 		if err := w.load(ctx, items); err != nil {
 			return err
@@ -144,40 +155,40 @@ func (w *Writer) write(ctx context.Context, items []*item) error {
 		if err != nil {
 			return err
 		}
+		w.memory.keep(stay, items)
 		items = refused
 	}
 	return nil
 }
 
-// load reads the items' states and folds their records onto them: with vectors only where the
-// index has the one that is to be written.
+// load folds the items' records onto their states: those that are remembered, or what is read. Rows
+// and vectors are read only where they are to be written again.
 func (w *Writer) load(ctx context.Context, items []*item) error {
-	if err := w.loadSome(ctx, items, false); err != nil {
+	unknown, err := w.recall(ctx, items)
+	if err != nil {
 		return err
 	}
-	var need []*item
-	for _, it := range items {
-		if it.plan.needsVector() {
-			need = append(need, it)
-		}
+	if err := w.loadSome(ctx, unknown, false); err != nil {
+		return err
 	}
-	return w.loadSome(ctx, need, true)
+	lacking := slices.DeleteFunc(slices.Clone(items), func(it *item) bool { return !it.lacks() })
+	return w.loadSome(ctx, lacking, true)
 }
 
-func (w *Writer) loadSome(ctx context.Context, items []*item, vectors bool) error {
+func (w *Writer) loadSome(ctx context.Context, items []*item, whole bool) error {
 	if len(items) == 0 {
 		return nil
 	}
 	var stored []weaviate.Stored
 	err := w.call(ctx, func() (err error) {
-		stored, err = w.index.Load(ctx, items[0].Collection, ids(items), vectors)
+		stored, err = w.index.Load(ctx, items[0].Collection, ids(items), whole)
 		return err
 	})
 	if err != nil {
 		return fmt.Errorf("loading %d items: %w", len(items), err)
 	}
 	for i, it := range items {
-		it.plan = fold(stored[i], it.records)
+		it.fold(stored[i], whole)
 	}
 	return nil
 }

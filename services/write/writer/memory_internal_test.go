@@ -1,0 +1,40 @@
+package writer
+
+import (
+	"strconv"
+	"testing"
+
+	"github.com/freshet-io/freshet/libs/record"
+	"github.com/freshet-io/freshet/libs/weaviate"
+)
+
+func TestMemory_isBoundedAndDropsWhatWasUsedLeast(t *testing.T) {
+	m := newMemory(10_000)
+	known := func(key string) []*item {
+		return []*item{{key: key, known: true, plan: plan{state: record.State{Held: make([]byte, 100), Sources: record.Orders{"shop": {1, 2}}}}}}
+	}
+	fold := func(*item, weaviate.Stored) {}
+	m.keep(0, known("used"))
+	for i := range 100 {
+		m.keep(0, known(strconv.Itoa(i)))
+		if len(m.take(known("used"), fold)) > 0 {
+			t.Fatalf("after %d others, the state that is used all the time was dropped", i)
+		}
+		m.keep(0, known("used"))
+		if m.size > m.limit {
+			t.Fatalf("it holds %d bytes of %d", m.size, m.limit)
+		}
+	}
+	if n := m.states.Len(); n < 10 || n > 20 {
+		t.Errorf("it holds %d states of about 650 bytes in 10000", n)
+	}
+	if len(m.take(known("0"), fold)) == 0 {
+		t.Error("the oldest state is still there")
+	}
+	if m.forget(); m.size != 0 || m.states.Len() != 0 {
+		t.Errorf("after it was forgotten, it holds %d bytes", m.size)
+	}
+	if m = newMemory(0); len(m.take(known("a"), fold)) == 0 || m.size != 0 {
+		t.Error("a memory of no size remembers")
+	}
+}
