@@ -212,7 +212,7 @@ func (c *Client) put(ctx context.Context, class string, objs []Object, encode fu
 			rejected[i] = err
 			continue
 		}
-		size := proto.Size(encoded)
+		size := sizeOf(o)
 		if len(request.objects) == putItems || request.bytes+size > putBytes && request.bytes > 0 {
 			if err := send(); err != nil {
 				return nil, err
@@ -224,6 +224,16 @@ func (c *Client) put(ctx context.Context, class string, objs []Object, encode fu
 		return nil, err
 	}
 	return rejected, nil
+}
+
+// sizeOf returns about the size of an encoded object, in bytes. To count it exactly takes as long
+// as to encode it, and the bound is far below the server's.
+func sizeOf(o Object) int {
+	size := 2048 + len(o.State.Vector) + len(o.State.Inputs) + len(o.State.Text)
+	for _, p := range o.State.Properties {
+		size += 2 * proto.Size(p) // numbers are longer in lists
+	}
+	return size
 }
 
 // put is one request: its objects, their indexes in the caller's list, and its size.

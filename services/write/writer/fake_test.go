@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"unicode/utf8"
 
+	"github.com/freshet-io/freshet/libs/fault"
 	"github.com/freshet-io/freshet/libs/record"
 	"github.com/freshet-io/freshet/libs/weaviate"
 )
@@ -102,7 +104,10 @@ func (f *fakeIndex) PutSide(ctx context.Context, _ string, objs []weaviate.Objec
 	return f.put(ctx, "put side", f.side, objs, false)
 }
 
-func (f *fakeIndex) put(_ context.Context, call string, to map[string]fakeObject, objs []weaviate.Object, vectors bool) (map[int]error, error) {
+func (f *fakeIndex) put(ctx context.Context, call string, to map[string]fakeObject, objs []weaviate.Object, vectors bool) (map[int]error, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
 	defer f.enter(call, len(objs))()
 	fail := f.failure()
 	if fail == before {
@@ -110,11 +115,9 @@ func (f *fakeIndex) put(_ context.Context, call string, to map[string]fakeObject
 	}
 	rejected := map[int]error{}
 	for i, o := range objs {
-		if f.reject != nil {
-			if err := f.reject(o); err != nil {
-				rejected[i] = err
-				continue
-			}
+		if err := f.refuse(o, vectors); err != nil {
+			rejected[i] = err
+			continue
 		}
 		if fail == silently && i >= (len(objs)+1)/2 {
 			continue
@@ -124,9 +127,6 @@ func (f *fakeIndex) put(_ context.Context, call string, to map[string]fakeObject
 		s := cloned(o.State)
 		if !vectors {
 			s.Vector = nil
-		}
-		if vectors && len(s.Vector) == 0 {
-			return nil, fmt.Errorf("object %s without a vector", o.Item)
 		}
 		same := ok && bytes.Equal(had.state.Vector, s.Vector)
 		indexed := fail != halfway
@@ -142,6 +142,18 @@ func (f *fakeIndex) put(_ context.Context, call string, to map[string]fakeObject
 		return nil, errInterrupted
 	}
 	return rejected, nil
+}
+
+func (f *fakeIndex) refuse(o weaviate.Object, vectors bool) error {
+	switch {
+	case f.reject != nil:
+		return f.reject(o)
+	case vectors && len(o.State.Vector) != 4*dimensions:
+		return fault.Reject(fault.DimensionMismatch, "a vector of %d bytes", len(o.State.Vector))
+	case !utf8.ValidString(o.State.Text):
+		return fault.Reject(fault.IndexRejected, "the text is no UTF-8")
+	}
+	return nil
 }
 
 func (f *fakeIndex) DeleteMain(_ context.Context, _ string, items []record.Item) error {

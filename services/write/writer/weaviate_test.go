@@ -22,6 +22,7 @@ import (
 	"github.com/freshet-io/freshet/libs/service"
 	"github.com/freshet-io/freshet/libs/weaviate"
 	"github.com/freshet-io/freshet/services/write/writer"
+	"github.com/freshet-io/freshet/services/write/writer/indextest"
 )
 
 // server is a real Weaviate with a client.
@@ -130,7 +131,7 @@ func TestWeaviate(t *testing.T) {
 	t.Run("vanished", s.testVanished)
 	t.Run("acceptance", func(t *testing.T) {
 		s.create(t, spec("Accepted"))
-		testIndex(t, renamed{s.client, "Accepted"})
+		indextest.Run(t, renamed{s.client, "Accepted"})
 	})
 }
 

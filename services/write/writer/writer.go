@@ -21,17 +21,6 @@ import (
 	"github.com/freshet-io/freshet/libs/weaviate"
 )
 
-// Index is what the writer asks of Weaviate: package weaviate documents each method. Items and
-// objects of one call differ.
-type Index interface {
-	Load(ctx context.Context, collection string, items []record.Item, vectors bool) ([]weaviate.Stored, error)
-	Put(ctx context.Context, collection string, objs []weaviate.Object) (rejected map[int]error, err error)
-	PutSide(ctx context.Context, collection string, objs []weaviate.Object) (rejected map[int]error, err error)
-	DeleteMain(ctx context.Context, collection string, items []record.Item) error
-	DeleteSide(ctx context.Context, collection string, items []record.Item) error
-	SelfFound(ctx context.Context, collection string, items []record.Item) (missing []record.Item, err error)
-}
-
 // Collection is what a vector must fit.
 type Collection struct {
 	Space      string
