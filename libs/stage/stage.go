@@ -111,8 +111,9 @@ type Stage[In, Out any] struct {
 	To   Sink
 
 	Settings Settings
-	// Items is the batch size where the settings leave it open.
-	Items int
+	// Items is the batch size, QueueBytes what is read ahead, where the settings leave them open.
+	Items      int
+	QueueBytes int64
 
 	Decode   func(Record) (In, error)  // an unclassified error is malformed
 	Encode   func(Out) (Output, error) // nil for the last stage
@@ -166,17 +167,19 @@ type Settings struct {
 	SessionTimeout   time.Duration `default:"45s" desc:"silence after which Kafka gives this member's partitions to another"`
 	RebalanceTimeout time.Duration `default:"120s" desc:"how long Kafka waits for members in a rebalance; longer than DRAIN"`
 	QueueRecords     int           `default:"2000" desc:"records read ahead a partition"`
-	QueueBytes       int64         `default:"134217728" desc:"bytes read ahead in all; bounds memory"`
+	QueueBytes       int64         `default:"0" desc:"bytes read ahead in all; bounds memory; 0 is 128 MB, and 32 MB for write, whose records are large"`
 	StormBreaker     bool          `default:"true" desc:"stop where half of the last 1000 records of a topic cannot be read, instead of making dead letters of them all"`
 
 	GroupProtocol kafka.GroupProtocol `default:"classic" desc:"how a group's members share partitions: classic, or consumer (KIP-848, from Kafka 4.0, better 4.3), where only members whose partitions move notice a rebalance, and the broker's group.consumer.session.timeout.ms stands for SESSION_TIMEOUT; write's group is always classic"`
 }
 
+const defaultQueueBytes = 128 << 20
+
 // Validate reports settings that cannot be.
 func (s Settings) Validate() error {
 	switch {
-	case s.Items < 0 || s.QueueRecords < 1 || s.QueueBytes < 1:
-		return errors.New("BATCH_ITEMS must not be negative, QUEUE_RECORDS and QUEUE_BYTES at least 1")
+	case s.Items < 0 || s.QueueBytes < 0 || s.QueueRecords < 1:
+		return errors.New("BATCH_ITEMS and QUEUE_BYTES must not be negative, QUEUE_RECORDS at least 1")
 	case s.RebalanceTimeout <= s.Drain:
 		return fmt.Errorf("REBALANCE_TIMEOUT %s must be longer than DRAIN %s, or Kafka gives a partition away before its last batch is finished", s.RebalanceTimeout, s.Drain)
 	}
@@ -205,6 +208,7 @@ func (s *Stage[In, Out]) Run(ctx context.Context, p *service.Process) error {
 
 	group, work := errgroup.WithContext(ctx)
 	s.Settings.Items = cmp.Or(s.Settings.Items, s.Items, 1)
+	s.Settings.QueueBytes = cmp.Or(s.Settings.QueueBytes, s.QueueBytes, defaultQueueBytes)
 	if s.Assigned == nil {
 		s.Assigned = func() {}
 	}

@@ -31,6 +31,9 @@ func TestMemory_isBoundedAndDropsWhatWasUsedLeast(t *testing.T) {
 	if len(m.take(known("0"), fold)) == 0 {
 		t.Error("the oldest state is still there")
 	}
+	if remembered, loaded := m.counts(); remembered != 100 || loaded != 1 {
+		t.Errorf("it counted %d states that were remembered, %d that were not, want 100 and 1", remembered, loaded)
+	}
 	if m.forget(); m.size != 0 || m.states.Len() != 0 {
 		t.Errorf("after it was forgotten, it holds %d bytes", m.size)
 	}

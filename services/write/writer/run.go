@@ -78,14 +78,15 @@ func NewStage(cfg Settings, identity kafka.Identity, writer *Writer) *stage.Stag
 			Cluster: cfg.Kafka, Topics: []string{cfg.Topics.VectorsLive(), cfg.Topics.VectorsBulk()},
 			Group: cmp.Or(cfg.Group, cfg.Topics.Prefix+"-write"), CoPartitioned: true,
 		},
-		To:       stage.Sink{Cluster: cfg.Kafka, Topics: cfg.Topics, Identity: identity},
-		Settings: cfg.Stage,
-		Items:    100,
-		Decode:   func(r stage.Record) (*record.Vector, error) { return record.DecodeVector(r.Value) },
-		Describe: func(v *record.Vector) stage.Facts { return stage.FactsOf(v.GetDocument(), v.GetVersion()) },
-		Handler:  writer,
-		Doubt:    cfg.Doubt,
-		Assigned: writer.TakeOver,
+		To:         stage.Sink{Cluster: cfg.Kafka, Topics: cfg.Topics, Identity: identity},
+		Settings:   cfg.Stage,
+		Items:      100,
+		QueueBytes: 32 << 20,
+		Decode:     func(r stage.Record) (*record.Vector, error) { return record.DecodeVector(r.Value) },
+		Describe:   func(v *record.Vector) stage.Facts { return stage.FactsOf(v.GetDocument(), v.GetVersion()) },
+		Handler:    writer,
+		Doubt:      cfg.Doubt,
+		Assigned:   writer.TakeOver,
 	}
 }
 
