@@ -2,7 +2,9 @@ package record
 
 import (
 	"fmt"
+	"slices"
 
+	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/freshet-io/freshet/libs/fault"
@@ -81,10 +83,10 @@ func (d *Document) check() error {
 // DecodeVector reads a Vector and checks what write relies on. Its error is a
 // permanent fault: malformed, or dimension-mismatch for a vector that is not a
 // whole number of float32; or a fatal one for an op that this build does not know.
-// Unknown fields are kept.
+// Unknown fields are kept. The vector is a part of b, which nobody may change.
 func DecodeVector(b []byte) (*Vector, error) {
 	v := &Vector{}
-	if err := proto.Unmarshal(b, v); err != nil {
+	if err := v.unmarshal(b); err != nil {
 		return nil, fault.Reject(fault.Malformed, "decoding a vector: %w", err)
 	}
 	if v.GetDocument() == nil {
@@ -116,4 +118,33 @@ func DecodeControl(b []byte) (*Control, error) {
 		return nil, fmt.Errorf("decoding a control record: %w", err)
 	}
 	return c, nil
+}
+
+// fieldVector is the number of Vector.vector.
+const fieldVector = 6
+
+// unmarshal is proto.Unmarshal without a copy of the vector, which is most of the bytes: what is
+// before and after it is read as two messages of one record.
+func (v *Vector) unmarshal(b []byte) error {
+	for at := 0; at < len(b); {
+		field, wire, tag := protowire.ConsumeTag(b[at:])
+		if tag < 0 {
+			break
+		}
+		size := protowire.ConsumeFieldValue(field, wire, b[at+tag:])
+		if size < 0 {
+			break
+		}
+		if end := at + tag + size; field != fieldVector || wire != protowire.BytesType {
+			at = end
+			continue
+		}
+		vector, _ := protowire.ConsumeBytes(b[at+tag:])
+		if err := proto.Unmarshal(b[:at], v); err != nil {
+			return err
+		}
+		v.Vector = slices.Clip(vector)
+		return proto.UnmarshalOptions{Merge: true}.Unmarshal(b[at+tag+size:], v)
+	}
+	return proto.Unmarshal(b, v)
 }

@@ -193,3 +193,17 @@ func TestVectorBytes(t *testing.T) {
 		t.Error("ParseVector took 13 bytes")
 	}
 }
+
+func TestAVectorIsNotCopied(t *testing.T) {
+	b := mustMarshal(t, &Vector{
+		Document: &Document{Op: Op_OP_UPSERT, Collection: "Product", Id: []string{"1"}}, Version: 1,
+		Fingerprint: []byte{1}, Vector: AppendVector(nil, []float32{1, 2}), Truncated: true,
+	})
+	v, err := DecodeVector(b)
+	if err != nil || !v.GetTruncated() || len(v.GetVector()) != 8 {
+		t.Fatalf("decoded %v, %v", v, err)
+	}
+	if at := bytes.Index(b, v.GetVector()); &b[at] != &v.GetVector()[0] {
+		t.Error("the vector is a copy")
+	}
+}

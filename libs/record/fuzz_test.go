@@ -58,6 +58,9 @@ func FuzzDecodeVector(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b []byte) {
 		checkDecode(t, "vector", b)
 		v, err := DecodeVector(b)
+		if plain := (&Vector{}); err == nil && (proto.Unmarshal(b, plain) != nil || !proto.Equal(v, plain)) {
+			t.Fatalf("decoded %v, protobuf says %v", v, plain)
+		}
 		if err != nil {
 			return
 		}

@@ -105,6 +105,7 @@ func (w *worker) rewound() {
 		}
 		c.rewinding = false
 	}
+	w.members.again()
 	w.doubtUntil = time.Time{}
 	w.nudge()
 }

@@ -28,6 +28,7 @@ type memberOptions struct {
 	storms   *storms
 	places   *semaphore.Weighted // of the process: what a batch may end is all of it
 	spawn    func(func() error)  // runs a worker; its error stops the stage
+	again    func()              // is called before a worker works on something once more
 }
 
 // members holds the partitions that this member of the group owns, a worker each.

@@ -118,8 +118,9 @@ type Stage[In, Out any] struct {
 	To   Sink
 
 	Settings Settings
-	// Items is the batch size where the settings leave it open.
-	Items int
+	// Items is the batch size, QueueBytes what is read ahead, where the settings leave them open.
+	Items      int
+	QueueBytes int64
 
 	Decode   func(Record) (In, error)  // an unclassified error is malformed
 	Encode   func(Out) (Output, error) // nil for the last stage
@@ -135,8 +136,9 @@ type Stage[In, Out any] struct {
 	// the group. After an owner that did not leave cleanly nothing is committed for so long, and
 	// then all of it is worked on once more. 0 is for a handler whose late calls harm nothing.
 	Doubt time.Duration
-	// Assigned, if set, is called whenever partitions are given to this member, before
-	// their first record is handled: what another member began there may be half done.
+	// Assigned, if set, is called whenever partitions are given to this member, before their
+	// first record is handled, and before what was done in doubt is worked on once more: what
+	// another member began there may be half done.
 	Assigned func()
 	// Keeper, if set, looks after what the handler has brought into a target that may forget.
 	Keeper Keeper
@@ -174,17 +176,19 @@ type Settings struct {
 	SessionTimeout   time.Duration `default:"45s" desc:"silence after which Kafka gives this member's partitions to another"`
 	RebalanceTimeout time.Duration `default:"120s" desc:"how long Kafka waits for members in a rebalance; longer than DRAIN"`
 	QueueRecords     int           `default:"2000" desc:"records read ahead a partition"`
-	QueueBytes       int64         `default:"134217728" desc:"bytes read ahead in all; bounds memory"`
+	QueueBytes       int64         `default:"0" desc:"bytes read ahead in all; bounds memory; 0 is 128 MB, and 32 MB for write, whose records are large"`
 	StormBreaker     bool          `default:"true" desc:"stop where half of the last 1000 records of a topic cannot be read, instead of making dead letters of them all"`
 
 	GroupProtocol kafka.GroupProtocol `default:"classic" desc:"how a group's members share partitions: classic, or consumer (KIP-848, from Kafka 4.0, better 4.3), where only members whose partitions move notice a rebalance, and the broker's group.consumer.session.timeout.ms stands for SESSION_TIMEOUT; write's group is always classic"`
 }
 
+const defaultQueueBytes = 128 << 20
+
 // Validate reports settings that cannot be.
 func (s Settings) Validate() error {
 	switch {
-	case s.Items < 0 || s.QueueRecords < 1 || s.QueueBytes < 1:
-		return errors.New("BATCH_ITEMS must not be negative, QUEUE_RECORDS and QUEUE_BYTES at least 1")
+	case s.Items < 0 || s.QueueBytes < 0 || s.QueueRecords < 1:
+		return errors.New("BATCH_ITEMS and QUEUE_BYTES must not be negative, QUEUE_RECORDS at least 1")
 	case s.RebalanceTimeout <= s.Drain:
 		return fmt.Errorf("REBALANCE_TIMEOUT %s must be longer than DRAIN %s, or Kafka gives a partition away before its last batch is finished", s.RebalanceTimeout, s.Drain)
 	}
@@ -213,9 +217,13 @@ func (s *Stage[In, Out]) Run(ctx context.Context, p *service.Process) error {
 
 	group, work := errgroup.WithContext(ctx)
 	s.Settings.Items = cmp.Or(s.Settings.Items, s.Items, 1)
+	s.Settings.QueueBytes = cmp.Or(s.Settings.QueueBytes, s.QueueBytes, defaultQueueBytes)
+	if s.Assigned == nil {
+		s.Assigned = func() {}
+	}
 	members := newMembers(memberOptions{
 		from: s.From, settings: s.Settings, flights: s.Flights, doubt: s.Doubt, keeper: s.Keeper, log: log,
-		process: e.process, commit: commit, storms: e.storms, places: p.Places(), spawn: group.Go,
+		process: e.process, commit: commit, storms: e.storms, places: p.Places(), spawn: group.Go, again: s.Assigned,
 	})
 	next := &reader{group: s.To.Reader, topic: s.To.Topic, adm: kadm.NewClient(producer), log: log, hold: members.hold}
 	if s.To.Reader != "" {
@@ -227,9 +235,7 @@ func (s *Stage[In, Out]) Run(ctx context.Context, p *service.Process) error {
 		SessionTimeout: s.Settings.SessionTimeout, RebalanceTimeout: s.Settings.RebalanceTimeout,
 		Callbacks: members.callbacks(ctx, func() {
 			p.Health.Ready(s.Name)
-			if s.Assigned != nil {
-				s.Assigned()
-			}
+			s.Assigned()
 		}),
 	}, log)
 	if err != nil {

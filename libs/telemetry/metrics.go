@@ -31,6 +31,8 @@ const (
 	ProviderTokens      = "freshet.provider.tokens"
 	ProviderSavedTokens = "freshet.provider.saved.tokens"
 	ProviderFallbacks   = "freshet.provider.fallbacks"
+	WriteRemembered     = "freshet.write.states.remembered"
+	WriteLoaded         = "freshet.write.states.loaded"
 )
 
 var counterDescriptions = map[string]string{
@@ -39,6 +41,8 @@ var counterDescriptions = map[string]string{
 	ProviderTokens:      "Tokens that the provider charged for.",
 	ProviderSavedTokens: "Tokens that were not paid for again, estimated.",
 	ProviderFallbacks:   "Texts that the built-in model could not read and embedded by their characters.",
+	WriteRemembered:     "Items whose state write still knew from its own last write or read.",
+	WriteLoaded:         "Items whose state write had to read from the index.",
 }
 
 // Metrics holds the instruments of the stage runtime.

@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/google/uuid"
 	pb "github.com/weaviate/weaviate/grpc/generated/protocol/v1"
+	"golang.org/x/sync/errgroup"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/freshet-io/freshet/libs/fault"
@@ -27,46 +29,71 @@ type Stored struct {
 }
 
 // Load returns what the index has of items, in their order, whatever state their moves between the
-// two collections are in. State.Vector is set only where vectors is true. Items must differ.
-func (c *Client) Load(ctx context.Context, name string, items []record.Item, vectors bool) ([]Stored, error) {
+// two collections are in. Where whole is false, it leaves out what does not decide about records:
+// the vector, the properties, and what the row was made of. Items must differ. Only where nobody
+// moves an item meanwhile is one that is in neither collection an unknown one.
+func (c *Client) Load(ctx context.Context, name string, items []record.Item, whole bool) ([]Stored, error) {
 	b, err := c.named(name)
 	if err != nil {
 		return nil, err
 	}
-	main, err := c.get(ctx, b, b.spec.Class(), items, vectors)
-	if err != nil {
-		return nil, err
-	}
-	side, err := c.get(ctx, b.side(), b.spec.SideClass(), items, false)
-	if err != nil {
+	var inMain, inSide map[uuid.UUID]record.State
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() (err error) {
+		inMain, err = c.get(ctx, b, b.spec.Class(), items, reading{properties: whole, vectors: whole})
+		return err
+	})
+	group.Go(func() (err error) {
+		inSide, err = c.get(ctx, b.side(), b.spec.SideClass(), items, reading{properties: whole})
+		return err
+	})
+	if err := group.Wait(); err != nil {
 		return nil, err
 	}
 	all := make([]Stored, len(items))
 	for i, item := range items {
-		id := item.UUID()
-		stored := Stored{State: record.State{Sources: record.Orders{}}}
-		if s, ok := main[id]; ok {
-			stored.State, stored.Main = s, true
-		}
-		if s, ok := side[id]; ok {
-			stored.State.Join(&s)
-			stored.Side = true
-		}
-		all[i] = stored
+		all[i] = storedOf(inMain, inSide, item.UUID())
 	}
 	return all, nil
 }
 
+func storedOf(inMain, inSide map[uuid.UUID]record.State, id uuid.UUID) Stored {
+	stored := Stored{State: record.State{Sources: record.Orders{}}}
+	if s, ok := inMain[id]; ok {
+		stored.State, stored.Main = s, true
+	}
+	if s, ok := inSide[id]; ok {
+		stored.State.Join(&s)
+		stored.Side = true
+	}
+	return stored
+}
+
 // Lookup returns the states of items with their vectors, in their order; an item that the index
-// does not have has the zero state.
+// does not have has the zero state. Others may write the items meanwhile.
 func (c *Client) Lookup(ctx context.Context, name string, items []record.Item) ([]record.State, error) {
 	stored, err := c.Load(ctx, name, items, true)
 	if err != nil {
 		return nil, err
 	}
 	states := make([]record.State, len(stored))
+	var absent []record.Item
+	var places []int
 	for i := range stored {
-		states[i] = stored[i].State
+		if states[i] = stored[i].State; !stored[i].Main && !stored[i].Side {
+			absent, places = append(absent, items[i]), append(places, i)
+		}
+	}
+	if len(absent) == 0 {
+		return states, nil
+	}
+	// An item that is moved just now may be seen in neither collection: in the one that it comes
+	// to, before it is there, and in the other, when it is gone. Now that move is over.
+	if stored, err = c.Load(ctx, name, absent, true); err != nil {
+		return nil, err
+	}
+	for i, place := range places {
+		states[place] = stored[i].State
 	}
 	return states, nil
 }
@@ -128,7 +155,7 @@ func (c *Client) put(ctx context.Context, b *collection, class string, objs []Ob
 			rejected[i] = err
 			continue
 		}
-		size := proto.Size(encoded)
+		size := sizeOf(o)
 		if len(request.objects) == putItems || request.bytes+size > putBytes && request.bytes > 0 {
 			if err := send(); err != nil {
 				return nil, err
@@ -140,6 +167,16 @@ func (c *Client) put(ctx context.Context, b *collection, class string, objs []Ob
 		return nil, err
 	}
 	return rejected, nil
+}
+
+// sizeOf returns about the size of an encoded object, in bytes. To count it exactly takes as long
+// as to encode it, and the bound is far below the server's.
+func sizeOf(o Object) int {
+	size := 2048 + len(o.State.Vector) + len(o.State.Inputs) + len(o.State.Text)
+	for _, p := range o.State.Properties {
+		size += 2 * proto.Size(p) // numbers are longer in lists
+	}
+	return size
 }
 
 // put is one request: its objects, their indexes in the caller's list, and its size.

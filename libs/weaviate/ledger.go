@@ -59,7 +59,7 @@ func (c *Client) readLedgers(ctx context.Context, b *collection, partitions []in
 		items[i] = ledgerItem(b.spec.Name, p)
 		partitionOf[items[i].UUID().String()] = p
 	}
-	results, err := c.byID(ctx, b.side(), b.spec.SideClass(), part{items: items}, false)
+	results, err := c.byID(ctx, b.side(), b.spec.SideClass(), part{items: items}, reading{})
 	if err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 	"unicode/utf8"
 
@@ -76,6 +77,20 @@ var reserved = []struct {
 	{propDeletedAt, "date", true},    // when a tombstone was written
 	{propLedger, "text", false},      // JSON: of a ledger alone, see Ledger
 }
+
+// row lists the reserved properties that never decide about a record, and are long.
+var row = []string{propKey, propPartition, propTenant, propRecipe, propInputs, propText, propOrigin, propDeletedAt}
+
+// deciding lists the others.
+var deciding = func() []string {
+	var names []string
+	for _, r := range reserved {
+		if !slices.Contains(row, r.name) {
+			names = append(names, r.name)
+		}
+	}
+	return names
+}()
 
 // origin is the JSON form of a record.Origin.
 type origin struct {

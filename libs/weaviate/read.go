@@ -65,15 +65,25 @@ func (p part) path(class string, id uuid.UUID) string {
 	return "objects/" + class + "/" + id.String() + "?" + query.Encode()
 }
 
+// reading says what to read of objects beside what decides about records.
+type reading struct{ properties, vectors bool }
+
+func (r reading) request() *pb.PropertiesRequest {
+	if r.properties {
+		return &pb.PropertiesRequest{ReturnAllNonrefProperties: true}
+	}
+	return &pb.PropertiesRequest{NonRefProperties: deciding}
+}
+
 // get reads objects of one class by their ids.
-func (c *Client) get(ctx context.Context, b *collection, class string, items []record.Item, vectors bool) (map[uuid.UUID]record.State, error) {
+func (c *Client) get(ctx context.Context, b *collection, class string, items []record.Item, read reading) (map[uuid.UUID]record.State, error) {
 	parts := b.parts(items)
 	results := make([][]*pb.SearchResult, len(parts))
 	group, calls := errgroup.WithContext(ctx)
 	group.SetLimit(getCalls)
 	for i, some := range parts {
 		group.Go(func() (err error) {
-			results[i], err = c.byID(calls, b, class, some, vectors)
+			results[i], err = c.byID(calls, b, class, some, read)
 			return err
 		})
 	}
@@ -94,8 +104,8 @@ func (c *Client) get(ctx context.Context, b *collection, class string, items []r
 }
 
 // byID reads objects by their ids, as a majority of the copies has them where there are several.
-func (c *Client) byID(ctx context.Context, b *collection, class string, some part, vectors bool) ([]*pb.SearchResult, error) {
-	results, err := c.lookUp(ctx, b, class, some, vectors)
+func (c *Client) byID(ctx context.Context, b *collection, class string, some part, read reading) ([]*pb.SearchResult, error) {
+	results, err := c.lookUp(ctx, b, class, some, read)
 	if errors.Is(err, errNoTenant) {
 		return nil, nil // so there is nothing of it
 	}
@@ -106,7 +116,7 @@ func (c *Client) byID(ctx context.Context, b *collection, class string, some par
 	if err != nil || repaired == 0 {
 		return results, err
 	}
-	results, err = c.lookUp(ctx, b, class, some, vectors)
+	results, err = c.lookUp(ctx, b, class, some, read)
 	if err != nil {
 		return nil, err
 	}
@@ -148,13 +158,13 @@ func (c *Client) repair(ctx context.Context, class string, some part, results []
 }
 
 // lookUp makes one read by ids, or several smaller ones where its answer would be too large.
-func (c *Client) lookUp(ctx context.Context, b *collection, class string, some part, vectors bool) ([]*pb.SearchResult, error) {
+func (c *Client) lookUp(ctx context.Context, b *collection, class string, some part, read reading) ([]*pb.SearchResult, error) {
 	calling, cancel := context.WithTimeout(ctx, callLimit)
 	defer cancel()
 	reply, err := c.grpc.Search(calling, &pb.SearchRequest{
 		Collection: class, Tenant: some.tenant, Limit: uint32(len(some.items)), Uses_127Api: true, //nolint:gosec // at most getItems
-		Properties:       &pb.PropertiesRequest{ReturnAllNonrefProperties: true},
-		Metadata:         b.metadata(vectors),
+		Properties:       read.request(),
+		Metadata:         b.metadata(read.vectors),
 		Filters:          withIDs(some.items),
 		ConsistencyLevel: b.level(),
 	})
@@ -165,11 +175,11 @@ func (c *Client) lookUp(ctx context.Context, b *collection, class string, some p
 	case tooLarge(err) && n == 1:
 		return nil, fault.Halt("%s: the answer is larger than a message may be: raise GRPC_MAX_MESSAGE_SIZE of Weaviate: %w", doing, err)
 	case tooLarge(err):
-		first, err := c.lookUp(ctx, b, class, part{some.tenant, some.items[:n/2]}, vectors)
+		first, err := c.lookUp(ctx, b, class, part{some.tenant, some.items[:n/2]}, read)
 		if err != nil {
 			return nil, err
 		}
-		second, err := c.lookUp(ctx, b, class, part{some.tenant, some.items[n/2:]}, vectors)
+		second, err := c.lookUp(ctx, b, class, part{some.tenant, some.items[n/2:]}, read)
 		return append(first, second...), err
 	case err != nil:
 		return nil, classify(doing, err)

@@ -20,7 +20,7 @@ func (c *Client) FetchVector(ctx context.Context, item record.Item) ([]float32, 
 	if err := b.checkTenant(b.tenant(item)); err != nil {
 		return nil, err
 	}
-	results, err := c.byID(ctx, b, item.Collection, part{b.tenant(item), []record.Item{item}}, true)
+	results, err := c.byID(ctx, b, item.Collection, part{b.tenant(item), []record.Item{item}}, reading{vectors: true})
 	if err != nil {
 		return nil, err
 	}
@@ -67,7 +67,7 @@ func (c *Client) SelfFound(ctx context.Context, name string, items []record.Item
 
 // findThemselves notes which items are found by their own vectors.
 func (c *Client) findThemselves(ctx context.Context, b *collection, some part, found map[uuid.UUID]bool) error {
-	results, err := c.byID(ctx, b, b.spec.Class(), some, true)
+	results, err := c.byID(ctx, b, b.spec.Class(), some, reading{vectors: true})
 	if err != nil {
 		return err
 	}

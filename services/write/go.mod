@@ -5,6 +5,7 @@ go 1.26.0
 require (
 	github.com/freshet-io/freshet/libs v0.0.0
 	github.com/freshet-io/freshet/libs/fake v0.0.0
+	github.com/hashicorp/golang-lru/v2 v2.0.7
 	go.uber.org/goleak v1.3.0
 	google.golang.org/protobuf v1.36.12
 )

@@ -3,6 +3,7 @@ package stagetest
 import (
 	"context"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -37,8 +38,12 @@ func TestStage_commitsNothingAfterACrashUntilACallOfBeforeHasEndedAndWorksOnItAl
 	w.bury(m)
 	seen := make(chan string, 100)
 	start := time.Now()
-	stop := w.run(w.doubting(watched(seen)))
+	s := w.doubting(watched(seen))
+	var assigned atomic.Int64
+	s.Assigned = func() { assigned.Add(1) }
+	stop := w.run(s)
 	first := []string{<-seen, <-seen}
+	before := assigned.Load()
 	w.send("a=3")
 	first = append(first, <-seen)
 	if n := w.committed(); n > 0 && time.Since(start) < doubt {
@@ -50,6 +55,9 @@ func TestStage_commitsNothingAfterACrashUntilACallOfBeforeHasEndedAndWorksOnItAl
 	}
 	if want := []string{"a=1", "a=2", "a=3"}; !slices.Equal(first, want) || !slices.Equal(again, want) {
 		t.Errorf("first %v, then %v", first, again)
+	}
+	if n := assigned.Load(); before == 0 || n == before {
+		t.Errorf("the handler was told %d times before it began, %d times before it worked once more", before, n-before)
 	}
 	w.send("a=4")
 	if got := <-seen; got != "a=4" {

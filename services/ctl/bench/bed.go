@@ -49,6 +49,7 @@ type bed struct {
 	weaviate weaviate.Config
 	index    *weaviate.Client // nil without a Weaviate
 	arrived  pace             // items that reached the index
+	last     int64            // offset or version that was given out last
 
 	closers []func(context.Context) error
 }

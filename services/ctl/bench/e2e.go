@@ -98,7 +98,7 @@ func (b *bed) trickleChanges(ctx context.Context, list []catalogue.Product) ([]t
 	var took []time.Duration
 	now := slices.Clone(list)
 	watches, ctx := errgroup.WithContext(ctx)
-	err := paced(ctx, int(b.paced.Seconds()*pacedRate), func(i int) error {
+	err := paced(ctx, int(b.paced.Seconds()*pacedRate), pacedRate, func(i int) error {
 		p := &now[i%len(now)]
 		before := *p
 		next(p, i)

@@ -122,7 +122,7 @@ func (b *bed) trickleDocuments(ctx context.Context, docs []*record.Document) ([]
 		}
 		return nil
 	}, func(ctx context.Context) error {
-		return paced(ctx, len(docs), func(i int) error {
+		return paced(ctx, len(docs), pacedRate, func(i int) error {
 			sent.Store(string(docs[i].Item().Key()), time.Now())
 			return b.sendDocument(ctx, docs[i])
 		})

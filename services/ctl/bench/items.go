@@ -54,7 +54,7 @@ func envelopes(n int) []*kgo.Record {
 	return records
 }
 
-// documents returns what ingest makes of new products.
+// documents returns what ingest makes of products as they are now.
 func (b *bed) documents(ctx context.Context, list []catalogue.Product) ([]*record.Document, error) {
 	in, err := ingester.New(b.file, ingester.Options{Config: ingester.DefaultConfig()})
 	if err != nil {
@@ -63,7 +63,8 @@ func (b *bed) documents(ctx context.Context, list []catalogue.Product) ([]*recor
 	changes := make([]ingester.Change, len(list))
 	for i, p := range list {
 		key, value := catalogue.Create(p, time.Now())
-		changes[i] = ingester.Change{Record: stage.Record{Topic: catalogue.Topic, Offset: int64(i), Key: key, Value: value}}
+		b.last++
+		changes[i] = ingester.Change{Record: stage.Record{Topic: catalogue.Topic, Offset: b.last, Key: key, Value: value}}
 	}
 	outcomes, err := in.Handle(ctx, changes)
 	if err != nil {
@@ -90,8 +91,9 @@ func (b *bed) vectors(docs []*record.Document) []*record.Vector {
 	space := b.file.Space
 	list := make([]*record.Vector, len(docs))
 	for i, d := range docs {
+		b.last++
 		list[i] = &record.Vector{
-			Document: d, Version: int64(i + 1), VersionOrigin: record.VersionOrigin_VERSION_ORIGIN_LOG,
+			Document: d, Version: b.last, VersionOrigin: record.VersionOrigin_VERSION_ORIGIN_LOG,
 			Space: space.String(), Fingerprint: record.Fingerprint(space.String(), d.GetText()),
 			Vector: record.AppendVector(nil, vectorOf(d.GetText(), space.Dimensions)),
 			State:  record.VectorState_VECTOR_STATE_PRESENT,

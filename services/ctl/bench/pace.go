@@ -131,9 +131,9 @@ func timed(n int, call func(i int) error) ([]time.Duration, error) {
 	return times, nil
 }
 
-// paced makes n calls, pacedRate a second.
-func paced(ctx context.Context, n int, call func(i int) error) error {
-	ticker := time.NewTicker(time.Second / pacedRate)
+// paced makes n calls, so many a second.
+func paced(ctx context.Context, n int, perSecond time.Duration, call func(i int) error) error {
+	ticker := time.NewTicker(time.Second / perSecond)
 	defer ticker.Stop()
 	for i := range n {
 		if err := call(i); err != nil {

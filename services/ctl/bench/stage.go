@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"path/filepath"
 	"runtime"
 	"runtime/metrics"
 	"strconv"
@@ -172,19 +173,22 @@ func sampleMemory(ctx context.Context, d time.Duration) (resident, live []float6
 		runtime.GC() // else it is a matter of when the last one was
 		metrics.Read(heap)
 		live = append(live, float64(heap[0].Value.Uint64())/1e6)
-		resident = append(resident, residentMB())
+		resident = append(resident, residentMB("self", "VmRSS"))
 	}
 	return resident, live, nil
 }
 
-func residentMB() float64 {
-	text, _ := os.ReadFile("/proc/self/statm")
-	fields := strings.Fields(string(text))
-	if len(fields) < 2 {
-		return 0
+// residentMB reads a figure of a process's resident memory: VmRSS is what it has now, VmHWM the
+// most that it had. It returns 0 where there is no /proc.
+func residentMB(process, figure string) float64 {
+	text, _ := os.ReadFile(filepath.Join("/proc", process, "status"))
+	for line := range strings.Lines(string(text)) {
+		if fields := strings.Fields(line); len(fields) == 3 && fields[0] == figure+":" {
+			kB, _ := strconv.ParseFloat(fields[1], 64)
+			return kB * 1024 / 1e6
+		}
 	}
-	pages, _ := strconv.ParseInt(fields[1], 10, 64)
-	return float64(pages) * float64(os.Getpagesize()) / 1e6
+	return 0
 }
 
 // grown compares the end of a series with where it stood after its first third, while it

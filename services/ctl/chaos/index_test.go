@@ -95,7 +95,7 @@ func (v *indexView) Lookup(ctx context.Context, collection string, items []recor
 	return states, nil
 }
 
-func (v *indexView) Load(ctx context.Context, _ string, items []record.Item, vectors bool) ([]weaviate.Stored, error) {
+func (v *indexView) Load(ctx context.Context, _ string, items []record.Item, whole bool) ([]weaviate.Stored, error) {
 	if _, err := v.enter(ctx, false); err != nil {
 		return nil, err
 	}
@@ -106,8 +106,8 @@ func (v *indexView) Load(ctx context.Context, _ string, items []record.Item, vec
 		_, all[i].Main = v.main[key]
 		_, all[i].Side = v.side[key]
 		all[i].State = v.joined(key)
-		if !vectors {
-			all[i].State.Vector = nil
+		if s := &all[i].State; !whole {
+			s.Properties, s.Inputs, s.Recipe, s.Text, s.Origin, s.Vector = nil, nil, nil, "", nil, nil
 		}
 	}
 	v.mu.Unlock()
@@ -204,4 +204,4 @@ func (v *indexView) SelfFound(ctx context.Context, _ string, _ []record.Item) ([
 	return nil, v.leave(ctx)
 }
 
-func (v *indexView) Unwritable(context.Context, string) error { return nil }
+func (*indexView) Unwritable(context.Context, string) error { return nil }

@@ -88,8 +88,8 @@ var mutants = []mutant{
 	},
 	{
 		"a take-over does not work once more", "services/write/writer/run.go",
-		"Doubt:    cfg.Doubt,",
-		"Doubt:    0 * cfg.Doubt,",
+		" cfg.Doubt,",
+		" 0 * cfg.Doubt,",
 		[]string{invStale, invLoss},
 	},
 	{

@@ -186,7 +186,7 @@ func (w *world) run(ctx context.Context, p *process) error {
 		cfg := writer.Settings{Kafka: cluster, Topics: w.topics, Doubt: doubt, Stage: settings()}
 		name := w.file.Pipelines[0].Collection
 		handler := writer.New(&indexView{w.index, p}, writer.Config{
-			Collections: map[string]writer.Collection{name: {Space: w.file.Space.String(), Dimensions: dimensions}}, Recipes: w,
+			Collections: map[string]writer.Collection{name: {Space: w.file.Space.String(), Dimensions: dimensions}}, Recipes: w, Remembered: 1 << 20,
 		})
 		s := writer.NewStage(cfg, w.identity, handler, nil)
 		s.To.Compress = false // as in runIngest

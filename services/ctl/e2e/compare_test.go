@@ -35,7 +35,7 @@ func (k *killer) watch() (stop func() []sighting) {
 		defer tick.Stop()
 		for ctx.Err() == nil {
 			<-tick.C
-			stored, err := k.index.Load(ctx, collection, items, false)
+			stored, err := k.index.Load(ctx, collection, items, true)
 			if err != nil {
 				continue
 			}

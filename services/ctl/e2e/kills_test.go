@@ -274,7 +274,7 @@ func (k *killer) awaitIndex() {
 		for i, id := range ids {
 			items[i] = itemOf(id)
 		}
-		stored, err := k.index.Load(k.t.Context(), collection, items, false)
+		stored, err := k.index.Load(k.t.Context(), collection, items, true)
 		if err != nil {
 			return false, err
 		}

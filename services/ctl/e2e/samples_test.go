@@ -288,7 +288,7 @@ func (s *sampler) await(one sample, r *kgo.Record) (found []record.Item) {
 		}
 		what := fmt.Sprintf("%s of %s is done: %s of %s", one.record.Name, one.stream.folder, d.GetOp(), d.Item())
 		await(s.t, soon, what, func() (bool, error) {
-			stored, err := s.index.Load(s.t.Context(), d.GetCollection(), []record.Item{d.Item()}, false)
+			stored, err := s.index.Load(s.t.Context(), d.GetCollection(), []record.Item{d.Item()}, true)
 			return err == nil && is(stored[0].State, stored[0].Main), err
 		})
 		switch {

@@ -24,7 +24,7 @@ var errReadOnly = errors.New("shard x is READONLY")
 func broken(index writer.Index, fake *fakeIndex) (w *writer.Writer, told *[]string) {
 	fake.interrupt, fake.status = func(int) failure { return silently }, errReadOnly
 	told = new([]string)
-	cfg := config()
+	cfg := forgetful()
 	cfg.Observe = func(_ context.Context, collection string, why error) {
 		*told = append(*told, fmt.Sprintf("%s: %v", collection, why))
 	}
@@ -67,7 +67,7 @@ func TestBreaker_oneItemAtATimeUntilOneIsWritten(t *testing.T) {
 func TestBreaker_anItemThatIsOnlyReadDoesNotCloseIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		index := newFake()
-		handle(t, writer.New(index, config()), row("a", 9, "lamp", 1))
+		handle(t, writer.New(index, forgetful()), row("a", 9, "lamp", 1))
 		w, told := broken(index, index)
 		b := batch{row("a", 5, "old", 1), row("b", 6, "desk", 1), row("c", 7, "chair", 1)}
 		for range 2 {
@@ -168,4 +168,11 @@ func TestBreaker_anEndedPartitionSaysNothingOfTheIndex(t *testing.T) {
 			t.Errorf("calls %q, want %q; told %q", index.calls, want, *told)
 		}
 	})
+}
+
+// forgetful is a writer that reads each item each time, so that the calls can be counted.
+func forgetful() writer.Config {
+	cfg := config()
+	cfg.Remembered = 0
+	return cfg
 }

@@ -41,6 +41,9 @@ const (
 	anyAnswer      mistake = "an answer is taken without comparing its text"
 	askedOnce      mistake = "a record that comes again does not ask again"
 	neverForgets   mistake = "what was asked for is still awaited when the item has got it"
+	keptInDoubt    mistake = "what is remembered is not forgotten when all is worked on once more"
+	keptForLater   mistake = "what is remembered is not forgotten with an assignment"
+	keptTooEarly   mistake = "a state is remembered before all that was done to it is acknowledged"
 )
 
 // caseOf is what the lanes hold, and what the item must be in the end.
@@ -49,6 +52,7 @@ type caseOf struct {
 	live, bulk []*record.Vector
 	want       string // the text; "" for deleted
 	takeovers  int
+	failures   int // calls that fail while their owner has its lease
 }
 
 // left is how the last owner of a lane left it.
@@ -74,6 +78,7 @@ type ownership struct {
 	begun   [2]bool
 	doubt   [2]bool
 	op      *operation
+	memory  *weaviate.Stored // what it remembers of the item
 }
 
 // operation is what an owner does with one record. Its calls may land after the lease.
@@ -93,7 +98,9 @@ type moment struct {
 	notes      [2]left
 	owners     []ownership
 	takeovers  int
-	asked      []string // texts that embed has yet to answer, or whose answers were not committed; sorted
+	failures   int
+	asked      []string         // texts that embed has yet to answer, or whose answers were not committed; sorted
+	elsewhere  *weaviate.Stored // what the process remembers that gets the item next, by mistake
 }
 
 type explorer struct {
@@ -102,7 +109,7 @@ type explorer struct {
 }
 
 func (x explorer) start(c caseOf) moment {
-	m := moment{takeovers: c.takeovers, owners: []ownership{{leased: true, lanes: [2]bool{true, true}}}}
+	m := moment{takeovers: c.takeovers, failures: c.failures, owners: []ownership{{leased: true, lanes: [2]bool{true, true}}}}
 	if x.mistake == laneOwners {
 		m.owners = []ownership{{leased: true, lanes: [2]bool{true, false}}, {leased: true, lanes: [2]bool{false, true}}}
 	}
@@ -181,7 +188,31 @@ func (x explorer) begin(m moment, i, lane int, v *record.Vector) moment {
 	if !m.owners[i].begun[of] && x.mistake != lazyOpen {
 		m.notes[of] = open
 	}
-	stored := m.stored()
+	it := &item{records: []rec{{from: v, apply: v}}}
+	if memory := m.owners[i].memory; memory != nil && x.mistake != blind {
+		x.fold(it, weaviate.Stored{State: copied(&memory.State), Main: memory.Main, Side: memory.Side}, false, lane)
+	}
+	if it.plan.taken == nil || it.lacks() {
+		x.fold(it, m.stored(), true, lane)
+	}
+	op := &operation{lane: lane, answer: v.GetDocument().GetText(), item: it, plan: it.plan}
+	switch {
+	case op.plan.target == nowhere:
+	case op.plan.other:
+		op.calls = []string{"put", "delete"}
+	default:
+		op.calls = []string{"put"}
+	}
+	return m.with(i, func(o *ownership) {
+		o.begun[of], o.op, o.memory = true, op, nil
+		if x.mistake == keptTooEarly {
+			o.memory = op.plan.remembered()
+		}
+	})
+}
+
+// fold is the item's own, with the mistakes of the decision.
+func (x explorer) fold(it *item, stored weaviate.Stored, whole bool, lane int) {
 	floor := stored.State.Floor
 	switch x.mistake { //nolint:exhaustive // the others are elsewhere
 	case blind:
@@ -192,24 +223,13 @@ func (x explorer) begin(m moment, i, lane int, v *record.Vector) moment {
 		stored.State.Older = nil
 	case anyAnswer:
 		if lane == answers {
-			v.Fingerprint = stored.State.Wanted
+			it.records[0].apply.Fingerprint = stored.State.Wanted
 		}
 	}
-	it := &item{records: []rec{{from: v, apply: v}}}
-	var err error
-	if it.plan, err = fold(stored, it.records, joinColumns); err != nil {
+	if err := it.fold(stored, whole, joinColumns); err != nil {
 		panic(err)
 	}
 	it.plan.state.Floor = max(floor, it.plan.state.Floor)
-	op := &operation{lane: lane, answer: v.GetDocument().GetText(), item: it, plan: it.plan}
-	switch {
-	case op.plan.target == nowhere:
-	case op.plan.other:
-		op.calls = []string{"put", "delete"}
-	default:
-		op.calls = []string{"put"}
-	}
-	return m.with(i, func(o *ownership) { o.begun[of], o.op = true, op })
 }
 
 // joinColumns makes the text of a merged item, as whole rows have it.
@@ -236,7 +256,7 @@ func (x explorer) finish(m moment, i int) moment {
 		slices.Sort(m.asked)
 	}
 	return m.with(i, func(o *ownership) {
-		o.op = nil
+		o.op, o.memory = nil, op.plan.remembered()
 		if before := o.awaited; x.mistake != neverForgets || request != nil || before == "" {
 			o.awaited = c.awaited[op.item.key]
 		}
@@ -249,6 +269,11 @@ func (x explorer) finish(m moment, i int) moment {
 			o.taken = slices.DeleteFunc(slices.Clone(o.taken), func(text string) bool { return text == request.GetText() })
 		}
 	})
+}
+
+func (p *plan) remembered() *weaviate.Stored {
+	s := p.stands()
+	return &s
 }
 
 // stored is what a read of both collections gives.
@@ -282,8 +307,13 @@ func (x explorer) proceed(m moment, i int) []step {
 		after := op
 		after.flying, after.calls = false, op.calls[1:]
 		add(goOn(m.execute(op), &after), "has its "+op.calls[0]+" land")
-		if !o.leased {
+		switch {
+		case !o.leased:
 			add(goOn(m, nil), "has its "+op.calls[0]+" lost")
+		case m.failures > 0:
+			m.failures--
+			add(goOn(m.execute(op), nil), "has its "+op.calls[0]+" land, and tries again: the answer is lost")
+			add(goOn(m, nil), "has its "+op.calls[0]+" lost, and tries again")
 		}
 	case len(op.calls) > 0 && (o.leased || x.mistake == noLease):
 		sent := op
@@ -346,6 +376,9 @@ func (x explorer) workAgain(m moment, i int) moment {
 		}
 		o.taken = nil
 		o.doubt = [2]bool{}
+		if x.mistake != keptInDoubt {
+			o.memory = nil
+		}
 	})
 }
 
@@ -384,6 +417,9 @@ func (x explorer) next(m moment, i int) moment {
 	}
 	if x.mistake == noDoubt {
 		after.doubt = [2]bool{}
+	}
+	if x.mistake == keptForLater {
+		after.memory, m.elsewhere = m.elsewhere, o.memory
 	}
 	m = m.with(i, func(o *ownership) { o.leased = false })
 	// An owner that is gone for good need not be told apart from one that never was.
@@ -434,15 +470,17 @@ func (m moment) key() string {
 	b := make([]byte, 0, 256)
 	b = appendState(b, m.main)
 	b = appendState(b, m.side)
-	b = append(b, byte(m.takeovers), byte(m.committed[0]), byte(m.committed[1]), byte(m.notes[0]), byte(m.notes[1])) //nolint:gosec // small
+	b = append(b, byte(m.takeovers), byte(m.failures), byte(m.committed[0]), byte(m.committed[1]), byte(m.notes[0]), byte(m.notes[1])) //nolint:gosec // small
+	b = appendMemory(b, m.elsewhere)
 	b = append(b, strings.Join(m.asked, ",")...)
 	for _, o := range m.owners {
 		b = append(b, '|')
 		b = append(b, o.awaited...)
 		b = append(append(b, ';'), strings.Join(o.taken, ",")...)
 		b = append(b, ';', flags(o.leased, o.lanes[0], o.lanes[1], o.begun[0], o.begun[1], o.doubt[0], o.doubt[1]), byte(o.next[0]), byte(o.next[1])) //nolint:gosec // small
+		b = appendMemory(b, o.memory)
 		if o.op != nil {
-			b = append(b, byte(o.op.lane), flags(o.op.flying), byte(o.op.plan.target), byte(len(o.op.calls))) //nolint:gosec // small
+			b = append(b, byte(o.op.lane), flags(o.op.flying, o.op.plan.again, o.op.plan.inMain, o.op.plan.inSide), byte(o.op.plan.target), byte(len(o.op.calls))) //nolint:gosec // small
 			b = appendState(b, &o.op.plan.state)
 		}
 	}
@@ -457,6 +495,13 @@ func flags(all ...bool) (b byte) {
 		}
 	}
 	return b
+}
+
+func appendMemory(b []byte, s *weaviate.Stored) []byte {
+	if s == nil {
+		return append(b, '-')
+	}
+	return appendState(append(b, flags(s.Main, s.Side)), &s.State)
 }
 
 func appendState(b []byte, s *record.State) []byte {
@@ -589,18 +634,18 @@ func cases(t *testing.T, m mistake) []caseOf {
 		late.Document.Sources = nil
 	}
 	return []caseOf{
-		{name: "an ingest that slept appends an old change", live: []*record.Vector{upserted(4, "four"), late}, want: "four", takeovers: n},
-		{name: "two changes, a bulk row between them", live: []*record.Vector{upserted(3, "three"), upserted(5, "five")}, bulk: []*record.Vector{afterRead}, want: "five", takeovers: n},
-		{name: "a change and a bulk row that is newer", live: []*record.Vector{upserted(3, "three")}, bulk: []*record.Vector{stamped(4, "four")}, want: "four", takeovers: n},
-		{name: "a delete, a bulk row of before it", live: []*record.Vector{upserted(3, "three"), deleted(5)}, bulk: []*record.Vector{stamped(4, "four")}, takeovers: n},
-		{name: "a row and a delete of one stamp", bulk: []*record.Vector{stamped(4, "four"), ofBulk(deleted(4))}, takeovers: n},
+		{name: "an ingest that slept appends an old change", live: []*record.Vector{upserted(4, "four"), late}, want: "four", takeovers: n, failures: 1},
+		{name: "two changes, a bulk row between them", live: []*record.Vector{upserted(3, "three"), upserted(5, "five")}, bulk: []*record.Vector{afterRead}, want: "five", takeovers: n, failures: 1},
+		{name: "a change and a bulk row that is newer", live: []*record.Vector{upserted(3, "three")}, bulk: []*record.Vector{stamped(4, "four")}, want: "four", takeovers: n, failures: 1},
+		{name: "a delete, a bulk row of before it", live: []*record.Vector{upserted(3, "three"), deleted(5)}, bulk: []*record.Vector{stamped(4, "four")}, takeovers: n, failures: 1},
+		{name: "a row and a delete of one stamp", bulk: []*record.Vector{stamped(4, "four"), ofBulk(deleted(4))}, takeovers: n, failures: 1},
 		{name: "a partial change above a whole one, a bulk row between them", live: []*record.Vector{whole(3, "n3", "d3"), some(5, "n5")}, bulk: []*record.Vector{ofBulk(whole(4, "n4", "d4"))}, want: "n5/d4", takeovers: n},
 		{name: "two partial changes before their row", live: []*record.Vector{some(3, "n3"), some(5, "n5")}, bulk: []*record.Vector{ofBulk(whole(2, "n2", "d2"))}, want: "n5/d2", takeovers: n},
 		{name: "there and back", live: []*record.Vector{whole(3, "n3", "d3"), some(5, "n5"), whole(6, "n3", "d3"), some(7, "n5")}, want: "n5/d3", takeovers: min(n, 1)},
 		{name: "a change is a dead letter, a partial one comes, the letter is redriven", live: []*record.Vector{whole(3, "n3", "d3"), some(7, "n7"), redriven(whole(5, "n5", "d5"))}, want: "n7/d5", takeovers: n},
 		{name: "a partial change, and a delete", live: []*record.Vector{whole(3, "n3", "d3"), some(5, "n5"), deleted(6)}, takeovers: n},
 		{name: "a delete, a partial change, an old bulk row, the letter of the row between", live: []*record.Vector{deleted(5), some(9, "n9"), redriven(whole(7, "n7", "d7"))}, bulk: []*record.Vector{ofBulk(whole(4, "n4", "d4"))}, want: "n9/d7", takeovers: min(n, 1)},
-		{name: "a delete, and the item again", live: []*record.Vector{deleted(3), upserted(5, "five")}, bulk: []*record.Vector{stamped(2, "two")}, want: "five", takeovers: n},
+		{name: "a delete, and the item again", live: []*record.Vector{deleted(3), upserted(5, "five")}, bulk: []*record.Vector{stamped(2, "two")}, want: "five", takeovers: n, failures: 1},
 	}
 }
 
@@ -620,7 +665,10 @@ func TestExplorer_findsNoInterleavingThatLosesOrRaisesAnItem(t *testing.T) {
 }
 
 func TestExplorer_findsEachPlantedMistake(t *testing.T) {
-	for _, m := range []mistake{laneOwners, noLease, noDoubt, commitsInDoubt, laneDoubt, lazyOpen, doubtForgotten, blind, noSourceOrder, lateStamp, floorTaken, oneVersion, anyAnswer, askedOnce, neverForgets} {
+	for _, m := range []mistake{
+		laneOwners, noLease, noDoubt, commitsInDoubt, laneDoubt, lazyOpen, doubtForgotten, blind, noSourceOrder, lateStamp,
+		floorTaken, oneVersion, anyAnswer, askedOnce, neverForgets, keptInDoubt, keptForLater, keptTooEarly,
+	} {
 		t.Run(strings.ReplaceAll(string(m), " ", "_"), func(t *testing.T) {
 			for _, c := range cases(t, m) {
 				n, way := explorer{m, [2][]*record.Vector{c.live, c.bulk}}.explore(c)

@@ -5,11 +5,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"sync"
 	"time"
+	"unicode/utf8"
 
+	"github.com/freshet-io/freshet/libs/fault"
 	"github.com/freshet-io/freshet/libs/record"
 	"github.com/freshet-io/freshet/libs/weaviate"
 )
@@ -71,29 +72,32 @@ func (f *fakeIndex) failure() failure {
 	return f.interrupt(f.writes)
 }
 
-func (f *fakeIndex) Load(_ context.Context, _ string, items []record.Item, vectors bool) ([]weaviate.Stored, error) {
+func (f *fakeIndex) Load(_ context.Context, _ string, items []record.Item, whole bool) ([]weaviate.Stored, error) {
 	defer f.enter("load", len(items))()
 	all := make([]weaviate.Stored, len(items))
 	for i, it := range items {
 		all[i].State.Sources = record.Orders{}
 		if o, ok := f.main[string(it.Key())]; ok {
 			all[i].Main, all[i].State = true, cloned(o.state)
-			if !vectors {
-				all[i].State.Vector = nil
-			}
 		}
 		if o, ok := f.side[string(it.Key())]; ok {
 			all[i].Side = true
 			s := cloned(o.state)
 			all[i].State.Join(&s)
 		}
+		if s := &all[i].State; !whole {
+			s.Properties, s.Inputs, s.Recipe, s.Text, s.Origin, s.Vector = nil, nil, nil, "", nil, nil
+		}
 	}
 	return all, nil
 }
 
 func cloned(s record.State) record.State {
-	s.Sources = maps.Clone(s.Sources)
-	s.Vector = slices.Clone(s.Vector)
+	orders := record.Orders{}
+	for source, order := range s.Sources {
+		orders[source] = slices.Clone(order)
+	}
+	s.Sources, s.Wanted, s.Held, s.Vector = orders, slices.Clone(s.Wanted), slices.Clone(s.Held), slices.Clone(s.Vector)
 	return s
 }
 
@@ -105,7 +109,10 @@ func (f *fakeIndex) PutSide(ctx context.Context, _ string, objs []weaviate.Objec
 	return f.put(ctx, "put side", f.side, objs, false)
 }
 
-func (f *fakeIndex) put(_ context.Context, call string, to map[string]fakeObject, objs []weaviate.Object, vectors bool) (map[int]error, error) {
+func (f *fakeIndex) put(ctx context.Context, call string, to map[string]fakeObject, objs []weaviate.Object, vectors bool) (map[int]error, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
 	defer f.enter(call, len(objs))()
 	fail := f.failure()
 	if fail == before {
@@ -113,11 +120,9 @@ func (f *fakeIndex) put(_ context.Context, call string, to map[string]fakeObject
 	}
 	rejected := map[int]error{}
 	for i, o := range objs {
-		if f.reject != nil {
-			if err := f.reject(o); err != nil {
-				rejected[i] = err
-				continue
-			}
+		if err := f.refuse(o, vectors); err != nil {
+			rejected[i] = err
+			continue
 		}
 		if fail == silently && i >= (len(objs)+1)/2 {
 			continue
@@ -127,9 +132,6 @@ func (f *fakeIndex) put(_ context.Context, call string, to map[string]fakeObject
 		s := cloned(o.State)
 		if !vectors {
 			s.Vector = nil
-		}
-		if vectors && len(s.Vector) == 0 {
-			return nil, fmt.Errorf("object %s without a vector", o.Item)
 		}
 		same := ok && bytes.Equal(had.state.Vector, s.Vector)
 		indexed := fail != halfway
@@ -148,6 +150,18 @@ func (f *fakeIndex) put(_ context.Context, call string, to map[string]fakeObject
 		return nil, errInterrupted
 	}
 	return rejected, nil
+}
+
+func (f *fakeIndex) refuse(o weaviate.Object, vectors bool) error {
+	switch {
+	case f.reject != nil:
+		return f.reject(o)
+	case vectors && len(o.State.Vector) != 4*dimensions:
+		return fault.Reject(fault.DimensionMismatch, "a vector of %d bytes", len(o.State.Vector))
+	case !utf8.ValidString(o.State.Text):
+		return fault.Reject(fault.IndexRejected, "the text is no UTF-8")
+	}
+	return nil
 }
 
 func (f *fakeIndex) DeleteMain(_ context.Context, _ string, items []record.Item) error {

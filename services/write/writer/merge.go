@@ -35,15 +35,17 @@ func (w *Writer) maker(ctx context.Context, collection string) maker {
 	}
 }
 
-// decide makes the item's plan. Where its merged row cannot be used, the record that set it becomes a dead letter.
-func (w *Writer) decide(ctx context.Context, it *item, stored weaviate.Stored) error {
+// decide makes the item's plan, of all that the index has or of what decides only. Where its merged row cannot be used,
+// the record that set it becomes a dead letter.
+func (w *Writer) decide(ctx context.Context, it *item, stored weaviate.Stored, whole bool) error {
+	if err := w.vet(ctx, it, &stored); err != nil {
+		return err
+	}
 	for {
-		plan, err := fold(stored, it.records, w.maker(ctx, it.Collection))
+		err := it.fold(stored, whole, w.maker(ctx, it.Collection))
 		if err == nil || fault.ClassOf(err) != fault.Permanent {
-			it.plan = plan
 			return err
 		}
-		it.plan = plan
 		if !it.reject(err) {
 			return fmt.Errorf("merging what the index has of an item: %w", err)
 		}

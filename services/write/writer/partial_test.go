@@ -443,7 +443,7 @@ func TestPartial(t *testing.T) {
 				t.Errorf("asked for %q, want %q", p.paid, test.paid)
 			}
 			if test.want == nil {
-				checkItem(t, p.index, test.index)
+				checkItem(t, p.index, "a", test.index)
 			} else if wrong := p.compare(test.want); wrong != "" {
 				t.Error(wrong)
 			}
@@ -460,7 +460,7 @@ func TestPartial_aRecipeThatIsNotPublishedYetMakesTheStageWait(t *testing.T) {
 	if outcomes, err := w.Handle(t.Context(), batch{columns{"lamp", "", "12", "1"}.change(t, 6)}); err == nil || outcomes != nil {
 		t.Errorf("outcomes %v, error %v: want an error alone", outcomes, err)
 	}
-	checkItem(t, index, want{main: true, base: 5, name: "lamp of brass", held: "lamp of brass"})
+	checkItem(t, index, "a", want{main: true, base: 5, name: "lamp of brass", held: "lamp of brass"})
 }
 
 type unpublished struct{}

@@ -1,6 +1,8 @@
 package writer
 
 import (
+	"slices"
+
 	"github.com/freshet-io/freshet/libs/fault"
 	"github.com/freshet-io/freshet/libs/record"
 	"github.com/freshet-io/freshet/libs/stage"
@@ -31,6 +33,8 @@ type plan struct {
 	target place
 	// other says that the index has a copy in the place that is not the target.
 	other bool
+	// inMain and inSide say where the index has copies before anything is done.
+	inMain, inSide bool
 	// again says that a record was there before: what it caused may have been interrupted. It
 	// concerns the item, so that a later record of the batch does not end it.
 	again bool
@@ -39,7 +43,7 @@ type plan struct {
 // fold applies records in their order to what the index has, and has complete make an item of what they merge into. Its
 // error is that one's; the plan says then what each record did.
 func fold(stored weaviate.Stored, records []rec, complete maker) (plan, error) {
-	p := plan{state: stored.State.Copy(), taken: make([]record.Taken, len(records))}
+	p := plan{state: stored.State.Copy(), taken: make([]record.Taken, len(records)), inMain: stored.Main, inSide: stored.Side}
 	for i, r := range records {
 		p.taken[i] = p.state.Take(r.apply)
 	}
@@ -79,8 +83,14 @@ func (p *plan) place(stored weaviate.Stored) {
 	}
 }
 
-// needsVector reports whether the item is to be written with the vector that the index has.
-func (p *plan) needsVector() bool { return p.target == main && len(p.state.Vector) == 0 }
+// stands returns what the index has once the plan is carried out, without the row and the vector.
+func (p *plan) stands() weaviate.Stored {
+	s := weaviate.Stored{State: head(p.state), Main: p.target == main, Side: p.target == side}
+	if p.target == nowhere {
+		s.Main, s.Side = p.inMain, p.inSide
+	}
+	return s
+}
 
 // item is an item of a batch with its records.
 type item struct {
@@ -88,7 +98,42 @@ type item struct {
 	key     string
 	records []rec
 	plan    plan
+	whole   bool // the plan was made from all that the index has, not only from what decides
+	known   bool // the index has, or will have, just what the plan says: it was not refused
 	unfound bool // the index does not find it by its own vector, whatever was tried
+}
+
+// fold makes the item's plan. Without the whole of what the index has it makes none where rows are merged: they cannot
+// be merged with columns that were not read. Its error is complete's.
+func (it *item) fold(stored weaviate.Stored, whole bool, complete maker) (err error) {
+	it.whole, it.known, it.plan = whole, true, plan{}
+	if !whole && it.merges(&stored.State) {
+		return nil
+	}
+	it.plan, err = fold(stored, it.records, complete)
+	return err
+}
+
+// merges reports whether rows are merged: a record has only some columns, or may bring what an earlier one left out.
+func (it *item) merges(s *record.State) bool {
+	return len(s.Older) > 0 || slices.ContainsFunc(it.records, func(r rec) bool { return r.apply.GetDocument().GetOp() == record.Op_OP_PARTIAL })
+}
+
+// lacks reports whether the item needs what the index has and was not read: to be merged with, or to be written again,
+// its vector, or a row that none of the records sets.
+func (it *item) lacks() bool {
+	p := &it.plan
+	switch {
+	case it.whole:
+		return false
+	case p.taken == nil:
+		return true
+	case p.target == nowhere:
+		return false
+	case p.target == main && len(p.state.Vector) == 0:
+		return true
+	}
+	return p.state.Live() && !slices.ContainsFunc(it.records, func(r rec) bool { return it.setsRow(&r) })
 }
 
 // rec is one record of an item.

@@ -3,6 +3,7 @@ package writer
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -11,19 +12,21 @@ import (
 	"github.com/freshet-io/freshet/libs/record"
 	"github.com/freshet-io/freshet/libs/service"
 	"github.com/freshet-io/freshet/libs/stage"
+	"github.com/freshet-io/freshet/libs/telemetry"
 	"github.com/freshet-io/freshet/libs/weaviate"
 )
 
 // Settings is the configuration of the service.
 type Settings struct {
-	Kafka    kafka.Config
-	Topics   kafka.Topics `inline:"true"`
-	Weaviate weaviate.Config
-	Pipeline string         `required:"true" desc:"path of the pipeline file"`
-	Group    string         `envconfig:"WRITE_GROUP" desc:"consumer group; the topic prefix and -write if empty"`
-	InFlight int            `envconfig:"WRITE_IN_FLIGHT" default:"2" desc:"calls to Weaviate at a time, of all partitions"`
-	Doubt    time.Duration  `envconfig:"WRITE_DOUBT" default:"90s" desc:"after a writer that did not leave cleanly nothing is committed for so long, and then all of it is worked on once more: a call of that writer may still land; longer than a call to Weaviate may take (60s)"`
-	Stage    stage.Settings `inline:"true"`
+	Kafka      kafka.Config
+	Topics     kafka.Topics `inline:"true"`
+	Weaviate   weaviate.Config
+	Pipeline   string         `required:"true" desc:"path of the pipeline file"`
+	Group      string         `envconfig:"WRITE_GROUP" desc:"consumer group; the topic prefix and -write if empty"`
+	InFlight   int            `envconfig:"WRITE_IN_FLIGHT" default:"2" desc:"calls to Weaviate at a time, of all partitions"`
+	Remembered int            `envconfig:"WRITE_REMEMBERED_BYTES" default:"33554432" desc:"memory for the states of items that were written or read lately, about 700 bytes each, so that they are not read again; 0 keeps none"`
+	Doubt      time.Duration  `envconfig:"WRITE_DOUBT" default:"90s" desc:"after a writer that did not leave cleanly nothing is committed for so long, and then all of it is worked on once more: a call of that writer may still land; longer than a call to Weaviate may take (60s)"`
+	Stage      stage.Settings `inline:"true"`
 
 	Bulk               string        `envconfig:"EMBED_GROUP" desc:"consumer group of embed, whose bulk lane's has -bulk behind it: no tombstone is swept while it has records to read; the topic prefix and -embed if empty"`
 	TombstoneRetention time.Duration `envconfig:"WRITE_TOMBSTONE_RETENTION" default:"840h" desc:"how long the index remembers a deleted item, so that no late record brings it back; at least as long as dead letters are kept; 0 is for ever"`
@@ -36,6 +39,8 @@ func (s Settings) Validate() error {
 		return fmt.Errorf("WRITE_IN_FLIGHT is %d: at least 1", s.InFlight)
 	case s.TombstoneRetention < 0:
 		return fmt.Errorf("WRITE_TOMBSTONE_RETENTION is %s: it must not be negative", s.TombstoneRetention)
+	case s.Remembered < 0:
+		return fmt.Errorf("WRITE_REMEMBERED_BYTES is %d: it cannot be negative", s.Remembered)
 	case s.Doubt <= 0:
 		return fmt.Errorf("WRITE_DOUBT is %s: it must be above 0, or a call of a writer that slept wins over newer states", s.Doubt)
 	}
@@ -69,8 +74,11 @@ func Run(ctx context.Context, p *service.Process, cfg Settings) error {
 	all := collections(file)
 	writer := New(index, Config{
 		Collections: all, InFlight: cfg.InFlight, Recipes: NewPublished(cfg.Kafka, cfg.Topics, p.Log),
-		Log: versions, Partitions: identity.Partitions, Observe: observer(ctx, p, all),
+		Log: versions, Partitions: identity.Partitions, Observe: observer(ctx, p, all), Remembered: cfg.Remembered,
 	})
+	if err := writer.publish(p.Telemetry.Metrics); err != nil {
+		return err
+	}
 	keeper := NewKeeper(writer, index, identity.IDs, cfg.TombstoneRetention)
 	if err := NewStage(cfg, identity, writer, keeper).Run(ctx, p); err != nil {
 		return fmt.Errorf("writing vectors: %w", err)
@@ -106,10 +114,11 @@ func NewStage(cfg Settings, identity kafka.Identity, writer *Writer, keeper stag
 			Cluster: cfg.Kafka, Topics: []string{cfg.Topics.VectorsLive(), cfg.Topics.VectorsBulk()},
 			Group: cfg.group(), CoPartitioned: true,
 		},
-		To:       stage.Sink{Cluster: cfg.Kafka, Topics: cfg.Topics, Identity: identity, Topic: cfg.Topics.DocumentsLive(), Compress: true},
-		Settings: cfg.Stage,
-		Items:    100,
-		Decode:   func(r stage.Record) (*record.Vector, error) { return record.DecodeVector(r.Value) },
+		To:         stage.Sink{Cluster: cfg.Kafka, Topics: cfg.Topics, Identity: identity, Topic: cfg.Topics.DocumentsLive(), Compress: true},
+		Settings:   cfg.Stage,
+		Items:      100,
+		QueueBytes: 32 << 20,
+		Decode:     func(r stage.Record) (*record.Vector, error) { return record.DecodeVector(r.Value) },
 		Encode: func(d *record.Document) (stage.Output, error) {
 			value, err := d.Encode()
 			out := stage.Output{Key: d.Item().Key(), Value: value}
@@ -124,6 +133,14 @@ func NewStage(cfg Settings, identity kafka.Identity, writer *Writer, keeper stag
 		Assigned: writer.TakeOver,
 		Keeper:   keeper,
 	}
+}
+
+// publish shows how often an item's state was remembered, and how often it was read.
+func (w *Writer) publish(m *telemetry.Metrics) error {
+	return errors.Join(
+		m.Counter(telemetry.WriteRemembered, func() int64 { remembered, _ := w.memory.counts(); return remembered }),
+		m.Counter(telemetry.WriteLoaded, func() int64 { _, loaded := w.memory.counts(); return loaded }),
+	)
 }
 
 func collections(file *pipeline.File) map[string]Collection {

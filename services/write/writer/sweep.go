@@ -74,6 +74,7 @@ func (k *Keeper) sweepSome(ctx context.Context, name string, partition int32, p 
 		return false, err
 	}
 	w.setHorizon(name, partition, horizon)
+	w.memory.drop(items)
 	err = w.call(ctx, func() error { return w.index.DeleteSide(ctx, name, items) })
 	return len(old) == sweepItems, err
 }

@@ -22,6 +22,7 @@ import (
 	"github.com/freshet-io/freshet/libs/service"
 	"github.com/freshet-io/freshet/libs/weaviate"
 	"github.com/freshet-io/freshet/services/write/writer"
+	"github.com/freshet-io/freshet/services/write/writer/indextest"
 )
 
 // server is a real Weaviate with a client.
@@ -130,7 +131,7 @@ func TestWeaviate(t *testing.T) {
 	t.Run("vanished", s.testVanished)
 	t.Run("acceptance", func(t *testing.T) {
 		s.create(t, spec("Accepted"))
-		testIndex(t, renamed{s.client, "Accepted"})
+		indextest.Run(t, renamed{s.client, "Accepted"})
 	})
 }
 
@@ -230,20 +231,28 @@ func (s *server) testValues(t *testing.T) {
 	checkEqual(t, states[0], bare)
 	checkEqual(t, states[1], record.State{Sources: record.Orders{}})
 	checkEqual(t, states[2], full)
-	full.Vector = nil
-	rejected, err = s.client.PutSide(t.Context(), "Valued", []weaviate.Object{{Item: itemOf("aside"), State: full}})
+	aside := full
+	aside.Vector = nil
+	rejected, err = s.client.PutSide(t.Context(), "Valued", []weaviate.Object{{Item: itemOf("aside"), State: aside}})
 	if err != nil || len(rejected) > 0 {
 		t.Fatalf("rejected %v, error %v", rejected, err)
 	}
-	stored, err := s.client.Load(t.Context(), "Valued", []record.Item{item, itemOf("aside")}, false)
-	if err != nil {
-		t.Fatal(err)
+	for _, whole := range []bool{true, false} {
+		stored, err := s.client.Load(t.Context(), "Valued", []record.Item{item, itemOf("aside")}, whole)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if stored[0].Side || !stored[0].Main || stored[1].Main || !stored[1].Side {
+			t.Errorf("copies are at %+v", stored)
+		}
+		if !whole { // only what decides
+			for _, s := range []*record.State{&full, &aside} {
+				s.Properties, s.Inputs, s.Recipe, s.Text, s.Origin, s.Vector = nil, nil, []byte{}, "", nil, nil
+			}
+		}
+		checkEqual(t, stored[0].State, full)
+		checkEqual(t, stored[1].State, aside)
 	}
-	if stored[0].Side || !stored[0].Main || stored[1].Main || !stored[1].Side {
-		t.Errorf("copies are at %+v", stored)
-	}
-	checkEqual(t, stored[0].State, full)
-	checkEqual(t, stored[1].State, full)
 }
 
 func checkEqual(t *testing.T, got, want record.State) {

@@ -14,24 +14,13 @@ package writer
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync/atomic"
 
 	"github.com/freshet-io/freshet/libs/record"
 	"github.com/freshet-io/freshet/libs/stage"
 	"github.com/freshet-io/freshet/libs/weaviate"
 )
-
-// Index is what the writer asks of Weaviate: package weaviate documents each method. Items and
-// objects of one call differ.
-type Index interface {
-	Load(ctx context.Context, collection string, items []record.Item, vectors bool) ([]weaviate.Stored, error)
-	Put(ctx context.Context, collection string, objs []weaviate.Object) (rejected map[int]error, err error)
-	PutSide(ctx context.Context, collection string, objs []weaviate.Object) (rejected map[int]error, err error)
-	DeleteMain(ctx context.Context, collection string, items []record.Item) error
-	DeleteSide(ctx context.Context, collection string, items []record.Item) error
-	SelfFound(ctx context.Context, collection string, items []record.Item) (missing []record.Item, err error)
-	Unwritable(ctx context.Context, collection string) error
-}
 
 // Collection is what a vector must fit.
 type Collection struct {
@@ -48,7 +37,8 @@ type Config struct {
 	Partitions  int32                 // of the log
 	// Observe, if set, is told that a collection takes no writes, and each time why, and with nil
 	// that it takes them again. ctx is of the batch that has found out.
-	Observe func(ctx context.Context, collection string, why error)
+	Observe    func(ctx context.Context, collection string, why error)
+	Remembered int // bytes for the states of items, so that they are not read again; 0 is none
 }
 
 // Outcome is the fate of one record. What it emits asks embed for the vector of a text that was merged here.
@@ -81,8 +71,9 @@ type Writer struct {
 	log         Log
 	partitions  int32
 	versions    *versions
-	outages     atomic.Int64 // calls that failed
+	outages     atomic.Int64        // calls that failed
 	breakers    map[string]*breaker // by collection
+	memory      *memory
 }
 
 // New returns a writer that is unsure of what the index finds, as after TakeOver.
@@ -96,7 +87,7 @@ func New(index Index, cfg Config) *Writer {
 	w := &Writer{
 		index: index, collections: cfg.Collections, recipes: cfg.Recipes, inFlight: make(chan struct{}, cfg.InFlight),
 		suspects: newSuspects(), completions: newCompletions(),
-		log: cfg.Log, partitions: cfg.Partitions, versions: newVersions(), breakers: map[string]*breaker{},
+		log: cfg.Log, partitions: cfg.Partitions, versions: newVersions(), breakers: map[string]*breaker{}, memory: newMemory(cfg.Remembered),
 	}
 	for name := range cfg.Collections {
 		w.breakers[name] = &breaker{tell: func(ctx context.Context, why error) { cfg.Observe(ctx, name, why) }}
@@ -105,21 +96,24 @@ func New(index Index, cfg Config) *Writer {
 	return w
 }
 
-// TakeOver says that partitions were assigned: a put of theirs may have been interrupted together
-// with the process that made it. For a while every put changes its vector's bits (see nonce).
+// TakeOver says that partitions were assigned, or are to be worked on once more: another owner may
+// have written there, and a put may have been interrupted together with the process that made it.
+// Nothing is remembered, and for a while every put changes its vector's bits (see nonce).
 //
 // The redelivered record alone does not show it: a newer one of the item may come first by the
 // other lane, with the vector of the interrupted put, and the redelivered one is stale then.
 func (w *Writer) TakeOver() {
 	w.suspects.all()
 	w.completions.takeOver()
+	w.memory.forget()
 }
 
 // Handle implements stage.Handler. An error means that nothing of the batch counts as written.
 func (w *Writer) Handle(ctx context.Context, batch []*record.Vector) ([]Outcome, error) {
 	outcomes := make([]Outcome, len(batch))
+	stay := w.memory.now()
 	for _, items := range w.sort(batch, outcomes) {
-		if err := w.guarded(ctx, items); err != nil {
+		if err := w.guarded(ctx, stay, items); err != nil {
 			return nil, err
 		}
 		for _, it := range items {
@@ -163,7 +157,7 @@ func (w *Writer) sort(batch []*record.Vector, outcomes []Outcome) [][]*item {
 
 // write brings items of one collection to their places. A record that the index refuses is
 // replaced by its mark and its item written again, so that what came before it is not lost.
-func (w *Writer) write(ctx context.Context, items []*item) error {
+func (w *Writer) write(ctx context.Context, stay int, items []*item) error {
 	for len(items) > 0 {
 		if err := w.load(ctx, items); err != nil {
 			return err
@@ -172,43 +166,40 @@ func (w *Writer) write(ctx context.Context, items []*item) error {
 		if err != nil {
 			return err
 		}
+		w.memory.keep(stay, items)
 		items = refused
 	}
 	return nil
 }
 
-// load reads the items' states and folds their records onto them: with vectors only where the
-// index has the one that is to be written.
+// load folds the items' records onto their states: those that are remembered, or what is read. Rows
+// and vectors are read only where they are to be written again.
 func (w *Writer) load(ctx context.Context, items []*item) error {
-	if err := w.loadSome(ctx, items, false); err != nil {
+	unknown, err := w.recall(ctx, items)
+	if err != nil {
 		return err
 	}
-	var need []*item
-	for _, it := range items {
-		if it.plan.needsVector() {
-			need = append(need, it)
-		}
+	if err := w.loadSome(ctx, unknown, false); err != nil {
+		return err
 	}
-	return w.loadSome(ctx, need, true)
+	lacking := slices.DeleteFunc(slices.Clone(items), func(it *item) bool { return !it.lacks() })
+	return w.loadSome(ctx, lacking, true)
 }
 
-func (w *Writer) loadSome(ctx context.Context, items []*item, vectors bool) error {
+func (w *Writer) loadSome(ctx context.Context, items []*item, whole bool) error {
 	if len(items) == 0 {
 		return nil
 	}
 	var stored []weaviate.Stored
 	err := w.call(ctx, func() (err error) {
-		stored, err = w.index.Load(ctx, items[0].Collection, ids(items), vectors)
+		stored, err = w.index.Load(ctx, items[0].Collection, ids(items), whole)
 		return err
 	})
 	if err != nil {
 		return fmt.Errorf("loading %d items: %w", len(items), err)
 	}
 	for i, it := range items {
-		if err := w.vet(ctx, it, &stored[i]); err != nil {
-			return err
-		}
-		if err := w.decide(ctx, it, stored[i]); err != nil {
+		if err := w.decide(ctx, it, stored[i], whole); err != nil {
 			return err
 		}
 	}

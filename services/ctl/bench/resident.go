@@ -1,0 +1,128 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+
+	"github.com/freshet-io/freshet/libs/fake/local"
+	"github.com/freshet-io/freshet/services/ctl/catalogue"
+	"github.com/freshet-io/freshet/services/ctl/rig"
+)
+
+const (
+	residentDimensions = 3072
+	residentRate       = 1000 // items a second
+	residentAtOnce     = 100
+	residentGoal       = 150 // MB
+)
+
+// writeResident measures the most memory that a write service of its own process takes while
+// items come at a steady rate: new ones at first, then the same with new prices, since new
+// vectors of this size at this rate are more than two cores index.
+func writeResident(ctx context.Context, r run) (figures []Figure, err error) {
+	b, err := openBed(ctx, r, hashSpace(residentDimensions), true)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, b.close(ctx)) }()
+	binary, err := b.binary(ctx, "write")
+	if err != nil {
+		return nil, err
+	}
+	env := append(os.Environ(), append(b.environ, "FRESHET_ADMIN_ADDRESS=127.0.0.1:0")...)
+	program, err := local.StartProgram("freshet-write", binary, env, b.progress)
+	if err != nil {
+		return nil, err
+	}
+	b.onClose(func(ctx context.Context) error { _, err := program.Stop(ctx); return err })
+	list := products(b.items)
+	if err := b.sendsVectors(ctx); err != nil {
+		return nil, err
+	}
+	if err := b.sendItems(ctx, list); err != nil {
+		return nil, err
+	}
+	process := strconv.Itoa(program.PID())
+	idle := residentMB(process, "VmRSS")
+	if idle == 0 {
+		b.say("no /proc here: the memory of a process cannot be read")
+		return nil, nil
+	}
+	b.say("%d items a second for %s by a write service of its own", residentRate, b.paced)
+	err = paced(ctx, int(b.paced.Seconds()*residentRate/residentAtOnce), residentRate/residentAtOnce, func(i int) error {
+		some := list[i*residentAtOnce%len(list):]
+		some = some[:min(residentAtOnce, len(some))]
+		for k := range some {
+			some[k].Price++
+		}
+		return b.sendItems(ctx, some)
+	})
+	if err == nil {
+		err = b.awaitCommitted(ctx)
+	}
+	most := residentMB(process, "VmHWM")
+	return []Figure{atMost(fmt.Sprintf("resident memory at %d items/s, %d dimensions", residentRate, residentDimensions), "MB", most, idle, residentGoal)}, err
+}
+
+// sendItems sends items to the write service as they are now.
+func (b *bed) sendItems(ctx context.Context, list []catalogue.Product) error {
+	docs, err := b.documents(ctx, list)
+	if err != nil {
+		return err
+	}
+	records, err := b.vectorRecords(b.vectors(docs))
+	if err != nil {
+		return err
+	}
+	return b.send(ctx, records...)
+}
+
+// awaitCommitted waits until the write service has done all that it was sent.
+func (b *bed) awaitCommitted(ctx context.Context) error {
+	sent, err := b.size(ctx, b.topics.VectorsLive())
+	if err != nil {
+		return err
+	}
+	done := 0
+	err = rig.Poll(ctx, bound, watchPoll, func(ctx context.Context) (bool, error) {
+		offsets, err := kadm.NewClient(b.client).FetchOffsetsForTopics(ctx, b.topics.Prefix+"-write", b.topics.VectorsLive())
+		done = 0
+		offsets.Each(func(o kadm.OffsetResponse) { done += max(0, int(o.At)) })
+		return done >= sent, err
+	})
+	if err != nil {
+		return fmt.Errorf("%d of %d records are done: %w", done, sent, err)
+	}
+	return nil
+}
+
+// binary returns the path of a service's binary: as it was built beside this one, else as
+// go builds it, which a test inside the workspace needs.
+func (b *bed) binary(ctx context.Context, name string) (string, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return "", fmt.Errorf("looking for the services: %w", err)
+	}
+	built := filepath.Join(filepath.Dir(self), "freshet-"+name)
+	if _, err := os.Stat(built); err == nil {
+		return built, nil
+	}
+	dir, err := os.MkdirTemp("", "freshet-bench-")
+	if err != nil {
+		return "", fmt.Errorf("making a folder: %w", err)
+	}
+	b.onClose(func(context.Context) error { return os.RemoveAll(dir) })
+	built = filepath.Join(dir, name)
+	out, err := exec.CommandContext(ctx, "go", "build", "-o", built, "github.com/freshet-io/freshet/services/"+name).CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("building %s, which is not beside %s: %w\n%s", name, self, err, out)
+	}
+	return built, nil
+}
