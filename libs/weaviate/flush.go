@@ -23,7 +23,8 @@ func (c *Client) flush(ctx context.Context, b *collection, objects []*pb.BatchOb
 	case len(objects) > 1 && c.shards(ctx, b) == 1:
 		objects = objects[:1]
 	}
-	ctx, cancel, err := c.uncancelled(ctx)
+	// It is the end of a call that has begun, so that it is not kept back because ctx has ended.
+	ctx, cancel, err := c.uncancelled(context.WithoutCancel(ctx))
 	if err != nil {
 		return err
 	}

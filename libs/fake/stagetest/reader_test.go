@@ -2,6 +2,7 @@ package stagetest
 
 import (
 	"context"
+	"slices"
 	"testing"
 	"time"
 
@@ -38,4 +39,28 @@ func TestStage_waitsBeforeKafkaDeletesWhatTheNextStageHasNotRead(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.read(w.topics.DocumentsLive(), 2)
+}
+
+func TestStage_waitsForASourceTopicThatIsMadeLater(t *testing.T) {
+	eachBroker(t, func(t *testing.T, w *world) {
+		w.source += "-later"
+		stop := w.run(w.stage(copies))
+		if n := w.count(w.topics.DocumentsLive()); n != 0 {
+			t.Fatalf("%d records of no topic", n)
+		}
+		if _, err := kadm.NewClient(w.client).CreateTopic(t.Context(), sourcePartitions, 1, nil, w.source); err != nil {
+			t.Fatal(err)
+		}
+		w.await("the topic has its leaders", func(ctx context.Context) (bool, error) {
+			ends, err := kadm.NewClient(w.client).ListEndOffsets(ctx, w.source)
+			return err == nil && ends.Error() == nil, nil
+		})
+		w.send("a=1", "b=2")
+		if got := values(w.read(w.topics.DocumentsLive(), 2)); !slices.Equal(got, []string{"a=1", "b=2"}) {
+			t.Errorf("handed on %q", got)
+		}
+		if err := stop(); err != nil {
+			t.Error(err)
+		}
+	})
 }
