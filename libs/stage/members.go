@@ -38,6 +38,7 @@ type members struct {
 	rewinds chan rewind
 	queued  atomic.Int64 // bytes that all workers hold
 	held    atomic.Bool  // the reader of the next topic is too far behind: begin nothing new
+	cut     func()       // ends the client's requests
 
 	mu      sync.Mutex
 	workers map[workerKey]*worker
@@ -55,7 +56,7 @@ type workerKey struct {
 func newMembers(o memberOptions) *members {
 	o.flights = max(1, o.flights)
 	return &members{
-		memberOptions: o, lease: newLease(o.settings.SessionTimeout), rewinds: make(chan rewind, 1),
+		memberOptions: o, lease: newLease(o.settings.SessionTimeout), rewinds: make(chan rewind, 1), cut: func() {},
 		workers: map[workerKey]*worker{}, ending: map[workerKey]<-chan struct{}{},
 	}
 }
@@ -86,10 +87,12 @@ func (m *members) callbacks(ctx context.Context, assigned func()) []kgo.Opt {
 			release(m.take(parts), 0)
 		}),
 	}
+	ctx, m.cut = context.WithCancel(context.WithoutCancel(ctx))
 	if m.keeper != nil {
-		options = append(options, kgo.AdjustFetchOffsetsFn(m.adjust), kgo.WithContext(m.sealed(context.WithoutCancel(ctx))))
+		options = append(options, kgo.AdjustFetchOffsetsFn(m.adjust))
+		ctx = m.sealed(ctx)
 	}
-	return options
+	return append(options, kgo.WithContext(ctx))
 }
 
 // worker returns the worker of a topic's partition, nil where this member does not own it.
@@ -232,7 +235,7 @@ func (m *members) leave(ctx context.Context, client *kgo.Client, workers []*work
 	}
 }
 
-// shutdown finishes what is in flight, commits, and leaves the group.
+// shutdown finishes what is in flight, commits, and leaves the group. It closes the client.
 func (m *members) shutdown(ctx context.Context, client *kgo.Client) {
 	m.mu.Lock()
 	m.closed = true
@@ -245,8 +248,14 @@ func (m *members) shutdown(ctx context.Context, client *kgo.Client) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), noteBound)
 	defer cancel()
 	m.leave(ctx, client, m.still(all))
+	defer m.cut()
+	defer time.AfterFunc(leaveBound, m.cut).Stop()
 	client.CloseAllowingRebalance()
 }
+
+// leaveBound is how long leaving the group may take. The client waits for a join that is under way, and that one for
+// members that are gone; without the word of this one, Kafka misses it after its session.
+const leaveBound = 3 * time.Second
 
 // still returns the workers whose partitions no rebalance has taken meanwhile: Kafka lets a
 // member commit what is another's, and that one may be far ahead.

@@ -147,6 +147,7 @@ func (w *world) halt(ctx context.Context, p *process) {
 			left = stopBound
 		}
 	}
+	w.dump()
 	w.report("stops", "%s was told to stop at %s and still runs at %s", p.name, since, w.now())
 }
 

@@ -403,13 +403,18 @@ func (w *world) settle(ctx context.Context) {
 			return
 		}
 	}
-	if os.Getenv("FRESHET_CHAOS_STACKS") != "" {
-		_ = pprof.Lookup("goroutine").WriteTo(os.Stderr, 2)
-	}
+	w.dump()
 	for group := range w.groups() {
 		if n := w.lag(group); n > 0 {
 			w.report("settled", "%d records of group %s are not committed %s after the last fault has healed\n%s", n, group, settleBound, w.standing(group))
 		}
+	}
+}
+
+// dump writes what all goroutines do, where that is asked for.
+func (*world) dump() {
+	if os.Getenv("FRESHET_CHAOS_STACKS") != "" {
+		_ = pprof.Lookup("goroutine").WriteTo(os.Stderr, 2)
 	}
 }
 
