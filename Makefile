@@ -55,6 +55,7 @@ run: build weaviate ## Try Freshet on this machine: a catalogue that stays searc
 test: servers ## Run every test under the race detector, also against the real servers
 	go test -race -count=1 -timeout 30m $(TESTFLAGS) work
 	go test -race -tags synctests -count=1 -timeout 15m $(TESTFLAGS) ./services/ctl/chaos
+	go test -count=1 -timeout 15m -v -run Explorer ./services/write/writer
 	go test -tags synctests -count=1 -timeout 15m -v -run 'TestChaos|TestMutants' ./services/ctl/chaos
 
 .PHONY: test-fast

@@ -1,3 +1,5 @@
+//go:build !race
+
 package writer
 
 import (
@@ -13,6 +15,8 @@ import (
 	"github.com/freshet-io/freshet/libs/record"
 	"github.com/freshet-io/freshet/libs/weaviate"
 )
+
+// One goroutine of much work: make test runs it without the race detector.
 
 // The explorer tries every interleaving of the write protocol for one item within small
 // bounds: two lanes, owners that are killed or sleep through their session, calls that
@@ -43,6 +47,8 @@ const (
 	neverForgets   mistake = "what was asked for is still awaited when the item has got it"
 	keptInDoubt    mistake = "what is remembered is not forgotten when all is worked on once more"
 	keptForLater   mistake = "what is remembered is not forgotten with an assignment"
+	sweptEarly     mistake = "a tombstone is swept while older rows may still come"
+	noHorizon      mistake = "nothing says that tombstones were swept"
 	keptTooEarly   mistake = "a state is remembered before all that was done to it is acknowledged"
 )
 
@@ -52,7 +58,9 @@ type caseOf struct {
 	live, bulk []*record.Vector
 	want       string // the text; "" for deleted
 	takeovers  int
-	failures   int // calls that fail while their owner has its lease
+	failures   int   // calls that fail while their owner has its lease
+	swept      bool  // the item's tombstone is swept some day
+	another    int64 // floor of another item's tombstone, which is swept some day; 0 for none
 }
 
 // left is how the last owner of a lane left it.
@@ -99,6 +107,10 @@ type moment struct {
 	owners     []ownership
 	takeovers  int
 	failures   int
+	sweeps     bool // the item's tombstone may be swept
+	swept      bool
+	another    int64
+	horizon    int64
 	asked      []string         // texts that embed has yet to answer, or whose answers were not committed; sorted
 	elsewhere  *weaviate.Stored // what the process remembers that gets the item next, by mistake
 }
@@ -109,7 +121,7 @@ type explorer struct {
 }
 
 func (x explorer) start(c caseOf) moment {
-	m := moment{takeovers: c.takeovers, failures: c.failures, owners: []ownership{{leased: true, lanes: [2]bool{true, true}}}}
+	m := moment{takeovers: c.takeovers, failures: c.failures, sweeps: c.swept, another: c.another, owners: []ownership{{leased: true, lanes: [2]bool{true, true}}}}
 	if x.mistake == laneOwners {
 		m.owners = []ownership{{leased: true, lanes: [2]bool{true, false}}, {leased: true, lanes: [2]bool{false, true}}}
 	}
@@ -163,6 +175,9 @@ func (x explorer) own(m moment, i int) []step {
 		if o.doubt != [2]bool{} && !m.olderBusy(i) {
 			add(x.workAgain(m, i), "is sure that no older call can land, and works again from %v", m.committed)
 		}
+		if then, ok := x.sweep(m, i); ok {
+			add(then, "sweeps, and the horizon is %d", then.horizon)
+		}
 		add(x.handOver(m, i), "leaves cleanly")
 	}
 	if then, ok := x.commit(m, i); ok {
@@ -190,10 +205,10 @@ func (x explorer) begin(m moment, i, lane int, v *record.Vector) moment {
 	}
 	it := &item{records: []rec{{from: v, apply: v}}}
 	if memory := m.owners[i].memory; memory != nil && x.mistake != blind {
-		x.fold(it, weaviate.Stored{State: copied(&memory.State), Main: memory.Main, Side: memory.Side}, false, lane)
+		x.fold(it, weaviate.Stored{State: copied(&memory.State), Main: memory.Main, Side: memory.Side}, false, lane, m.horizon)
 	}
 	if it.plan.taken == nil || it.lacks() {
-		x.fold(it, m.stored(), true, lane)
+		x.fold(it, m.stored(), true, lane, m.horizon)
 	}
 	op := &operation{lane: lane, answer: v.GetDocument().GetText(), item: it, plan: it.plan}
 	switch {
@@ -212,8 +227,11 @@ func (x explorer) begin(m moment, i, lane int, v *record.Vector) moment {
 }
 
 // fold is the item's own, with the mistakes of the decision.
-func (x explorer) fold(it *item, stored weaviate.Stored, whole bool, lane int) {
+func (x explorer) fold(it *item, stored weaviate.Stored, whole bool, lane int, horizon int64) {
 	floor := stored.State.Floor
+	if stored.State.Base == 0 && floor == 0 {
+		it.doubt(horizon)
+	}
 	switch x.mistake { //nolint:exhaustive // the others are elsewhere
 	case blind:
 		stored.State = record.State{Sources: record.Orders{}}
@@ -230,6 +248,34 @@ func (x explorer) fold(it *item, stored weaviate.Stored, whole bool, lane int) {
 		panic(err)
 	}
 	it.plan.state.Floor = max(floor, it.plan.state.Floor)
+}
+
+// sweep removes a tombstone that is older than whatever is under way: no call of before can land, and all records of
+// before are done. Only a dead letter may still be redriven.
+func (x explorer) sweep(m moment, i int) (then moment, ok bool) {
+	o := m.owners[i]
+	own := m.sweeps && m.main == nil && m.side != nil && m.side.Floor > 0 && !m.side.Live()
+	if !own && m.another == 0 || o.doubt != [2]bool{} || m.olderBusy(i) {
+		return m, false
+	}
+	for lane, records := range x.lanes {
+		for _, v := range records[m.committed[lane]:] {
+			late := v.GetVersionOrigin() == record.VersionOrigin_VERSION_ORIGIN_EXPLICIT || x.mistake == sweptEarly && lane == 1
+			if !late && (!own || v.GetVersion() <= m.side.Floor) {
+				return m, false
+			}
+		}
+	}
+	floor := m.another
+	if own {
+		floor, m.sweeps, m.swept, m.side = m.side.Floor, false, true, nil
+	} else {
+		m.another = 0
+	}
+	if x.mistake != noHorizon {
+		m.horizon = max(m.horizon, floor)
+	}
+	return m.with(i, func(o *ownership) { o.memory = nil }), true
 }
 
 // joinColumns makes the text of a merged item, as whole rows have it.
@@ -451,7 +497,7 @@ func (m moment) wrong(want string) string {
 	switch {
 	case want == "" && m.main != nil:
 		return "the item is deleted and still there"
-	case want == "" && m.side == nil:
+	case want == "" && m.side == nil && !m.swept:
 		return "its tombstone is missing"
 	case want != "" && m.main == nil:
 		return "the item is not there"
@@ -470,7 +516,7 @@ func (m moment) key() string {
 	b := make([]byte, 0, 256)
 	b = appendState(b, m.main)
 	b = appendState(b, m.side)
-	b = append(b, byte(m.takeovers), byte(m.failures), byte(m.committed[0]), byte(m.committed[1]), byte(m.notes[0]), byte(m.notes[1])) //nolint:gosec // small
+	b = append(b, flags(m.sweeps, m.swept), byte(m.another), byte(m.horizon), byte(m.takeovers), byte(m.failures), byte(m.committed[0]), byte(m.committed[1]), byte(m.notes[0]), byte(m.notes[1])) //nolint:gosec // small
 	b = appendMemory(b, m.elsewhere)
 	b = append(b, strings.Join(m.asked, ",")...)
 	for _, o := range m.owners {
@@ -633,7 +679,7 @@ func cases(t *testing.T, m mistake) []caseOf {
 	if m == noSourceOrder {
 		late.Document.Sources = nil
 	}
-	return []caseOf{
+	all := []caseOf{
 		{name: "an ingest that slept appends an old change", live: []*record.Vector{upserted(4, "four"), late}, want: "four", takeovers: n, failures: 1},
 		{name: "two changes, a bulk row between them", live: []*record.Vector{upserted(3, "three"), upserted(5, "five")}, bulk: []*record.Vector{afterRead}, want: "five", takeovers: n, failures: 1},
 		{name: "a change and a bulk row that is newer", live: []*record.Vector{upserted(3, "three")}, bulk: []*record.Vector{stamped(4, "four")}, want: "four", takeovers: n, failures: 1},
@@ -645,8 +691,16 @@ func cases(t *testing.T, m mistake) []caseOf {
 		{name: "a change is a dead letter, a partial one comes, the letter is redriven", live: []*record.Vector{whole(3, "n3", "d3"), some(7, "n7"), redriven(whole(5, "n5", "d5"))}, want: "n7/d5", takeovers: n},
 		{name: "a partial change, and a delete", live: []*record.Vector{whole(3, "n3", "d3"), some(5, "n5"), deleted(6)}, takeovers: n},
 		{name: "a delete, a partial change, an old bulk row, the letter of the row between", live: []*record.Vector{deleted(5), some(9, "n9"), redriven(whole(7, "n7", "d7"))}, bulk: []*record.Vector{ofBulk(whole(4, "n4", "d4"))}, want: "n9/d7", takeovers: min(n, 1)},
+		{name: "a swept delete, an old bulk row, and a letter of before", live: []*record.Vector{upserted(3, "three"), deleted(5), redriven(upserted(4, "four"))}, bulk: []*record.Vector{stamped(2, "two")}, takeovers: n, swept: true},
+		{name: "a swept delete of a partial change", live: []*record.Vector{whole(3, "n3", "d3"), some(5, "n5"), deleted(6)}, takeovers: min(n, 1), swept: true},
+		{name: "a swept delete, and the item again", live: []*record.Vector{deleted(3), upserted(5, "five")}, want: "five", takeovers: n, swept: true},
+		{name: "a bulk row of a new item, and the tombstone of another one", bulk: []*record.Vector{stamped(4, "four")}, want: "four", takeovers: n, another: 5},
 		{name: "a delete, and the item again", live: []*record.Vector{deleted(3), upserted(5, "five")}, bulk: []*record.Vector{stamped(2, "two")}, want: "five", takeovers: n, failures: 1},
 	}
+	if m == sweptEarly || m == noHorizon { // the others have no sweep
+		all = slices.DeleteFunc(all, func(c caseOf) bool { return !c.swept && c.another == 0 })
+	}
+	return all
 }
 
 func TestExplorer_findsNoInterleavingThatLosesOrRaisesAnItem(t *testing.T) {
@@ -667,7 +721,7 @@ func TestExplorer_findsNoInterleavingThatLosesOrRaisesAnItem(t *testing.T) {
 func TestExplorer_findsEachPlantedMistake(t *testing.T) {
 	for _, m := range []mistake{
 		laneOwners, noLease, noDoubt, commitsInDoubt, laneDoubt, lazyOpen, doubtForgotten, blind, noSourceOrder, lateStamp,
-		floorTaken, oneVersion, anyAnswer, askedOnce, neverForgets, keptInDoubt, keptForLater, keptTooEarly,
+		floorTaken, oneVersion, anyAnswer, askedOnce, neverForgets, keptInDoubt, keptForLater, keptTooEarly, sweptEarly, noHorizon,
 	} {
 		t.Run(strings.ReplaceAll(string(m), " ", "_"), func(t *testing.T) {
 			for _, c := range cases(t, m) {
