@@ -2,22 +2,15 @@ package local
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 )
 
-// clusterNodes is the least number of brokers with which one may be away: each partition has three replicas, and a
-// record is acknowledged when two have it.
 const (
-	clusterNodes    = 3
-	clusterInSync   = 2
-	portsOfOneNode  = 3
-	clusterTempName = "freshet-kafkas-"
+	clusterInSync  = 2 // of the three replicas of a partition have a record when it is acknowledged
+	portsOfOneNode = 3
 )
 
 // KafkaClusterOptions says how to start three brokers. The zero value is good for a test.
@@ -35,7 +28,8 @@ type KafkaCluster struct {
 	Brokers string // the seed brokers, separated by commas, as clients are told them
 
 	nodes []*KafkaNode
-	data  string
+
+	*cluster
 }
 
 // KafkaNode is one broker of a cluster. Kill and Restart are those of a server of its own; Stop is the cluster's.
@@ -66,24 +60,17 @@ func StartKafkaCluster(ctx context.Context, o KafkaClusterOptions) (*KafkaCluste
 		return nil, err
 	}
 	k := &KafkaCluster{}
-	if k.data, err = os.MkdirTemp("", clusterTempName); err != nil {
-		return nil, fmt.Errorf("making a folder for kafka: %w", err)
-	}
-	err = startOnFreePorts(ctx, clusterNodes*portsOfOneNode, func(ports []int) error {
-		if err := k.layOut(o, java, home, ports); err != nil {
-			return err
-		}
-		return k.start(ctx)
+	k.cluster, err = startCluster(ctx, "kafka", portsOfOneNode, func(c *cluster, ports []int) error {
+		return k.layOut(c, o, java, home, ports)
 	})
 	if err != nil {
-		_ = os.RemoveAll(k.data)
 		return nil, err
 	}
 	return k, nil
 }
 
 // layOut describes the nodes on the given ports.
-func (k *KafkaCluster) layOut(o KafkaClusterOptions, java, home string, ports []int) error {
+func (k *KafkaCluster) layOut(c *cluster, o KafkaClusterOptions, java, home string, ports []int) error {
 	var brokers, quorum, voters []string
 	k.nodes = nil
 	for i := range clusterNodes {
@@ -93,7 +80,7 @@ func (k *KafkaCluster) layOut(o KafkaClusterOptions, java, home string, ports []
 			ID: i + 1, Replicas: clusterNodes, InSync: clusterInSync,
 			Listens: loopback(own[0]), Advertised: loopback(own[0]), Internal: loopback(own[1]), Controller: loopback(own[2]),
 			// Of the ports, too: what a start left that found one taken is of no use on others.
-			jvm: jvm{java: java, home: home, data: filepath.Join(k.data, fmt.Sprintf("%s-%d", name, own[0]))},
+			jvm: jvm{java: java, home: home, data: filepath.Join(c.data, fmt.Sprintf("%s-%d", name, own[0]))},
 		}
 		if o.Advertise != nil {
 			var err error
@@ -107,7 +94,7 @@ func (k *KafkaCluster) layOut(o KafkaClusterOptions, java, home string, ports []
 		if err != nil {
 			return err
 		}
-		k.nodes = append(k.nodes, &KafkaNode{ID: n.ID, node: n, server: s})
+		c.servers, k.nodes = append(c.servers, s), append(k.nodes, &KafkaNode{ID: n.ID, node: n, server: s})
 	}
 	k.Brokers = strings.Join(brokers, ",")
 	for _, n := range k.nodes {
@@ -122,48 +109,5 @@ func (k *KafkaCluster) layOut(o KafkaClusterOptions, java, home string, ports []
 // directoryID is any 16 bytes in base64url, another one for each node.
 func directoryID(node int) string { return fmt.Sprintf("3zcCAAAAQACAAAAAAAAA%cA", 'A'+node) }
 
-// start starts all nodes side by side: none is ready before a second one is.
-func (k *KafkaCluster) start(ctx context.Context) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	errs := make([]error, len(k.nodes))
-	var all sync.WaitGroup
-	for i, n := range k.nodes {
-		all.Go(func() {
-			var c *child
-			if c, errs[i] = n.server.launch(ctx); errs[i] != nil {
-				cancel() // the others could wait long for this one
-				return
-			}
-			n.server.child = c
-		})
-	}
-	all.Wait()
-	err := errors.Join(errs...)
-	if err != nil {
-		k.kill()
-	}
-	return err
-}
-
 // Nodes returns the brokers in the order of their ids.
 func (k *KafkaCluster) Nodes() []*KafkaNode { return k.nodes }
-
-// Stop ends the brokers and removes their data. It kills them: the last two could not hand anything over, and would try
-// for long.
-func (k *KafkaCluster) Stop(context.Context) error {
-	k.kill()
-	if err := os.RemoveAll(k.data); err != nil {
-		return fmt.Errorf("removing the folder of kafka: %w", err)
-	}
-	return nil
-}
-
-func (k *KafkaCluster) kill() {
-	for _, n := range k.nodes {
-		_ = n.server.Kill() // an error means that it has ended already
-		n.server.mu.Lock()
-		n.server.child = nil
-		n.server.mu.Unlock()
-	}
-}

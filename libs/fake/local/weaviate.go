@@ -3,6 +3,7 @@ package local
 import (
 	"context"
 	"crypto/rand"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net"
@@ -42,21 +43,13 @@ func StartWeaviate(ctx context.Context, o WeaviateOptions) (*Weaviate, error) {
 		return nil, err
 	}
 	w := &Weaviate{APIKey: rand.Text(), server: s}
-	var ports []int
+	var env []string
 	s.launch = func(ctx context.Context) (*child, error) {
-		// ctx is the start's: its end must not kill the server.
-		command := slices.Concat(o.Wrap, []string{binary, "--host", "127.0.0.1", "--port", strconv.Itoa(ports[0]), "--scheme", "http"})
-		cmd := exec.CommandContext(context.WithoutCancel(ctx), command[0], command[1:]...) //nolint:gosec // a test's own
-		cmd.Dir = s.data
-		c, err := startChild("weaviate", cmd, append(weaviateEnv(s.data, w.APIKey, ports), o.Env...), o.Log)
-		if err != nil {
-			return nil, err
-		}
-		return c, c.awaitReady(ctx, w.ready)
+		return w.launchAs(ctx, append(slices.Clone(o.Wrap), binary), slices.Concat(env, o.Env), o.Log, w.ready)
 	}
-	err = s.startFirst(ctx, 6, func(free []int) {
-		ports = free
-		w.REST, w.GRPC = loopback(free[0]), loopback(free[1])
+	err = s.startFirst(ctx, portsOfWeaviate, func(ports []int) {
+		w.listenAt(ports)
+		env = append(weaviateEnv(s.data, w.APIKey, ports), "CLUSTER_HOSTNAME=node1", "RAFT_BOOTSTRAP_EXPECT=1")
 	})
 	if err != nil {
 		return nil, err
@@ -64,7 +57,28 @@ func StartWeaviate(ctx context.Context, o WeaviateOptions) (*Weaviate, error) {
 	return w, nil
 }
 
-// weaviateEnv returns the settings of one node on this machine. The gRPC and cluster ports listen on all interfaces
+// portsOfWeaviate is how many ports one server has: HTTP, gRPC, gossip, data, raft and raft's calls, in this order.
+const portsOfWeaviate = 6
+
+func (w *Weaviate) listenAt(ports []int) { w.REST, w.GRPC = loopback(ports[0]), loopback(ports[1]) }
+
+// launchAs starts the server's process and returns when it is ready.
+func (w *Weaviate) launchAs(ctx context.Context, command, env []string, log io.Writer, ready func(context.Context) error) (*child, error) {
+	host, port, err := net.SplitHostPort(w.REST)
+	if err != nil {
+		return nil, fmt.Errorf("starting %s: %w", w.name, err)
+	}
+	// ctx is the start's: its end must not kill the server.
+	cmd := exec.CommandContext(context.WithoutCancel(ctx), command[0], append(command[1:], "--host", host, "--port", port, "--scheme", "http")...) //nolint:gosec // a test's own
+	cmd.Dir = w.data
+	c, err := startChild(w.name, cmd, env, log)
+	if err != nil {
+		return nil, err
+	}
+	return c, c.awaitReady(ctx, ready)
+}
+
+// weaviateEnv returns the settings of a node on this machine, but for its name and the others. The gRPC and cluster ports listen on all interfaces
 // whatever is set, so a key is always asked for. Without CLUSTER_IN_LOCALHOST, CLUSTER_ADVERTISE_ADDR and
 // RAFT_BOOTSTRAP_EXPECT a machine without a default route ends it at once; the RAFT times halve its start.
 func weaviateEnv(data, key string, ports []int) []string {
@@ -80,10 +94,8 @@ func weaviateEnv(data, key string, ports []int) []string {
 		"DEFAULT_VECTORIZER_MODULE=none",
 		"DISABLE_TELEMETRY=true",
 		"GO_PROFILING_DISABLE=true",
-		"CLUSTER_HOSTNAME=node1",
 		"CLUSTER_IN_LOCALHOST=true",
 		"CLUSTER_ADVERTISE_ADDR=127.0.0.1",
-		"RAFT_BOOTSTRAP_EXPECT=1",
 		"RAFT_HEARTBEAT_TIMEOUT=1",
 		"RAFT_ELECTION_TIMEOUT=1",
 		"RAFT_LEADER_LEASE_TIMEOUT=1",
@@ -100,26 +112,42 @@ func weaviateEnv(data, key string, ports []int) []string {
 // ready asks once whether both ports answer. The HTTP port says that the schema has a leader; the gRPC port opens on its
 // own.
 func (w *Weaviate) ready(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
-	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+w.REST+"/v1/.well-known/ready", http.NoBody)
+	if err := w.get(ctx, "/v1/.well-known/ready", nil); err != nil {
+		return err
+	}
+	conn, err := (&net.Dialer{Timeout: askLimit}).DialContext(ctx, "tcp", w.GRPC)
 	if err != nil {
 		return fmt.Errorf("asking weaviate: %w", err)
 	}
+	return conn.Close()
+}
+
+// askLimit bounds one question whether the server is ready.
+const askLimit = 2 * time.Second
+
+// get asks once for a path of the HTTP API, and reads the JSON of the answer where out is not nil.
+func (w *Weaviate) get(ctx context.Context, path string, out any) error {
+	ctx, cancel := context.WithTimeout(ctx, askLimit)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+w.REST+path, http.NoBody)
+	if err != nil {
+		return fmt.Errorf("asking weaviate: %w", err)
+	}
+	req.Header.Set("Authorization", "Bearer "+w.APIKey)
 	// A transport of its own: no idle connection is left behind, and no proxy setting applies to loopback.
 	resp, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(req)
 	if err != nil {
 		return fmt.Errorf("asking weaviate: %w", err)
 	}
-	if err := resp.Body.Close(); err != nil {
-		return fmt.Errorf("asking weaviate: %w", err)
-	}
+	defer func() { _ = resp.Body.Close() }() // it was only read
 	if resp.StatusCode != http.StatusOK {
 		return fmt.Errorf("asking weaviate: it answers %s", resp.Status)
 	}
-	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", w.GRPC)
-	if err != nil {
+	if out == nil {
+		return nil
+	}
+	if err := json.NewDecoder(resp.Body).Decode(out); err != nil {
 		return fmt.Errorf("asking weaviate: %w", err)
 	}
-	return conn.Close()
+	return nil
 }

@@ -27,6 +27,19 @@ func Weaviate(tb testing.TB, o local.WeaviateOptions) *local.Weaviate {
 	return w
 }
 
+// WeaviateCluster starts three servers that end with the test, and is skipped or fails as Weaviate is.
+func WeaviateCluster(tb testing.TB, o local.WeaviateClusterOptions) *local.WeaviateCluster {
+	tb.Helper()
+	_, err := local.WeaviatePath()
+	need(tb, err)
+	w, err := local.StartWeaviateCluster(tb.Context(), o)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	stopWith(tb, w.Stop)
+	return w
+}
+
 // Kafka starts an Apache Kafka broker that ends with the test, and is skipped or fails as Weaviate is.
 func Kafka(tb testing.TB, o local.KafkaOptions) *local.Kafka {
 	tb.Helper()

@@ -1,0 +1,98 @@
+package cluster_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"github.com/freshet-io/freshet/libs/record"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// TestCluster kills each node once while write works, and shows what a read and a search through each of them find, by a
+// plain client and by Freshet's.
+func TestCluster(t *testing.T) {
+	b := newBed(t)
+	b.compareCopies(false) // which would hide what a plain client does not see
+	b.startWrite()
+	b.send(b.first())
+	b.settle()
+
+	b.trickle(500)
+	b.kill(2)
+	b.trickle(1000)
+	b.restart(2)
+	b.trickle(500)
+	b.settle()
+	b.plainly("node 3 was killed under load, a plain client through it", 2)
+	b.carefully("the same, Freshet's client", 2).mustHold(t)
+
+	b.kill(1)
+	b.trickle(1000)
+	b.settle() // so that nothing comes to node 2 by itself
+	b.restart(1)
+	b.plainly("node 2 was away, a plain client through it", 1).mustShowLosses(t)
+	b.compareCopies(true)
+	b.awaitAgreement("the same, once Weaviate compared the copies (asyncEnabled)", 1)
+
+	b.trickle(500)
+	b.kill(0)
+	b.trickle(500)
+	b.restart(0)
+	b.trickle(500)
+	b.settle()
+	for n := range b.nodes {
+		b.carefully(fmt.Sprintf("the node of write was killed under load, through node %d", n+1), n).mustHold(t)
+	}
+	for n := range b.nodes {
+		b.awaitAgreement(fmt.Sprintf("the same, a plain client through node %d", n+1), n)
+	}
+	b.sendNames(b.unfoundAnywhere())
+	b.settle()
+	for n := range b.nodes {
+		v := b.awaitAgreement(fmt.Sprintf("what was not found has a new text, through node %d", n+1), n)
+		if len(v.unfound) > 0 {
+			t.Errorf("%v", v.unfound)
+		}
+	}
+	t.Logf("%-75s %5s %5s %5s %s\n%s", "case", "items", "lost", "stale", "not found by its own vector", strings.Join(b.table, "\n"))
+}
+
+// awaitAgreement waits until a plain client through a node reads what it must: Weaviate compares copies now and then.
+func (b *bed) awaitAgreement(name string, node int) verdict {
+	b.t.Helper()
+	b.await("Weaviate has repaired the copies of node "+b.nodes[node].REST, func(ctx context.Context) error {
+		read, err := b.bare[node].byID(ctx)
+		var v verdict
+		v.judge(b.wants, read)
+		if err == nil && len(v.lost)+len(v.stale) > 0 {
+			err = fmt.Errorf("%d lost, %d stale", len(v.lost), len(v.stale))
+		}
+		return err
+	})
+	return b.plainly(name, node)
+}
+
+// unfoundAnywhere returns the items that some node does not find by their own vectors.
+func (b *bed) unfoundAnywhere() []int {
+	b.t.Helper()
+	var ids []int
+	for n := range b.nodes {
+		ids = append(ids, b.unfound(n)...)
+	}
+	return ids
+}
+
+// sendNames gives items a new text.
+func (b *bed) sendNames(ids []int) {
+	b.t.Helper()
+	var changes []*record.Vector
+	for _, id := range ids {
+		changes = append(changes, b.row(id, b.name(id)))
+	}
+	b.send(changes)
+}
