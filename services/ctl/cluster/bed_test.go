@@ -66,10 +66,7 @@ type bed struct {
 
 func newBed(t *testing.T) *bed {
 	t.Helper()
-	b := &bed{t: t, nodes: localtest.WeaviateCluster(t, local.WeaviateClusterOptions{Env: []string{
-		// 30 s, 3 s and 30 s by default.
-		"ASYNC_REPLICATION_FREQUENCY=2s", "ASYNC_REPLICATION_FREQUENCY_WHILE_PROPAGATING=1s", "ASYNC_REPLICATION_PROPAGATION_DELAY=2s",
-	}}).Nodes()}
+	b := &bed{t: t, nodes: localtest.WeaviateCluster(t, local.WeaviateClusterOptions{}).Nodes()}
 	broker, err := fake.StartBroker("")
 	if err != nil {
 		t.Fatal(err)
@@ -245,8 +242,8 @@ func (b *bed) restart(node int) {
 	}
 }
 
-// compareCopies has Weaviate compare the copies by itself, or not, as an operator would.
-func (b *bed) compareCopies(yes bool) {
+// compareNothing keeps Weaviate from comparing copies by itself, as an operator would.
+func (b *bed) compareNothing() {
 	b.t.Helper()
 	for _, name := range []string{class, class + "_side"} {
 		var settings map[string]any
@@ -254,10 +251,10 @@ func (b *bed) compareCopies(yes bool) {
 			b.t.Fatal(err)
 		}
 		replication, ok := settings["replicationConfig"].(map[string]any)
-		if !ok || replication["asyncEnabled"] == yes {
-			b.t.Fatalf("%s already has the replicationConfig %v", name, settings["replicationConfig"])
+		if !ok || replication["asyncEnabled"] != true {
+			b.t.Fatalf("%s was made with the replicationConfig %v", name, settings["replicationConfig"])
 		}
-		replication["asyncEnabled"] = yes
+		replication["asyncEnabled"] = false
 		body, err := json.Marshal(settings)
 		if err != nil {
 			b.t.Fatal(err)
