@@ -25,7 +25,9 @@ func classOf(spec CollectionSpec, side bool) (*models.Class, error) {
 	}
 	class := &models.Class{
 		Class: spec.Class(), Description: string(description),
-		ReplicationConfig: &models.ReplicationConfig{Factor: int64(spec.Settings.Replication), DeletionStrategy: timeBased},
+		ReplicationConfig: &models.ReplicationConfig{
+			Factor: int64(spec.Settings.Replication), DeletionStrategy: timeBased, AsyncEnabled: repaired(spec.Settings),
+		},
 	}
 	if spec.Settings.MultiTenancy {
 		class.MultiTenancyConfig = &models.MultiTenancyConfig{Enabled: true, AutoTenantCreation: true, AutoTenantActivation: true}
@@ -51,6 +53,11 @@ func classOf(spec CollectionSpec, side bool) (*models.Class, error) {
 	}
 	return class, nil
 }
+
+// repaired reports whether Weaviate is to compare copies by itself. Without it, searches through a node that was away
+// miss what changed meanwhile, each item until its next change. It takes 2 MB a shard, and a tenant is a shard: where
+// there are tenants, that is left to whoever knows how many.
+func repaired(s pipeline.Collection) bool { return s.Replication > 1 && !s.MultiTenancy }
 
 // ofPipeline returns a property of the pipeline. The side collection, which nobody searches, has
 // it without any index.

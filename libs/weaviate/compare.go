@@ -109,7 +109,8 @@ func (c *Client) Warnings(ctx context.Context, file *pipeline.File, log kafka.Id
 
 func warningsOf(have, want *models.Class, spec CollectionSpec, side bool) []string {
 	var warnings []string
-	diffs := drift("replicationConfig", map[string]any{"factor": copies(have)}, wantedCopies(spec))
+	replication := map[string]any{"factor": copies(have), "asyncEnabled": have.ReplicationConfig != nil && have.ReplicationConfig.AsyncEnabled}
+	diffs := drift("replicationConfig", replication, wantedCopies(spec))
 	if !side {
 		diffs = append(diffs, indexDrift(have, want, spec.Settings.Vector)...)
 		id, _ := parseIdentity(have.Description) // compare has read it
@@ -128,7 +129,11 @@ func wantedCopies(spec CollectionSpec) map[string]any {
 	if spec.Settings.Replication == 0 {
 		return nil
 	}
-	return map[string]any{"factor": int64(spec.Settings.Replication)}
+	wanted := map[string]any{"factor": int64(spec.Settings.Replication)}
+	if repaired(spec.Settings) {
+		wanted["asyncEnabled"] = true
+	}
+	return wanted
 }
 
 // indexDrift compares how vectors and properties are indexed.

@@ -8,7 +8,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"sync/atomic"
+	"sync"
 
 	"github.com/google/uuid"
 	pb "github.com/weaviate/weaviate/grpc/generated/protocol/v1"
@@ -103,27 +103,28 @@ func (c *Client) byID(ctx context.Context, b *collection, class string, some par
 		return results, err
 	}
 	repaired, err := c.repair(ctx, class, some, results)
-	if err != nil || repaired == 0 {
+	if err != nil || len(repaired) == 0 {
 		return results, err
 	}
-	results, err = c.lookUp(ctx, b, class, some, vectors)
+	if results, err = c.lookUp(ctx, b, class, some, vectors); err != nil {
+		return nil, err
+	}
+	unindexed, err := c.repair(ctx, class, some, results)
 	if err != nil {
 		return nil, err
 	}
-	if n, err := c.repair(ctx, class, some, results); err != nil || n > 0 {
-		return nil, errors.Join(err, fmt.Errorf("reading %d items of %s: the copies of %d differ", len(some.items), class, n))
-	}
-	return results, nil
+	walked, err := c.walk(ctx, b, class, part{some.tenant, unindexed}, vectors)
+	return append(results, walked...), err
 }
 
 // repair asks a majority of the copies for the objects that a read has not found, which has Weaviate
-// repair the copies that lack one, and returns how many there are. The level of a search is not that
+// repair the copies that lack one, and returns those that there are. The level of a search is not that
 // of its finding: one copy says which objects there are, and only those are compared with others.
-func (c *Client) repair(ctx context.Context, class string, some part, results []*pb.SearchResult) (repaired int, err error) {
+func (c *Client) repair(ctx context.Context, class string, some part, results []*pb.SearchResult) (repaired []record.Item, err error) {
 	known := make(map[string]bool, len(results))
 	for _, r := range results {
 		if !r.GetMetadata().GetIsConsistent() {
-			return 0, fmt.Errorf("reading %d items of %s: no majority of the copies agrees", len(some.items), class)
+			return nil, noMajority(class, len(some.items))
 		}
 		known[r.GetMetadata().GetId()] = true
 	}
@@ -133,31 +134,70 @@ func (c *Client) repair(ctx context.Context, class string, some part, results []
 			absent.items = append(absent.items, item)
 		}
 	}
-	var n atomic.Int64
-	err = absent.each(ctx, func(ctx context.Context, id uuid.UUID) error {
-		err := c.call(ctx, http.MethodHead, absent.path(class, id), nil, nil)
+	var mu sync.Mutex
+	err = absent.each(ctx, func(ctx context.Context, item record.Item) error {
+		err := c.call(ctx, http.MethodHead, absent.path(class, item.UUID()), nil, nil)
 		switch {
 		case err == nil:
-			n.Add(1)
+			mu.Lock()
+			defer mu.Unlock()
+			repaired = append(repaired, item)
 		case fault.StatusOf(err) == http.StatusNotFound:
 			return nil
 		}
 		return err
 	})
-	return int(n.Load()), err
+	return repaired, err
+}
+
+func noMajority(class string, n int) error {
+	return fmt.Errorf("reading %d items of %s: no majority of the copies agrees", n, class)
+}
+
+// walk reads objects that no filter finds: a node that was killed in a put may come back with an
+// object that is in none of its indexes, and copies that are stored alike are not repaired. Going
+// on from an id in the order of the ids asks no index.
+func (c *Client) walk(ctx context.Context, b *collection, class string, some part, vectors bool) ([]*pb.SearchResult, error) {
+	var mu sync.Mutex
+	var all []*pb.SearchResult
+	err := some.each(ctx, func(ctx context.Context, item record.Item) error {
+		request := b.request(class, part{some.tenant, []record.Item{item}}, vectors)
+		request.After = before(item.UUID()).String()
+		reply, err := c.grpc.Search(ctx, request)
+		if err != nil {
+			return classify("reading an item of "+class, err)
+		}
+		for _, r := range reply.GetResults() {
+			if r.GetMetadata().GetId() == item.UUID().String() && r.GetMetadata().GetIsConsistent() {
+				mu.Lock()
+				defer mu.Unlock()
+				all = append(all, r)
+				return nil
+			}
+		}
+		return noMajority(class, 1)
+	})
+	return all, err
+}
+
+// before returns the id that comes right before another one.
+func before(id uuid.UUID) uuid.UUID {
+	for i := len(id) - 1; i >= 0; i-- {
+		id[i]--
+		if id[i] != 0xff {
+			break
+		}
+	}
+	return id
 }
 
 // lookUp makes one read by ids, or several smaller ones where its answer would be too large.
 func (c *Client) lookUp(ctx context.Context, b *collection, class string, some part, vectors bool) ([]*pb.SearchResult, error) {
 	calling, cancel := context.WithTimeout(ctx, callLimit)
 	defer cancel()
-	reply, err := c.grpc.Search(calling, &pb.SearchRequest{
-		Collection: class, Tenant: some.tenant, Limit: uint32(len(some.items)), Uses_127Api: true, //nolint:gosec // at most getItems
-		Properties:       &pb.PropertiesRequest{ReturnAllNonrefProperties: true},
-		Metadata:         b.metadata(vectors),
-		Filters:          withIDs(some.items),
-		ConsistencyLevel: b.level(),
-	})
+	request := b.request(class, some, vectors)
+	request.Filters = withIDs(some.items)
+	reply, err := c.grpc.Search(calling, request)
 	doing := fmt.Sprintf("reading %d items of %s", len(some.items), class)
 	switch n := len(some.items); {
 	case noTenant(err):
@@ -175,6 +215,16 @@ func (c *Client) lookUp(ctx context.Context, b *collection, class string, some p
 		return nil, classify(doing, err)
 	}
 	return reply.GetResults(), nil
+}
+
+// request returns what all reads by ids have in common.
+func (c *collection) request(class string, some part, vectors bool) *pb.SearchRequest {
+	return &pb.SearchRequest{
+		Collection: class, Tenant: some.tenant, Limit: uint32(len(some.items)), Uses_127Api: true, //nolint:gosec // at most getItems
+		Properties:       &pb.PropertiesRequest{ReturnAllNonrefProperties: true},
+		Metadata:         c.metadata(vectors),
+		ConsistencyLevel: c.level(),
+	}
 }
 
 // level is the consistency level of reads by id and of writes: none where there is one copy.

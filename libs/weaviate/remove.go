@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/http"
 
-	"github.com/google/uuid"
 	pb "github.com/weaviate/weaviate/grpc/generated/protocol/v1"
 	"golang.org/x/sync/errgroup"
 
@@ -59,13 +58,13 @@ func (c *Client) removeSome(ctx context.Context, class string, some part) error 
 // asks some copies which objects there are, passes over those that do not answer, and leaves an
 // object alone that these lack.
 func (c *Client) removeEach(ctx context.Context, class string, some part) error {
-	return some.each(ctx, func(ctx context.Context, id uuid.UUID) error {
+	return some.each(ctx, func(ctx context.Context, item record.Item) error {
 		ctx, cancel, err := c.uncancelled(ctx)
 		if err != nil {
 			return err
 		}
 		defer cancel()
-		err = c.call(ctx, http.MethodDelete, some.path(class, id), nil, nil)
+		err = c.call(ctx, http.MethodDelete, some.path(class, item.UUID()), nil, nil)
 		if fault.StatusOf(err) == http.StatusNotFound || noTenant(err) {
 			return nil
 		}
@@ -76,12 +75,12 @@ func (c *Client) removeEach(ctx context.Context, class string, some part) error 
 // copiesCalls bounds the calls for single objects at a time.
 const copiesCalls = 8
 
-// each calls f for the ids of a part, several at a time.
-func (p part) each(ctx context.Context, f func(context.Context, uuid.UUID) error) error {
+// each calls f for the items of a part, several at a time.
+func (p part) each(ctx context.Context, f func(context.Context, record.Item) error) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(copiesCalls)
 	for _, item := range p.items {
-		group.Go(func() error { return f(ctx, item.UUID()) })
+		group.Go(func() error { return f(ctx, item) })
 	}
 	return group.Wait()
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/uuid"
 	pb "github.com/weaviate/weaviate/grpc/generated/protocol/v1"
 
 	"github.com/freshet-io/freshet/libs/fault"
@@ -33,6 +34,33 @@ func TestReplicated_aReadAsksAMajorityForWhatOneCopyLacks(t *testing.T) {
 	for _, r := range s.rest {
 		if !strings.HasPrefix(r, "HEAD /v1/objects/Product_g1") || !strings.Contains(r, "consistency_level=QUORUM&tenant=") {
 			t.Errorf("asked by %s", r)
+		}
+	}
+}
+
+func TestReplicated_whatNoFilterFindsIsRead(t *testing.T) {
+	var s standIn
+	s.serve(t, nil)
+	c := s.open(t, Config{}, replicated)
+	items := []record.Item{anItem("a", "unindexed"), anItem("a", "nowhere"), anItem("a", "here"), anItem("b", "unindexed")}
+	s.unindexed[items[0].UUID().String()], s.there[items[2].UUID().String()], s.unindexed[items[3].UUID().String()] = true, true, true
+	stored, err := c.Load(t.Context(), "Product", items, false)
+	if err != nil || !stored[0].Main || stored[1].Main || !stored[2].Main || !stored[3].Main {
+		t.Errorf("%+v, %v: want all but the second", stored, err)
+	}
+	s.diverging = true
+	if stored, err := c.Load(t.Context(), "Product", items[:1], false); err == nil || fault.ClassOf(err) != fault.Transient {
+		t.Errorf("where its copies differ: %+v, %v, want a transient error", stored, err)
+	}
+}
+
+func TestBefore(t *testing.T) {
+	for id, want := range map[string]string{
+		"00000000-0000-0000-0000-000000000001": "00000000-0000-0000-0000-000000000000",
+		"12340000-0000-0000-0000-000000000000": "1233ffff-ffff-ffff-ffff-ffffffffffff",
+	} {
+		if got := before(uuid.MustParse(id)).String(); got != want {
+			t.Errorf("%s is before %s, want %s", got, id, want)
 		}
 	}
 }

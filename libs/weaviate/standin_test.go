@@ -10,6 +10,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/google/uuid"
 	pb "github.com/weaviate/weaviate/grpc/generated/protocol/v1"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -32,6 +33,7 @@ type standIn struct {
 	mu         sync.Mutex
 	there      map[string]bool // objects that a search finds, by id
 	elsewhere  map[string]bool // objects that only other copies have
+	unindexed  map[string]bool // objects that are there, and that no filter finds
 	stubborn   bool            // asking for an object does not repair it
 	diverging  bool            // copies of found objects differ
 	most       int             // objects that an answer has room for; 0: any number, -1: not one
@@ -43,7 +45,7 @@ type standIn struct {
 // serve starts the stand-in; both ports speak TLS where there is a configuration of it.
 func (s *standIn) serve(t *testing.T, secure *tls.Config) {
 	t.Helper()
-	s.there, s.elsewhere = map[string]bool{}, map[string]bool{}
+	s.there, s.elsewhere, s.unindexed = map[string]bool{}, map[string]bool{}, map[string]bool{}
 	web := httptest.NewUnstartedServer(s)
 	var options []grpc.ServerOption
 	if secure == nil {
@@ -99,10 +101,10 @@ func (s *standIn) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.rest = append(s.rest, r.Method+" "+r.URL.RequestURI())
 	id := r.URL.Path[len(r.URL.Path)-36:]
 	switch {
-	case r.Method == http.MethodHead && !s.elsewhere[id], r.Method == http.MethodDelete && !s.there[id]:
+	case r.Method == http.MethodHead && !s.elsewhere[id] && !s.unindexed[id], r.Method == http.MethodDelete && !s.there[id]:
 		w.WriteHeader(http.StatusNotFound)
 		return
-	case r.Method == http.MethodHead && !s.stubborn:
+	case r.Method == http.MethodHead && !s.stubborn && !s.unindexed[id]:
 		s.there[id] = true
 	case r.Method == http.MethodDelete:
 		delete(s.there, id)
@@ -119,8 +121,15 @@ func (s *standIn) Search(_ context.Context, r *pb.SearchRequest) (*pb.SearchRepl
 	if s.most != 0 && len(ids) > s.most {
 		return nil, status.Error(codes.ResourceExhausted, "grpc: trying to send message larger than max (9 vs. 8)")
 	}
+	if r.GetAfter() != "" { // a walk: from there to the next id
+		for id := range s.unindexed {
+			if before(uuid.MustParse(id)).String() == r.GetAfter() {
+				ids = append(ids, id)
+			}
+		}
+	}
 	for _, id := range ids {
-		if s.there[id] {
+		if s.there[id] || s.unindexed[id] && r.GetAfter() != "" {
 			consistent := !s.diverging
 			m := &pb.MetadataResult{Id: id, IsConsistent: &consistent, IsConsistentPresent: true}
 			reply.Results = append(reply.Results, &pb.SearchResult{Metadata: m})
