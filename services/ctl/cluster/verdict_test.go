@@ -84,7 +84,7 @@ func (b *bed) carefully(name string, node int) verdict {
 		all[id] = itemOf(id)
 	}
 	b.await("a majority of the copies agrees", func(ctx context.Context) error {
-		stored, err := b.index[node].Load(ctx, collection, all, false)
+		stored, err := b.index[node].Load(ctx, collection, all, true)
 		for id, s := range stored {
 			read[id] = got{there: s.Main}
 			for _, p := range s.State.Properties {
