@@ -177,7 +177,7 @@ func (e *engine[In, Out]) count(ctx context.Context, inputs []*input[In, Out], t
 				"topic", in.record.Topic, "partition", in.record.Partition, "offset", in.record.Offset)
 			continue
 		}
-		if e.stage.To.Topic == "" && in.outcome.Arrived {
+		if in.outcome.Arrived {
 			facts := e.stage.Describe(in.value)
 			if !facts.CommittedAt.IsZero() {
 				m.Fresh(ctx, telemetry.Freshness{Collection: facts.Collection, Outcome: in.outcome.Label, Age: time.Since(facts.CommittedAt)})

@@ -96,7 +96,7 @@ func (b *bed) batches(ctx context.Context, c *bare, vectors []*record.Vector) ([
 		return nil, err
 	}
 	defer func() { _ = client.Close() }()
-	if err := client.CheckAll(ctx, b.file, weaviate.Log{TopicID: b.identity.TopicID, Partitions: b.identity.Partitions}); err != nil {
+	if err := client.CheckAll(ctx, b.file, b.identity); err != nil {
 		return nil, err
 	}
 	objects := make([]weaviate.Object, len(vectors))

@@ -165,6 +165,9 @@ func (b *bed) layOut(ctx context.Context, withIndex bool) error {
 	if err != nil || !withIndex {
 		return err
 	}
+	if b.identity, err = rig.RaiseEpoch(ctx, b.client, b.topics); err != nil {
+		return err
+	}
 	if b.index, err = rig.OpenIndex(ctx, cfg.Weaviate, b.file, b.identity); err != nil {
 		return err
 	}

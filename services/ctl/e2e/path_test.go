@@ -246,7 +246,7 @@ func (p *path) deadLetters() {
 		{fault.Oversize, p.envelope("u", p.now[11], &long)},  // more than the model takes: known to embed
 		{fault.Oversize, p.envelope("u", p.now[12], &large)}, // more than a change may have: known to ingest
 		{fault.FieldType, p.envelope("u", p.now[13], &typed)},
-		{fault.UnavailableValue, p.envelope("u", nil, &left)},
+		{fault.UnavailableValue, p.envelope("c", nil, &left)},
 		{fault.Malformed, p.source(productKey(15), []byte(`{"op":"u","after":{"id":15,`))},
 		{fault.Malformed, p.source(productKey(16), []byte(`{"op":"u","before":null,"after":null,"source":{}}`))},
 		{fault.FormatMismatch, p.source(productKey(17), []byte(`{"id":17,"name":"no envelope"}`))},

@@ -24,6 +24,7 @@ import (
 	"github.com/freshet-io/freshet/libs/record"
 	"github.com/freshet-io/freshet/libs/service"
 	"github.com/freshet-io/freshet/libs/weaviate"
+	"github.com/freshet-io/freshet/services/ctl/rig"
 )
 
 const (
@@ -110,7 +111,7 @@ func (b *bed) layOut(brokers string) error {
 	if _, err := b.topics.Apply(ctx, b.client, kafka.Layout{Partitions: partitions, Replication: 1}); err != nil {
 		return err
 	}
-	identity, err := b.topics.Check(ctx, b.client)
+	identity, err := rig.RaiseEpoch(ctx, b.client, b.topics)
 	if err != nil {
 		return err
 	}
