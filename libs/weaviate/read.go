@@ -116,22 +116,14 @@ func (c *Client) byID(ctx context.Context, b *collection, class string, some par
 	if err != nil || len(repaired) == 0 {
 		return results, err
 	}
-<<<<<<< HEAD
 	if results, err = c.lookUp(ctx, b, class, some, read); err != nil {
-=======
-	if results, err = c.lookUp(ctx, b, class, some, vectors); err != nil {
->>>>>>> cluster
 		return nil, err
 	}
 	unindexed, err := c.repair(ctx, class, some, results)
 	if err != nil {
 		return nil, err
 	}
-<<<<<<< HEAD
 	walked, err := c.walk(ctx, b, class, part{some.tenant, unindexed}, read)
-=======
-	walked, err := c.walk(ctx, b, class, part{some.tenant, unindexed}, vectors)
->>>>>>> cluster
 	return append(results, walked...), err
 }
 
@@ -175,19 +167,11 @@ func noMajority(class string, n int) error {
 // walk reads objects that no filter finds: a node that was killed in a put may come back with an
 // object that is in none of its indexes, and copies that are stored alike are not repaired. Going
 // on from an id in the order of the ids asks no index.
-<<<<<<< HEAD
 func (c *Client) walk(ctx context.Context, b *collection, class string, some part, read reading) ([]*pb.SearchResult, error) {
 	var mu sync.Mutex
 	var all []*pb.SearchResult
 	err := some.each(ctx, func(ctx context.Context, item record.Item) error {
 		request := b.request(class, part{some.tenant, []record.Item{item}}, read)
-=======
-func (c *Client) walk(ctx context.Context, b *collection, class string, some part, vectors bool) ([]*pb.SearchResult, error) {
-	var mu sync.Mutex
-	var all []*pb.SearchResult
-	err := some.each(ctx, func(ctx context.Context, item record.Item) error {
-		request := b.request(class, part{some.tenant, []record.Item{item}}, vectors)
->>>>>>> cluster
 		request.After = before(item.UUID()).String()
 		reply, err := c.grpc.Search(ctx, request)
 		if err != nil {
@@ -221,11 +205,7 @@ func before(id uuid.UUID) uuid.UUID {
 func (c *Client) lookUp(ctx context.Context, b *collection, class string, some part, read reading) ([]*pb.SearchResult, error) {
 	calling, cancel := context.WithTimeout(ctx, callLimit)
 	defer cancel()
-<<<<<<< HEAD
 	request := b.request(class, some, read)
-=======
-	request := b.request(class, some, vectors)
->>>>>>> cluster
 	request.Filters = withIDs(some.items)
 	reply, err := c.grpc.Search(calling, request)
 	doing := fmt.Sprintf("reading %d items of %s", len(some.items), class)
@@ -248,19 +228,11 @@ func (c *Client) lookUp(ctx context.Context, b *collection, class string, some p
 }
 
 // request returns what all reads by ids have in common.
-<<<<<<< HEAD
 func (c *collection) request(class string, some part, read reading) *pb.SearchRequest {
 	return &pb.SearchRequest{
 		Collection: class, Tenant: some.tenant, Limit: uint32(len(some.items)), Uses_127Api: true, //nolint:gosec // at most getItems
 		Properties:       read.request(),
 		Metadata:         c.metadata(read.vectors),
-=======
-func (c *collection) request(class string, some part, vectors bool) *pb.SearchRequest {
-	return &pb.SearchRequest{
-		Collection: class, Tenant: some.tenant, Limit: uint32(len(some.items)), Uses_127Api: true, //nolint:gosec // at most getItems
-		Properties:       &pb.PropertiesRequest{ReturnAllNonrefProperties: true},
-		Metadata:         c.metadata(vectors),
->>>>>>> cluster
 		ConsistencyLevel: c.level(),
 	}
 }
