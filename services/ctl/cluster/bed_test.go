@@ -112,6 +112,9 @@ func (b *bed) layOut() error {
 	if err != nil {
 		return err
 	}
+	if identity, err = rig.RaiseEpoch(ctx, b.client, b.topics); err != nil {
+		return err
+	}
 	for _, n := range b.nodes {
 		index, err := rig.OpenIndex(ctx, weaviate.Config{URL: "http://" + n.REST, GRPC: n.GRPC, APIKey: service.NewSecret(n.APIKey)}, file, identity)
 		if err != nil {

@@ -31,15 +31,18 @@ func hazards() []*hazard {
 	}
 }
 
-// plants are cases with a rule of the writer left out.
+// plants are cases with a rule of the writer left out. That a put flushes is not among them: without it, what a kill of an
+// idle server loses is fed again with the last minute (writer.Keeper), so that it takes both to lose.
 func plants() []*hazard {
 	return []*hazard{
 		{name: "a read-only shard, the batch answer trusted", naive: func() *naive { return &naive{trusts: true, lazy: true} }, strike: readOnlyUnseen},
 		{name: "connections end in mid-batch, no nonce", naive: func() *naive { return &naive{repeats: true} }, strike: cutPuts},
-		{name: "Weaviate is killed when all is acknowledged, no flush", naive: func() *naive { return &naive{lazy: true} }, strike: killIdleServer},
-		{name: "write is killed in mid-batch, no version check", naive: func() *naive { return &naive{forgets: true} }, strike: killWrite},
+		{name: "write is killed in mid-batch, no version check", naive: func() *naive { return &naive{forgets: true} }, prepare: (*bed).rememberNothing, strike: killWrite},
 	}
 }
+
+// rememberNothing has write read each item each time, so that it sees what the naive index says of it.
+func (*bed) rememberNothing() []string { return []string{"FRESHET_WRITE_REMEMBERED_BYTES=0"} }
 
 const mainClass, sideClass = collection + "_g1", collection + "_g1_side"
 
