@@ -108,11 +108,11 @@ func (b *bed) layOut() error {
 	}
 	b.t.Cleanup(b.client.Close)
 	b.adm = kadm.NewClient(b.client)
-	identity, err := rig.LayTopics(ctx, b.client, b.topics, file, rig.Partitions{Pipeline: partitions, Source: 1})
-	if err != nil {
+	if _, err := rig.LayTopics(ctx, b.client, b.topics, file, rig.Partitions{Pipeline: partitions, Source: 1}); err != nil {
 		return err
 	}
-	if identity, err = rig.RaiseEpoch(ctx, b.client, b.topics); err != nil {
+	identity, err := rig.RaiseEpoch(ctx, b.client, b.topics)
+	if err != nil {
 		return err
 	}
 	for _, n := range b.nodes {
