@@ -218,14 +218,14 @@ func (o *oracle) judgeHistory(item string, history []moment) {
 		} else if i > 0 {
 			o.judgeStep(item, &history[i-1], m)
 		}
-		if s.Live() && s.Origin != nil { // a backfill's row may be ahead of the log
+		if s.Known() && s.Origin != nil { // a backfill's row may be ahead of the log; one that lacks columns is nothing yet
 			if n := seqOf(s); n < seq {
 				o.report(invStale, item, "the index had change %d, then %d: %s", seq, n, describe(m))
 			} else {
 				seq = n
 			}
 		}
-		if m.main && s.Live() && string(s.Held) == string(s.Wanted) && !same(s.Vector, s.Text) {
+		if m.main && s.Known() && string(s.Held) == string(s.Wanted) && !same(s.Vector, s.Text) {
 			o.report(invVector, item, "the vector is not that of its text: %s", describe(m))
 		}
 	}
