@@ -70,6 +70,7 @@ const settleBound = 10 * time.Minute
 type world struct {
 	t     *testing.T
 	plan  *plan
+	stuck bool // a group of the stand-in broker waits for nobody
 	start time.Time
 	ctx   context.Context // ends with the plan
 	end   context.CancelFunc
@@ -406,6 +407,9 @@ func (w *world) settle(ctx context.Context) {
 	w.dump()
 	for group := range w.groups() {
 		if n := w.lag(group); n > 0 {
+			if info := w.cluster.GroupInfo(group); info != nil && info.State == "PreparingRebalance" {
+				w.stuck = true
+			}
 			w.report("settled", "%d records of group %s are not committed %s after the last fault has healed\n%s", n, group, settleBound, w.standing(group))
 		}
 	}
