@@ -168,9 +168,8 @@ func runSeed(t *testing.T, seed uint64, all *totals) {
 			w := newWorld(t, newPlan(seed), tel)
 			e := w.live()
 			found := append(w.found, judge(e)...)
-			unsettled := len(found) > 0 && found[0].invariant == "settled"
-			if again = (w.stuck || unsettled) && len(stopsAt) == 0 && tries < mostTries; again {
-				t.Logf("UNSETTLED: seed %d once more; a group of the stand-in broker is stuck: %t; %s", seed, w.stuck, found[0].what)
+			if again = w.stuck && len(stopsAt) == 0 && tries < mostTries; again {
+				t.Logf("seed %d once more: kfake is stuck, %s", seed, found[0].what)
 				return
 			}
 			if len(found) > 0 {
@@ -184,9 +183,9 @@ func runSeed(t *testing.T, seed uint64, all *totals) {
 	}
 }
 
-// mostTries bounds how often a seed is run that does not settle. kfake gets stuck: all members of a group wait for the answer
-// to a join, and it stays in PreparingRebalance for ever, beyond each timeout. Once a writer with all partitions of a
-// stable group did not go on either (seed 454, 1 of 9 runs): that one is not explained, and may be ours.
+// mostTries bounds how often a seed is run in which kfake gets stuck: it takes a member that is removed while it waits in a
+// sync for one that waits in a join (group.removeMember counts nJoining down for both), so that all members are never
+// enough for the next rebalance, and each that joins again puts its deadline off. Kafka counts joins alone.
 const mostTries = 8
 
 // live lets the plan happen and returns what there is to judge.
