@@ -15,12 +15,18 @@ const (
 	pollRecords = 5000                  // handed over at a time
 	pollWait    = time.Second           // how long a poll waits for records; what else the loop does waits as long
 	fullWait    = 20 * time.Millisecond // between looks at queues that are full
+	wakeEvery   = time.Second           // see wake
 )
 
 // poll hands records to their workers until ctx ends.
 func (m *members) poll(ctx context.Context, client *kgo.Client, beat func()) error {
+	woken := time.Now()
 	for ctx.Err() == nil {
 		beat()
+		if time.Since(woken) > wakeEvery {
+			wake(client)
+			woken = time.Now()
+		}
 		if m.queued.Load() > m.settings.QueueBytes {
 			m.rewindAll(client) // also where what is queued waits for just that
 			sleep(ctx, nil, fullWait)
@@ -38,6 +44,11 @@ func (m *members) poll(ctx context.Context, client *kgo.Client, beat func()) err
 	}
 	return nil
 }
+
+// wake has the client look at every broker for something to fetch. franz-go 1.22.3 does that by itself, but for a hole:
+// where a session of fetching ends in the moment that its work begins, the next session's call is forgotten, and nothing
+// is read from that broker for ever (source.loopFetch). Three SetOffsets in a row are enough.
+func wake(client *kgo.Client) { client.ResumeFetchTopics() }
 
 // rewindAll has the client read again from where workers ask for. It runs between a
 // delivery and the next poll, so that no record of before comes after, and while no
