@@ -78,6 +78,10 @@ func (h *hazard) run(t *testing.T) {
 	b.send(tail)
 	b.settle()
 	h.verdict, h.took = b.verdict(), time.Since(begun)
+	if v := h.verdict; h.naive == nil && len(v.lost)+len(v.stale)+len(v.unfound) > 0 {
+		t.Errorf("%d lost, %d stale, %d not found by their own vectors\n%s", len(v.lost), len(v.stale), len(v.unfound),
+			strings.Join(slices.Concat(v.lost, v.stale, v.unfound), "\n"))
+	}
 }
 
 // table shows cases, as a text.

@@ -46,21 +46,16 @@ func (w *Writer) apply(ctx context.Context, items []*item) (refused []*item, err
 // it other neighbours in the vector index; once was enough in all that was measured.
 const confirmations = 3
 
-// putMain puts items into the main collection, with a nonce where a put of theirs may have been
-// interrupted, and searches for them where the server may have been killed. Suspicion belongs to
-// the item: it ends when a put with a nonce was acknowledged.
+// putMain puts items into the main collection, and searches for those of which a put may have been
+// interrupted, or all where the server may have been killed. Suspicion belongs to the item: it ends
+// when a put of it was acknowledged and searched for.
 func (w *Writer) putMain(ctx context.Context, items []*item) (done, refused []*item, err error) {
-	doubtful := map[*item]bool{}
-	for _, it := range items {
-		doubtful[it] = it.plan.again || w.suspects.doubted(it.key)
-		if it.plan.again || w.suspects.has(it.key) {
-			it.plan.state.Vector = nonce(it.plan.state.Vector)
-		}
-	}
 	done, refused, err = w.put(ctx, items, w.index.Put)
 	if err == nil {
 		var also []*item
-		also, err = w.confirm(ctx, slices.DeleteFunc(slices.Clone(done), func(it *item) bool { return !doubtful[it] }))
+		also, err = w.confirm(ctx, slices.DeleteFunc(slices.Clone(done), func(it *item) bool {
+			return !it.plan.again && !w.suspects.has(it.key)
+		}))
 		refused = append(refused, also...)
 	}
 	if err != nil {
@@ -75,9 +70,10 @@ func (w *Writer) putMain(ctx context.Context, items []*item) (done, refused []*i
 	return done, refused, nil
 }
 
-// confirm searches for items by their own vectors and puts those that are not found again. A
-// server that was killed while it indexed may come back with a piece of its index cut off, and an
-// item whose former self is in that piece is linked into it again.
+// confirm searches for items by their own vectors and puts those that are not found again, each with
+// a nonce: the same vector would be skipped. A server that was killed while it indexed may come back
+// with a piece of its index cut off, and an item whose former self is in that piece is linked into it
+// again.
 //
 // Where an item stays away it is reported and its partition goes on: a thousand items with one and
 // the same vector hide each other, and an index that works asynchronously answers too early.

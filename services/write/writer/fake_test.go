@@ -27,6 +27,7 @@ type fakeIndex struct {
 	reject    func(o weaviate.Object) error
 	hidden    map[string]int // by key: how many more puts leave the item cut off in the vector index
 	writes    int
+	searches  int
 	busy, top int   // calls at this moment, and at most
 	status    error // what Unwritable says
 
@@ -192,6 +193,7 @@ func (f *fakeIndex) remove(call string, from map[string]fakeObject, items []reco
 func (f *fakeIndex) SelfFound(_ context.Context, _ string, items []record.Item) ([]record.Item, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.searches++
 	var missing []record.Item
 	for _, it := range items {
 		if !f.main[string(it.Key())].indexed {

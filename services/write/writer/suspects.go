@@ -17,9 +17,10 @@ const (
 	maxSuspects = 100_000
 )
 
-// suspects are items whose last put was interrupted or not acknowledged. Weaviate may have stored
-// such an object without putting it into its vector index, and an equal one put again would be
-// skipped there: stored, acknowledged, never found.
+// suspects are items that are to be searched for after their next put, since an earlier one was
+// interrupted or not acknowledged. Weaviate may have stored such an object without putting it into
+// its vector index, and an equal one put again would be skipped there: stored, acknowledged, never
+// found.
 type suspects struct {
 	mu    sync.Mutex
 	keys  map[string]struct{}
@@ -45,7 +46,7 @@ func (s *suspects) add(key string) {
 	defer s.mu.Unlock()
 	delete(s.sure, key)
 	if len(s.keys) >= maxSuspects {
-		s.full = true // forgetting one would lose it; a nonce for all costs only time
+		s.full = true // forgetting one would lose it; to search for all costs only time
 		return
 	}
 	s.keys[key] = struct{}{}
@@ -62,30 +63,23 @@ func (s *suspects) clear(key string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.keys, key)
-	// One put with a nonce makes an item sure: a price that changes every second must not
-	// be indexed anew each time for as long as everything is suspect.
+	// Found once, an item is sure: one whose price changes every second need not be searched for
+	// each time for as long as everything is suspect.
 	if time.Now().Before(s.until) && len(s.sure) < maxSuspects {
 		s.sure[key] = struct{}{}
 	}
 }
 
-// has reports whether an item is suspect, be it only because of the time.
+// has reports whether an item must be searched for after its put: a put of its own may have been
+// interrupted, or any call failed a short while ago. What a killed server has cut off in its vector
+// index also draws in new items that are near.
 func (s *suspects) has(key string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	now := time.Now()
 	_, suspect := s.keys[key]
 	_, sure := s.sure[key]
-	return suspect || s.full || !sure && time.Now().Before(s.until)
-}
-
-// doubted reports whether an item must be searched for after its put: a put of its own failed, or
-// any call a short while ago. What a killed server has cut off in its vector index also draws in
-// new items that are near.
-func (s *suspects) doubted(key string) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	_, ok := s.keys[key]
-	return ok || time.Now().Before(s.shaky)
+	return suspect || s.full || !sure && now.Before(s.until) || now.Before(s.shaky)
 }
 
 const (
@@ -99,6 +93,9 @@ const (
 
 // nonce returns a copy of a vector (little-endian float32) that differs from it in the lowest bits
 // of some components, so that Weaviate's vector index takes it as a new one.
+//
+// It is for items that are not found, never for all that are in doubt: what gets one is taken out of
+// the index and indexed anew, which costs as much as a new item, and searches miss it meanwhile.
 func nonce(vector []byte) []byte {
 	v := slices.Clone(vector)
 	parts := nonceParts

@@ -98,7 +98,7 @@ func New(index Index, cfg Config) *Writer {
 
 // TakeOver says that partitions were assigned, or are to be worked on once more: another owner may
 // have written there, and a put may have been interrupted together with the process that made it.
-// Nothing is remembered, and for a while every put changes its vector's bits (see nonce).
+// Nothing is remembered, and for a while items are searched for after their puts (see suspects).
 //
 // The redelivered record alone does not show it: a newer one of the item may come first by the
 // other lane, with the vector of the interrupted put, and the redelivered one is stale then.
