@@ -43,7 +43,8 @@ const (
 // SelfFound searches for each item by its own stored vector and returns those that are not found,
 // in their order: absent ones, and ones that are stored but not in the vector index or cut off in
 // it. A count looks healthy while such items are lost. It asks the generation that was checked
-// under this name, else the one behind the alias. Where more than a thousand items have the very
+// under this name, else the one behind the alias. Where Weaviate indexes asynchronously, it waits
+// for 5 s at most until what is queued is indexed. Where more than a thousand items have the very
 // same vector, it may miss one that is there; with the distance dot, also where a thousand longer
 // vectors are nearer to it than itself.
 func (c *Client) SelfFound(ctx context.Context, name string, items []record.Item) (missing []record.Item, err error) {
@@ -51,6 +52,14 @@ func (c *Client) SelfFound(ctx context.Context, name string, items []record.Item
 	if err != nil {
 		return nil, err
 	}
+	missing, err = c.missing(ctx, b, items)
+	if (err != nil || len(missing) > 0) && c.awaitIndexed(ctx, b) {
+		return c.missing(ctx, b, items)
+	}
+	return missing, err
+}
+
+func (c *Client) missing(ctx context.Context, b *collection, items []record.Item) (missing []record.Item, err error) {
 	found := map[uuid.UUID]bool{}
 	for _, some := range b.parts(items) {
 		if err := c.findThemselves(ctx, b, some, found); err != nil {
