@@ -1,7 +1,6 @@
 package stage
 
 import (
-	"errors"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -24,12 +23,9 @@ func (w *worker) doubt(n note) {
 	}
 }
 
-// leaveInDoubt has the next owner doubt what a batch did that was given up: its last call
-// has failed here, and may still land there.
-func (w *worker) leaveInDoubt(err error) {
-	if !errors.Is(err, errGivenUp) {
-		return
-	}
+// leaveInDoubt has the next owner doubt what a batch did that was not finished: a call of it
+// that failed here may still land there, also where a later one has ended it for good.
+func (w *worker) leaveInDoubt() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.doubt(note{})

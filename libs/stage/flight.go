@@ -103,7 +103,7 @@ func (w *worker) bring(batch []arrival, before, mine *turn) error {
 		return nil
 	}
 	w.halt()
-	w.leaveInDoubt(err)
+	w.leaveInDoubt()
 	if errors.Is(err, errGivenUp) || w.ctx.Err() != nil {
 		return nil
 	}

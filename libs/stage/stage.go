@@ -137,9 +137,11 @@ type Stage[In, Out any] struct {
 	// then all of it is worked on once more. 0 is for a handler whose late calls harm nothing.
 	Doubt time.Duration
 	// Assigned, if set, is called whenever partitions are given to this member, before their
-	// first record is handled, and before what was done in doubt is worked on once more: what
-	// another member began there may be half done.
+	// first record is handled: what another member began there may be half done.
 	Assigned func()
+	// Again, if set, is called before records are worked on once more that this member has worked
+	// on: a late call of another member may have landed meanwhile.
+	Again func()
 	// Keeper, if set, looks after what the handler has brought into a target that may forget.
 	Keeper Keeper
 }
@@ -218,12 +220,14 @@ func (s *Stage[In, Out]) Run(ctx context.Context, p *service.Process) error {
 	group, work := errgroup.WithContext(ctx)
 	s.Settings.Items = cmp.Or(s.Settings.Items, s.Items, 1)
 	s.Settings.QueueBytes = cmp.Or(s.Settings.QueueBytes, s.QueueBytes, defaultQueueBytes)
-	if s.Assigned == nil {
-		s.Assigned = func() {}
+	for _, hook := range []*func(){&s.Assigned, &s.Again} {
+		if *hook == nil {
+			*hook = func() {}
+		}
 	}
 	members := newMembers(memberOptions{
 		from: s.From, settings: s.Settings, flights: s.Flights, doubt: s.Doubt, keeper: s.Keeper, log: log,
-		process: e.process, commit: commit, storms: e.storms, places: p.Places(), spawn: group.Go, again: s.Assigned,
+		process: e.process, commit: commit, storms: e.storms, places: p.Places(), spawn: group.Go, again: s.Again,
 	})
 	next := &reader{group: s.To.Reader, topic: s.To.Topic, adm: kadm.NewClient(producer), log: log, hold: members.hold}
 	if s.To.Reader != "" {

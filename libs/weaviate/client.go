@@ -44,6 +44,7 @@ type Client struct {
 	grpc   pb.WeaviateClient
 	before func(context.Context) error // may be nil
 	mix    bool                        // texts of several templates may be in a collection
+	waited bool
 
 	mu    sync.RWMutex
 	bound map[string]*collection // by logical name
@@ -74,6 +75,9 @@ func Open(ctx context.Context, cfg Config) (*Client, error) {
 	}
 	return c, nil
 }
+
+// Waited reports whether Attach had to wait for Weaviate: it may have lost what it had acknowledged last.
+func (c *Client) Waited() bool { return c.waited }
 
 // Close ends the connections. Calls in flight fail.
 func (c *Client) Close() error {

@@ -143,9 +143,6 @@ func (c *Client) put(ctx context.Context, b *collection, class string, objs []Ob
 	var request put
 	send := func() error {
 		err := c.send(ctx, b, class, request, rejected)
-		if err == nil && class == b.spec.Class() {
-			err = c.flush(ctx, b, request.written(rejected))
-		}
 		request = put{}
 		return err
 	}
@@ -212,7 +209,10 @@ func (c *Client) send(ctx context.Context, b *collection, class string, p put, r
 		}
 		rejected[p.index[at]] = fault.Reject(fault.IndexRejected, "Weaviate refuses the object: %w", objectError(e.GetError()))
 	}
-	return nil
+	if class != b.spec.Class() {
+		return nil
+	}
+	return c.flush(ctx, b, p.written(rejected))
 }
 
 // sendLess writes objects whose request is larger than the server takes, in halves. One that is
@@ -236,22 +236,23 @@ type objectError string
 // Error implements error.
 func (e objectError) Error() string { return string(e) }
 
-// DeleteMain deletes items of the main collection; absent ones are no error.
-func (c *Client) DeleteMain(ctx context.Context, name string, items []record.Item) error {
+// DeleteMain deletes items of the main collection; absent ones are no error. With hidden, it deletes
+// them one by one, and so also what an interrupted put has stored where no read by ids finds it.
+func (c *Client) DeleteMain(ctx context.Context, name string, items []record.Item, hidden bool) error {
 	b, err := c.named(name)
 	if err != nil {
 		return err
 	}
-	return c.remove(ctx, b, b.spec.Class(), items)
+	return c.remove(ctx, b, b.spec.Class(), items, hidden)
 }
 
-// DeleteSide deletes items of the side collection; absent ones are no error.
-func (c *Client) DeleteSide(ctx context.Context, name string, items []record.Item) error {
+// DeleteSide deletes items of the side collection as DeleteMain does.
+func (c *Client) DeleteSide(ctx context.Context, name string, items []record.Item, hidden bool) error {
 	b, err := c.named(name)
 	if err != nil {
 		return err
 	}
-	return c.remove(ctx, b.side(), b.spec.SideClass(), items)
+	return c.remove(ctx, b.side(), b.spec.SideClass(), items, hidden)
 }
 
 // uncancelled returns a context for a call that is never cancelled once it has begun, or an

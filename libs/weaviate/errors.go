@@ -73,6 +73,23 @@ func classifyStatus(doing string, code int, body string) error {
 	return &fault.Error{Class: class, Status: code, Err: err}
 }
 
+// Answered reports whether an error is what a server has said. Any other one leaves open whether the
+// server, or its machine, has died meanwhile, and has lost what it had acknowledged a moment before.
+func Answered(err error) bool {
+	if _, ok := errors.AsType[objectError](err); ok {
+		return true
+	}
+	switch fault.StatusOf(err) {
+	case 0:
+	case http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout: // a proxy's
+		return false
+	default:
+		return true
+	}
+	s, ok := status.FromError(err)
+	return ok && s.Code() != codes.Unavailable && s.Code() != codes.DeadlineExceeded && s.Code() != codes.Canceled
+}
+
 func containsAny(text string, words []string) bool {
 	for _, w := range words {
 		if strings.Contains(text, w) {

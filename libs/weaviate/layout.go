@@ -72,11 +72,14 @@ func (c *Client) wanted(ctx context.Context, file *pipeline.File, p pipeline.Col
 // wants it is warned of. The caller closes the client.
 func Attach(ctx context.Context, cfg Config, file *pipeline.File, log kafka.Identity, logger *slog.Logger) (*Client, error) {
 	cfg.Log = logger
+	tries := 0
 	return service.Await(ctx, logger, "weaviate", func(ctx context.Context) (*Client, error) {
+		tries++
 		c, err := Open(ctx, cfg)
 		if err != nil {
 			return nil, err
 		}
+		c.waited = tries > 1
 		err = c.CheckAll(ctx, file, log)
 		var warnings []string
 		if err == nil {

@@ -96,8 +96,13 @@ func (c *Client) get(ctx context.Context, b *collection, class string, items []r
 		if err != nil {
 			return nil, fmt.Errorf("reading an id of %s: %w", class, err)
 		}
-		if found[id], err = b.decode(r); err != nil {
+		s, err := b.decode(r)
+		if err != nil {
 			return nil, fmt.Errorf("reading object %s of %s: %w", id, class, err)
+		}
+		// After an interrupted put an id may have two objects, of which one is the other's former self.
+		if other, twice := found[id]; !twice || max(s.Base, s.Floor) > max(other.Base, other.Floor) {
+			found[id] = s
 		}
 	}
 	return found, nil
@@ -173,7 +178,9 @@ func (c *Client) walk(ctx context.Context, b *collection, class string, some par
 	err := some.each(ctx, func(ctx context.Context, item record.Item) error {
 		request := b.request(class, part{some.tenant, []record.Item{item}}, read)
 		request.After = before(item.UUID()).String()
-		reply, err := c.grpc.Search(ctx, request)
+		calling, cancel := context.WithTimeout(ctx, callLimit)
+		defer cancel()
+		reply, err := c.grpc.Search(calling, request)
 		if err != nil {
 			return classify("reading an item of "+class, err)
 		}

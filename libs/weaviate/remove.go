@@ -12,10 +12,10 @@ import (
 	"github.com/freshet-io/freshet/libs/record"
 )
 
-func (c *Client) remove(ctx context.Context, b *collection, class string, items []record.Item) error {
+func (c *Client) remove(ctx context.Context, b *collection, class string, items []record.Item, hidden bool) error {
 	for _, some := range b.parts(items) {
 		remove := c.removeSome
-		if b.replicated {
+		if b.replicated || hidden {
 			remove = c.removeEach
 		}
 		if err := remove(ctx, class, some); err != nil {
@@ -54,9 +54,9 @@ func (c *Client) removeSome(ctx context.Context, class string, some part) error 
 	return nil
 }
 
-// removeEach deletes objects of which there are several copies one by one: deleting by a filter
-// asks some copies which objects there are, passes over those that do not answer, and leaves an
-// object alone that these lack.
+// removeEach deletes objects one by one: deleting by a filter asks for the row of the id, which an
+// interrupted put may have left out, and where there are several copies some of them, passes over
+// those that do not answer, and leaves an object alone that these lack.
 func (c *Client) removeEach(ctx context.Context, class string, some part) error {
 	return some.each(ctx, func(ctx context.Context, item record.Item) error {
 		ctx, cancel, err := c.uncancelled(ctx)

@@ -105,7 +105,7 @@ func TestReplicated_writesAndDeletesWantAMajority(t *testing.T) {
 	}
 	s.there[item.UUID().String()] = true
 	for range 2 { // an absent one is no error
-		if err := c.DeleteMain(t.Context(), "Product", []record.Item{item}); err != nil {
+		if err := c.DeleteMain(t.Context(), "Product", []record.Item{item}, false); err != nil {
 			t.Fatal(err)
 		}
 	}

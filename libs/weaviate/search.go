@@ -58,7 +58,7 @@ func (c *Client) SearchTenant(ctx context.Context, name, tenant string, vector [
 	if err := b.checkTenant(tenant); err != nil {
 		return nil, err
 	}
-	results, err := c.near(ctx, b, query{class: name, tenant: tenant, vector: record.AppendVector(nil, vector), limit: limit, properties: true, filters: filters})
+	results, err := c.near(ctx, b, query{class: name, tenant: tenant, vector: record.AppendVector(nil, vector), limit: limit, properties: &pb.PropertiesRequest{ReturnAllNonrefProperties: true}, filters: filters})
 	if err != nil {
 		return nil, err
 	}
@@ -87,7 +87,7 @@ type query struct {
 	class, tenant string
 	vector        []byte
 	limit         int
-	properties    bool
+	properties    *pb.PropertiesRequest
 	filters       *pb.Filters // may be nil
 }
 
@@ -101,7 +101,7 @@ func (c *Client) near(ctx context.Context, b *collection, q query) ([]*pb.Search
 	reply, err := c.grpc.Search(ctx, &pb.SearchRequest{
 		Collection: q.class, Tenant: q.tenant, Limit: uint32(max(q.limit, 1)), Uses_127Api: true, //nolint:gosec // small and positive
 		NearVector: near, Filters: q.filters,
-		Properties: &pb.PropertiesRequest{ReturnAllNonrefProperties: q.properties},
+		Properties: q.properties,
 		Metadata:   &pb.MetadataRequest{Uuid: true, Distance: true},
 	})
 	if noTenant(err) {

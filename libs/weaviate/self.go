@@ -2,9 +2,11 @@ package weaviate
 
 import (
 	"context"
+	"encoding/hex"
 	"fmt"
 
 	"github.com/google/uuid"
+	pb "github.com/weaviate/weaviate/grpc/generated/protocol/v1"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/freshet-io/freshet/libs/record"
@@ -47,35 +49,51 @@ const (
 // for 5 s at most until what is queued is indexed. Where more than a thousand items have the very
 // same vector, it may miss one that is there; with the distance dot, also where a thousand longer
 // vectors are nearer to it than itself.
-func (c *Client) SelfFound(ctx context.Context, name string, items []record.Item) (missing []record.Item, err error) {
+//
+// states, if not nil, says of which version and vector (Base, Held) each item must be read and found:
+// after an interrupted put a search may find what the put was to replace.
+func (c *Client) SelfFound(ctx context.Context, name string, items []record.Item, states []record.State) (missing []record.Item, err error) {
 	b, err := c.described(ctx, name)
 	if err != nil {
 		return nil, err
 	}
-	missing, err = c.missing(ctx, b, items)
+	missing, err = c.missing(ctx, b, items, states)
 	if (err != nil || len(missing) > 0) && c.awaitIndexed(ctx, b) {
-		return c.missing(ctx, b, items)
+		return c.missing(ctx, b, items, states)
 	}
 	return missing, err
 }
 
-func (c *Client) missing(ctx context.Context, b *collection, items []record.Item) (missing []record.Item, err error) {
-	found := map[uuid.UUID]bool{}
+// self is what tells an object from its former selves.
+type self struct {
+	base int64
+	held string // hexadecimal
+}
+
+func selfOf(r *pb.SearchResult) self {
+	f := r.GetProperties().GetNonRefProps().GetFields()
+	return self{f[propBase].GetIntValue(), f[propHeld].GetTextValue()}
+}
+
+func (c *Client) missing(ctx context.Context, b *collection, items []record.Item, states []record.State) (missing []record.Item, err error) {
+	found := map[uuid.UUID]self{}
 	for _, some := range b.parts(items) {
 		if err := c.findThemselves(ctx, b, some, found); err != nil {
 			return nil, err
 		}
 	}
-	for _, item := range items {
-		if !found[item.UUID()] {
+	for i, item := range items {
+		got, ok := found[item.UUID()]
+		if !ok || states != nil && got != (self{states[i].Base, hex.EncodeToString(states[i].Held)}) {
 			missing = append(missing, item)
 		}
 	}
 	return missing, nil
 }
 
-// findThemselves notes which items are found by their own vectors.
-func (c *Client) findThemselves(ctx context.Context, b *collection, some part, found map[uuid.UUID]bool) error {
+// findThemselves notes which items are found by their own vectors, and as what. Where an id has several
+// objects, one that is not found is the item's former or its newer self, and it is not.
+func (c *Client) findThemselves(ctx context.Context, b *collection, some part, found map[uuid.UUID]self) error {
 	results, err := c.byID(ctx, b, b.spec.Class(), some, reading{vectors: true})
 	if err != nil {
 		return err
@@ -85,34 +103,39 @@ func (c *Client) findThemselves(ctx context.Context, b *collection, some part, f
 	group.SetLimit(selfCalls)
 	for i, r := range results {
 		group.Go(func() (err error) {
-			finds[i], err = c.findsItself(calls, b, some.tenant, r.GetMetadata().GetId(), b.vectorOf(r))
+			finds[i], err = c.findsItself(calls, b, some.tenant, r)
 			return err
 		})
 	}
 	if err := group.Wait(); err != nil {
 		return err
 	}
+	seen := map[uuid.UUID]bool{}
 	for i, r := range results {
 		id, err := uuid.Parse(r.GetMetadata().GetId())
 		if err != nil {
 			return fmt.Errorf("reading an id of %s: %w", b.spec.Class(), err)
 		}
-		found[id] = finds[i]
+		if delete(found, id); finds[i] && !seen[id] {
+			found[id] = selfOf(r)
+		}
+		seen[id] = true
 	}
 	return nil
 }
 
-func (c *Client) findsItself(ctx context.Context, b *collection, tenant, id string, vector []byte) (bool, error) {
+func (c *Client) findsItself(ctx context.Context, b *collection, tenant string, r *pb.SearchResult) (bool, error) {
+	vector, id := b.vectorOf(r), r.GetMetadata().GetId()
 	if len(vector) == 0 {
 		return false, nil
 	}
 	for _, limit := range []int{selfNear, selfFar} {
-		results, err := c.near(ctx, b, query{class: b.spec.Class(), tenant: tenant, vector: vector, limit: limit})
+		results, err := c.near(ctx, b, query{class: b.spec.Class(), tenant: tenant, vector: vector, limit: limit, properties: &pb.PropertiesRequest{NonRefProperties: []string{propBase, propHeld}}})
 		if err != nil {
 			return false, err
 		}
-		for _, r := range results {
-			if r.GetMetadata().GetId() == id {
+		for _, hit := range results {
+			if hit.GetMetadata().GetId() == id && selfOf(hit) == selfOf(r) {
 				return true, nil
 			}
 		}

@@ -174,11 +174,11 @@ func (x *index) note(call, key, by string, late bool) {
 	x.history[key] = append(x.history[key], moment{at: x.now(), by: by, call: call, state: x.joined(key), main: main, late: late})
 }
 
-func (v *indexView) DeleteMain(ctx context.Context, _ string, items []record.Item) error {
+func (v *indexView) DeleteMain(ctx context.Context, _ string, items []record.Item, _ bool) error {
 	return v.remove(ctx, "delete", v.main, items)
 }
 
-func (v *indexView) DeleteSide(ctx context.Context, _ string, items []record.Item) error {
+func (v *indexView) DeleteSide(ctx context.Context, _ string, items []record.Item, _ bool) error {
 	return v.remove(ctx, "delete aside", v.side, items)
 }
 
@@ -197,7 +197,7 @@ func (v *indexView) remove(ctx context.Context, call string, from map[string]rec
 	return v.leave(ctx)
 }
 
-func (v *indexView) SelfFound(ctx context.Context, _ string, _ []record.Item) ([]record.Item, error) {
+func (v *indexView) SelfFound(ctx context.Context, _ string, _ []record.Item, _ []record.State) ([]record.Item, error) {
 	if _, err := v.enter(ctx, false); err != nil {
 		return nil, err
 	}

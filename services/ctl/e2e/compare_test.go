@@ -119,7 +119,7 @@ func (k *killer) compare(n int) (lost, stale, wrong []string) {
 			live = append(live, all[i])
 		}
 	}
-	missing, err := k.index.SelfFound(k.t.Context(), collection, live)
+	missing, err := k.index.SelfFound(k.t.Context(), collection, live, nil)
 	if err != nil {
 		k.t.Fatal(err)
 	}
@@ -142,7 +142,7 @@ func (k *killer) unfound(item record.Item) string {
 	}
 	hits, err := k.index.Search(k.t.Context(), collection, vector, 1000, nil)
 	far := slices.ContainsFunc(hits, func(h weaviate.Hit) bool { return h.Item.String() == item.String() })
-	again, errAgain := k.index.SelfFound(k.t.Context(), collection, []record.Item{item})
+	again, errAgain := k.index.SelfFound(k.t.Context(), collection, []record.Item{item}, nil)
 	return fmt.Sprintf("%s, last changed by change %d, is not found by its own vector; among the 1000 nearest: %t (%v), a moment later: %t (%v)",
 		item, seqOf(stored[0].State), far, err, len(again) == 0, errAgain)
 }

@@ -157,7 +157,7 @@ func (f *forgetful) awaitAllRight(when string) {
 				return false, nil
 			}
 		}
-		missing, err := f.index.SelfFound(f.t.Context(), collection, items)
+		missing, err := f.index.SelfFound(f.t.Context(), collection, items, nil)
 		state = fmt.Sprintf("%d items are not found by their own vector", len(missing))
 		return len(missing) == 0, err
 	})

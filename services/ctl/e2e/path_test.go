@@ -148,7 +148,7 @@ func (p *path) found() {
 			live = append(live, itemOf(id))
 		}
 	}
-	missing, err := p.index.SelfFound(p.t.Context(), collection, live)
+	missing, err := p.index.SelfFound(p.t.Context(), collection, live, nil)
 	if err != nil || len(missing) > 0 {
 		p.t.Fatalf("stored and not found: %v, %v", missing, err)
 	}

@@ -241,7 +241,7 @@ func (s *sampler) send(wave []sample) {
 		}
 	}
 	for name, items := range found {
-		if missing, err := s.index.SelfFound(s.t.Context(), name, items); err != nil || len(missing) > 0 {
+		if missing, err := s.index.SelfFound(s.t.Context(), name, items, nil); err != nil || len(missing) > 0 {
 			s.t.Fatalf("stored and not found by their own vectors: %v, %v", missing, err)
 		}
 	}

@@ -268,7 +268,7 @@ func (b *bed) verdict() verdict {
 			b.t.Errorf("%d dead letters of changes that are all right", o.Offset)
 		}
 	})
-	missing, err := b.index.SelfFound(b.t.Context(), collection, live)
+	missing, err := b.index.SelfFound(b.t.Context(), collection, live, nil)
 	if err != nil {
 		b.t.Fatal(err)
 	}

@@ -42,16 +42,16 @@ func (r renamed) PutSide(ctx context.Context, _ string, objs []weaviate.Object) 
 	return r.Client.PutSide(ctx, r.name, objs)
 }
 
-func (r renamed) DeleteMain(ctx context.Context, _ string, items []record.Item) error {
-	return r.Client.DeleteMain(ctx, r.name, items)
+func (r renamed) DeleteMain(ctx context.Context, _ string, items []record.Item, hidden bool) error {
+	return r.Client.DeleteMain(ctx, r.name, items, hidden)
 }
 
-func (r renamed) DeleteSide(ctx context.Context, _ string, items []record.Item) error {
-	return r.Client.DeleteSide(ctx, r.name, items)
+func (r renamed) DeleteSide(ctx context.Context, _ string, items []record.Item, hidden bool) error {
+	return r.Client.DeleteSide(ctx, r.name, items, hidden)
 }
 
-func (r renamed) SelfFound(ctx context.Context, _ string, items []record.Item) ([]record.Item, error) {
-	return r.Client.SelfFound(ctx, r.name, items)
+func (r renamed) SelfFound(ctx context.Context, _ string, items []record.Item, states []record.State) ([]record.Item, error) {
+	return r.Client.SelfFound(ctx, r.name, items, states)
 }
 
 func (r renamed) Ledgers(ctx context.Context, _ string, partitions []int32) (map[int32]weaviate.Ledger, error) {

@@ -17,6 +17,8 @@ import (
 func (w *Writer) apply(ctx context.Context, items []*item) (refused []*item, err error) {
 	var inMain, inSide []*item
 	for _, it := range items {
+		it.interrupted = w.suspects.has(it.key, it.plan.again)
+		it.doubtful = it.interrupted || it.plan.again || w.suspects.doubted(it.key) || it.plan.target == side && w.suspects.unsure()
 		switch it.plan.target {
 		case main:
 			inMain = append(inMain, it)
@@ -25,7 +27,17 @@ func (w *Writer) apply(ctx context.Context, items []*item) (refused []*item, err
 		case nowhere:
 		}
 	}
-	buried, refusedSide, err := w.put(ctx, inSide, w.index.PutSide)
+	refused, err = w.move(ctx, inMain, inSide)
+	if err != nil {
+		for _, it := range items {
+			w.suspects.add(it.key)
+		}
+	}
+	return refused, err
+}
+
+func (w *Writer) move(ctx context.Context, inMain, inSide []*item) (refused []*item, err error) {
+	buried, refusedSide, err := w.putSide(ctx, inSide)
 	if err != nil {
 		return nil, fmt.Errorf("putting %d items aside: %w", len(inSide), err)
 	}
@@ -33,11 +45,14 @@ func (w *Writer) apply(ctx context.Context, items []*item) (refused []*item, err
 	if err != nil {
 		return nil, fmt.Errorf("putting %d items: %w", len(inMain), err)
 	}
-	if err := w.remove(ctx, buried, w.index.DeleteMain); err != nil {
+	if err := w.unshow(ctx, buried); err != nil {
 		return nil, fmt.Errorf("deleting items that were put aside: %w", err)
 	}
-	if err := w.remove(ctx, shown, w.index.DeleteSide); err != nil {
+	if err := w.remove(ctx, only(shown, other), false, w.index.DeleteSide); err != nil {
 		return nil, fmt.Errorf("deleting side copies of items: %w", err)
+	}
+	for _, it := range slices.Concat(buried, shown) {
+		w.suspects.clear(it.key)
 	}
 	return append(refusedSide, refusedMain...), nil
 }
@@ -46,34 +61,34 @@ func (w *Writer) apply(ctx context.Context, items []*item) (refused []*item, err
 // it other neighbours in the vector index; once was enough in all that was measured.
 const confirmations = 3
 
-// putMain puts items into the main collection, and searches for those of which a put may have been
-// interrupted, or all where the server may have been killed. Suspicion belongs to the item: it ends
-// when a put of it was acknowledged and searched for.
+// putMain puts items into the main collection, with a nonce where a put of theirs may have been
+// interrupted, and searches for them where the server may have been killed. What stands there just so
+// is only searched for: with its nonce of then, it would be indexed anew each time.
 func (w *Writer) putMain(ctx context.Context, items []*item) (done, refused []*item, err error) {
-	done, refused, err = w.put(ctx, items, w.index.Put)
-	if err == nil {
-		var also []*item
-		also, err = w.confirm(ctx, slices.DeleteFunc(slices.Clone(done), func(it *item) bool {
-			return !it.plan.again && !w.suspects.has(it.key)
-		}))
-		refused = append(refused, also...)
-	}
-	if err != nil {
-		for _, it := range items {
-			w.suspects.add(it.key)
+	var standing, moving []*item
+	for _, it := range items {
+		switch {
+		case it.interrupted:
+			it.plan.state.Vector = nonce(it.plan.state.Vector)
+			moving = append(moving, it)
+		case it.plan.inMain && !it.plan.news:
+			standing = append(standing, it)
+		default:
+			moving = append(moving, it)
 		}
+	}
+	if done, refused, err = w.put(ctx, moving, w.index.Put); err != nil {
 		return nil, nil, err
 	}
-	for _, it := range done {
-		w.suspects.clear(it.key)
-	}
-	return done, refused, nil
+	done = append(done, standing...)
+	also, err := w.confirm(ctx, only(done, func(it *item) bool { return it.plan.again || w.suspects.doubted(it.key) }))
+	return done, append(refused, also...), err
 }
 
-// confirm searches for items by their own vectors and puts those that are not found again, each with
-// a nonce: the same vector would be skipped. A server that was killed while it indexed may come back
-// with a piece of its index cut off, and an item whose former self is in that piece is linked into it
-// again.
+// confirm searches for items by their own vectors and puts those that are not found as they were put
+// again, each with a nonce: the same vector would be skipped. A server that was killed while it indexed
+// may come back with a piece of its index cut off, and an item whose former self is in that piece is
+// linked into it again.
 //
 // Where an item stays away it is reported and its partition goes on: a thousand items with one and
 // the same vector hide each other, and an index that works asynchronously answers too early.
@@ -101,9 +116,13 @@ func (w *Writer) confirm(ctx context.Context, items []*item) (refused []*item, e
 
 // missing returns the items that the index does not find by their own vectors.
 func (w *Writer) missing(ctx context.Context, items []*item) ([]*item, error) {
+	states := make([]record.State, len(items))
+	for i, it := range items {
+		states[i] = it.plan.state
+	}
 	var absent []record.Item
 	err := w.call(ctx, func() (err error) {
-		absent, err = w.index.SelfFound(ctx, items[0].Collection, ids(items))
+		absent, err = w.index.SelfFound(ctx, items[0].Collection, ids(items), states)
 		return err
 	})
 	if err != nil {
@@ -154,16 +173,71 @@ func (w *Writer) put(ctx context.Context, items []*item, call putCall) (done, re
 	return done, refused, nil
 }
 
-// remove deletes the other copies of items, where the index has one.
-func (w *Writer) remove(ctx context.Context, items []*item, call func(context.Context, string, []record.Item) error) error {
-	var both []record.Item
-	for _, it := range items {
-		if it.plan.other {
-			both = append(both, it.Item)
+// putSide puts items into the side collection, and reads them: one that is put where an interrupted put
+// was, however long ago, may be stored without the row by which reads by id find it. Weaviate never
+// writes that row where there is no vector that could have a nonce, so the object must go first. No
+// record of it is committed meanwhile.
+func (w *Writer) putSide(ctx context.Context, items []*item) (done, refused []*item, err error) {
+	if done, refused, err = w.put(ctx, items, w.index.PutSide); err != nil {
+		return nil, nil, err
+	}
+	lost, err := w.unread(ctx, done)
+	for attempt := 0; err == nil && len(lost) > 0; attempt++ {
+		if attempt == confirmations {
+			return nil, nil, fmt.Errorf("no read by id finds %d of them", len(lost))
+		}
+		if err = w.remove(ctx, lost, true, w.index.DeleteSide); err != nil {
+			break
+		}
+		if _, _, err = w.put(ctx, lost, w.index.PutSide); err == nil {
+			lost, err = w.unread(ctx, lost)
 		}
 	}
-	if len(both) == 0 {
+	return done, refused, err
+}
+
+func only(items []*item, which func(*item) bool) []*item {
+	return slices.DeleteFunc(slices.Clone(items), func(it *item) bool { return !which(it) })
+}
+
+// unread returns the items of which a read by id finds no copy in the side collection.
+func (w *Writer) unread(ctx context.Context, items []*item) (lost []*item, err error) {
+	if len(items) == 0 {
+		return nil, nil
+	}
+	var stored []weaviate.Stored
+	err = w.call(ctx, func() (err error) {
+		stored, err = w.index.Load(ctx, items[0].Collection, ids(items), false)
+		return err
+	})
+	for i, s := range stored {
+		if !s.Side {
+			lost = append(lost, items[i])
+		}
+	}
+	return lost, err
+}
+
+// unshow deletes the main copies of items that were put aside: those that the index is known to have,
+// and of items in doubt also what an interrupted put may have left there. No read by id finds that, and
+// a filter of an application may.
+func (w *Writer) unshow(ctx context.Context, items []*item) error {
+	if err := w.remove(ctx, only(items, doubtful), true, w.index.DeleteMain); err != nil {
+		return err
+	}
+	return w.remove(ctx, only(items, func(it *item) bool { return other(it) && !doubtful(it) }), false, w.index.DeleteMain)
+}
+
+func other(it *item) bool { return it.plan.other }
+
+func doubtful(it *item) bool { return it.doubtful }
+
+type deleteCall func(ctx context.Context, collection string, items []record.Item, hidden bool) error
+
+// remove deletes copies of items, hidden ones too if so asked: those that no read by id finds.
+func (w *Writer) remove(ctx context.Context, items []*item, hidden bool, call deleteCall) error {
+	if len(items) == 0 {
 		return nil
 	}
-	return w.call(ctx, func() error { return call(ctx, items[0].Collection, both) })
+	return w.call(ctx, func() error { return call(ctx, items[0].Collection, ids(items), hidden) })
 }

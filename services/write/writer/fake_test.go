@@ -38,6 +38,21 @@ type fakeIndex struct {
 type fakeObject struct {
 	state   record.State
 	indexed bool
+	// torn says that a put was interrupted before the row was written by which reads by id find the
+	// object: they find its former self, if there was one.
+	torn   bool
+	former *record.State
+}
+
+// seen returns what reads by id find of an object.
+func (o fakeObject) seen() (record.State, bool) {
+	switch {
+	case !o.torn:
+		return o.state, true
+	case o.former == nil:
+		return record.State{}, false
+	}
+	return *o.former, true
 }
 
 // failure is a way for a write to fail.
@@ -78,12 +93,12 @@ func (f *fakeIndex) Load(_ context.Context, _ string, items []record.Item, whole
 	all := make([]weaviate.Stored, len(items))
 	for i, it := range items {
 		all[i].State.Sources = record.Orders{}
-		if o, ok := f.main[string(it.Key())]; ok {
-			all[i].Main, all[i].State = true, cloned(o.state)
+		if seen, ok := f.main[string(it.Key())].seen(); ok && f.there(f.main, it) {
+			all[i].Main, all[i].State = true, cloned(seen)
 		}
-		if o, ok := f.side[string(it.Key())]; ok {
+		if seen, ok := f.side[string(it.Key())].seen(); ok && f.there(f.side, it) {
 			all[i].Side = true
-			s := cloned(o.state)
+			s := cloned(seen)
 			all[i].State.Join(&s)
 		}
 		if s := &all[i].State; !whole {
@@ -91,6 +106,11 @@ func (f *fakeIndex) Load(_ context.Context, _ string, items []record.Item, whole
 		}
 	}
 	return all, nil
+}
+
+func (*fakeIndex) there(in map[string]fakeObject, it record.Item) bool {
+	_, ok := in[string(it.Key())]
+	return ok
 }
 
 func cloned(s record.State) record.State {
@@ -134,15 +154,20 @@ func (f *fakeIndex) put(ctx context.Context, call string, to map[string]fakeObje
 		if !vectors {
 			s.Vector = nil
 		}
-		same := ok && bytes.Equal(had.state.Vector, s.Vector)
-		indexed := fail != halfway
-		if same {
-			indexed = had.indexed
-		} else if f.hidden[key] > 0 {
+		o := fakeObject{state: s, indexed: fail != halfway}
+		switch same := ok && bytes.Equal(had.state.Vector, s.Vector); {
+		case same:
+			o.indexed, o.torn, o.former = had.indexed, had.torn, had.former
+		case fail == halfway:
+			o.torn = true
+			if seen, readable := had.seen(); ok && readable {
+				o.former = &seen
+			}
+		case f.hidden[key] > 0:
 			f.hidden[key]--
-			indexed = false
+			o.indexed = false
 		}
-		to[key] = fakeObject{s, indexed}
+		to[key] = o
 		if !vectors {
 			f.buried[key] = time.Now()
 		}
@@ -165,22 +190,23 @@ func (f *fakeIndex) refuse(o weaviate.Object, vectors bool) error {
 	return nil
 }
 
-func (f *fakeIndex) DeleteMain(_ context.Context, _ string, items []record.Item) error {
-	return f.remove("delete", f.main, items)
+func (f *fakeIndex) DeleteMain(_ context.Context, _ string, items []record.Item, hidden bool) error {
+	return f.remove("delete", f.main, items, hidden)
 }
 
-func (f *fakeIndex) DeleteSide(_ context.Context, _ string, items []record.Item) error {
-	return f.remove("delete side", f.side, items)
+func (f *fakeIndex) DeleteSide(_ context.Context, _ string, items []record.Item, hidden bool) error {
+	return f.remove("delete side", f.side, items, hidden)
 }
 
-func (f *fakeIndex) remove(call string, from map[string]fakeObject, items []record.Item) error {
+func (f *fakeIndex) remove(call string, from map[string]fakeObject, items []record.Item, hidden bool) error {
 	defer f.enter(call, len(items))()
 	fail := f.failure()
 	if fail == before {
 		return errInterrupted
 	}
 	for i, it := range items {
-		if fail != silently || i < (len(items)+1)/2 {
+		_, readable := from[string(it.Key())].seen()
+		if (hidden || readable) && (fail != silently || i < (len(items)+1)/2) {
 			delete(from, string(it.Key()))
 		}
 	}
@@ -190,13 +216,19 @@ func (f *fakeIndex) remove(call string, from map[string]fakeObject, items []reco
 	return nil
 }
 
-func (f *fakeIndex) SelfFound(_ context.Context, _ string, items []record.Item) ([]record.Item, error) {
+func (f *fakeIndex) SelfFound(_ context.Context, _ string, items []record.Item, states []record.State) ([]record.Item, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.searches++
 	var missing []record.Item
-	for _, it := range items {
-		if !f.main[string(it.Key())].indexed {
+	for i, it := range items {
+		o, ok := f.main[string(it.Key())]
+		seen, readable := o.seen()
+		found := ok && readable && (o.indexed || o.former != nil)
+		if found && states != nil {
+			found = seen.Base == states[i].Base && bytes.Equal(seen.Held, states[i].Held)
+		}
+		if !found {
 			missing = append(missing, it)
 		}
 	}

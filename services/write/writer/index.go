@@ -33,13 +33,15 @@ type Index interface {
 	Put(ctx context.Context, collection string, objs []weaviate.Object) (rejected map[int]error, err error)
 	// PutSide writes objects without their vectors to the side place; else it is as Put.
 	PutSide(ctx context.Context, collection string, objs []weaviate.Object) (rejected map[int]error, err error)
-	// DeleteMain deletes the main copies of items. That there is none is no error.
-	DeleteMain(ctx context.Context, collection string, items []record.Item) error
-	// DeleteSide deletes the side copies of items. That there is none is no error.
-	DeleteSide(ctx context.Context, collection string, items []record.Item) error
-	// SelfFound searches the main place for each item by the vector that is stored there, and
-	// returns those that are not found, in their order: also those that are not there.
-	SelfFound(ctx context.Context, collection string, items []record.Item) (missing []record.Item, err error)
+	// DeleteMain deletes the main copies of items. That there is none is no error. With hidden, also
+	// what a put that failed has left there and Load does not find.
+	DeleteMain(ctx context.Context, collection string, items []record.Item, hidden bool) error
+	// DeleteSide deletes the side copies of items as DeleteMain does.
+	DeleteSide(ctx context.Context, collection string, items []record.Item, hidden bool) error
+	// SelfFound searches the main place for each item by the vector that is stored there, and returns
+	// those that are not found, in their order: also those that are not there. states, if not nil, says
+	// by item of which version and vector (Base, Held) it must be found: an older self is none.
+	SelfFound(ctx context.Context, collection string, items []record.Item, states []record.State) (missing []record.Item, err error)
 	// Unwritable says why the index takes no writes of a collection, in a line that says what to do,
 	// as far as it knows itself; nil where it knows of nothing. It answers within seconds.
 	Unwritable(ctx context.Context, collection string) error

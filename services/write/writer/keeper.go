@@ -46,10 +46,10 @@ type part struct {
 	fed    map[string]int64 // what the ledgers say, or are to say
 	now    map[string]int64 // how far the partition was when they were written
 	write  bool             // they are to be written whatever is in them
-	// again is how far the partition was when the work since fed began anew. Until fed has come
-	// there it does not begin anew because of another call that failed: that could go on for ever.
+	// again is how far the partition was when the work since fed began anew. Until it has come there
+	// once more it does not begin anew because of another outage: it would never come to an end.
 	again   map[string]int64
-	outages int64     // of the writer, that were answered
+	outages int64     // of the writer, that were made good
 	sweepAt time.Time // the next sweep
 }
 
@@ -99,9 +99,7 @@ func emptied(name string, partition int32) error {
 
 // Keep implements stage.Keeper.
 func (k *Keeper) Keep(ctx context.Context, partition int32, progress stage.Progress) (stage.Start, error) {
-	k.mu.Lock()
-	p := k.parts[partition]
-	k.mu.Unlock()
+	p := k.part(partition)
 	outages := k.writer.outages.Load()
 	ledgers, err := k.load(ctx, []int32{partition})
 	if err != nil {
@@ -113,10 +111,12 @@ func (k *Keeper) Keep(ctx context.Context, partition int32, progress stage.Progr
 			return stage.Start{}, emptied(name, partition)
 		}
 	}
-	if progress.Settled != nil {
+	// What was done less than a minute before an outage may be lost, however long that took: where it
+	// was settled before it stays until the outage is made good.
+	if progress.Settled != nil && outages == p.outages {
 		p.fed = progress.Settled
 	}
-	if back := k.back(partition, p, have); back || outages != p.outages && reached(p.fed, p.again) {
+	if back := k.back(partition, p, have); back || outages != p.outages && reached(progress.Now, p.again) {
 		p.outages = outages
 		if offsets := behind(p.fed, progress.Now); back || len(offsets) > 0 {
 			p.write, p.again = true, progress.Now
@@ -131,6 +131,13 @@ func (k *Keeper) Keep(ctx context.Context, partition int32, progress stage.Progr
 		p.write, p.now = false, progress.Now
 	}
 	return stage.Start{Seal: seal{p.serial, k.names}.String()}, k.sweep(ctx, partition, p)
+}
+
+// part returns what is known of a partition, nil where that is nothing.
+func (k *Keeper) part(partition int32) *part {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.parts[partition]
 }
 
 // back reports whether the index has gone back since the ledgers were written. What they say is

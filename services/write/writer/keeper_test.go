@@ -292,15 +292,46 @@ func TestKeeper_doesTheLastMinuteAgainAfterAnOutageAndComesToAnEnd(t *testing.T)
 	resume(t, k, 0, places(0, 0, ""))
 	keep(t, k, 0, at(50, 0), at(30, 0))
 	k.Fail()
-	if start := keep(t, k, 0, at(60, 0), at(40, 0)); !maps.Equal(start.Offsets, map[string]int64{"live": 40}) {
+	if start := keep(t, k, 0, at(60, 0), at(40, 0)); !maps.Equal(start.Offsets, map[string]int64{"live": 30}) {
 		t.Errorf("after an outage it goes on at %v", start.Offsets)
 	}
 	k.Fail() // again and again, while the last minute is done again
 	if start := keep(t, k, 0, at(40, 0), nil); len(start.Offsets) > 0 {
 		t.Errorf("it begins anew at %v before it has come further", start.Offsets)
 	}
-	if start := keep(t, k, 0, at(90, 0), at(60, 0)); !maps.Equal(start.Offsets, map[string]int64{"live": 60}) {
-		t.Errorf("the second outage is made good at %v", start.Offsets)
+	if start := keep(t, k, 0, at(90, 0), at(60, 0)); !maps.Equal(start.Offsets, map[string]int64{"live": 30}) {
+		t.Errorf("the second outage, before which nothing had settled, is made good at %v", start.Offsets)
+	}
+	if start := keep(t, k, 0, at(95, 0), at(80, 0)); len(start.Offsets) > 0 {
+		t.Errorf("with no other outage it begins anew at %v", start.Offsets)
+	}
+}
+
+// The stage counts a minute back from now. An outage that lasts longer moves that past what was lost at its beginning.
+func TestKeeper_doesTheMinuteBeforeALongOutageAgain(t *testing.T) {
+	_, k := kept(newFake(), &fakeLog{}, 0)
+	resume(t, k, 0, places(0, 0, ""))
+	keep(t, k, 0, at(50, 0), at(30, 0))
+	k.Fail()
+	if start := keep(t, k, 0, at(60, 0), at(60, 0)); !maps.Equal(start.Offsets, map[string]int64{"live": 30}) {
+		t.Errorf("after an outage of ten minutes it goes on at %v", start.Offsets)
+	}
+}
+
+// Resume tries again until the index answers, and what it has not answered is an outage like any other.
+func TestKeeper_anOutageIsMadeGoodAfterARebalance(t *testing.T) {
+	index := newFake()
+	_, k := kept(index, &fakeLog{}, 0)
+	resume(t, k, 0, places(0, 0, ""))
+	keep(t, k, 0, at(50, 0), at(30, 0))
+	k.Fail()
+	resume(t, k, 0, places(60, 0, "2 Product"))
+	if start := keep(t, k, 0, at(60, 0), nil); !maps.Equal(start.Offsets, map[string]int64{"live": 30}) {
+		t.Errorf("it goes on at %v", start.Offsets)
+	}
+	resume(t, k, 0, places(60, 0, "2 Product"))
+	if start := keep(t, k, 0, at(60, 0), nil); len(start.Offsets) > 0 {
+		t.Errorf("it is made good twice, from %v", start.Offsets)
 	}
 }
 

@@ -140,7 +140,7 @@ func awaitMissing(t *testing.T, index renamed, items []record.Item, want int) {
 	var missing []record.Item
 	var err error
 	for range 100 {
-		if missing, err = index.SelfFound(t.Context(), collection, items); err == nil && len(missing) == want {
+		if missing, err = index.SelfFound(t.Context(), collection, items, nil); err == nil && len(missing) == want {
 			return
 		}
 		select {
@@ -207,7 +207,7 @@ func (s *server) testTenants(t *testing.T) {
 	if stored[3].State.Failed == nil {
 		t.Error("nothing says that there is an item of a tenant that cannot be")
 	}
-	if missing, err := index.SelfFound(t.Context(), collection, items); len(missing) != 3 || err != nil {
+	if missing, err := index.SelfFound(t.Context(), collection, items, nil); len(missing) != 3 || err != nil {
 		t.Errorf("missing %v, %v, want the three that are not there", missing, err)
 	}
 	gone := remove("1", 9)
@@ -222,7 +222,7 @@ func (s *server) testTenants(t *testing.T) {
 	if _, err := s.client.Search(t.Context(), "Shops", query, 1, nil); fault.ClassOf(err) != fault.Permanent {
 		t.Errorf("a search without a tenant: %v", err)
 	}
-	if err := index.DeleteSide(t.Context(), collection, items); err != nil {
+	if err := index.DeleteSide(t.Context(), collection, items, false); err != nil {
 		t.Errorf("deleting of tenants that are not there: %v", err)
 	}
 }
@@ -350,7 +350,7 @@ func (s *server) testDot(t *testing.T) {
 		b = append(b, v)
 	}
 	handle(t, w, b...)
-	if missing, err := index.SelfFound(t.Context(), collection, []record.Item{itemOf("0"), itemOf("59"), itemOf("60")}); err != nil || len(missing) != 1 || missing[0].ID[0] != "60" {
+	if missing, err := index.SelfFound(t.Context(), collection, []record.Item{itemOf("0"), itemOf("59"), itemOf("60")}, nil); err != nil || len(missing) != 1 || missing[0].ID[0] != "60" {
 		t.Errorf("missing %v, %v, want the one that is not there", missing, err)
 	}
 }
@@ -381,7 +381,7 @@ func (s *server) testLengths(t *testing.T) {
 			if rejected[i] != nil {
 				continue
 			}
-			if missing, err := s.client.SelfFound(t.Context(), name, []record.Item{objs[i].Item}); len(missing) > 0 || err != nil {
+			if missing, err := s.client.SelfFound(t.Context(), name, []record.Item{objs[i].Item}, nil); len(missing) > 0 || err != nil {
 				t.Errorf("%s: a vector of length %g is stored and not found, %v", distance, length, err)
 			}
 		}

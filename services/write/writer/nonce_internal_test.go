@@ -66,13 +66,13 @@ func checkNear(t *testing.T, name string, a, b []float32) {
 
 func TestSuspectsThatDoNotFitMakeAllSuspect(t *testing.T) {
 	s := newSuspects()
-	if s.has("a") {
+	if s.has("a", false) {
 		t.Fatal("an item is suspect from the start")
 	}
 	for i := range maxSuspects + 1 {
 		s.add(string(binaryKey(i)))
 	}
-	if !s.has("a") {
+	if !s.has("a", false) {
 		t.Error("a suspect was forgotten")
 	}
 }

@@ -266,7 +266,7 @@ func (p *pipe) compare(want *columns) string {
 			name = property.GetValue().GetText()
 		}
 	}
-	switch missing, _ := p.index.SelfFound(p.Context(), collection, []record.Item{itemOf("a")}); {
+	switch missing, _ := p.index.SelfFound(p.Context(), collection, []record.Item{itemOf("a")}, nil); {
 	case s.Text != text || name != want.name || price != want.price:
 		return fmt.Sprintf("text %q, name %s, price %s, want %+v", s.Text, name, price, *want)
 	case !slices.Equal(s.Held, record.Fingerprint(space, text)) || cosine(s.Vector, vectorOf(text)) < 0.99999:

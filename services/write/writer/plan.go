@@ -38,6 +38,7 @@ type plan struct {
 	// again says that a record was there before: what it caused may have been interrupted. It
 	// concerns the item, so that a later record of the batch does not end it.
 	again bool
+	news  bool // a record was not there before
 }
 
 // fold applies records in their order to what the index has, and has complete make an item of what they merge into. Its
@@ -69,6 +70,7 @@ func (p *plan) place(stored weaviate.Stored) {
 			p.again = true
 			p.target = side
 		case record.TakenNew:
+			p.news = true
 			p.target = side
 		case record.Stale, record.OutOfOrder:
 		}
@@ -101,6 +103,9 @@ type item struct {
 	whole   bool // the plan was made from all that the index has, not only from what decides
 	known   bool // the index has, or will have, just what the plan says: it was not refused
 	unfound bool // the index does not find it by its own vector, whatever was tried
+
+	interrupted bool // an earlier put of it may have been: Weaviate must write all of it anew
+	doubtful    bool // it is to be looked for when it is put
 }
 
 // fold makes the item's plan. Without the whole of what the index has it makes none where rows are merged: they cannot

@@ -27,7 +27,7 @@ func (k *Keeper) Resume(ctx context.Context, committed map[int32]stage.Committed
 		for name, l := range have {
 			k.writer.setHorizon(name, partition, l.Horizon)
 		}
-		p := &part{serial: b.seal.serial, fed: b.fed, write: b.back, outages: k.writer.outages.Load(), sweepAt: soon(sweepEvery)}
+		p := &part{serial: b.seal.serial, fed: b.fed, write: b.back, outages: k.madeGood(partition), sweepAt: soon(sweepEvery)}
 		for _, name := range b.absent {
 			l := weaviate.Ledger{Serial: b.newest + 1, Fed: k.fed(b.fed)}
 			if err := k.put(ctx, name, partition, l); err != nil {
@@ -40,6 +40,16 @@ func (k *Keeper) Resume(ctx context.Context, committed map[int32]stage.Committed
 		starts[partition] = stage.Start{Offsets: b.lower, Seal: b.seal.String()}
 	}
 	return starts, nil
+}
+
+// madeGood returns how many outages were made good for a partition that is assigned now: those that
+// were when this process had it last. Any other one since its start may have lost what the owner of
+// then had brought in, who may have died with it.
+func (k *Keeper) madeGood(partition int32) int64 {
+	if p := k.part(partition); p != nil {
+		return p.outages
+	}
+	return 0
 }
 
 // of returns the ledgers of one partition, by collection.

@@ -74,7 +74,7 @@ func Run(ctx context.Context, p *service.Process, cfg Settings) error {
 	all := collections(file)
 	writer := New(index, Config{
 		Collections: all, InFlight: cfg.InFlight, Recipes: NewPublished(cfg.Kafka, cfg.Topics, p.Log),
-		Log: versions, Partitions: identity.Partitions, Observe: observer(ctx, p, all), Remembered: cfg.Remembered,
+		Log: versions, Partitions: identity.Partitions, Observe: observer(ctx, p, all), Outage: index.Waited(), Remembered: cfg.Remembered,
 	})
 	if err := writer.publish(p.Telemetry.Metrics); err != nil {
 		return err
@@ -131,6 +131,7 @@ func NewStage(cfg Settings, identity kafka.Identity, writer *Writer, keeper stag
 		Handler:  writer,
 		Doubt:    cfg.Doubt,
 		Assigned: writer.TakeOver,
+		Again:    writer.Again,
 		Keeper:   keeper,
 	}
 }

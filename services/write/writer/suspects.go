@@ -17,17 +17,16 @@ const (
 	maxSuspects = 100_000
 )
 
-// suspects are items that are to be searched for after their next put, since an earlier one was
-// interrupted or not acknowledged. Weaviate may have stored such an object without putting it into
-// its vector index, and an equal one put again would be skipped there: stored, acknowledged, never
-// found.
+// suspects are items whose last put was interrupted or not acknowledged. Weaviate may have stored
+// such an object and not put it into its vector index, nor into those that filters ask, and an equal
+// one put again would be skipped there: stored, acknowledged, never found.
 type suspects struct {
 	mu    sync.Mutex
 	keys  map[string]struct{}
-	until time.Time // until then all items are suspect that are not sure
-	sure  map[string]struct{}
-	shaky time.Time // until then all items are searched for after their put
-	full  bool      // the set was full once: all items are suspect for good
+	until time.Time           // until then all items are suspect that are not sure
+	sure  map[string]struct{} // put completely by this process since all were suspect
+	shaky time.Time           // until then all items are searched for after their put
+	full  bool                // the set was full once: all items are suspect for good
 }
 
 func newSuspects() *suspects {
@@ -46,13 +45,13 @@ func (s *suspects) add(key string) {
 	defer s.mu.Unlock()
 	delete(s.sure, key)
 	if len(s.keys) >= maxSuspects {
-		s.full = true // forgetting one would lose it; to search for all costs only time
+		s.full = true // forgetting one would lose it; a nonce for all costs only time
 		return
 	}
 	s.keys[key] = struct{}{}
 }
 
-// shake says that a call failed: the server may have been killed.
+// shake has everything be searched for after its put for a while.
 func (s *suspects) shake() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -63,23 +62,38 @@ func (s *suspects) clear(key string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.keys, key)
-	// Found once, an item is sure: one whose price changes every second need not be searched for
-	// each time for as long as everything is suspect.
+	// One put with a nonce makes an item sure: a price that changes every second must not
+	// be indexed anew each time for as long as everything is suspect.
 	if time.Now().Before(s.until) && len(s.sure) < maxSuspects {
 		s.sure[key] = struct{}{}
 	}
 }
 
-// has reports whether an item must be searched for after its put: a put of its own may have been
-// interrupted, or any call failed a short while ago. What a killed server has cut off in its vector
-// index also draws in new items that are near.
-func (s *suspects) has(key string) bool {
+// has reports whether an item's put may have been interrupted: its own, any of the owner before, or
+// that of a record which comes again, where this process has not put it completely since.
+func (s *suspects) has(key string, again bool) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	now := time.Now()
 	_, suspect := s.keys[key]
 	_, sure := s.sure[key]
-	return suspect || s.full || !sure && now.Before(s.until) || now.Before(s.shaky)
+	return suspect || s.full || !sure && (again || time.Now().Before(s.until))
+}
+
+// unsure reports whether a put of any item may have been interrupted lately.
+func (s *suspects) unsure() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.full || time.Now().Before(s.until)
+}
+
+// doubted reports whether an item must be searched for after its put: a put of its own failed, or
+// any call a short while ago. What a killed server has cut off in its vector index also draws in
+// new items that are near.
+func (s *suspects) doubted(key string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, ok := s.keys[key]
+	return ok || time.Now().Before(s.shaky)
 }
 
 const (
@@ -94,8 +108,10 @@ const (
 // nonce returns a copy of a vector (little-endian float32) that differs from it in the lowest bits
 // of some components, so that Weaviate's vector index takes it as a new one.
 //
-// It is for items that are not found, never for all that are in doubt: what gets one is taken out of
-// the index and indexed anew, which costs as much as a new item, and searches miss it meanwhile.
+// Weaviate writes everything of the item anew then. A search alone would not do: it may find what an
+// interrupted put was to replace, and says nothing of the rows that filters ask. The counter-case is
+// an item that was put completely: it is taken out of the vector index for a moment, and missed by
+// searches meanwhile.
 func nonce(vector []byte) []byte {
 	v := slices.Clone(vector)
 	parts := nonceParts

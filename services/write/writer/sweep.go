@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/freshet-io/freshet/libs/record"
@@ -58,23 +59,41 @@ func (k *Keeper) sweepSome(ctx context.Context, name string, partition int32, p 
 	if err != nil {
 		return false, err
 	}
-	var items []record.Item
-	horizon := w.horizon(name, partition)
-	for _, t := range old {
-		if t.Floor < open {
-			items = append(items, t.Item)
-			horizon = max(horizon, t.Floor)
-		}
+	items, horizon, err := k.dead(ctx, name, old, open)
+	if err != nil || len(items) == 0 {
+		return false, err
 	}
-	if len(items) == 0 {
-		return false, nil
-	}
+	horizon = max(horizon, w.horizon(name, partition))
 	l := weaviate.Ledger{Serial: p.serial, Fed: k.fed(p.fed), Horizon: horizon}
 	if err := k.put(ctx, name, partition, l); err != nil {
 		return false, err
 	}
 	w.setHorizon(name, partition, horizon)
 	w.memory.drop(items)
-	err = w.call(ctx, func() error { return w.index.DeleteSide(ctx, name, items) })
+	err = w.call(ctx, func() error { return w.index.DeleteSide(ctx, name, items, false) })
 	return len(old) == sweepItems, err
+}
+
+// dead returns the items whose tombstones go, and the highest floor of them. What a search has found
+// is what one copy says: where there are several, another may know of a newer delete, or of a row.
+func (k *Keeper) dead(ctx context.Context, name string, old []weaviate.Tombstone, open int64) (items []record.Item, horizon int64, err error) {
+	old = slices.DeleteFunc(old, func(t weaviate.Tombstone) bool { return t.Floor >= open })
+	if len(old) == 0 {
+		return nil, 0, nil
+	}
+	all := make([]record.Item, len(old))
+	for i, t := range old {
+		all[i] = t.Item
+	}
+	var stored []weaviate.Stored
+	err = k.writer.call(ctx, func() (err error) {
+		stored, err = k.writer.index.Load(ctx, name, all, false)
+		return err
+	})
+	for i, s := range stored {
+		if st := &s.State; !s.Main && st.Floor == old[i].Floor && !st.Live() && st.Failed == nil {
+			items, horizon = append(items, all[i]), max(horizon, st.Floor)
+		}
+	}
+	return items, horizon, err
 }

@@ -90,9 +90,9 @@ func (it *item) doubt(horizon int64) {
 	for i := range it.records {
 		r := &it.records[i]
 		switch op := r.from.GetDocument().GetOp(); {
-		case r.from.GetVersion() > horizon || op == record.Op_OP_DELETE || op == record.Op_OP_COMPLETION_REQUEST:
-		case op == record.Op_OP_FAILED, r.refuse != nil:
-			r.apply = nil
+		case r.from.GetVersion() > horizon || op == record.Op_OP_COMPLETION_REQUEST:
+		case op == record.Op_OP_DELETE, op == record.Op_OP_FAILED, r.refuse != nil:
+			r.apply = nil // a tombstone below the horizon would make the item a known one, too
 		default:
 			r.apply = nil
 			r.refuse = fault.Reject(fault.BelowHorizon, "version %d of an unknown item is not above the horizon %d of its partition: the item may have been deleted, and its tombstone swept", r.from.GetVersion(), horizon)

@@ -482,7 +482,7 @@ func (s *server) testReadOnly(t *testing.T) {
 		s.setShards(t, class, "READY")
 	}
 	handle(t, w, b...)
-	if missing, err := index.SelfFound(t.Context(), collection, items); len(missing) > 0 || err != nil {
+	if missing, err := index.SelfFound(t.Context(), collection, items, nil); len(missing) > 0 || err != nil {
 		t.Errorf("%d of %d items are not found, %v", len(missing), len(items), err)
 	}
 	handle(t, w, remove("first", 99))
@@ -501,7 +501,7 @@ func (s *server) testVanished(t *testing.T) {
 	if _, err := index.Put(t.Context(), collection, []weaviate.Object{{Item: itemOf("a"), State: record.State{Base: 1, Vector: vectorOf("a")}}}); fault.ClassOf(err) != fault.Fatal {
 		t.Errorf("writing to a vanished collection: %v, want a fatal fault", err)
 	}
-	if err := index.DeleteMain(t.Context(), collection, []record.Item{itemOf("a")}); fault.ClassOf(err) != fault.Fatal {
+	if err := index.DeleteMain(t.Context(), collection, []record.Item{itemOf("a")}, false); fault.ClassOf(err) != fault.Fatal {
 		t.Errorf("deleting in a vanished collection: %v, want a fatal fault", err)
 	}
 }
@@ -546,7 +546,7 @@ func TestWeaviateKilled(t *testing.T) {
 			t.Fatal(err)
 		}
 		retry(t, w, b)
-		if missing, err := index.SelfFound(t.Context(), collection, items); len(missing) > 0 || err != nil {
+		if missing, err := index.SelfFound(t.Context(), collection, items, nil); len(missing) > 0 || err != nil {
 			t.Fatalf("%d of %d items are stored and not found, %v", len(missing), len(items), err)
 		}
 	}

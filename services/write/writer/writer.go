@@ -38,7 +38,8 @@ type Config struct {
 	// Observe, if set, is told that a collection takes no writes, and each time why, and with nil
 	// that it takes them again. ctx is of the batch that has found out.
 	Observe    func(ctx context.Context, collection string, why error)
-	Remembered int // bytes for the states of items, so that they are not read again; 0 is none
+	Outage     bool // the index was away: it may have lost what it had acknowledged last
+	Remembered int  // bytes for the states of items, so that they are not read again; 0 is none
 }
 
 // Outcome is the fate of one record. What it emits asks embed for the vector of a text that was merged here.
@@ -71,7 +72,7 @@ type Writer struct {
 	log         Log
 	partitions  int32
 	versions    *versions
-	outages     atomic.Int64        // calls that failed
+	outages     atomic.Int64        // calls that the index has not answered
 	breakers    map[string]*breaker // by collection
 	memory      *memory
 }
@@ -92,18 +93,29 @@ func New(index Index, cfg Config) *Writer {
 	for name := range cfg.Collections {
 		w.breakers[name] = &breaker{tell: func(ctx context.Context, why error) { cfg.Observe(ctx, name, why) }}
 	}
+	if cfg.Outage {
+		w.outages.Add(1)
+	}
 	w.TakeOver()
 	return w
 }
 
-// TakeOver says that partitions were assigned, or are to be worked on once more: another owner may
-// have written there, and a put may have been interrupted together with the process that made it.
-// Nothing is remembered, and for a while items are searched for after their puts (see suspects).
+// TakeOver says that partitions were assigned, or that the index may have lost what it acknowledged:
+// another owner may have written there, and a put may have been interrupted together with the process
+// that made it. Nothing is remembered, and for a while every put changes its vector's bits (see nonce).
 //
 // The redelivered record alone does not show it: a newer one of the item may come first by the
 // other lane, with the vector of the interrupted put, and the redelivered one is stale then.
 func (w *Writer) TakeOver() {
 	w.suspects.all()
+	w.completions.takeOver()
+	w.memory.forget()
+}
+
+// Again says that records are worked on once more: a late call of another owner may have landed over
+// what was put since. What this process has put completely needs no nonce for that, only a search.
+func (w *Writer) Again() {
+	w.suspects.shake()
 	w.completions.takeOver()
 	w.memory.forget()
 }
@@ -225,7 +237,9 @@ func (w *Writer) call(ctx context.Context, f func() error) error {
 	err := f()
 	if err != nil {
 		w.suspects.shake()
-		w.outages.Add(1)
+		if !weaviate.Answered(err) {
+			w.outages.Add(1)
+		}
 	}
 	return err
 }

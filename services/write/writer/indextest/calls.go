@@ -39,7 +39,7 @@ func (s suite) concurrent(t *testing.T) {
 			for range 3 {
 				put(t, s.index.Put, objs...)
 				put(t, s.index.PutSide, objs[:10]...)
-				if err := s.index.DeleteMain(t.Context(), Collection, items[:10]); err != nil {
+				if err := s.index.DeleteMain(t.Context(), Collection, items[:10], false); err != nil {
 					t.Error(err)
 				}
 				for i, stored := range s.load(t, items...) {
@@ -75,7 +75,7 @@ func (s suite) cancelled(t *testing.T) {
 				t.Fatalf("round %d: the put gave %v, and an item is stored: %t", round, err, stored.Main)
 			}
 		}
-		if missing, e := s.index.SelfFound(t.Context(), Collection, itemsOf(objs)); e != nil || err == nil && len(missing) > 0 {
+		if missing, e := s.index.SelfFound(t.Context(), Collection, itemsOf(objs), nil); e != nil || err == nil && len(missing) > 0 {
 			t.Fatalf("round %d: %d of %d items are stored and not found, %v", round, len(missing), len(objs), e)
 		}
 	}

@@ -177,7 +177,7 @@ func (s suite) deleted(t *testing.T) {
 	put(t, s.index.PutSide, o)
 	both := []record.Item{o.Item, ItemOf("deleted, and never there")}
 	for range 2 {
-		if err := s.index.DeleteMain(t.Context(), Collection, both); err != nil {
+		if err := s.index.DeleteMain(t.Context(), Collection, both, false); err != nil {
 			t.Fatal(err)
 		}
 		if got := s.load(t, o.Item)[0]; got.Main || !got.Side {
@@ -185,7 +185,7 @@ func (s suite) deleted(t *testing.T) {
 		}
 	}
 	for range 2 {
-		if err := s.index.DeleteSide(t.Context(), Collection, both); err != nil {
+		if err := s.index.DeleteSide(t.Context(), Collection, both, false); err != nil {
 			t.Fatal(err)
 		}
 		if got := s.load(t, o.Item)[0]; got.Main || got.Side || got.State.Base != 0 {
@@ -208,7 +208,7 @@ func (s suite) missing(t *testing.T, want []string, ids ...string) {
 	for _, id := range ids {
 		items = append(items, ItemOf(id))
 	}
-	missing, err := s.index.SelfFound(t.Context(), Collection, items)
+	missing, err := s.index.SelfFound(t.Context(), Collection, items, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
