@@ -1,7 +1,6 @@
 package writer_test
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"log/slog"
@@ -103,8 +102,8 @@ func (s *server) works(t *testing.T, name string, settings pipeline.Collection) 
 		t.Fatal(err)
 	}
 	for i, state := range states {
-		if !state.Live() || !bytes.Equal(state.Vector, b[i].GetVector()) { // with a nonce: it was not found
-			t.Errorf("item %d has the state %+v, its vector was %x", i, state, b[i].GetVector())
+		if !state.Live() || cosine(state.Vector, b[i].GetVector()) < 0.99999 {
+			t.Errorf("item %d has the state %+v", i, state)
 		}
 	}
 	// An application that knows the alias alone.
