@@ -1,6 +1,7 @@
 package writer_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"log/slog"
