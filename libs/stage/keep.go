@@ -11,11 +11,12 @@ import (
 	"github.com/freshet-io/freshet/libs/fault"
 )
 
-// Keeper looks after what a handler has brought into a target that may forget: a volume that
-// is restored, or emptied. It is for co-partitioned stages, whose unit is a partition number.
+// Keeper looks after what a handler has brought into a target that may forget: a volume that is restored, or emptied.
+// It asks the target whether it still has that, and says from where to do it again. It is for co-partitioned stages,
+// whose unit is a partition number.
 //
-// What it has to tell the next owner is its seal: a short text of its own that stands in the
-// metadata of every commit, so that Kafka remembers what the target should.
+// What it has to tell the next owner is its seal: a short text of its own that stands in the metadata of every commit,
+// so that Kafka remembers what the target should.
 type Keeper interface {
 	// Resume is asked at each assignment, before the first record is read, where the partitions
 	// begin. A transient error is tried again while the assignment lasts.
@@ -33,7 +34,7 @@ type Committed map[string]Place
 type Place struct {
 	Offset int64  // -1 where there is none
 	Seal   string // of the owner that committed it
-	// ByHand says that a person has set the offset: no stage leaves one without a note.
+	// ByHand says that a person has set the offset, which is taken as it is: no stage leaves one without a note.
 	ByHand bool
 }
 

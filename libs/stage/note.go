@@ -12,8 +12,15 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// note is what one owner of a partition tells the next, in the metadata of the
-// committed offset. An ordinary commit has no more than the seal: it says that there was progress.
+// note is what one owner of a partition tells the next, in the metadata of the committed offset. It is committed before
+// work begins, with the offset where it begins, and when the partition is left. An ordinary commit has no more than the
+// seal: it says that there was progress.
+//
+// After carefulAfter beginnings the next records, as many as may have been in flight, are worked on one at a time: all
+// other work of the process waits meanwhile, and the note says before and after each that it is being worked on. A
+// record with which the process ended guiltyAfter times in that state becomes a dead letter, untried. Beginnings alone
+// never reject a record, and one that waits in a retry is not being worked on: so an outage with restarts makes no
+// letters.
 type note struct {
 	// Starts is how often work has begun at this offset and not come further, this time
 	// included. It does not count a clean stop.
@@ -34,11 +41,8 @@ type note struct {
 }
 
 const (
-	// carefulAfter is how many starts at one offset make a partition's records be worked on
-	// one by one: one of them may be what ends the process.
-	carefulAfter = 3
-	// guiltyAfter is how many tries make a dead letter of a record, untried.
-	guiltyAfter = 3
+	carefulAfter = 3 // starts at one offset
+	guiltyAfter  = 3 // tries
 	// mostHesitation is how long a record is left alone, at most and for each process that has
 	// ended with it: who ends the process from outside, again and again as soon as it works,
 	// would otherwise always find the same record at work.
