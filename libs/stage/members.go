@@ -40,6 +40,10 @@ type members struct {
 	held    atomic.Bool  // the reader of the next topic is too far behind: begin nothing new
 	cut     func()       // ends the client's requests
 
+	// giving is held while partitions are taken, and while a stop commits what is not taken. It is not mu: an ordinary
+	// commit asks for a seal under mu, and the one of the stop waits for an ordinary one before it.
+	giving sync.Mutex
+
 	mu      sync.Mutex
 	workers map[workerKey]*worker
 	ending  map[workerKey]<-chan struct{} // workers that were given up and may still run
@@ -186,6 +190,8 @@ func (m *members) tell(topic string, partition int32, committed kgo.EpochOffset,
 // take removes the workers of partitions that go. A co-partitioned worker goes with
 // the first of its partitions: its topics are assigned alike.
 func (m *members) take(parts map[string][]int32) []*worker {
+	m.giving.Lock()
+	defer m.giving.Unlock()
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	var taken []*worker
@@ -247,7 +253,9 @@ func (m *members) shutdown(ctx context.Context, client *kgo.Client) {
 	release(all, m.settings.Drain)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), noteBound)
 	defer cancel()
+	m.giving.Lock()
 	m.leave(ctx, client, m.still(all))
+	m.giving.Unlock()
 	defer m.cut()
 	defer time.AfterFunc(leaveBound, m.cut).Stop()
 	client.CloseAllowingRebalance()
@@ -257,8 +265,8 @@ func (m *members) shutdown(ctx context.Context, client *kgo.Client) {
 // members that are gone; without the word of this one, Kafka misses it after its session.
 const leaveBound = 3 * time.Second
 
-// still returns the workers whose partitions no rebalance has taken meanwhile: Kafka lets a
-// member commit what is another's, and that one may be far ahead.
+// still returns the workers whose partitions no rebalance has taken meanwhile: Kafka lets a member commit what is
+// another's, and that one may be far ahead. None takes them while giving is held.
 func (m *members) still(all []*worker) []*worker {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -187,6 +187,37 @@ func TestMembers_aStopCommitsNothingOfAPartitionThatWasGivenAwayMeanwhile(t *tes
 	}
 }
 
+func TestMembers_aRevokeInTheMidstOfTheLastCommitWaitsForIt(t *testing.T) {
+	o := newOwner(t, nil)
+	o.give(t.Context())
+	w := o.worker(0)
+	w.mu.Lock()
+	c := w.owned["t"]
+	c.begun, c.next = true, kgo.EpochOffset{Epoch: -1, Offset: 500}
+	w.mu.Unlock()
+	revoked := make(chan struct{})
+	var began atomic.Bool
+	o.members.commit = func(ctx context.Context, client *kgo.Client, all []commitment) error {
+		if !began.Swap(true) {
+			go func() {
+				o.giveUp(t.Context(), time.Second)
+				_ = o.commit(t.Context(), nil, []commitment{{"t", 0, kgo.EpochOffset{Epoch: -1, Offset: 1000}, note{}}}) // its next owner
+				close(revoked)
+			}()
+			select {
+			case <-revoked: // it has not waited
+			case <-time.After(100 * time.Millisecond):
+			}
+		}
+		return o.commit(ctx, client, all)
+	}
+	o.shutdown(t.Context(), o.client)
+	<-revoked
+	if got := o.last(0); got.next.Offset != 1000 {
+		t.Errorf("the next owner's commit is overwritten with %d and note %+v", got.next.Offset, got.note)
+	}
+}
+
 func TestMembers_aCallThatHasJustFailedIsDoubtedByTheNextOwner(t *testing.T) {
 	o := newOwner(t, nil)
 	o.doubt = 90 * time.Second
