@@ -73,7 +73,7 @@ func (w *worker) rewind() bool {
 		if _, lower := w.kept.lower[topic]; !c.begun && !lower { // nothing of it was done
 			continue
 		}
-		to[topic] = map[int32]kgo.EpochOffset{c.partition: c.next}
+		to[topic] = map[int32]kgo.EpochOffset{w.partition: c.next}
 		c.rewinding = true
 		w.count(w.queues[topic], -1)
 		delete(w.queues, topic)
@@ -100,7 +100,7 @@ func (w *worker) rewound() {
 	for topic, c := range w.owned {
 		if c.rewinding && w.paused[topic] {
 			delete(w.paused, topic)
-			w.client.ResumeFetchPartitions(map[string][]int32{topic: {c.partition}})
+			w.client.ResumeFetchPartitions(map[string][]int32{topic: {w.partition}})
 		}
 		c.rewinding = false
 	}

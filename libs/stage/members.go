@@ -94,7 +94,7 @@ func (m *members) callbacks(ctx context.Context, assigned func()) []kgo.Opt {
 	ctx, m.cut = context.WithCancel(context.WithoutCancel(ctx))
 	if m.keeper != nil {
 		options = append(options, kgo.AdjustFetchOffsetsFn(m.adjust))
-		ctx = m.sealed(ctx)
+		ctx = withNotes(ctx, m.seal)
 	}
 	return append(options, kgo.WithContext(ctx))
 }
@@ -124,12 +124,12 @@ func (m *members) assigned(ctx context.Context, client *kgo.Client, parts map[st
 			key := m.key(topic, partition)
 			w := m.workers[key]
 			if w == nil {
-				w = newWorker(ctx, m, client)
+				w = newWorker(ctx, m, client, partition)
 				m.workers[key] = w
 				before := m.ending[key]
 				m.spawn(func() error { return w.run(before) }) //nolint:contextcheck // it has its own
 			}
-			w.own(topic, partition)
+			w.own(topic)
 		}
 	}
 }

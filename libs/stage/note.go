@@ -94,8 +94,9 @@ func commit(ctx context.Context, client *kgo.Client, all []commitment) error {
 		offsets[c.topic][c.partition] = c.next
 		notes[c.topic][c.partition] = c.note.encode()
 	}
+	ctx = withNotes(ctx, func(topic string, partition int32) *string { return notes[topic][partition] })
 	var failed error
-	client.CommitOffsetsSync(withNotes(ctx, notes), offsets, func(_ *kgo.Client, _ *kmsg.OffsetCommitRequest, answer *kmsg.OffsetCommitResponse, err error) {
+	client.CommitOffsetsSync(ctx, offsets, func(_ *kgo.Client, _ *kmsg.OffsetCommitRequest, answer *kmsg.OffsetCommitResponse, err error) {
 		if failed = err; err == nil {
 			failed = refusals(answer)
 		}
@@ -106,15 +107,13 @@ func commit(ctx context.Context, client *kgo.Client, all []commitment) error {
 	return nil
 }
 
-// withNotes puts notes, by topic and partition, into the commit that is made with the
-// context.
-func withNotes(ctx context.Context, notes map[string]map[int32]*string) context.Context {
+// withNotes has what is committed with the context carry the notes that of returns; nil is none.
+func withNotes(ctx context.Context, of func(topic string, partition int32) *string) context.Context {
 	return kgo.PreCommitFnContext(ctx, func(r *kmsg.OffsetCommitRequest) error {
-		for i := range r.Topics {
-			t := &r.Topics[i]
-			for j := range t.Partitions {
-				if text := notes[t.Topic][t.Partitions[j].Partition]; text != nil {
-					t.Partitions[j].Metadata = text
+		for _, t := range r.Topics {
+			for i := range t.Partitions {
+				if text := of(t.Topic, t.Partitions[i].Partition); text != nil {
+					t.Partitions[i].Metadata = text
 				}
 			}
 		}
@@ -122,19 +121,15 @@ func withNotes(ctx context.Context, notes map[string]map[int32]*string) context.
 	})
 }
 
-// sealed has ordinary commits carry the seals of their partitions.
-func (m *members) sealed(ctx context.Context) context.Context {
-	return kgo.PreCommitFnContext(ctx, func(r *kmsg.OffsetCommitRequest) error {
-		for i := range r.Topics {
-			t := &r.Topics[i]
-			for j := range t.Partitions {
-				if w := m.worker(t.Topic, t.Partitions[j].Partition); w != nil {
-					t.Partitions[j].Metadata = note{Seal: w.seal()}.encode()
-				}
-			}
-		}
+// seal returns the note of ordinary commits.
+func (m *members) seal(topic string, partition int32) *string {
+	w := m.worker(topic, partition)
+	if w == nil {
 		return nil
-	})
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return note{Seal: w.kept.seal}.encode()
 }
 
 func refusals(answer *kmsg.OffsetCommitResponse) error {
