@@ -3,6 +3,7 @@ package stage
 import (
 	"context"
 	"log/slog"
+	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -245,10 +246,7 @@ func (m *members) leave(ctx context.Context, client *kgo.Client, workers []*work
 func (m *members) shutdown(ctx context.Context, client *kgo.Client) {
 	m.mu.Lock()
 	m.closed = true
-	all := make([]*worker, 0, len(m.workers))
-	for _, w := range m.workers {
-		all = append(all, w) // they stay in the map: a rebalance meanwhile waits for them, too
-	}
+	all := slices.Collect(maps.Values(m.workers)) // they stay in the map: a rebalance meanwhile waits for them, too
 	m.mu.Unlock()
 	release(all, m.settings.Drain)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), noteBound)
@@ -270,13 +268,8 @@ const leaveBound = 3 * time.Second
 func (m *members) still(all []*worker) []*worker {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	var ours []*worker
-	for _, w := range m.workers {
-		if slices.Contains(all, w) {
-			ours = append(ours, w)
-		}
-	}
-	return ours
+	ours := slices.Collect(maps.Values(m.workers))
+	return slices.DeleteFunc(ours, func(w *worker) bool { return !slices.Contains(all, w) })
 }
 
 // hold has all workers begin nothing new, or go on.
@@ -294,19 +287,13 @@ func (m *members) hold(on bool) {
 // oldest returns the age of the oldest record that is read and not finished.
 func (m *members) oldest() time.Duration {
 	m.mu.Lock()
-	workers := make([]*worker, 0, len(m.workers))
-	for _, w := range m.workers {
-		workers = append(workers, w)
-	}
+	workers := slices.Collect(maps.Values(m.workers))
 	m.mu.Unlock()
-	var ages []time.Duration
+	var age time.Duration
 	for _, w := range workers {
 		if at, ok := w.oldest(); ok {
-			ages = append(ages, time.Since(at))
+			age = max(age, time.Since(at))
 		}
 	}
-	if len(ages) == 0 {
-		return 0
-	}
-	return max(0, slices.Max(ages))
+	return age
 }
