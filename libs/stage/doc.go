@@ -46,8 +46,8 @@
 //
 //   - Before the group has members: where each partition without a commit begins (kafka.PinStart), or retention moves
 //     it.
-//   - When work begins: the offset where it does, with a note (note.go). Only this one may go backwards, where a
-//     Keeper's Start says so (keep.go).
+//   - When work begins: the offset where it does, with a note (note.go). This one goes backwards where a Keeper's Start
+//     says so (keep.go), or the last one does, where the partition goes before work begins.
 //   - Before and after each record that is worked on alone, with a note.
 //   - Each second: what is marked.
 //   - At a revoke and at a stop, also a fatal one: what is marked, with a note of how the partition was left.
