@@ -27,11 +27,7 @@ type Succession struct {
 // were made anew or, as the caller knows, their log went back; and to least, which the index asks
 // for. It changes nothing: Commit does.
 func (t Topics) Succeed(ctx context.Context, client *kgo.Client, wentBack bool, least func(topicID string) (int32, error)) (*Succession, error) {
-	control, err := ReadControl(ctx, client, t)
-	if err != nil {
-		return nil, err
-	}
-	details, err := t.details(ctx, kadm.NewClient(client))
+	control, details, err := t.look(ctx, client)
 	if err != nil {
 		return nil, err
 	}

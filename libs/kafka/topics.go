@@ -110,7 +110,7 @@ func (t Topics) Apply(ctx context.Context, client *kgo.Client, l Layout) ([]stri
 	if err := appear(ctx, client, created); err != nil {
 		return created, err
 	}
-	return created, t.identify(ctx, client, adm)
+	return created, t.identify(ctx, client)
 }
 
 const (
@@ -206,12 +206,8 @@ func create(ctx context.Context, adm *kadm.Client, spec topicSpec, l Layout) (bo
 
 // identify gives every topic that has no identity yet one in the control topic. A
 // topic whose identity differs is left to Check: raising an epoch is a decision.
-func (t Topics) identify(ctx context.Context, client *kgo.Client, adm *kadm.Client) error {
-	control, err := ReadControl(ctx, client, t)
-	if err != nil {
-		return err
-	}
-	details, err := t.details(ctx, adm)
+func (t Topics) identify(ctx context.Context, client *kgo.Client) error {
+	control, details, err := t.look(ctx, client)
 	if err != nil {
 		return err
 	}
@@ -251,6 +247,16 @@ func (t Topics) details(ctx context.Context, adm *kadm.Client) (kadm.TopicDetail
 	return details, nil
 }
 
+// look returns what the control topic says of the topics, and what they are.
+func (t Topics) look(ctx context.Context, client *kgo.Client) (*Control, kadm.TopicDetails, error) {
+	details, err := t.details(ctx, kadm.NewClient(client))
+	if err != nil {
+		return nil, nil, err
+	}
+	control, err := ReadControl(ctx, client, t)
+	return control, details, err
+}
+
 // Identity is what the stages must know of the pipeline's topics.
 type Identity struct {
 	TopicID     string // of the live documents topic, in hexadecimal
@@ -264,12 +270,7 @@ type Identity struct {
 // Check compares the topics with what they must be and returns their identity. A
 // difference is a fatal fault that names it and says what to do.
 func (t Topics) Check(ctx context.Context, client *kgo.Client) (Identity, error) {
-	adm := kadm.NewClient(client)
-	details, err := t.details(ctx, adm)
-	if err != nil {
-		return Identity{}, err
-	}
-	control, err := ReadControl(ctx, client, t)
+	control, details, err := t.look(ctx, client)
 	if err != nil {
 		return Identity{}, err
 	}
@@ -287,7 +288,7 @@ func (t Topics) Check(ctx context.Context, client *kgo.Client) (Identity, error)
 	if live, bulk := len(details[t.VectorsLive()].Partitions), len(details[t.VectorsBulk()].Partitions); live != bulk {
 		return Identity{}, fault.Halt("topic %s has %d partitions and %s has %d: one member must have both lanes of an item, and Kafka deals out each topic by its own count; add partitions until they are alike", t.VectorsLive(), live, t.VectorsBulk(), bulk)
 	}
-	if err := t.checkConfig(ctx, adm); err != nil {
+	if err := t.checkConfig(ctx, kadm.NewClient(client)); err != nil {
 		return Identity{}, err
 	}
 	ids := map[string]string{}

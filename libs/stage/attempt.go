@@ -10,14 +10,20 @@ import (
 	"github.com/freshet-io/freshet/libs/fault"
 )
 
+// What a failure does: an error of the handler is transient unless package fault says otherwise. Its batch is tried
+// again without end, while the member keeps polling, stays in its group and reads no more of that partition than its
+// queue takes; the other partitions go on. A permanent one, or a panic, has the batch halved until the culprit is
+// alone, which becomes a dead letter. A fatal one stops the stage, and nothing of the batch is marked.
+//
+// A call has no time limit of the stage's: a handler brings its own. An output or a letter that is not acknowledged is
+// produced again (sender.go). A record that cannot be decoded is a dead letter.
+
 const (
 	firstWait = 200 * time.Millisecond
 	longWait  = 30 * time.Second
 )
 
-// attempt has the handler decide each input of a batch. It waits and tries again
-// for as long as the fault is transient, halves a batch that is refused as a whole
-// until the culprit is alone, and gives up for a fatal fault or when the partition goes.
+// attempt has the handler decide each input of a batch, or gives up for a fatal fault or when the partition goes.
 type attempt[In, Out any] struct {
 	handler Handler[In, Out]
 	tenure  tenure

@@ -6,11 +6,10 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// A process that was put out of its group may still have a call under way, which lands
-// when the next owner has long written a newer state. The next owner cannot see it coming,
-// so it does three things: it works at once, commits nothing until such a call has surely
-// ended, and works then once more on all that it has done. What was overwritten is put
-// right, and the rest is found as it should be.
+// A process that was put out of its group may still have a call under way (lease.go), which lands when the next owner
+// has long written a newer state. The next owner cannot see it coming, so it does three things: it works at once, marks
+// nothing until such a call has surely ended, and works then once more on all that it has done. What was overwritten is
+// put right, and the rest is found as it should be.
 
 // doubt takes note of how the last owner of one of the worker's partitions left.
 func (w *worker) doubt(n note) {
@@ -70,7 +69,7 @@ func (w *worker) rewind() bool {
 		if _, lower := w.kept.lower[topic]; !c.begun && !lower { // nothing of it was done
 			continue
 		}
-		to[topic] = map[int32]kgo.EpochOffset{c.partition: c.next}
+		to[topic] = map[int32]kgo.EpochOffset{w.partition: c.next}
 		c.rewinding = true
 		w.count(w.queues[topic], -1)
 		delete(w.queues, topic)
@@ -97,7 +96,7 @@ func (w *worker) rewound() {
 	for topic, c := range w.owned {
 		if c.rewinding && w.paused[topic] {
 			delete(w.paused, topic)
-			w.client.ResumeFetchPartitions(map[string][]int32{topic: {c.partition}})
+			w.client.ResumeFetchPartitions(map[string][]int32{topic: {w.partition}})
 		}
 		c.rewinding = false
 	}

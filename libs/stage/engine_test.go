@@ -76,8 +76,8 @@ func newBringer(tb testing.TB, headers ...kgo.RecordHeader) *bringer {
 		from: Source{Topics: []string{"source"}}, settings: settings, log: log, process: e.process,
 		storms: e.storms, places: new(service.Process).Places(),
 	})
-	b := &bringer{worker: newWorker(tb.Context(), m, client), engine: e}
-	b.worker.own("source", 0)
+	b := &bringer{worker: newWorker(tb.Context(), m, client, 0), engine: e}
+	b.worker.own("source")
 	for i := range batchItems {
 		b.batch = append(b.batch, &kgo.Record{
 			Topic: "source", Offset: int64(i), Timestamp: time.Now(), Headers: headers,
@@ -89,7 +89,7 @@ func newBringer(tb testing.TB, headers ...kgo.RecordHeader) *bringer {
 
 func (b *bringer) bring(tb testing.TB) {
 	tb.Helper()
-	b.worker.push("source", [16]byte{}, 0, b.batch)
+	b.worker.push("source", [16]byte{}, b.batch)
 	batch := b.worker.next()
 	v, err := b.engine.process(b.worker.tenure(batch), batch)
 	if err != nil {

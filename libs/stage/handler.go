@@ -67,29 +67,20 @@ type Record struct {
 	Time        time.Time // the broker's or the producer's, by the topic's setting
 	Key         []byte    // nil for a null key
 	Value       []byte    // nil for a null value
-	Headers     []Header
+	Version     []byte    // nil without a header record.HeaderVersion
 }
 
-// Header is one header of a Record.
-type Header struct {
-	Key   string
-	Value []byte
-}
-
-// ExplicitVersion returns the version that the record brings along in its header, as
-// redriven dead letters do; ok is false where it has none.
+// ExplicitVersion returns the version that the record brings along in its header, as redriven dead letters do; ok is
+// false where it has none.
 func (r Record) ExplicitVersion() (version int64, ok bool, err error) {
-	for _, h := range r.Headers {
-		if h.Key != record.HeaderVersion {
-			continue
-		}
-		version, err := strconv.ParseInt(string(h.Value), 10, 64)
-		if err != nil || version <= 0 {
-			return 0, false, fault.Reject(fault.Malformed, "header %s is no version", record.HeaderVersion)
-		}
-		return version, true, nil
+	if r.Version == nil {
+		return 0, false, nil
 	}
-	return 0, false, nil
+	version, err = strconv.ParseInt(string(r.Version), 10, 64)
+	if err != nil || version <= 0 {
+		return 0, false, fault.Reject(fault.Malformed, "header %s is no version", record.HeaderVersion)
+	}
+	return version, true, nil
 }
 
 // Output is a record for the next topic. The stage places it by its key.

@@ -9,16 +9,18 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/freshet-io/freshet/libs/fault"
+	"github.com/freshet-io/freshet/libs/service"
 )
 
-// Keeper looks after what a handler has brought into a target that may forget: a volume that
-// is restored, or emptied. It is for co-partitioned stages, whose unit is a partition number.
+// Keeper looks after what a handler has brought into a target that may forget: a volume that is restored, or emptied.
+// It asks the target whether it still has that, and says from where to do it again. It is for co-partitioned stages,
+// whose unit is a partition number.
 //
-// What it has to tell the next owner is its seal: a short text of its own that stands in the
-// metadata of every commit, so that Kafka remembers what the target should.
+// What it has to tell the next owner is its seal: a short text of its own that stands in the metadata of every commit,
+// so that Kafka remembers what the target should.
 type Keeper interface {
 	// Resume is asked at each assignment, before the first record is read, where the partitions
-	// begin. A transient error is tried again while the assignment lasts.
+	// begin. A transient error is tried again while the assignment lasts, another one stops the stage.
 	Resume(ctx context.Context, committed map[int32]Committed) (map[int32]Start, error)
 	// Keep is called between the batches of a partition, never beside one: about every 10 s, and
 	// not while a call of the owner before may still land. A transient error is reported, and the
@@ -33,7 +35,7 @@ type Committed map[string]Place
 type Place struct {
 	Offset int64  // -1 where there is none
 	Seal   string // of the owner that committed it
-	// ByHand says that a person has set the offset: no stage leaves one without a note.
+	// ByHand says that a person has set the offset, which is taken as it is: no stage leaves one without a note.
 	ByHand bool
 }
 
@@ -80,12 +82,20 @@ func (m *members) adjust(ctx context.Context, offsets map[string]map[int32]kgo.O
 	for topic, partitions := range offsets {
 		for partition := range partitions {
 			if w := m.worker(topic, partition); w != nil {
-				committed[partition] = w.committedPlaces()
+				w.mu.Lock()
+				committed[partition] = maps.Clone(w.kept.placed)
+				w.mu.Unlock()
 			}
 		}
 	}
-	starts, err := m.resume(ctx, committed)
+	starts, err := service.Await(ctx, m.log, "where to go on", func(ctx context.Context) (map[int32]Start, error) {
+		return m.keeper.Resume(ctx, committed)
+	})
 	if err != nil {
+		err = fmt.Errorf("looking where to go on: %w", err)
+		if fault.ClassOf(err) != fault.Transient {
+			m.spawn(func() error { return err })
+		}
 		return nil, err
 	}
 	for partition, start := range starts {
@@ -95,30 +105,6 @@ func (m *members) adjust(ctx context.Context, offsets map[string]map[int32]kgo.O
 		}
 	}
 	return offsets, nil
-}
-
-func (m *members) resume(ctx context.Context, committed map[int32]Committed) (map[int32]Start, error) {
-	for wait := firstWait; ; wait = min(2*wait, longWait) {
-		starts, err := m.keeper.Resume(ctx, committed)
-		if err == nil {
-			return starts, nil
-		}
-		err = fmt.Errorf("looking where to go on: %w", err)
-		if fault.ClassOf(err) == fault.Fatal {
-			m.spawn(func() error { return err })
-			return nil, err
-		}
-		m.log.WarnContext(ctx, "looking where to go on; trying again", "error", err)
-		if !sleep(ctx, nil, wait) {
-			return nil, err
-		}
-	}
-}
-
-func (w *worker) committedPlaces() Committed {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return maps.Clone(w.kept.placed)
 }
 
 // startAt takes note of where the worker begins.
@@ -166,16 +152,16 @@ func (w *worker) keep() error {
 		return nil
 	}
 	defer w.members.places.Release(1)
-	start, err := w.members.keeper.Keep(w.ctx, w.partition(), progress)
+	start, err := w.members.keeper.Keep(w.ctx, w.partition, progress)
 	switch {
 	case err == nil:
 	case w.ctx.Err() != nil:
 		return nil
 	case fault.ClassOf(err) == fault.Fatal:
 		w.halt()
-		return fmt.Errorf("keeping partition %d: %w", w.partition(), err)
+		return fmt.Errorf("keeping partition %d: %w", w.partition, err)
 	default:
-		w.members.log.WarnContext(w.ctx, "keeping the index", "partition", w.partition(), "error", err)
+		w.members.log.WarnContext(w.ctx, "keeping the index", "partition", w.partition, "error", err)
 		return nil
 	}
 	w.mu.Lock()
@@ -204,20 +190,4 @@ func (w *worker) progress(now time.Time) Progress {
 		p.Settled = k.past[0].next
 	}
 	return p
-}
-
-// partition returns the worker's partition number.
-func (w *worker) partition() int32 {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for _, c := range w.owned {
-		return c.partition
-	}
-	return -1
-}
-
-func (w *worker) seal() string {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.kept.seal
 }

@@ -3,6 +3,7 @@ package stage
 import (
 	"context"
 	"log/slog"
+	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -39,6 +40,10 @@ type members struct {
 	queued  atomic.Int64 // bytes that all workers hold
 	held    atomic.Bool  // the reader of the next topic is too far behind: begin nothing new
 	cut     func()       // ends the client's requests
+
+	// giving is held while partitions are taken, and while a stop commits what is not taken. It is not mu: an ordinary
+	// commit asks for a seal under mu, and the one of the stop waits for an ordinary one before it.
+	giving sync.Mutex
 
 	mu      sync.Mutex
 	workers map[workerKey]*worker
@@ -90,7 +95,7 @@ func (m *members) callbacks(ctx context.Context, assigned func()) []kgo.Opt {
 	ctx, m.cut = context.WithCancel(context.WithoutCancel(ctx))
 	if m.keeper != nil {
 		options = append(options, kgo.AdjustFetchOffsetsFn(m.adjust))
-		ctx = m.sealed(ctx)
+		ctx = withNotes(ctx, m.seal)
 	}
 	return append(options, kgo.WithContext(ctx))
 }
@@ -120,12 +125,12 @@ func (m *members) assigned(ctx context.Context, client *kgo.Client, parts map[st
 			key := m.key(topic, partition)
 			w := m.workers[key]
 			if w == nil {
-				w = newWorker(ctx, m, client)
+				w = newWorker(ctx, m, client, partition)
 				m.workers[key] = w
 				before := m.ending[key]
 				m.spawn(func() error { return w.run(before) }) //nolint:contextcheck // it has its own
 			}
-			w.own(topic, partition)
+			w.own(topic)
 		}
 	}
 }
@@ -186,6 +191,8 @@ func (m *members) tell(topic string, partition int32, committed kgo.EpochOffset,
 // take removes the workers of partitions that go. A co-partitioned worker goes with
 // the first of its partitions: its topics are assigned alike.
 func (m *members) take(parts map[string][]int32) []*worker {
+	m.giving.Lock()
+	defer m.giving.Unlock()
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	var taken []*worker
@@ -239,15 +246,14 @@ func (m *members) leave(ctx context.Context, client *kgo.Client, workers []*work
 func (m *members) shutdown(ctx context.Context, client *kgo.Client) {
 	m.mu.Lock()
 	m.closed = true
-	all := make([]*worker, 0, len(m.workers))
-	for _, w := range m.workers {
-		all = append(all, w) // they stay in the map: a rebalance meanwhile waits for them, too
-	}
+	all := slices.Collect(maps.Values(m.workers)) // they stay in the map: a rebalance meanwhile waits for them, too
 	m.mu.Unlock()
 	release(all, m.settings.Drain)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), noteBound)
 	defer cancel()
+	m.giving.Lock()
 	m.leave(ctx, client, m.still(all))
+	m.giving.Unlock()
 	defer m.cut()
 	defer time.AfterFunc(leaveBound, m.cut).Stop()
 	client.CloseAllowingRebalance()
@@ -257,18 +263,13 @@ func (m *members) shutdown(ctx context.Context, client *kgo.Client) {
 // members that are gone; without the word of this one, Kafka misses it after its session.
 const leaveBound = 3 * time.Second
 
-// still returns the workers whose partitions no rebalance has taken meanwhile: Kafka lets a
-// member commit what is another's, and that one may be far ahead.
+// still returns the workers whose partitions no rebalance has taken meanwhile: Kafka lets a member commit what is
+// another's, and that one may be far ahead. None takes them while giving is held.
 func (m *members) still(all []*worker) []*worker {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	var ours []*worker
-	for _, w := range m.workers {
-		if slices.Contains(all, w) {
-			ours = append(ours, w)
-		}
-	}
-	return ours
+	ours := slices.Collect(maps.Values(m.workers))
+	return slices.DeleteFunc(ours, func(w *worker) bool { return !slices.Contains(all, w) })
 }
 
 // hold has all workers begin nothing new, or go on.
@@ -286,19 +287,13 @@ func (m *members) hold(on bool) {
 // oldest returns the age of the oldest record that is read and not finished.
 func (m *members) oldest() time.Duration {
 	m.mu.Lock()
-	workers := make([]*worker, 0, len(m.workers))
-	for _, w := range m.workers {
-		workers = append(workers, w)
-	}
+	workers := slices.Collect(maps.Values(m.workers))
 	m.mu.Unlock()
-	var ages []time.Duration
+	var age time.Duration
 	for _, w := range workers {
 		if at, ok := w.oldest(); ok {
-			ages = append(ages, time.Since(at))
+			age = max(age, time.Since(at))
 		}
 	}
-	if len(ages) == 0 {
-		return 0
-	}
-	return max(0, slices.Max(ages))
+	return age
 }

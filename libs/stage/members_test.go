@@ -81,7 +81,7 @@ func (o owner) worker(partition int32) *worker {
 	return o.workers[o.key("t", partition)]
 }
 
-func (o owner) read() { o.worker(0).push("t", [16]byte{}, 0, []*kgo.Record{{Topic: "t"}}) }
+func (o owner) read() { o.worker(0).push("t", [16]byte{}, []*kgo.Record{{Topic: "t"}}) }
 
 // giveUp has the partitions revoked, with a bound for what is in flight.
 func (o owner) giveUp(ctx context.Context, bound time.Duration) {
@@ -184,6 +184,37 @@ func TestMembers_aStopCommitsNothingOfAPartitionThatWasGivenAwayMeanwhile(t *tes
 	<-down
 	if got := o.last(1); got.next.Offset != 1000 {
 		t.Errorf("partition 1 is committed back to %d with note %+v", got.next.Offset, got.note)
+	}
+}
+
+func TestMembers_aRevokeInTheMidstOfTheLastCommitWaitsForIt(t *testing.T) {
+	o := newOwner(t, nil)
+	o.give(t.Context())
+	w := o.worker(0)
+	w.mu.Lock()
+	c := w.owned["t"]
+	c.begun, c.next = true, kgo.EpochOffset{Epoch: -1, Offset: 500}
+	w.mu.Unlock()
+	revoked := make(chan struct{})
+	var began atomic.Bool
+	o.members.commit = func(ctx context.Context, client *kgo.Client, all []commitment) error {
+		if !began.Swap(true) {
+			go func() {
+				o.giveUp(t.Context(), time.Second)
+				_ = o.commit(t.Context(), nil, []commitment{{"t", 0, kgo.EpochOffset{Epoch: -1, Offset: 1000}, note{}}}) // its next owner
+				close(revoked)
+			}()
+			select {
+			case <-revoked: // it has not waited
+			case <-time.After(100 * time.Millisecond):
+			}
+		}
+		return o.commit(ctx, client, all)
+	}
+	o.shutdown(t.Context(), o.client)
+	<-revoked
+	if got := o.last(0); got.next.Offset != 1000 {
+		t.Errorf("the next owner's commit is overwritten with %d and note %+v", got.next.Offset, got.note)
 	}
 }
 

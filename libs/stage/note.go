@@ -12,8 +12,15 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// note is what one owner of a partition tells the next, in the metadata of the
-// committed offset. An ordinary commit has no more than the seal: it says that there was progress.
+// note is what one owner of a partition tells the next, in the metadata of the committed offset. It is committed before
+// work begins, with the offset where it begins, and when the partition is left. An ordinary commit has no more than the
+// seal: it says that there was progress.
+//
+// After carefulAfter beginnings the next records, as many as may have been in flight, are worked on one at a time: all
+// other work of the process waits meanwhile, and the note says before and after each that it is being worked on. A
+// record with which the process ended guiltyAfter times in that state becomes a dead letter, untried. Beginnings alone
+// never reject a record, and one that waits in a retry is not being worked on: so an outage with restarts makes no
+// letters.
 type note struct {
 	// Starts is how often work has begun at this offset and not come further, this time
 	// included. It does not count a clean stop.
@@ -34,11 +41,8 @@ type note struct {
 }
 
 const (
-	// carefulAfter is how many starts at one offset make a partition's records be worked on
-	// one by one: one of them may be what ends the process.
-	carefulAfter = 3
-	// guiltyAfter is how many tries make a dead letter of a record, untried.
-	guiltyAfter = 3
+	carefulAfter = 3 // starts at one offset
+	guiltyAfter  = 3 // tries
 	// mostHesitation is how long a record is left alone, at most and for each process that has
 	// ended with it: who ends the process from outside, again and again as soon as it works,
 	// would otherwise always find the same record at work.
@@ -90,8 +94,9 @@ func commit(ctx context.Context, client *kgo.Client, all []commitment) error {
 		offsets[c.topic][c.partition] = c.next
 		notes[c.topic][c.partition] = c.note.encode()
 	}
+	ctx = withNotes(ctx, func(topic string, partition int32) *string { return notes[topic][partition] })
 	var failed error
-	client.CommitOffsetsSync(withNotes(ctx, notes), offsets, func(_ *kgo.Client, _ *kmsg.OffsetCommitRequest, answer *kmsg.OffsetCommitResponse, err error) {
+	client.CommitOffsetsSync(ctx, offsets, func(_ *kgo.Client, _ *kmsg.OffsetCommitRequest, answer *kmsg.OffsetCommitResponse, err error) {
 		if failed = err; err == nil {
 			failed = refusals(answer)
 		}
@@ -102,15 +107,13 @@ func commit(ctx context.Context, client *kgo.Client, all []commitment) error {
 	return nil
 }
 
-// withNotes puts notes, by topic and partition, into the commit that is made with the
-// context.
-func withNotes(ctx context.Context, notes map[string]map[int32]*string) context.Context {
+// withNotes has what is committed with the context carry the notes that of returns; nil is none.
+func withNotes(ctx context.Context, of func(topic string, partition int32) *string) context.Context {
 	return kgo.PreCommitFnContext(ctx, func(r *kmsg.OffsetCommitRequest) error {
-		for i := range r.Topics {
-			t := &r.Topics[i]
-			for j := range t.Partitions {
-				if text := notes[t.Topic][t.Partitions[j].Partition]; text != nil {
-					t.Partitions[j].Metadata = text
+		for _, t := range r.Topics {
+			for i := range t.Partitions {
+				if text := of(t.Topic, t.Partitions[i].Partition); text != nil {
+					t.Partitions[i].Metadata = text
 				}
 			}
 		}
@@ -118,19 +121,15 @@ func withNotes(ctx context.Context, notes map[string]map[int32]*string) context.
 	})
 }
 
-// sealed has ordinary commits carry the seals of their partitions.
-func (m *members) sealed(ctx context.Context) context.Context {
-	return kgo.PreCommitFnContext(ctx, func(r *kmsg.OffsetCommitRequest) error {
-		for i := range r.Topics {
-			t := &r.Topics[i]
-			for j := range t.Partitions {
-				if w := m.worker(t.Topic, t.Partitions[j].Partition); w != nil {
-					t.Partitions[j].Metadata = note{Seal: w.seal()}.encode()
-				}
-			}
-		}
+// seal returns the note of ordinary commits.
+func (m *members) seal(topic string, partition int32) *string {
+	w := m.worker(topic, partition)
+	if w == nil {
 		return nil
-	})
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return note{Seal: w.kept.seal}.encode()
 }
 
 func refusals(answer *kmsg.OffsetCommitResponse) error {

@@ -10,17 +10,12 @@ import (
 
 // claim is what a worker knows of one of its partitions.
 type claim struct {
-	partition int32
 	next      kgo.EpochOffset // of the first record that is not finished; Offset is -1 where that is not known
 	note      note
 	careful   int  // so many records more are worked on one by one
 	begun     bool // by this worker
 	finished  bool // at least one record, by this worker
 	rewinding bool // records that come now are of before the rewind
-}
-
-func newClaim(partition int32) *claim {
-	return &claim{partition: partition, next: kgo.EpochOffset{Epoch: -1, Offset: -1}}
 }
 
 // finish takes note of a record that is done. Where the owners before came no further, the
@@ -75,7 +70,7 @@ func (w *worker) begin(first map[string]kgo.EpochOffset) bool {
 func (w *worker) commitment(topic string, n note) commitment {
 	c := w.owned[topic]
 	n.Seal = w.kept.seal
-	return commitment{topic, c.partition, c.next, n}
+	return commitment{topic, w.partition, c.next, n}
 }
 
 // sign notes whether the topic's next record is being worked on, so that the next

@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/freshet-io/freshet/libs/record"
 )
 
 // arrival is a record with the id of its topic.
@@ -14,13 +16,9 @@ type arrival struct {
 }
 
 func toRecord(r arrival) Record {
-	headers := make([]Header, len(r.Headers))
-	for i, h := range r.Headers {
-		headers[i] = Header{Key: h.Key, Value: h.Value}
-	}
 	return Record{
 		Topic: r.Topic, TopicID: r.topicID, Partition: r.Partition, Offset: r.Offset, LeaderEpoch: r.LeaderEpoch,
-		Time: r.Timestamp, Key: r.Key, Value: r.Value, Headers: headers,
+		Time: r.Timestamp, Key: r.Key, Value: r.Value, Version: header(r, record.HeaderVersion),
 	}
 }
 
@@ -35,7 +33,7 @@ func header(r arrival, key string) []byte {
 }
 
 // push queues records. It never blocks: a full queue pauses its partition instead.
-func (w *worker) push(topic string, id [16]byte, partition int32, records []*kgo.Record) {
+func (w *worker) push(topic string, id [16]byte, records []*kgo.Record) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.stopped || w.owned[topic].rewinding {
@@ -49,7 +47,7 @@ func (w *worker) push(topic string, id [16]byte, partition int32, records []*kgo
 	w.count(queue[len(queue)-len(records):], +1)
 	if !w.paused[topic] && (len(queue) > w.members.settings.QueueRecords || w.bytes > w.byteShare()) {
 		w.paused[topic] = true
-		w.client.PauseFetchPartitions(map[string][]int32{topic: {partition}})
+		w.client.PauseFetchPartitions(map[string][]int32{topic: {w.partition}})
 	}
 	w.nudge()
 }
@@ -71,7 +69,7 @@ func (w *worker) resume() {
 	for topic := range w.paused {
 		if len(w.queues[topic]) <= w.members.settings.QueueRecords/2 && w.bytes <= w.byteShare()/2 {
 			delete(w.paused, topic)
-			w.client.ResumeFetchPartitions(map[string][]int32{topic: {w.owned[topic].partition}})
+			w.client.ResumeFetchPartitions(map[string][]int32{topic: {w.partition}})
 		}
 	}
 }

@@ -12,9 +12,10 @@ const (
 	stormProbe  = 10   // records that decide after a restart
 )
 
-// storms tells a topic that can mostly not be read, as after a change of its schema,
-// from one with some bad records. Emptied into the dead letters, it would have to be
-// redriven record by record; left alone, it waits for the pipeline file to be mended.
+// storms tells a topic that can mostly not be read, as after a change of its schema, from one with some bad records.
+// Emptied into the dead letters, it would have to be redriven record by record; left alone, it waits for the pipeline
+// file to be mended. So the stage stops, fatally, with what letters it has written by then, and stops again at each
+// restart while half of the first records cannot be read. A decoder that reads them ends it, or Settings.StormBreaker.
 type storms struct {
 	breaks bool // the stage stops in one
 

@@ -10,8 +10,9 @@ import (
 
 // worker works on one partition, or on one partition number of all topics.
 type worker struct {
-	members *members
-	client  *kgo.Client
+	members   *members
+	client    *kgo.Client
+	partition int32
 
 	ctx    context.Context //nolint:containedctx // ends when the worker must drop even what it has begun
 	cancel context.CancelFunc
@@ -35,21 +36,21 @@ type worker struct {
 	kept       kept
 }
 
-func newWorker(ctx context.Context, m *members, client *kgo.Client) *worker {
+func newWorker(ctx context.Context, m *members, client *kgo.Client, partition int32) *worker {
 	// What is begun is finished, also when the process is told to stop: the drain bound
 	// ends it, not the caller's context.
 	own, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	return &worker{
-		members: m, client: client, ctx: m.lease.into(own), cancel: cancel,
+		members: m, client: client, partition: partition, ctx: m.lease.into(own), cancel: cancel,
 		halted: make(chan struct{}), done: make(chan struct{}), wake: make(chan struct{}, 1),
 		owned: map[string]*claim{}, queues: map[string][]arrival{}, paused: map[string]bool{}, kept: kept{placed: Committed{}},
 	}
 }
 
-func (w *worker) own(topic string, partition int32) {
+func (w *worker) own(topic string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.owned[topic] = newClaim(partition)
+	w.owned[topic] = &claim{next: kgo.EpochOffset{Epoch: -1, Offset: -1}}
 }
 
 // halt has the worker begin nothing new.

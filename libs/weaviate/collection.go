@@ -1,14 +1,18 @@
 package weaviate
 
 import (
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
+	"regexp"
 	"strconv"
 	"sync/atomic"
 
 	"github.com/freshet-io/freshet/libs/fault"
 	"github.com/freshet-io/freshet/libs/pipeline"
+	"github.com/freshet-io/freshet/libs/record"
 )
 
 // format is the number of the layout of objects. Another one needs a rebuild.
@@ -147,4 +151,57 @@ func (c *Client) named(name string) (*collection, error) {
 		return b, nil
 	}
 	return nil, fault.Halt("collection %s was not checked before it is used", name)
+}
+
+// tenantName is what Weaviate takes for a tenant.
+var tenantName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
+
+// tenant returns the tenant of Weaviate that holds an item, "" where the collection is not divided.
+func (c *collection) tenant(item record.Item) string {
+	if !c.tenants {
+		return ""
+	}
+	return item.Tenant
+}
+
+// checkTenant returns a permanent fault for a tenant that the collection cannot have.
+func (c *collection) checkTenant(tenant string) error {
+	if c.tenants && !tenantName.MatchString(tenant) {
+		return fault.Reject(fault.IndexRejected, "the tenant is not made of 1 to 64 letters, digits, - and _, as tenants of Weaviate are (collection %s)", c.spec.Name)
+	}
+	return nil
+}
+
+// Weaviate computes with float32. Beyond longest, squares of components and of their differences
+// overflow; below shortest, squares lose their digits, or are zero: cosine sees one direction then,
+// the other distances one point, and no nonce can make the vector another one.
+const (
+	longest  = 1 << 62
+	shortest = 1.0 / (1 << 54)
+)
+
+// checkVector refuses a vector that Weaviate takes and never finds, or that would decide the
+// dimensions of a new collection. Its error is a permanent fault.
+func (c *collection) checkVector(b []byte) error {
+	if len(b) != 4*c.spec.Dimensions {
+		return fault.Reject(fault.DimensionMismatch, "a vector of %d bytes, collection %s has %d dimensions", len(b), c.spec.Name, c.spec.Dimensions)
+	}
+	// From the bytes: this is done for every item, and a copy as floats would be most of its work.
+	var sum float64
+	for i := 0; i < len(b); i += 4 {
+		f := float64(math.Float32frombits(binary.LittleEndian.Uint32(b[i:])))
+		if math.IsNaN(f) || math.IsInf(f, 0) {
+			return fault.Reject(fault.IndexRejected, "component %d of the vector is no finite number", i/4)
+		}
+		sum += f * f
+	}
+	switch length := math.Sqrt(sum); {
+	case length > longest:
+		return fault.Reject(fault.IndexRejected, "the vector is longer than 2^62: distances to it overflow")
+	case length == 0:
+		return fault.Reject(fault.IndexRejected, "the vector is zero: it has no direction")
+	case length < shortest:
+		return fault.Reject(fault.IndexRejected, "the vector is shorter than 2^-54: float32 cannot tell its direction")
+	}
+	return nil
 }

@@ -1,7 +1,6 @@
 package weaviate
 
 import (
-	"context"
 	"fmt"
 	"maps"
 	"slices"
@@ -10,8 +9,6 @@ import (
 	"github.com/weaviate/weaviate/entities/models"
 
 	"github.com/freshet-io/freshet/libs/fault"
-	"github.com/freshet-io/freshet/libs/kafka"
-	"github.com/freshet-io/freshet/libs/pipeline"
 )
 
 // What a collection is and what it should be differ in two ways: what decides which results a
@@ -85,28 +82,7 @@ func mixing(class, have, want string) string {
 	return "collection " + class + " has texts of other templates (template, when, require, oversize) than the pipeline file's"
 }
 
-// Warnings returns what of the collections of a pipeline file is otherwise than the file wants it
-// and stops no service, a line each that says what to do. It changes nothing.
-func (c *Client) Warnings(ctx context.Context, file *pipeline.File, log kafka.Identity) ([]string, error) {
-	var warnings []string
-	for _, p := range file.Collections() {
-		spec, _, err := c.wanted(ctx, file, p, log)
-		if err != nil {
-			return nil, err
-		}
-		for _, side := range []bool{false, true} {
-			want, have, err := c.compare(ctx, spec, side)
-			if err != nil {
-				return nil, err
-			}
-			if have != nil {
-				warnings = append(warnings, warningsOf(have, want, spec, side)...)
-			}
-		}
-	}
-	return warnings, nil
-}
-
+// warningsOf returns what is otherwise than wanted and stops no service.
 func warningsOf(have, want *models.Class, spec CollectionSpec, side bool) []string {
 	var warnings []string
 	replication := map[string]any{"factor": copies(have), "asyncEnabled": have.ReplicationConfig != nil && have.ReplicationConfig.AsyncEnabled}

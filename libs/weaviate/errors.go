@@ -14,9 +14,6 @@ import (
 	"github.com/freshet-io/freshet/libs/fault"
 )
 
-// ErrNotFound says that an item is not in the collection.
-var ErrNotFound = errors.New("not found in the index")
-
 // Weaviate's errors are text, and nearly all of its gRPC codes are Unknown. What these lists do
 // not know is transient: an item is tried once more rather than lost.
 var (

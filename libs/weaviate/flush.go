@@ -52,22 +52,6 @@ func oneOfEachTenant(objects []*pb.BatchObject) []*pb.BatchObject {
 	return list
 }
 
-// shards returns how many shards the main collection has, 0 where that is not known. It is fixed
-// when a collection is made.
-func (c *Client) shards(ctx context.Context, b *collection) int {
-	if n := b.shards.Load(); n > 0 {
-		return int(n)
-	}
-	ctx, cancel := context.WithTimeout(ctx, shardsLimit)
-	defer cancel()
-	list, err := c.schema.ShardsGetter().WithClassName(b.spec.Class()).Do(ctx)
-	if err != nil {
-		return 0
-	}
-	b.shards.Store(int32(len(list))) //nolint:gosec // few
-	return len(list)
-}
-
 // written returns the objects of a request that were not rejected.
 func (p put) written(rejected map[int]error) []*pb.BatchObject {
 	var list []*pb.BatchObject

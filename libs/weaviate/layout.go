@@ -11,9 +11,6 @@ import (
 	"github.com/freshet-io/freshet/libs/service"
 )
 
-// Log is kafka.Identity: a collection belongs to the log that its versions are counted in.
-type Log = kafka.Identity
-
 // CreateAll makes the collections of a pipeline file, as far as they are missing,
 // checks them, and returns the names of those that it made.
 func (c *Client) CreateAll(ctx context.Context, file *pipeline.File, log kafka.Identity) (created []string, err error) {
@@ -33,18 +30,20 @@ func (c *Client) CreateAll(ctx context.Context, file *pipeline.File, log kafka.I
 }
 
 // CheckAll compares the collections of a pipeline file with what they must be, and
-// remembers them for the calls that name them. Its error is Check's.
-func (c *Client) CheckAll(ctx context.Context, file *pipeline.File, log kafka.Identity) error {
+// remembers them for the calls that name them. Its warnings and its error are Check's.
+func (c *Client) CheckAll(ctx context.Context, file *pipeline.File, log kafka.Identity) (warnings []string, err error) {
 	for _, p := range file.Collections() {
 		spec, _, err := c.wanted(ctx, file, p, log)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		if err := c.Check(ctx, spec); err != nil {
-			return err
+		of, err := c.Check(ctx, spec)
+		if err != nil {
+			return nil, err
 		}
+		warnings = append(warnings, of...)
 	}
-	return nil
+	return warnings, nil
 }
 
 // wanted returns the collection as the pipeline file wants it: of the generation that its
@@ -80,11 +79,7 @@ func Attach(ctx context.Context, cfg Config, file *pipeline.File, log kafka.Iden
 			return nil, err
 		}
 		c.waited = tries > 1
-		err = c.CheckAll(ctx, file, log)
-		var warnings []string
-		if err == nil {
-			warnings, err = c.Warnings(ctx, file, log)
-		}
+		warnings, err := c.CheckAll(ctx, file, log)
 		if err != nil {
 			return nil, errors.Join(err, c.Close())
 		}

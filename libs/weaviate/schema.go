@@ -37,7 +37,8 @@ func (c *Client) Create(ctx context.Context, spec CollectionSpec) error {
 			return err
 		}
 	}
-	return c.Check(ctx, spec)
+	_, err = c.Check(ctx, spec)
+	return err
 }
 
 func (c *Client) createClass(ctx context.Context, spec CollectionSpec, side bool) error {
@@ -60,33 +61,35 @@ func (c *Client) createClass(ctx context.Context, spec CollectionSpec, side bool
 
 // Check compares the collections of a generation with what they should be, and remembers spec for
 // the calls that name it. Its error is fatal, one line that says what differs and what to do:
-// nothing is created or changed. Settings of the index that do not decide what is found are not
-// compared: Warnings does that.
-func (c *Client) Check(ctx context.Context, spec CollectionSpec) error {
+// nothing is created or changed. What differs and stops no service, settings of the index that do
+// not decide what is found, is in the warnings, a line each that says what to do.
+func (c *Client) Check(ctx context.Context, spec CollectionSpec) (warnings []string, err error) {
 	if err := spec.Validate(); err != nil {
-		return fault.Halt("checking a collection: %w", err)
+		return nil, fault.Halt("checking a collection: %w", err)
 	}
-	main, err := c.checkClass(ctx, spec, false)
-	if err != nil {
-		return err
+	var there []*models.Class
+	for _, side := range []bool{false, true} {
+		want, have, err := c.checkClass(ctx, spec, side)
+		if err != nil {
+			return nil, err
+		}
+		there = append(there, have)
+		warnings = append(warnings, warningsOf(have, want, spec, side)...)
 	}
-	side, err := c.checkClass(ctx, spec, true)
-	if err != nil {
-		return err
-	}
+	main, side := there[0], there[1]
 	id, _ := parseIdentity(main.Description) // checkClass has read it
 	if err := c.checkTemplates(main.Class, id.Recipes, spec.Recipes); err != nil {
-		return err
+		return nil, err
 	}
 	class, err := c.resolve(ctx, spec.Name)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if class == "" {
-		return fault.Halt("alias %s is missing in Weaviate at %s: run freshet topics apply", spec.Name, c.url)
+		return nil, fault.Halt("alias %s is missing in Weaviate at %s: run freshet topics apply", spec.Name, c.url)
 	}
 	c.bind(spec, bothTraits(main, side, spec.Settings.Vector))
-	return nil
+	return warnings, nil
 }
 
 // bothTraits are those of the collection of complete items; copies of either make a replicated one.
@@ -96,30 +99,30 @@ func bothTraits(main, side *models.Class, vector string) traits {
 	return t
 }
 
-// checkClass returns a class that fits.
-func (c *Client) checkClass(ctx context.Context, spec CollectionSpec, side bool) (*models.Class, error) {
-	want, have, err := c.compare(ctx, spec, side)
+// checkClass returns the class that there must be and the one that is there, which fits.
+func (c *Client) checkClass(ctx context.Context, spec CollectionSpec, side bool) (want, have *models.Class, err error) {
+	want, have, err = c.compare(ctx, spec, side)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if have == nil {
-		return nil, fault.Halt("collection %s is missing in Weaviate at %s: run freshet topics apply if it is new; restore or rebuild it if it was there before", want.Class, c.url)
+		return nil, nil, fault.Halt("collection %s is missing in Weaviate at %s: run freshet topics apply if it is new; restore or rebuild it if it was there before", want.Class, c.url)
 	}
 	if absent := absentProperties(have, want); len(absent) > 0 {
 		names := make([]string, len(absent))
 		for i, p := range absent {
 			names[i] = p.Name
 		}
-		return nil, fault.Halt("collection %s lacks %s: run freshet topics apply", have.Class, strings.Join(names, ", "))
+		return nil, nil, fault.Halt("collection %s lacks %s: run freshet topics apply", have.Class, strings.Join(names, ", "))
 	}
 	vector := spec.Settings.Vector
 	if side {
 		vector = ""
 	}
 	if err := differs(have.Class, classDifferences(have, want, vector)); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return have, checkCopies(have)
+	return want, have, checkCopies(have)
 }
 
 // compare returns the class that there must be and the one that is there, nil where there is none.

@@ -33,14 +33,9 @@ var operators = map[string]pb.Filters_Operator{
 }
 
 // Search returns up to limit items of the collection behind an alias that meet all conditions,
-// nearest first. A condition that does not fit is a permanent fault.
-func (c *Client) Search(ctx context.Context, name string, vector []float32, limit int, where []Filter) ([]Hit, error) {
-	return c.SearchTenant(ctx, name, "", vector, limit, where)
-}
-
-// SearchTenant is Search among the items of one tenant. A collection that is divided by tenants
-// wants one, and it is a permanent fault where it has no such name; others have no regard for it.
-func (c *Client) SearchTenant(ctx context.Context, name, tenant string, vector []float32, limit int, where []Filter) ([]Hit, error) {
+// nearest first. A collection that is divided by tenants wants one of them; others have no regard
+// for it. A condition or a tenant that does not fit is a permanent fault.
+func (c *Client) Search(ctx context.Context, name, tenant string, vector []float32, limit int, where []Filter) ([]Hit, error) {
 	b, err := c.described(ctx, name)
 	if err != nil {
 		return nil, err

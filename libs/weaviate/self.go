@@ -4,16 +4,19 @@ import (
 	"context"
 	"encoding/hex"
 	"fmt"
+	"net/http"
+	"time"
 
 	"github.com/google/uuid"
+	"github.com/weaviate/weaviate/entities/models"
 	pb "github.com/weaviate/weaviate/grpc/generated/protocol/v1"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/freshet-io/freshet/libs/record"
 )
 
-// FetchVector returns the stored vector of an item, by the alias of its collection. Its error is
-// ErrNotFound where there is none.
+// FetchVector returns the stored vector of an item, by the alias of its collection. It is an
+// error where there is none.
 func (c *Client) FetchVector(ctx context.Context, item record.Item) ([]float32, error) {
 	b, err := c.described(ctx, item.Collection)
 	if err != nil {
@@ -27,7 +30,7 @@ func (c *Client) FetchVector(ctx context.Context, item record.Item) ([]float32, 
 		return nil, err
 	}
 	if len(results) == 0 || len(b.vectorOf(results[0])) == 0 {
-		return nil, fmt.Errorf("item %s: %w", item, ErrNotFound)
+		return nil, fmt.Errorf("item %s: not found in the index", item)
 	}
 	return record.ParseVector(b.vectorOf(results[0]))
 }
@@ -146,4 +149,40 @@ func (c *Client) findsItself(ctx context.Context, b *collection, tenant string, 
 		}
 	}
 	return false, nil
+}
+
+const (
+	// queueLimit bounds the wait for vectors that are queued, queueEvery is between two looks.
+	queueLimit = 5 * time.Second
+	queueEvery = 100 * time.Millisecond
+)
+
+// awaitIndexed waits until Weaviate has put the vectors that it acknowledged into its vector index,
+// for 5 s at most: with ASYNC_INDEXING they queue. It reports whether there were any; not where
+// Weaviate does not say, to a key without the right to read nodes for one.
+func (c *Client) awaitIndexed(ctx context.Context, b *collection) (waited bool) {
+	ctx, cancel := context.WithTimeout(ctx, queueLimit)
+	defer cancel()
+	for c.queued(ctx, b) > 0 {
+		waited = true
+		select {
+		case <-time.After(queueEvery):
+		case <-ctx.Done():
+		}
+	}
+	return waited
+}
+
+// queued returns how many vectors of a collection wait to be indexed, 0 where that is not known.
+func (c *Client) queued(ctx context.Context, b *collection) (n int64) {
+	var nodes models.NodesStatusResponse
+	if err := c.call(ctx, http.MethodGet, "nodes/"+b.spec.Class()+"?output=verbose", nil, &nodes); err != nil {
+		return 0
+	}
+	for _, node := range nodes.Nodes {
+		for _, shard := range node.Shards {
+			n += shard.VectorQueueLength
+		}
+	}
+	return n
 }

@@ -54,3 +54,19 @@ func troubleOf(class string, s *models.ShardStatusGetResponse) string {
 	}
 	return fmt.Sprintf("shard %s of collection %s is %s", s.Name, class, s.Status)
 }
+
+// shards returns how many shards the main collection has, 0 where that is not known. It is fixed
+// when a collection is made.
+func (c *Client) shards(ctx context.Context, b *collection) int {
+	if n := b.shards.Load(); n > 0 {
+		return int(n)
+	}
+	ctx, cancel := context.WithTimeout(ctx, shardsLimit)
+	defer cancel()
+	list, err := c.schema.ShardsGetter().WithClassName(b.spec.Class()).Do(ctx)
+	if err != nil {
+		return 0
+	}
+	b.shards.Store(int32(len(list))) //nolint:gosec // few
+	return len(list)
+}

@@ -101,7 +101,7 @@ func search(cmd *cobra.Command, text string, flags searchFlags) ([]weaviate.Hit,
 	if err != nil {
 		return nil, err
 	}
-	return index.SearchTenant(cmd.Context(), flags.collection, flags.tenant, vector, flags.limit, where)
+	return index.Search(cmd.Context(), flags.collection, flags.tenant, vector, flags.limit, where)
 }
 
 // queryVector returns the vector of the text, or the stored one of the item.

@@ -75,10 +75,7 @@ func (c connections) check(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	if err := c.index.CheckAll(ctx, c.file, identity); err != nil {
-		return err
-	}
-	warnings, err := c.index.Warnings(ctx, c.file, identity)
+	warnings, err := c.index.CheckAll(ctx, c.file, identity)
 	if err != nil {
 		return err
 	}

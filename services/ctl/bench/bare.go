@@ -96,7 +96,7 @@ func (b *bed) batches(ctx context.Context, c *bare, vectors []*record.Vector) ([
 		return nil, err
 	}
 	defer func() { _ = client.Close() }()
-	if err := client.CheckAll(ctx, b.file, b.identity); err != nil {
+	if _, err := client.CheckAll(ctx, b.file, b.identity); err != nil {
 		return nil, err
 	}
 	objects := make([]weaviate.Object, len(vectors))

@@ -129,7 +129,7 @@ func (b *bed) trickleChanges(ctx context.Context, list []catalogue.Product) ([]t
 func (b *bed) awaitFound(ctx context.Context, in string, p catalogue.Product) error {
 	vector := vectorOf(p.Text(), e2eDimensions)
 	err := rig.Poll(ctx, bound, searchPoll, func(ctx context.Context) (bool, error) {
-		hits, err := b.index.Search(ctx, in, vector, 1, nil)
+		hits, err := b.index.Search(ctx, in, "", vector, 1, nil)
 		if err != nil || len(hits) == 0 || hits[0].Item.ID[0] != strconv.FormatInt(p.ID, 10) {
 			return false, err
 		}

@@ -26,79 +26,35 @@ func Delete(p Product, at time.Time) (key, value []byte) {
 	return keyOf(p), envelope("d", rowOf(p, p.UpdatedAt), nil, at)
 }
 
-// row is the table as the MySQL connector shows it with decimal.handling.mode=string.
-type row struct {
-	ID           int64  `json:"id"`
-	SKU          string `json:"sku"`
-	Name         string `json:"name"`
-	Brand        string `json:"brand"`
-	CategoryPath string `json:"category_path"` // a JSON column arrives as a string
-	Description  string `json:"description"`
-	Price        string `json:"price"`
-	Stock        int    `json:"stock"`
-	IsActive     int    `json:"is_active"`
-	UpdatedAt    int64  `json:"updated_at"` // microseconds since 1970, UTC
-}
-
-func rowOf(p Product, updatedAt time.Time) *row {
-	r := &row{
-		ID: p.ID, SKU: p.SKU, Name: p.Name, Brand: p.Brand, CategoryPath: string(mustJSON(p.CategoryPath)),
-		Description: p.Description, Price: p.Price.String(), Stock: p.Stock, UpdatedAt: updatedAt.UnixMicro(),
-	}
+// rowOf returns a row of the table as the MySQL connector shows it with decimal.handling.mode=string.
+func rowOf(p Product, updatedAt time.Time) map[string]any {
+	active := 0
 	if p.Active {
-		r.IsActive = 1
+		active = 1
 	}
-	return r
+	return map[string]any{
+		"id": p.ID, "sku": p.SKU, "name": p.Name, "brand": p.Brand, "description": p.Description,
+		"category_path": string(mustJSON(p.CategoryPath)), // a JSON column arrives as a string
+		"price":         p.Price.String(), "stock": p.Stock, "is_active": active,
+		"updated_at": updatedAt.UnixMicro(), // since 1970, UTC
+	}
 }
 
-type change struct {
-	Before      *row    `json:"before"`
-	After       *row    `json:"after"`
-	Source      source  `json:"source"`
-	Op          string  `json:"op"`
-	TsMs        int64   `json:"ts_ms"`
-	Transaction *string `json:"transaction"`
-}
-
-type source struct {
-	Version   string  `json:"version"`
-	Connector string  `json:"connector"`
-	Name      string  `json:"name"`
-	TsMs      int64   `json:"ts_ms"`
-	Snapshot  string  `json:"snapshot"`
-	DB        string  `json:"db"`
-	Sequence  *string `json:"sequence"`
-	TsUs      int64   `json:"ts_us"`
-	TsNs      int64   `json:"ts_ns"`
-	Table     string  `json:"table"`
-	ServerID  int64   `json:"server_id"`
-	GTID      *string `json:"gtid"`
-	File      string  `json:"file"`
-	Pos       int64   `json:"pos"`
-	Row       int     `json:"row"`
-	Thread    *int64  `json:"thread"`
-	Query     *string `json:"query"`
-}
-
-func envelope(op string, before, after *row, at time.Time) []byte {
-	return mustJSON(change{
-		Before: before, After: after, Op: op, TsMs: at.UnixMilli(),
-		Source: source{
-			Version: "3.0.0.Final", Connector: "mysql", Name: "shop", Snapshot: "false", DB: "catalog", Table: "products",
-			TsMs: at.UnixMilli(), TsUs: at.UnixMicro(), TsNs: at.UnixNano(),
+func envelope(op string, before, after map[string]any, at time.Time) []byte {
+	return mustJSON(map[string]any{
+		"before": before, "after": after, "op": op, "ts_ms": at.UnixMilli(), "transaction": nil,
+		"source": map[string]any{
+			"version": "3.0.0.Final", "connector": "mysql", "name": "shop", "snapshot": "false", "db": "catalog", "table": "products",
+			"ts_ms": at.UnixMilli(), "ts_us": at.UnixMicro(), "ts_ns": at.UnixNano(), "sequence": nil, "server_id": 1, "gtid": nil,
 			// A position of the log only has to rise, as the commit times do.
-			ServerID: 1, File: "binlog.000001", Pos: at.UnixMicro(),
+			"file": "binlog.000001", "pos": at.UnixMicro(), "row": 0, "thread": nil, "query": nil,
 		},
 	})
 }
 
-func keyOf(p Product) []byte {
-	return mustJSON(struct {
-		ID int64 `json:"id"`
-	}{p.ID})
-}
+func keyOf(p Product) []byte { return mustJSON(map[string]any{"id": p.ID}) }
 
-// mustJSON never fails: it is given numbers, strings, and structs and lists of them.
+// mustJSON never fails: it is given numbers, strings, and maps and lists of them.
 func mustJSON(v any) []byte {
 	text, _ := json.Marshal(v)
 	return text

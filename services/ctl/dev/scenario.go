@@ -69,7 +69,7 @@ func (s *stack) search(ctx context.Context, query string) ([]weaviate.Hit, error
 	if err != nil {
 		return nil, fmt.Errorf("embedding a query: %w", err)
 	}
-	return s.index.Search(ctx, "Product", answer.Vectors[0], topK, nil)
+	return s.index.Search(ctx, "Product", "", answer.Vectors[0], topK, nil)
 }
 
 func productByID(id int64) catalogue.Product {

@@ -140,7 +140,7 @@ func (k *killer) unfound(item record.Item) string {
 	if err != nil {
 		k.t.Fatal(err)
 	}
-	hits, err := k.index.Search(k.t.Context(), collection, vector, 1000, nil)
+	hits, err := k.index.Search(k.t.Context(), collection, "", vector, 1000, nil)
 	far := slices.ContainsFunc(hits, func(h weaviate.Hit) bool { return h.Item.String() == item.String() })
 	again, errAgain := k.index.SelfFound(k.t.Context(), collection, []record.Item{item}, nil)
 	return fmt.Sprintf("%s, last changed by change %d, is not found by its own vector; among the 1000 nearest: %t (%v), a moment later: %t (%v)",

@@ -157,7 +157,7 @@ func (p *path) found() {
 // first returns the item that a search for a text finds first.
 func (p *path) first(text string) string {
 	p.t.Helper()
-	hits, err := p.index.Search(p.t.Context(), collection, hash.Vector(text, dimensions), 1, nil)
+	hits, err := p.index.Search(p.t.Context(), collection, "", hash.Vector(text, dimensions), 1, nil)
 	if err != nil {
 		p.t.Fatal(err)
 	}

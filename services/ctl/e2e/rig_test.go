@@ -164,11 +164,12 @@ func (r *rig) layOut() error {
 		return err
 	}
 	r.t.Cleanup(func() { _ = r.index.Close() })
-	log := weaviate.Log{TopicID: identity.TopicID, Partitions: identity.Partitions}
+	log := kafka.Identity{TopicID: identity.TopicID, Partitions: identity.Partitions}
 	if _, err := r.index.CreateAll(ctx, r.file, log); err != nil {
 		return err
 	}
-	return r.index.CheckAll(ctx, r.file, log)
+	_, err = r.index.CheckAll(ctx, r.file, log)
+	return err
 }
 
 // start starts an instance of a service, with settings of its own; it ends with the test.

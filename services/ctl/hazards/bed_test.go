@@ -126,7 +126,8 @@ func (b *bed) layOut(brokers string) error {
 	if _, err := b.index.CreateAll(ctx, file, identity); err != nil {
 		return err
 	}
-	return b.index.CheckAll(ctx, file, identity)
+	_, err = b.index.CheckAll(ctx, file, identity)
+	return err
 }
 
 // startWrite starts the service, which ends with the test.

@@ -19,7 +19,6 @@ import (
 	"sync/atomic"
 
 	"github.com/freshet-io/freshet/libs/fault"
-	"github.com/freshet-io/freshet/services/embed/builtin/internal/layout"
 	"github.com/freshet-io/freshet/services/embed/provider"
 )
 
@@ -27,7 +26,7 @@ const (
 	// Name is the model's name, as it answers and as a pipeline file asks for it.
 	Name = "use-lite"
 	// Dimensions is the length of its vectors.
-	Dimensions = layout.Hidden
+	Dimensions = hiddenDim
 	// MaxTokens is how much of a text the model reads; it ignores the rest.
 	MaxTokens = 128
 

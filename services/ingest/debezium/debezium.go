@@ -7,6 +7,7 @@
 package debezium
 
 import (
+	"cmp"
 	"strconv"
 	"strings"
 
@@ -17,66 +18,36 @@ import (
 	"github.com/freshet-io/freshet/services/ingest/change"
 )
 
-// envelope holds the members of a value by which its stream is known.
+// envelope holds the members of a value by which its stream is known, by name.
 type envelope struct {
-	op, before, after, source, message       gjson.Result
-	status, id, eventCount, dataCollections  gjson.Result
-	ddl, tableChanges, historyRecord, dbName gjson.Result
-	known, others, times                     int
+	members       map[string]gjson.Result
+	others, times int
 }
 
 func (e *envelope) take(name string, value gjson.Result) {
-	member := e.member(name)
-	if member != nil {
-		e.known++
-	}
-	switch {
-	case member == nil && strings.HasPrefix(name, "ts_"):
-		e.times++
-	case member == nil:
-		e.others++
-	case !member.Exists(): // the first of two counts
-		*member = value
+	switch name {
+	case "op", "before", "after", "source", "message", // of a change
+		"status", "id", "event_count", "data_collections", // of a transaction
+		"ddl", "tableChanges", "historyRecord", "databaseName": // of a schema
+		if !e.has(name) { // the first of two counts
+			e.members[name] = value
+		}
+	default:
+		if strings.HasPrefix(name, "ts_") {
+			e.times++
+		} else {
+			e.others++
+		}
 	}
 }
 
-func (e *envelope) member(name string) *gjson.Result {
-	switch name {
-	case "op":
-		return &e.op
-	case "before":
-		return &e.before
-	case "after":
-		return &e.after
-	case "source":
-		return &e.source
-	case "message":
-		return &e.message
-	case "status":
-		return &e.status
-	case "id":
-		return &e.id
-	case "event_count":
-		return &e.eventCount
-	case "data_collections":
-		return &e.dataCollections
-	case "ddl":
-		return &e.ddl
-	case "tableChanges":
-		return &e.tableChanges
-	case "historyRecord":
-		return &e.historyRecord
-	case "databaseName":
-		return &e.dbName
-	}
-	return nil
-}
+func (e *envelope) has(name string) bool { return e.members[name].Exists() }
 
 // Decode reads a value. is reports whether it is Debezium's at all: an envelope,
 // or a record of its other streams, which comes back as a Skip. An envelope that
 // does not hold together is an error, permanent and malformed.
 func Decode(body change.Body, schemas *values.Schemas) (c change.Change, is bool, err error) {
-	var e envelope
+	e := envelope{members: map[string]gjson.Result{}}
 	body.Object.ForEach(func(name, value gjson.Result) bool {
 		e.take(name.Str, value)
 		return true
@@ -97,13 +68,13 @@ func Decode(body change.Body, schemas *values.Schemas) (c change.Change, is bool
 // isEnvelope wants more than a column called op: a row may have one. Flink's
 // serialisers leave source out, and then write before and after both.
 func (e *envelope) isEnvelope() bool {
-	if e.op.Type != gjson.String || !isImage(e.before) || !isImage(e.after) {
+	if e.members["op"].Type != gjson.String || !isImage(e.members["before"]) || !isImage(e.members["after"]) {
 		return false
 	}
-	if e.source.IsObject() {
-		return e.before.Exists() || e.after.Exists()
+	if e.members["source"].IsObject() {
+		return e.has("before") || e.has("after")
 	}
-	return !e.source.Exists() && e.before.Exists() && e.after.Exists()
+	return !e.has("source") && e.has("before") && e.has("after")
 }
 
 // isImage reports whether v is absent, null or an object.
@@ -111,33 +82,34 @@ func isImage(v gjson.Result) bool { return v.Type == gjson.Null || v.IsObject() 
 
 // control returns the label of a record that concerns no row, or nothing.
 func (e *envelope) control() string {
+	op, status, sourced := e.members["op"].Str, e.members["status"].Str, e.members["source"].IsObject()
 	switch {
-	case e.op.Str == "m" && e.message.IsObject() && e.source.IsObject():
+	case op == "m" && sourced && e.members["message"].IsObject():
 		return change.LabelLogicalMessage
-	case e.op.Str == "m" && e.source.IsObject() && !e.before.Exists() && !e.after.Exists(): // TiCDC's watermark
+	case op == "m" && sourced && !e.has("before") && !e.has("after"): // TiCDC's watermark
 		return change.LabelLogicalMessage
-	case e.op.Str == "t" && e.source.IsObject():
+	case op == "t" && sourced:
 		return change.LabelTruncate
-	case e.op.Exists():
+	case e.has("op"):
 		return ""
-	case (e.status.Str == "BEGIN" || e.status.Str == "END") && e.id.Exists() && e.eventCount.Exists() && e.dataCollections.Exists():
+	case (status == "BEGIN" || status == "END") && e.has("id") && e.has("event_count") && e.has("data_collections"):
 		return change.LabelTransaction
-	case (e.ddl.Exists() || e.tableChanges.Exists() || e.historyRecord.Exists()) && (e.source.IsObject() || e.dbName.Exists()):
+	case (e.has("ddl") || e.has("tableChanges") || e.has("historyRecord")) && (sourced || e.has("databaseName")):
 		return change.LabelSchemaChange
-	case e.times > 0 && e.known+e.others == 0:
+	case e.times > 0 && len(e.members)+e.others == 0:
 		return change.LabelHeartbeat
 	}
 	return ""
 }
 
 func (e *envelope) change() (change.Change, error) {
-	c := change.Change{Before: object(e.before), After: object(e.after)}
-	readSource(&c, e.source)
-	switch e.op.Str {
+	c := change.Change{Before: object(e.members["before"]), After: object(e.members["after"])}
+	readSource(&c, e.members["source"])
+	switch op := e.members["op"].Str; op {
 	case "c", "u", "r":
-		c.Op, c.Created = change.Upsert, e.op.Str == "c"
+		c.Op, c.Created = change.Upsert, op == "c"
 		if !c.After.Exists() {
-			return c, fault.Reject(fault.Malformed, "an envelope of op %s has no row in after", e.op.Str)
+			return c, fault.Reject(fault.Malformed, "an envelope of op %s has no row in after", op)
 		}
 		c.Outbox = isOutbox(c.After)
 	case "d":
@@ -175,92 +147,57 @@ func isOutbox(row gjson.Result) bool {
 	return found == 3
 }
 
-// source holds the members of source that give a position.
-type source struct {
-	tsMicro, tsMilli                      int64
-	gtid, file, pos, lsn, commitLSN       string
-	changeLSN, scn, commitTS, connectedBy string
-}
+// source holds the scalars of source that tell of a change's table, time and position, by name.
+type source map[string]gjson.Result
 
 func readSource(c *change.Change, object gjson.Result) {
-	var s source
+	s := source{}
 	object.ForEach(func(name, value gjson.Result) bool {
-		switch name.Str {
-		case "db":
-			c.Table.DB = value.String()
-		case "schema":
-			c.Table.Schema = value.String()
-		case "table":
-			c.Table.Name = value.String()
-		case "ts_us":
-			s.tsMicro = value.Int()
-		case "ts_ms":
-			s.tsMilli = value.Int()
-		default:
+		if value.Type != gjson.Null && value.Type != gjson.JSON {
 			s.take(name.Str, value)
 		}
 		return true
 	})
-	c.CommittedAt = s.tsMicro
-	if c.CommittedAt == 0 && s.tsMilli < 1<<52 && s.tsMilli > 0 {
-		c.CommittedAt = s.tsMilli * 1000
+	c.Table.DB, c.Table.Schema, c.Table.Name = s.text("db"), s.text("schema"), s.text("table")
+	c.CommittedAt = s["ts_us"].Int()
+	if milli := s["ts_ms"].Int(); c.CommittedAt == 0 && milli < 1<<52 && milli > 0 {
+		c.CommittedAt = milli * 1000
 	}
 	c.Position = s.position()
 	// Without full replica identity PostgreSQL logs the key alone.
-	c.Defaulted = s.connectedBy == "postgresql"
+	c.Defaulted = s.text("connector") == "postgresql"
 	// Both leave long columns out that did not change.
-	c.Partial = s.connectedBy == "postgresql" || s.connectedBy == "oracle"
+	c.Partial = c.Defaulted || s.text("connector") == "oracle"
 }
 
-func (s *source) take(name string, value gjson.Result) {
-	if value.Type == gjson.Null || value.Type == gjson.JSON {
-		return
-	}
-	text := value.Raw
-	if value.Type == gjson.String {
-		text = value.Str
-	}
+// take leaves out what nothing asks for: up to eight members a map has at hand.
+func (s source) take(name string, value gjson.Result) {
 	switch name {
-	case "gtid":
-		s.gtid = text
-	case "file":
-		s.file = text
-	case "pos":
-		s.pos = text
-	case "lsn":
-		s.lsn = text
-	case "commit_lsn":
-		s.commitLSN = text
-	case "change_lsn":
-		s.changeLSN = text
-	case "scn":
-		s.scn = text
-	case "commit_ts":
-		s.commitTS = text
-	case "connector":
-		s.connectedBy = text
+	case "db", "schema", "table", "connector", "ts_us", "ts_ms",
+		"gtid", "file", "pos", "lsn", "commit_lsn", "change_lsn", "scn", "commit_ts":
+		s[name] = value
 	}
+}
+
+func (s source) text(name string) string {
+	if v := s[name]; v.Type == gjson.String {
+		return v.Str
+	}
+	return s[name].Raw
 }
 
 // maxPosition bounds what goes into each document for people to read.
 const maxPosition = 256
 
-func (s *source) position() string {
-	var p string
-	switch {
-	case s.gtid != "":
-		p = s.gtid
-	case s.file != "":
-		p = s.file + ":" + s.pos
-	case s.lsn != "":
-		p = s.lsn
-	case s.commitLSN != "":
-		p = strings.TrimSuffix(s.commitLSN+"/"+s.changeLSN, "/")
-	case s.scn != "":
-		p = s.scn
-	case s.commitTS != "":
-		p = s.commitTS
+func (s source) position() string {
+	file, commit := s.text("file"), s.text("commit_lsn")
+	if file != "" {
+		file += ":" + s.text("pos")
 	}
+	if commit != "" {
+		commit = strings.TrimSuffix(commit+"/"+s.text("change_lsn"), "/")
+	}
+	p := cmp.Or(s.text("gtid"), file, s.text("lsn"), commit, s.text("scn"), s.text("commit_ts"))
 	if len(p) > maxPosition {
 		return strconv.Itoa(len(p)) + " bytes of position"
 	}

@@ -83,7 +83,7 @@ func (s *server) works(t *testing.T, name string, settings pipeline.Collection) 
 	if made, err := s.client.CreateAll(t.Context(), kept, logID); err != nil || len(made) != 1 {
 		t.Fatalf("made %v, %v", made, err)
 	}
-	if warnings, err := s.client.Warnings(t.Context(), kept, logID); len(warnings) > 0 || err != nil {
+	if warnings, err := s.client.CheckAll(t.Context(), kept, logID); len(warnings) > 0 || err != nil {
 		t.Errorf("what was made differs from what was wanted: %v, %v", warnings, err)
 	}
 	var b batch
@@ -113,7 +113,7 @@ func (s *server) works(t *testing.T, name string, settings pipeline.Collection) 
 	if err != nil {
 		t.Fatal(err)
 	}
-	hits, err := reader.SearchTenant(t.Context(), name, "shop-1", query, 3, []weaviate.Filter{{Property: "price", Op: "=", Value: "1"}})
+	hits, err := reader.Search(t.Context(), name, "shop-1", query, 3, []weaviate.Filter{{Property: "price", Op: "=", Value: "1"}})
 	if err != nil || len(hits) != 3 || hits[0].Item.ID[0] != "3" {
 		t.Errorf("found %v, %v", hits, err)
 	}
@@ -215,11 +215,11 @@ func (s *server) testTenants(t *testing.T) {
 	handle(t, w, gone)
 	query, _ := record.ParseVector(vectorOf("lamp"))
 	for tenant, want := range map[string]int{"a": 0, "b": 1, "never": 0} {
-		if hits, err := s.client.SearchTenant(t.Context(), "Shops", tenant, query, 10, nil); len(hits) != want || err != nil {
+		if hits, err := s.client.Search(t.Context(), "Shops", tenant, query, 10, nil); len(hits) != want || err != nil {
 			t.Errorf("tenant %s finds %v, %v, want %d", tenant, hits, err, want)
 		}
 	}
-	if _, err := s.client.Search(t.Context(), "Shops", query, 1, nil); fault.ClassOf(err) != fault.Permanent {
+	if _, err := s.client.Search(t.Context(), "Shops", "", query, 1, nil); fault.ClassOf(err) != fault.Permanent {
 		t.Errorf("a search without a tenant: %v", err)
 	}
 	if err := index.DeleteSide(t.Context(), collection, items, false); err != nil {
@@ -241,7 +241,7 @@ func (s *server) testDrift(t *testing.T) {
 			t.Fatalf("made %v, %v", made, err)
 		}
 	}
-	warnings, err := s.client.Warnings(t.Context(), f, logID)
+	warnings, err := s.client.CheckAll(t.Context(), f, logID)
 	if err != nil || len(warnings) != 2 {
 		t.Fatalf("warned of %q, %v, want a line for each of the two collections", warnings, err)
 	}
@@ -263,7 +263,7 @@ func (s *server) testDrift(t *testing.T) {
 		t.Errorf("a service that starts logs %s", &log)
 	}
 	f.CollectionSections[0].Index.Type = pipeline.Flat
-	if warnings, err := s.client.Warnings(t.Context(), f, logID); err != nil || !strings.Contains(warnings[0], "vectorIndexType is hnsw there and flat here") {
+	if warnings, err := s.client.CheckAll(t.Context(), f, logID); err != nil || !strings.Contains(warnings[0], "vectorIndexType is hnsw there and flat here") {
 		t.Errorf("%v, %v", warnings, err)
 	}
 }
@@ -274,7 +274,7 @@ func (s *server) testTemplates(t *testing.T) {
 	f := s.made(t, "Worded", pipeline.Collection{})
 	check := func(client *weaviate.Client, says string) {
 		t.Helper()
-		for name, err := range map[string]error{"check": client.CheckAll(t.Context(), f, logID), "apply": second(client.CreateAll(t.Context(), f, logID))} {
+		for name, err := range map[string]error{"check": second(client.CheckAll(t.Context(), f, logID)), "apply": second(client.CreateAll(t.Context(), f, logID))} {
 			if says == "" && err != nil || says != "" && (fault.ClassOf(err) != fault.Fatal || !strings.Contains(fmt.Sprint(err), says) || strings.Contains(err.Error(), "\n")) {
 				t.Errorf("%s: %v, want %q", name, err, says)
 			}
@@ -291,7 +291,7 @@ func (s *server) testTemplates(t *testing.T) {
 	defer func() { _ = allowed.Close() }()
 	check(s.client, "run freshet rebuild, or allow mixing with FRESHET_WEAVIATE_MIX_TEMPLATES")
 	check(allowed, "")
-	if warnings, err := allowed.Warnings(t.Context(), f, logID); err != nil || len(warnings) != 1 || !strings.Contains(warnings[0], "mixed") {
+	if warnings, err := allowed.CheckAll(t.Context(), f, logID); err != nil || len(warnings) != 1 || !strings.Contains(warnings[0], "mixed") {
 		t.Errorf("warnings %v, %v", warnings, err)
 	}
 	check(s.client, "other templates") // allowing it once has changed nothing
@@ -319,7 +319,7 @@ func (s *server) testDecidesResults(t *testing.T) {
 		other := *f
 		other.CollectionSections = slices.Clone(f.CollectionSections)
 		change(&other.CollectionSections[0])
-		for name, err := range map[string]error{"check": s.client.CheckAll(t.Context(), &other, logID), "apply": second(s.client.CreateAll(t.Context(), &other, logID))} {
+		for name, err := range map[string]error{"check": second(s.client.CheckAll(t.Context(), &other, logID)), "apply": second(s.client.CreateAll(t.Context(), &other, logID))} {
 			if fault.ClassOf(err) != fault.Fatal || !strings.Contains(fmt.Sprint(err), what) || strings.Contains(err.Error(), "\n") {
 				t.Errorf("%s: %v, want one fatal line with %q", name, err, what)
 			}

@@ -148,13 +148,13 @@ func (s *server) testOpen(t *testing.T) {
 
 func (s *server) testSchema(t *testing.T) {
 	good := spec("Checked")
-	err := s.client.Check(t.Context(), good)
+	_, err := s.client.Check(t.Context(), good)
 	if fault.ClassOf(err) != fault.Fatal || !strings.Contains(fmt.Sprint(err), "topics apply") {
 		t.Fatalf("a missing collection gives %v, want a fatal fault with the command", err)
 	}
 	s.create(t, good)
 	s.create(t, good) // once more changes nothing
-	if err := s.client.Check(t.Context(), good); err != nil {
+	if _, err := s.client.Check(t.Context(), good); err != nil {
 		t.Errorf("checking what was created: %v", err)
 	}
 	described, err := open(t, s.Weaviate).Describe(t.Context(), "Checked")
@@ -179,7 +179,7 @@ func (s *server) testSchema(t *testing.T) {
 	for what, change := range differ {
 		other := good
 		change(&other)
-		err := s.client.Check(t.Context(), other)
+		_, err := s.client.Check(t.Context(), other)
 		if fault.ClassOf(err) != fault.Fatal || !strings.Contains(fmt.Sprint(err), what) || strings.Contains(fmt.Sprint(err), "\n") {
 			t.Errorf("another %s gives %v, want one fatal line that names it", what, err)
 		}
@@ -187,7 +187,7 @@ func (s *server) testSchema(t *testing.T) {
 	more := good
 	differ["colour"](&more)
 	s.create(t, more)
-	if err := s.client.Check(t.Context(), more); err != nil {
+	if _, err := s.client.Check(t.Context(), more); err != nil {
 		t.Errorf("after adding a property: %v", err)
 	}
 }
@@ -414,7 +414,7 @@ func (s *server) testSearch(t *testing.T) {
 	reader := open(t, s.Weaviate) // knows the alias alone
 	names := func(where ...weaviate.Filter) string {
 		t.Helper()
-		hits, err := reader.Search(t.Context(), "Searched", query, 10, where)
+		hits, err := reader.Search(t.Context(), "Searched", "", query, 10, where)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -434,14 +434,14 @@ func (s *server) testSearch(t *testing.T) {
 		t.Errorf("two conditions: %q", got)
 	}
 	for _, bad := range []weaviate.Filter{{Property: "price", Op: "<", Value: "cheap"}, {Property: "colour", Op: "=", Value: "red"}, {Property: "price", Op: "~", Value: "1"}} {
-		if _, err := reader.Search(t.Context(), "Searched", query, 10, []weaviate.Filter{bad}); fault.ClassOf(err) != fault.Permanent {
+		if _, err := reader.Search(t.Context(), "Searched", "", query, 10, []weaviate.Filter{bad}); fault.ClassOf(err) != fault.Permanent {
 			t.Errorf("condition %v: %v, want a permanent fault", bad, err)
 		}
 	}
 	if n, err := reader.Count(t.Context(), "Searched"); n != 3 || err != nil {
 		t.Errorf("count %d, %v, want 3", n, err)
 	}
-	hits, err := reader.Search(t.Context(), "Searched", query, 1, nil)
+	hits, err := reader.Search(t.Context(), "Searched", "", query, 1, nil)
 	if err != nil || len(hits) != 1 || hits[0].Item.String() != "Product/b" || hits[0].Distance > 1e-5 {
 		t.Errorf("nearest: %+v, %v", hits, err)
 	}
