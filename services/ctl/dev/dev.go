@@ -144,6 +144,10 @@ func (s *stack) hints() string {
 	if data, err := defaultData(); err != nil || data != s.options.Data {
 		use = fmt.Sprintf("\n  set -a; . '%s'; set +a    # the commands find only the default data folder by themselves", connectionFile(s.options.Data))
 	}
+	embeddings := ""
+	if s.embedder != nil {
+		embeddings = fmt.Sprintf(", embeddings for any OpenAI\nclient at http://%s/v1/embeddings", s.embedder.Addr())
+	}
 	return fmt.Sprintf(`
 Try in another terminal:%s
   freshet search "sleep outdoors in the mountains"
@@ -151,9 +155,9 @@ Try in another terminal:%s
   freshet search --like 1001
   freshet dlq list
 
-Kafka is at %s, Weaviate at %s; the settings are in
+Kafka is at %s, Weaviate at %s%s; the settings are in
 %s
 Ctrl-C stops everything; the next start goes on from here.
 
-`, use, s.brokers, s.weaviateURL, connectionFile(s.options.Data))
+`, use, s.brokers, s.weaviateURL, embeddings, connectionFile(s.options.Data))
 }

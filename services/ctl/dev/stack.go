@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"os"
 	"path/filepath"
 
@@ -18,6 +19,7 @@ import (
 	"github.com/freshet-io/freshet/libs/service"
 	"github.com/freshet-io/freshet/libs/weaviate"
 	"github.com/freshet-io/freshet/services/ctl/rig"
+	"github.com/freshet-io/freshet/services/embed/builtin"
 	"github.com/freshet-io/freshet/services/embed/embedder"
 	"github.com/freshet-io/freshet/services/embed/providers"
 	"github.com/freshet-io/freshet/services/ingest/ingester"
@@ -33,6 +35,7 @@ type stack struct {
 	environ     []string // settings of the services, as NAME=value
 	brokers     string
 	weaviateURL string
+	embedder    net.Listener // of the built-in model; nil where another one embeds
 
 	broker   *fake.Broker
 	server   *local.Weaviate
@@ -103,7 +106,7 @@ func (s *stack) startWeaviate(ctx context.Context) error {
 }
 
 // configure writes the pipeline file and the settings that all services share.
-func (s *stack) configure(context.Context) error {
+func (s *stack) configure(ctx context.Context) error {
 	path := s.options.Pipeline
 	if path == "" {
 		path = filepath.Join(s.options.Data, "pipeline.yaml")
@@ -133,7 +136,23 @@ func (s *stack) configure(context.Context) error {
 	if s.file, err = pipeline.Load(path); err != nil {
 		return err
 	}
+	if err := s.openEmbedder(ctx); err != nil {
+		return err
+	}
 	return s.publish()
+}
+
+// openEmbedder opens the port at which other programs find the space's model, where
+// that is the built-in one.
+func (s *stack) openEmbedder(ctx context.Context) (err error) {
+	if s.file.Space.Provider != "builtin" {
+		return nil
+	}
+	if s.embedder, err = (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0"); err != nil {
+		return fmt.Errorf("opening a port for the built-in model: %w", err)
+	}
+	s.environ = append(s.environ, "FRESHET_OPENAI_URL=http://"+s.embedder.Addr().String()+"/v1")
+	return nil
 }
 
 // settings fills a configuration: what dev decides, over the caller's environment
@@ -181,6 +200,9 @@ func (s *stack) startServices(ctx context.Context) error {
 	s.services.Go(func() error { return ingester.Run(s.failed, s.process, ingest) })
 	s.services.Go(func() error { return embedder.Run(s.failed, s.process, embed) })
 	s.services.Go(func() error { return writer.Run(s.failed, s.process, write) })
+	if model, ok := s.provider.(*builtin.Model); ok {
+		s.services.Go(func() error { return builtin.Serve(s.failed, s.embedder, builtin.Handler(model)) })
+	}
 	return nil
 }
 
@@ -202,6 +224,9 @@ func (s *stack) close(ctx context.Context) error {
 		if err := s.services.Wait(); err != nil && !errors.Is(err, context.Canceled) {
 			errs = append(errs, err)
 		}
+	}
+	if s.embedder != nil {
+		_ = s.embedder.Close() // closed already where it was served
 	}
 	if s.client != nil {
 		s.client.Close()
