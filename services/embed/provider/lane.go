@@ -1,0 +1,40 @@
+package provider
+
+import (
+	"context"
+	"sync/atomic"
+)
+
+// Lane is how urgent a request is: those of a backfill wait for live ones. The nil Lane
+// is live. It is safe for concurrent use.
+type Lane struct{ bulk atomic.Bool }
+
+// BulkLane returns a lane of its own for one request of a backfill.
+func BulkLane() *Lane {
+	l := &Lane{}
+	l.bulk.Store(true)
+	return l
+}
+
+// Bulk reports whether the request waits for live ones.
+func (l *Lane) Bulk() bool { return l != nil && l.bulk.Load() }
+
+// Hurry makes the request a live one, also while it waits: a live caller has joined it.
+func (l *Lane) Hurry() {
+	if l != nil {
+		l.bulk.Store(false)
+	}
+}
+
+type laneKey struct{}
+
+// WithLane returns a context for requests of the lane.
+func WithLane(ctx context.Context, l *Lane) context.Context {
+	return context.WithValue(ctx, laneKey{}, l)
+}
+
+// LaneOf returns the lane of a context, nil where it has none.
+func LaneOf(ctx context.Context) *Lane {
+	l, _ := ctx.Value(laneKey{}).(*Lane)
+	return l
+}
