@@ -26,6 +26,8 @@ const (
 //
 // Live and bulk texts go in requests of their own, so that live ones need not wait with a
 // backfill for the provider's rate limit. A bulk text that a live caller joins is live.
+// While a request waits for that limit its lane sends no other: what comes meanwhile goes
+// into one large request instead of many small ones.
 type batcher struct {
 	halver *halver
 	cache  cache
@@ -42,8 +44,9 @@ type batcher struct {
 
 // lane is the texts of one urgency that wait, and how many requests it has under way.
 type lane struct {
-	queue  []*call
-	flying int
+	queue   []*call
+	flying  int
+	waiting int // of those, for the provider's rate limit
 }
 
 // remove takes a call out of the queue.
@@ -165,10 +168,11 @@ func (b *batcher) recall(a ask, l *lane) *call {
 
 // await returns when c has its answer, sending meanwhile what becomes due.
 func (b *batcher) await(ctx context.Context, c *call) error {
+	detached := context.WithoutCancel(ctx)
 	for {
 		var timer *time.Timer
 		var due <-chan time.Time
-		if wait := b.send(ctx); wait > 0 {
+		if wait := b.send(detached); wait > 0 {
 			timer = time.NewTimer(wait)
 			due = timer.C
 		}
@@ -222,7 +226,8 @@ func (b *batcher) forget(c *call) {
 }
 
 // send starts every request that is due. It returns how long the rest of the queues
-// waits, or 0 where nothing does or a request must end first.
+// waits, or 0 where nothing does or a request must end first. Requests outlive the caller
+// who happens to send them, since others wait for them too: ctx is one that does not end.
 func (b *batcher) send(ctx context.Context) time.Duration {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -236,7 +241,7 @@ func (b *batcher) send(ctx context.Context) time.Duration {
 }
 
 func (b *batcher) sendLane(ctx context.Context, l *lane) time.Duration {
-	for len(l.queue) > 0 && l.flying < b.most {
+	for len(l.queue) > 0 && l.flying < b.most && l.waiting == 0 {
 		n, full := b.batch(l.queue)
 		if wait := b.linger(l.flying) - time.Since(l.queue[0].queued); !full && wait > 0 {
 			return wait
@@ -250,11 +255,14 @@ func (b *batcher) sendLane(ctx context.Context, l *lane) time.Duration {
 // batch returns how many calls go into the next request, and whether waiting could
 // add none.
 func (b *batcher) batch(queue []*call) (n int, full bool) {
-	tokens, size := 0, 0
+	tokens, size, most := 0, 0, b.tokens
+	if limited, ok := b.halver.provider.(Limited); ok {
+		most = min(most, limited.RequestTokens())
+	}
 	for _, c := range queue {
 		tokens += c.text.tokens
 		size += len(c.text.text)
-		if n > 0 && (n == b.items || tokens > b.tokens || size > b.bytes) {
+		if n > 0 && (n == b.items || tokens > most || size > b.bytes) {
 			return n, true
 		}
 		n++
@@ -269,15 +277,12 @@ func (b *batcher) linger(flying int) time.Duration {
 	return min(waitPerFlight*time.Duration(flying), longestWait)
 }
 
-// start sends a request. It outlives the caller who happened to send it, since others
-// wait for it too, and ends when all of them have left.
+// start sends a request, which ends when all who wait for it have left.
 func (b *batcher) start(ctx context.Context, l *lane, calls []*call) {
-	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	own, cancel := context.WithCancel(ctx)
 	f := &flight{calls: calls, lane: l, cancel: cancel}
-	if l == &b.lanes[1] {
-		f.urgency = provider.BulkLane()
-	}
-	ctx = provider.WithLane(ctx, f.urgency)
+	f.urgency = provider.NewLane(l == &b.lanes[1], func(waiting bool) { b.hold(ctx, l, waiting) })
+	own = provider.WithLane(own, f.urgency)
 	texts := make([]string, len(calls))
 	for i, c := range calls {
 		c.flight = f
@@ -287,10 +292,32 @@ func (b *batcher) start(ctx context.Context, l *lane, calls []*call) {
 	l.flying++
 	go func() {
 		defer cancel()
-		answers, fits := b.halver.ask(ctx, texts)
+		answers, fits := b.halver.ask(own, texts)
 		b.land(f, answers, fits)
-		b.send(ctx)
+		b.resume(ctx)
 	}()
+}
+
+// hold has a lane send nothing more while a request of its waits for a rate limit.
+func (b *batcher) hold(ctx context.Context, l *lane, waiting bool) {
+	b.mu.Lock()
+	if waiting {
+		l.waiting++
+	} else {
+		l.waiting--
+	}
+	b.mu.Unlock()
+	if !waiting {
+		b.resume(ctx)
+	}
+}
+
+// resume sends what had to wait for a request, now or when it is due: those who wait for it
+// have no timer, since nobody knew when that would be.
+func (b *batcher) resume(ctx context.Context) {
+	if wait := b.send(ctx); wait > 0 {
+		time.AfterFunc(wait, func() { b.resume(ctx) })
+	}
 }
 
 // land gives a request's answers to those who wait, and to the cache at once: a caller

@@ -2,6 +2,8 @@ package embedder
 
 import (
 	"context"
+	"fmt"
+	"math"
 	"slices"
 	"sync"
 	"testing"
@@ -33,7 +35,7 @@ func TestLiveTextsDoNotWaitForABackfill(t *testing.T) {
 			return nil
 		}}
 		b := batcherOf(p, func(c *Config) { c.InFlight, c.BatchItems = 2, 1 })
-		bulk := provider.WithLane(t.Context(), provider.BulkLane())
+		bulk := provider.WithLane(t.Context(), provider.NewLane(true, nil))
 		var all sync.WaitGroup
 		all.Go(func() {
 			if answers, err := b.embed(bulk, numbered(0, 5)); err != nil || !allPassed(answers) {
@@ -82,6 +84,110 @@ func TestLiveTextsDoNotWaitForABackfill(t *testing.T) {
 			t.Errorf("%d texts asked for, %d and %d requests left", len(asked), b.lanes[0].flying, b.lanes[1].flying)
 		}
 	})
+}
+
+// paced is a provider with one request each 20 seconds, and few tokens in each.
+type paced struct {
+	fakeProvider
+	tokens int
+}
+
+func (p *paced) RequestTokens() int { return p.tokens }
+
+func newPaced(tokens int) *paced {
+	p := &paced{tokens: tokens}
+	var mu sync.Mutex
+	next := time.Now()
+	p.before = func(ctx context.Context, _ []string) error {
+		mu.Lock()
+		at := next
+		next = later(next, time.Now()).Add(20 * time.Second)
+		mu.Unlock()
+		if wait := time.Until(at); wait > 0 {
+			provider.LaneOf(ctx).Wait(true)
+			time.Sleep(wait)
+			provider.LaneOf(ctx).Wait(false)
+		}
+		return nil
+	}
+	return p
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+// TestTextsThatComeWhileTheRateLimitIsWaitedForGoTogether: with all requests in flight
+// waiting, each text would wait for all of them, and most would go nearly alone.
+func TestTextsThatComeWhileTheRateLimitIsWaitedForGoTogether(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPaced(math.MaxInt)
+		b := batcherOf(p)
+		var all sync.WaitGroup
+		for i := range 600 {
+			all.Go(func() {
+				began := time.Now()
+				if _, err := b.embed(t.Context(), numbered(i, 1)); err != nil || time.Since(began) > 45*time.Second {
+					t.Errorf("text %d took %s: %v", i, time.Since(began), err)
+				}
+			})
+			time.Sleep(time.Second)
+		}
+		all.Wait()
+		if n := len(p.asked()); n > 35 {
+			t.Errorf("%d requests", n)
+		}
+	})
+}
+
+func TestRequestHoldsNoMoreTokensThanTheRateLimitAllows(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPaced(100)
+		if _, err := batcherOf(p).embed(t.Context(), numbered(0, 35)); err != nil { // of 10 tokens each
+			t.Fatal(err)
+		}
+		for _, texts := range p.asked() {
+			if len(texts) > 10 {
+				t.Errorf("%d texts in a request", len(texts))
+			}
+		}
+	})
+}
+
+// TestTextThatHadToWaitForARequestIsNotForgotten: when that one ends it is not yet time.
+func TestTextThatHadToWaitForARequestIsNotForgotten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := batcherOf(newSlow(10*time.Millisecond), func(c *Config) { c.InFlight, c.BatchWait = 1, 500*time.Millisecond })
+		var all sync.WaitGroup
+		for i := range 2 {
+			all.Go(func() { _, _ = b.embed(t.Context(), numbered(i, 1)) })
+			time.Sleep(501 * time.Millisecond)
+		}
+		all.Wait()
+	})
+}
+
+// TestRequestsDoNotInheritFromEachOther: each is started when another one ends, and would
+// keep the memory of all before it.
+func TestRequestsDoNotInheritFromEachOther(t *testing.T) {
+	var sizes []int
+	var mu sync.Mutex
+	p := &fakeProvider{before: func(ctx context.Context, _ []string) error {
+		mu.Lock()
+		defer mu.Unlock()
+		sizes = append(sizes, len(fmt.Sprint(ctx)))
+		return nil
+	}}
+	b := batcherOf(p, func(c *Config) { c.InFlight, c.BatchItems = 1, 1 })
+	if _, err := b.embed(t.Context(), numbered(0, 50)); err != nil {
+		t.Fatal(err)
+	}
+	if last := sizes[len(sizes)-1]; last > sizes[0]+100 {
+		t.Errorf("the first context is %d characters long, the last %d", sizes[0], last)
+	}
 }
 
 // TestStageOfTheBackfillSaysSo: the lanes differ by their handlers alone.

@@ -103,7 +103,7 @@ type backfill struct{ *Embedder }
 
 // Handle implements stage.Handler.
 func (b backfill) Handle(ctx context.Context, batch []Input) ([]stage.Outcome[*record.Vector], error) {
-	return b.Embedder.Handle(provider.WithLane(ctx, provider.BulkLane()), batch)
+	return b.Embedder.Handle(provider.WithLane(ctx, provider.NewLane(true, nil)), batch)
 }
 
 // publish shows what was paid for and what was not.

@@ -8,6 +8,9 @@ import (
 	"golang.org/x/time/rate"
 )
 
+// large is the share of a minute's tokens that a request may have.
+const large = 0.1
+
 // bucket holds one limit of a key, of requests or of tokens. It passes everything while
 // the limit is not known. It is not safe for concurrent use.
 type bucket struct {
@@ -40,12 +43,16 @@ func (b *bucket) pace(share float64, now time.Time) {
 }
 
 // wait returns how long it takes until n can pass. More than the bucket holds passes
-// when it is full, and leaves a debt.
-func (b *bucket) wait(n int, now time.Time) time.Duration {
+// when it is full, and leaves a debt. An urgent n passes in spite of a debt of up to one
+// large request.
+func (b *bucket) wait(n int, urgent bool, now time.Time) time.Duration {
 	if b.limiter == nil {
 		return 0
 	}
 	missing := float64(min(n, b.limiter.Burst())) - b.limiter.TokensAt(now)
+	if urgent {
+		missing -= b.perMinute * large
+	}
 	if missing < 1e-6 {
 		return 0
 	}

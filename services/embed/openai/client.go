@@ -95,6 +95,10 @@ func New(cfg Config, opt Options) (*Client, error) {
 // Close drops idle connections. Requests under way end as they would.
 func (c *Client) Close() { c.pool.CloseIdleConnections() }
 
+// RequestTokens returns the most tokens that a request should have, so that the next one
+// need not wait long for the rate limit.
+func (c *Client) RequestTokens() int { return c.line.requestTokens() }
+
 type request struct {
 	Model      string   `json:"model"`
 	Input      []string `json:"input"`

@@ -262,7 +262,7 @@ func TestGateWithoutATimeDoublesOnceABurst(t *testing.T) {
 		now = now.Add(time.Millisecond)
 		g.slow(-1, sent, now)
 		g.slow(-1, sent, now) // refused in the same burst
-		if got := g.wait(1, now); got != want {
+		if got := g.wait(1, false, now); got != want {
 			t.Errorf("shut for %s, not %s", got, want)
 		}
 		now = now.Add(want)
@@ -270,11 +270,11 @@ func TestGateWithoutATimeDoublesOnceABurst(t *testing.T) {
 	g.passed()
 	now = now.Add(time.Minute)
 	g.slow(-1, now, now)
-	if got := g.wait(1, now); got != firstGate {
+	if got := g.wait(1, false, now); got != firstGate {
 		t.Errorf("after an answer shut for %s, not %s", got, firstGate)
 	}
 	g.slow(time.Hour, now, now)
-	if got := g.wait(1, now); got != time.Minute {
+	if got := g.wait(1, false, now); got != time.Minute {
 		t.Errorf("shut for %s, more than the clamp", got)
 	}
 }

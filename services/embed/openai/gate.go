@@ -57,12 +57,13 @@ func newGate(key string, cfg Config, now time.Time) *gate {
 	return g
 }
 
-// wait returns how long a request of so many tokens has to wait.
-func (g *gate) wait(tokens int, now time.Time) time.Duration {
+// wait returns how long a request of so many tokens has to wait. An urgent one need not
+// wait for the debt of a large one.
+func (g *gate) wait(tokens int, urgent bool, now time.Time) time.Duration {
 	if steps := int(now.Sub(g.stepped) / step); steps > 0 && g.share < 1 {
 		g.pace(min(g.share+raiseBy*float64(steps), 1), g.stepped.Add(time.Duration(steps)*step), now)
 	}
-	return max(g.opens.Sub(now), g.next.Sub(now), g.requests.wait(1, now), g.tokens.wait(tokens, now), 0)
+	return max(g.opens.Sub(now), g.next.Sub(now), g.requests.wait(1, false, now), g.tokens.wait(tokens, urgent, now), 0)
 }
 
 func (g *gate) pace(share float64, stepped, now time.Time) {

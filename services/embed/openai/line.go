@@ -2,6 +2,7 @@ package openai
 
 import (
 	"context"
+	"math"
 	"net/http"
 	"slices"
 	"strings"
@@ -88,10 +89,15 @@ func (l *line) renew(now time.Time) {
 func (l *line) enter(ctx context.Context, t *trial) error {
 	l.queue(t)
 	defer l.leave(t)
-	for {
+	for waits := false; ; {
 		wait, changed, err := l.pass(t)
 		if wait == 0 || err != nil {
 			return err
+		}
+		if !waits {
+			waits = true
+			t.lane.Wait(true)
+			defer t.lane.Wait(false)
 		}
 		timer := time.NewTimer(wait)
 		select {
@@ -128,10 +134,11 @@ func (l *line) pass(t *trial) (wait time.Duration, changed <-chan struct{}, err 
 	defer l.mu.Unlock()
 	now := time.Now()
 	l.renew(now)
-	if l.first() != t {
+	turn, urgent := l.first()
+	if turn != t {
 		return step, l.changed, nil
 	}
-	g, wait := l.soonest(t.tokens, now)
+	g, wait := l.soonest(t.tokens, urgent, now)
 	if g == nil {
 		return 0, nil, l.refusal
 	}
@@ -145,9 +152,9 @@ func (l *line) pass(t *trial) (wait time.Duration, changed <-chan struct{}, err 
 	return 0, nil, nil
 }
 
-// first returns whose turn it is: of the live ones, or of the bulk ones where those have
-// credit enough.
-func (l *line) first() *trial {
+// first returns whose turn it is, of the live ones, or of the bulk ones where those have
+// credit enough; and whether a live one waits.
+func (l *line) first() (turn *trial, urgent bool) {
 	var heads [2]*trial
 	for _, t := range l.waiting {
 		if lane := laneOf(t); heads[lane] == nil {
@@ -156,9 +163,9 @@ func (l *line) first() *trial {
 	}
 	live, bulk := heads[0], heads[1]
 	if live == nil || bulk != nil && l.credit >= l.cost(bulk) {
-		return bulk
+		return bulk, live != nil
 	}
-	return live
+	return live, true
 }
 
 // charge gives bulk requests that wait their floor of what a live one takes.
@@ -193,12 +200,12 @@ func (l *line) cost(t *trial) float64 {
 // soonest returns the key that lets a request pass first, and when; nil where all are
 // refused. A refused key whose time has come goes before the others, else it would never
 // be tried while they have room.
-func (l *line) soonest(tokens int, now time.Time) (best *gate, wait time.Duration) {
+func (l *line) soonest(tokens int, urgent bool, now time.Time) (best *gate, wait time.Duration) {
 	for _, g := range l.gates {
 		if now.Before(g.aside) {
 			continue
 		}
-		w := g.wait(tokens, now)
+		w := g.wait(tokens, urgent, now)
 		if w == 0 && !g.aside.IsZero() {
 			return g, 0
 		}
@@ -207,6 +214,16 @@ func (l *line) soonest(tokens int, now time.Time) (best *gate, wait time.Duratio
 		}
 	}
 	return best, wait
+}
+
+// requestTokens returns the most tokens that a request should have.
+func (l *line) requestTokens() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if limit := l.gates[0].tokens.perMinute; limit > 0 {
+		return max(int(limit*large), 1)
+	}
+	return math.MaxInt
 }
 
 // answered notes what an answer's headers say, and what it cost where it is a right one.

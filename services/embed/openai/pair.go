@@ -140,6 +140,14 @@ func (p *Pair) Embed(ctx context.Context, texts []string) (provider.Embeddings, 
 	return provider.Embeddings{}, fault.Wait(max(again, time.Second), "the embeddings provider and its backup are away: %w; %w", one, two)
 }
 
+// RequestTokens returns the most tokens that a request should have.
+func (p *Pair) RequestTokens() int {
+	if p.first.breaker.IsOpen() {
+		return p.backup.RequestTokens()
+	}
+	return p.first.RequestTokens()
+}
+
 // guard asks, and has the breaker know what came of it. A refused text is an answer.
 func (g *guarded) guard(ctx context.Context, ask func() (provider.Embeddings, error)) (provider.Embeddings, error) {
 	got, err := ask()

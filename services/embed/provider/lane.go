@@ -7,12 +7,16 @@ import (
 
 // Lane is how urgent a request is: those of a backfill wait for live ones. The nil Lane
 // is live. It is safe for concurrent use.
-type Lane struct{ bulk atomic.Bool }
+type Lane struct {
+	bulk  atomic.Bool
+	waits func(waiting bool)
+}
 
-// BulkLane returns a lane of its own for one request of a backfill.
-func BulkLane() *Lane {
-	l := &Lane{}
-	l.bulk.Store(true)
+// NewLane returns a lane of its own for one request. waits, if not nil, is called when the
+// request begins to wait for a rate limit and when it no longer does, with no lock held.
+func NewLane(bulk bool, waits func(waiting bool)) *Lane {
+	l := &Lane{waits: waits}
+	l.bulk.Store(bulk)
 	return l
 }
 
@@ -23,6 +27,13 @@ func (l *Lane) Bulk() bool { return l != nil && l.bulk.Load() }
 func (l *Lane) Hurry() {
 	if l != nil {
 		l.bulk.Store(false)
+	}
+}
+
+// Wait tells who made the request that it waits for a rate limit, or no longer does.
+func (l *Lane) Wait(waiting bool) {
+	if l != nil && l.waits != nil {
+		l.waits(waiting)
 	}
 }
 

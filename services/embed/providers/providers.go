@@ -3,6 +3,7 @@ package providers
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 
 	"github.com/freshet-io/freshet/libs/fault"
@@ -26,6 +27,14 @@ type OpenAI struct {
 type Backup struct {
 	Server openai.Backup  `inline:"true"`
 	Key    service.Secret `desc:"keys of the backup"`
+}
+
+// Validate refuses a backup that would never be asked.
+func (b Backup) Validate() error {
+	if b.Server.URL == "" && (b.Server.Model != "" || b.Key.Set()) {
+		return errors.New("URL is empty, while the backup has a model or a key: set it, or unset the others")
+	}
+	return nil
 }
 
 // Provider makes vectors of texts.
