@@ -35,6 +35,25 @@ const (
 	WriteLoaded         = "freshet.write.states.loaded"
 )
 
+// Values with labels that a service hands to Metrics.Gauge.
+const (
+	ProviderLimit   = "freshet.provider.gate.limit"
+	ProviderShut    = "freshet.provider.gate.shut"
+	ProviderRefused = "freshet.provider.key.refused"
+	ProviderWaiting = "freshet.provider.gate.waiting"
+	ProviderWaited  = "freshet.provider.gate.waited"
+	ProviderBreaker = "freshet.provider.breaker"
+)
+
+var gauges = map[string]struct{ unit, description string }{
+	ProviderLimit:   {"", "Requests or tokens a minute that a key's gate lets pass now; of a limit that is known."},
+	ProviderShut:    {"s", "Time for which a key's gate stays shut, since the provider said 429."},
+	ProviderRefused: {"", "1 while a key is put aside, since the provider refused it, else 0."},
+	ProviderWaiting: {"", "Requests that wait for a rate limit."},
+	ProviderWaited:  {"s", "Time that requests have waited for a rate limit, since the start."},
+	ProviderBreaker: {"", "State of an endpoint's circuit breaker: 0 closed, 1 open, 2 half open."},
+}
+
 var counterDescriptions = map[string]string{
 	ProviderRequests:    "Requests to the embeddings provider.",
 	ProviderTexts:       "Texts that the provider embedded.",
@@ -58,7 +77,7 @@ type Metrics struct {
 
 	mu         sync.Mutex
 	unfinished map[string]func() time.Duration // by stage
-	labels     map[[4]string]metric.MeasurementOption
+	labels     map[[6]string]metric.MeasurementOption
 	observe    func(Freshness)
 }
 
@@ -70,7 +89,7 @@ type Freshness struct {
 }
 
 func newMetrics(m metric.Meter) (*Metrics, error) {
-	x := &Metrics{meter: m, unfinished: map[string]func() time.Duration{}, labels: map[[4]string]metric.MeasurementOption{}}
+	x := &Metrics{meter: m, unfinished: map[string]func() time.Duration{}, labels: map[[6]string]metric.MeasurementOption{}}
 	var errs [8]error
 	x.items, errs[0] = m.Int64Counter(nameItems, metric.WithDescription("Inputs of a stage by their outcome."))
 	x.stage, errs[1] = m.Float64Histogram(nameStage, metric.WithUnit("s"), metric.WithDescription("Time of a batch from decoding to its mark."),
@@ -111,6 +130,21 @@ func (x *Metrics) Counter(name string, read func() int64) error {
 	return nil
 }
 
+// Gauge has values that a service keeps itself read at each scrape. read calls observe for
+// each of them, with pairs of a label's name and its value. name is one of the constants
+// of this package.
+func (x *Metrics) Gauge(name string, read func(observe func(value float64, labels ...string))) error {
+	_, err := x.meter.Float64ObservableGauge(name, metric.WithUnit(gauges[name].unit), metric.WithDescription(gauges[name].description),
+		metric.WithFloat64Callback(func(_ context.Context, o metric.Float64Observer) error {
+			read(func(value float64, labels ...string) { o.Observe(value, x.labelled(labels...)) })
+			return nil
+		}))
+	if err != nil {
+		return fmt.Errorf("making gauge %s: %w", name, err)
+	}
+	return nil
+}
+
 // Unfinished has the age of the stage's oldest unfinished input read at each scrape.
 func (x *Metrics) Unfinished(stage string, age func() time.Duration) {
 	x.mu.Lock()
@@ -126,10 +160,10 @@ func (x *Metrics) OnFreshness(f func(Freshness)) {
 	x.observe = f
 }
 
-// labelled returns the option of one or two labels, each a name and its value. It makes
+// labelled returns the option of one to three labels, each a name and its value. It makes
 // each once: sorting and hashing labels costs more than counting. Values are of short lists.
 func (x *Metrics) labelled(pairs ...string) metric.MeasurementOption {
-	var key [4]string
+	var key [6]string
 	copy(key[:], pairs)
 	x.mu.Lock()
 	defer x.mu.Unlock()

@@ -181,10 +181,17 @@ func TestReadme_namesNoMetricThatNobodyCounts(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	for _, name := range []string{
+		telemetry.ProviderLimit, telemetry.ProviderShut, telemetry.ProviderRefused, telemetry.ProviderWaiting, telemetry.ProviderWaited, telemetry.ProviderBreaker,
+	} {
+		if err := m.Gauge(name, func(observe func(float64, ...string)) { observe(1, "endpoint", "first") }); err != nil {
+			t.Fatal(err)
+		}
+	}
 	scrape := httptest.NewRecorder()
 	tel.Handler().ServeHTTP(scrape, httptest.NewRequestWithContext(ctx, "GET", "/metrics", nil))
 	counted := scrape.Body.String()
-	for _, name := range regexp.MustCompile(`freshet_[a-z_]+_(total|seconds)\b`).FindAllString(read(t, "README.md"), -1) {
+	for _, name := range regexp.MustCompile(`freshet_[a-z_]+_(total|seconds)\b|freshet_provider_[a-z_]+`).FindAllString(read(t, "README.md"), -1) {
 		if !strings.Contains(counted, "\n"+name+"{") && !strings.Contains(counted, "\n"+name+"_bucket{") && !strings.Contains(counted, "\n"+name+" ") {
 			t.Errorf("%s is no metric; these are:\n%s", name, counted)
 		}

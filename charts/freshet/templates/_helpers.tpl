@@ -136,6 +136,9 @@ weaviate-tls: {{ . | quote }}
 {{- with $v.openai.existingSecret }}
 openai: {{ . | quote }}
 {{- end }}
+{{- with $v.openai.backup.existingSecret }}
+openai-backup: {{ . | quote }}
+{{- end }}
 {{- end }}
 {{- end }}
 
@@ -169,6 +172,16 @@ openai: {{ . | quote }}
 - {name: FRESHET_OPENAI_URL, value: {{ $v.openai.url | quote }}}
 {{- if $v.openai.existingSecret }}
 - {name: FRESHET_OPENAI_KEY_FILE, value: {{ printf "%s/openai/%s" $secrets $v.openai.keyKey | quote }}}
+{{- end }}
+- {name: FRESHET_OPENAI_REPLICAS, value: {{ .cfg.replicas | quote }}}
+{{- with $v.openai.backup }}
+{{- if .url }}
+- {name: FRESHET_OPENAI_BACKUP_URL, value: {{ .url | quote }}}
+- {name: FRESHET_OPENAI_BACKUP_MODEL, value: {{ .model | quote }}}
+{{- end }}
+{{- if .existingSecret }}
+- {name: FRESHET_OPENAI_BACKUP_KEY_FILE, value: {{ printf "%s/openai-backup/%s" $secrets .keyKey | quote }}}
+{{- end }}
 {{- end }}
 {{- end }}
 {{- end }}

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/freshet-io/freshet/services/embed/provider"
 )
 
 // How long a batch waits to fill: a request that is under way anyway makes waiting
@@ -21,19 +23,35 @@ const (
 // A text that is waiting or under way is joined, not asked for again, and one that has
 // landed is in the cache before it is forgotten here. A caller who leaves takes only
 // the texts with it that nobody else waits for.
+//
+// Live and bulk texts go in requests of their own, so that live ones need not wait with a
+// backfill for the provider's rate limit. A bulk text that a live caller joins is live.
+// While a request waits for that limit its lane sends no other: what comes meanwhile goes
+// into one large request instead of many small ones.
 type batcher struct {
 	halver *halver
 	cache  cache
 	tokens int
 	bytes  int
 	wait   time.Duration // fixed; 0: by the number of requests in flight
-	most   int           // requests in flight
+	most   int           // requests in flight, of each lane
 
 	mu     sync.Mutex
-	items  int // texts a request; lowered where the provider takes fewer
-	queue  []*call
+	items  int     // texts a request; lowered where the provider takes fewer
+	lanes  [2]lane // live, bulk
 	byText map[string]*call
-	flying int
+}
+
+// lane is the texts of one urgency that wait, and how many requests it has under way.
+type lane struct {
+	queue   []*call
+	flying  int
+	waiting int // of those, for the provider's rate limit
+}
+
+// remove takes a call out of the queue.
+func (l *lane) remove(c *call) {
+	l.queue = slices.DeleteFunc(l.queue, func(q *call) bool { return q == c })
 }
 
 // ask is a text that somebody wants the vector of.
@@ -49,6 +67,7 @@ type call struct {
 	text    fitted
 	asks    []ask // one text may be what is left of several longer ones
 	queued  time.Time
+	lane    *lane // in whose queue it is or was
 	waiting int
 	flight  *flight // nil while it is in the queue
 	answer  answer
@@ -58,7 +77,9 @@ type call struct {
 // flight is a request under way.
 type flight struct {
 	calls   []*call
-	waiting int // sum over its calls
+	lane    *lane
+	urgency *provider.Lane // of the request
+	waiting int            // sum over its calls
 	cancel  context.CancelFunc
 }
 
@@ -71,7 +92,7 @@ func newBatcher(h *halver, c cache, cfg Config) *batcher {
 
 // embed returns an answer an ask. Its only error is that of ctx.
 func (b *batcher) embed(ctx context.Context, asks []ask) ([]answer, error) {
-	calls := b.join(asks)
+	calls := b.join(asks, provider.LaneOf(ctx))
 	for _, c := range calls {
 		if err := b.await(ctx, c); err != nil {
 			b.leave(calls)
@@ -85,20 +106,27 @@ func (b *batcher) embed(ctx context.Context, asks []ask) ([]answer, error) {
 	return answers, nil
 }
 
-func (b *batcher) join(asks []ask) []*call {
+func (b *batcher) join(asks []ask, urgency *provider.Lane) []*call {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	now := time.Now()
+	l := &b.lanes[0]
+	if urgency.Bulk() {
+		l = &b.lanes[1]
+	}
 	calls := make([]*call, len(asks))
 	for i, a := range asks {
 		c := b.byText[a.text]
 		if c == nil {
-			c = b.recall(a)
+			c = b.recall(a, l)
 		}
 		if c == nil {
-			c = &call{text: a.fitted, queued: now, done: make(chan struct{})}
+			c = &call{text: a.fitted, queued: now, lane: l, done: make(chan struct{})}
 			b.byText[a.text] = c
-			b.queue = append(b.queue, c)
+			l.queue = append(l.queue, c)
+		}
+		if !urgency.Bulk() {
+			b.hurry(c)
 		}
 		c.asks = append(c.asks, a)
 		c.waiting++
@@ -110,9 +138,22 @@ func (b *batcher) join(asks []ask) []*call {
 	return calls
 }
 
+// hurry makes a call that a live caller waits for a live one.
+func (b *batcher) hurry(c *call) {
+	live := &b.lanes[0]
+	switch {
+	case c.flight != nil:
+		c.flight.urgency.Hurry()
+	case c.lane != live:
+		c.lane.remove(c)
+		c.lane = live
+		live.queue = append(live.queue, c)
+	}
+}
+
 // recall returns a call that has its answer already, or nil. The text may have landed
 // since the caller found nothing in the cache.
-func (b *batcher) recall(a ask) *call {
+func (b *batcher) recall(a ask, l *lane) *call {
 	if a.again {
 		return nil
 	}
@@ -120,17 +161,18 @@ func (b *batcher) recall(a ask) *call {
 	if !ok {
 		return nil
 	}
-	c := &call{text: a.fitted, answer: answer{vector: m.vector, known: true}, done: make(chan struct{})}
+	c := &call{text: a.fitted, lane: l, answer: answer{vector: m.vector, known: true}, done: make(chan struct{})}
 	close(c.done)
 	return c
 }
 
 // await returns when c has its answer, sending meanwhile what becomes due.
 func (b *batcher) await(ctx context.Context, c *call) error {
+	detached := context.WithoutCancel(ctx)
 	for {
 		var timer *time.Timer
 		var due <-chan time.Time
-		if wait := b.send(ctx); wait > 0 {
+		if wait := b.send(detached); wait > 0 {
 			timer = time.NewTimer(wait)
 			due = timer.C
 		}
@@ -158,7 +200,7 @@ func (b *batcher) leave(calls []*call) {
 		switch {
 		case c.flight == nil && c.waiting == 0:
 			b.forget(c)
-			b.queue = slices.DeleteFunc(b.queue, func(q *call) bool { return q == c })
+			c.lane.remove(c)
 		case c.flight != nil:
 			if c.flight.waiting--; c.flight.waiting == 0 {
 				b.abandon(c.flight)
@@ -183,30 +225,44 @@ func (b *batcher) forget(c *call) {
 	}
 }
 
-// send starts every request that is due. It returns how long the rest of the queue
-// waits, or 0 where nothing does or a request must end first.
+// send starts every request that is due. It returns how long the rest of the queues
+// waits, or 0 where nothing does or a request must end first. Requests outlive the caller
+// who happens to send them, since others wait for them too: ctx is one that does not end.
 func (b *batcher) send(ctx context.Context) time.Duration {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	for len(b.queue) > 0 && b.flying < b.most {
-		n, full := b.batch()
-		if wait := b.linger() - time.Since(b.queue[0].queued); !full && wait > 0 {
+	var next time.Duration
+	for i := range b.lanes {
+		if wait := b.sendLane(ctx, &b.lanes[i]); wait > 0 && (next == 0 || wait < next) {
+			next = wait
+		}
+	}
+	return next
+}
+
+func (b *batcher) sendLane(ctx context.Context, l *lane) time.Duration {
+	for len(l.queue) > 0 && l.flying < b.most && l.waiting == 0 {
+		n, full := b.batch(l.queue)
+		if wait := b.linger(l.flying) - time.Since(l.queue[0].queued); !full && wait > 0 {
 			return wait
 		}
-		b.start(ctx, slices.Clone(b.queue[:n]))
-		b.queue = slices.Delete(b.queue, 0, n)
+		b.start(ctx, l, slices.Clone(l.queue[:n]))
+		l.queue = slices.Delete(l.queue, 0, n)
 	}
 	return 0
 }
 
 // batch returns how many calls go into the next request, and whether waiting could
 // add none.
-func (b *batcher) batch() (n int, full bool) {
-	tokens, size := 0, 0
-	for _, c := range b.queue {
+func (b *batcher) batch(queue []*call) (n int, full bool) {
+	tokens, size, most := 0, 0, b.tokens
+	if limited, ok := b.halver.provider.(Limited); ok {
+		most = min(most, limited.RequestTokens())
+	}
+	for _, c := range queue {
 		tokens += c.text.tokens
 		size += len(c.text.text)
-		if n > 0 && (n == b.items || tokens > b.tokens || size > b.bytes) {
+		if n > 0 && (n == b.items || tokens > most || size > b.bytes) {
 			return n, true
 		}
 		n++
@@ -214,31 +270,54 @@ func (b *batcher) batch() (n int, full bool) {
 	return n, n >= b.items
 }
 
-func (b *batcher) linger() time.Duration {
+func (b *batcher) linger(flying int) time.Duration {
 	if b.wait > 0 {
 		return b.wait
 	}
-	return min(waitPerFlight*time.Duration(b.flying), longestWait)
+	return min(waitPerFlight*time.Duration(flying), longestWait)
 }
 
-// start sends a request. It outlives the caller who happened to send it, since others
-// wait for it too, and ends when all of them have left.
-func (b *batcher) start(ctx context.Context, calls []*call) {
-	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	f := &flight{calls: calls, cancel: cancel}
+// start sends a request, which ends when all who wait for it have left.
+func (b *batcher) start(ctx context.Context, l *lane, calls []*call) {
+	own, cancel := context.WithCancel(ctx)
+	f := &flight{calls: calls, lane: l, cancel: cancel}
+	f.urgency = provider.NewLane(l == &b.lanes[1], func(waiting bool) { b.hold(ctx, l, waiting) })
+	own = provider.WithLane(own, f.urgency)
 	texts := make([]string, len(calls))
 	for i, c := range calls {
 		c.flight = f
 		f.waiting += c.waiting
 		texts[i] = c.text.text
 	}
-	b.flying++
+	l.flying++
 	go func() {
 		defer cancel()
-		answers, fits := b.halver.ask(ctx, texts)
+		answers, fits := b.halver.ask(own, texts)
 		b.land(f, answers, fits)
-		b.send(ctx)
+		b.resume(ctx)
 	}()
+}
+
+// hold has a lane send nothing more while a request of its waits for a rate limit.
+func (b *batcher) hold(ctx context.Context, l *lane, waiting bool) {
+	b.mu.Lock()
+	if waiting {
+		l.waiting++
+	} else {
+		l.waiting--
+	}
+	b.mu.Unlock()
+	if !waiting {
+		b.resume(ctx)
+	}
+}
+
+// resume sends what had to wait for a request, now or when it is due: those who wait for it
+// have no timer, since nobody knew when that would be.
+func (b *batcher) resume(ctx context.Context) {
+	if wait := b.send(ctx); wait > 0 {
+		time.AfterFunc(wait, func() { b.resume(ctx) })
+	}
 }
 
 // land gives a request's answers to those who wait, and to the cache at once: a caller
@@ -246,7 +325,7 @@ func (b *batcher) start(ctx context.Context, calls []*call) {
 func (b *batcher) land(f *flight, answers []answer, fits int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.flying--
+	f.lane.flying--
 	if fits > 0 {
 		b.items = min(b.items, fits)
 	}

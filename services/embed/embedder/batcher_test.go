@@ -235,7 +235,7 @@ func TestRequestThatNobodyWaitsForIsCancelledAndItsTextCanBeAskedForAgain(t *tes
 		if _, err := b.embed(t.Context(), numbered(0, 2)); err != nil {
 			t.Fatal(err)
 		}
-		if len(p.ended) != 2 || !errors.Is(p.ended[0], context.Canceled) || p.ended[1] != nil || len(b.byText) != 0 || b.flying != 0 {
+		if len(p.ended) != 2 || !errors.Is(p.ended[0], context.Canceled) || p.ended[1] != nil || len(b.byText) != 0 || b.lanes[0].flying != 0 {
 			t.Errorf("requests ended with %v", p.ended)
 		}
 	})
@@ -264,9 +264,9 @@ func TestCallerWhoLeavesWithAKnownTextTakesNobodyElsesRequestForIt(t *testing.T)
 	if _, err := b.embed(t.Context(), text); err != nil {
 		t.Fatal(err)
 	}
-	known := b.join(text)
+	known := b.join(text, nil)
 	text[0].again = true
-	asked := b.join(text)
+	asked := b.join(text, nil)
 	b.leave(known)
 	b.mu.Lock()
 	joined := b.byText[text[0].text]

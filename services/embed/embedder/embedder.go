@@ -43,6 +43,13 @@ type Provider interface {
 	Embed(ctx context.Context, texts []string) (provider.Embeddings, error)
 }
 
+// Limited is a Provider that knows how much a request should hold, so that the next one
+// need not wait long for a rate limit.
+type Limited interface {
+	// RequestTokens returns the most tokens; math.MaxInt where no limit is known.
+	RequestTokens() int
+}
+
 // Index tells what is stored of items.
 type Index interface {
 	// Lookup returns the state of each item in order, with its vector, and the zero

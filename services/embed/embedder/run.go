@@ -16,6 +16,7 @@ import (
 	"github.com/freshet-io/freshet/libs/stage"
 	"github.com/freshet-io/freshet/libs/telemetry"
 	"github.com/freshet-io/freshet/libs/weaviate"
+	"github.com/freshet-io/freshet/services/embed/provider"
 	"github.com/freshet-io/freshet/services/embed/providers"
 )
 
@@ -48,12 +49,15 @@ func Run(ctx context.Context, p *service.Process, cfg Settings) error {
 		return err
 	}
 	defer func() { _ = index.Close() }()
-	provider, err := providers.Open(file.Space, cfg.OpenAI, p.Log)
+	vectors, err := providers.Open(file.Space, cfg.OpenAI, p.Log)
 	if err != nil {
 		return err
 	}
+	if err := providers.Start(ctx, vectors, p.Telemetry.Metrics); err != nil {
+		return err
+	}
 	space := Space{Name: file.Space.String(), Model: file.Space.Model, Dimensions: file.Space.Dimensions, Prefix: file.Space.Prefix}
-	embedder, err := New(provider, index, space, cfg.Embed)
+	embedder, err := New(vectors, index, space, cfg.Embed)
 	if err != nil {
 		return err
 	}
@@ -75,7 +79,7 @@ func Run(ctx context.Context, p *service.Process, cfg Settings) error {
 func NewStages(cfg Settings, identity kafka.Identity, embedder *Embedder) (live, bulk *stage.Stage[Input, *record.Vector]) {
 	group := cmp.Or(cfg.Group, cfg.Topics.Prefix+"-embed")
 	reader := cmp.Or(cfg.Reader, cfg.Topics.Prefix+"-write")
-	lane := func(name, from, to, group string, decode func(stage.Record) (Input, error)) *stage.Stage[Input, *record.Vector] {
+	lane := func(name, from, to, group string, handler stage.Handler[Input, *record.Vector], decode func(stage.Record) (Input, error)) *stage.Stage[Input, *record.Vector] {
 		return &stage.Stage[Input, *record.Vector]{
 			Name:     name,
 			From:     stage.Source{Cluster: cfg.Kafka, Topics: []string{from}, Group: group},
@@ -86,12 +90,20 @@ func NewStages(cfg Settings, identity kafka.Identity, embedder *Embedder) (live,
 			Decode:   decode,
 			Encode:   encode,
 			Describe: func(in Input) stage.Facts { return stage.FactsOf(in.Document, in.Version) },
-			Handler:  embedder,
+			Handler:  handler,
 			Mark:     func(v *record.Vector, reason fault.Reason) *record.Vector { return v.Mark(string(reason)) },
 		}
 	}
-	return lane("embed", cfg.Topics.DocumentsLive(), cfg.Topics.VectorsLive(), group, decodeLive(identity.Epoch)),
-		lane("embed-bulk", cfg.Topics.DocumentsBulk(), cfg.Topics.VectorsBulk(), group+"-bulk", decodeBulk)
+	return lane("embed", cfg.Topics.DocumentsLive(), cfg.Topics.VectorsLive(), group, embedder, decodeLive(identity.Epoch)),
+		lane("embed-bulk", cfg.Topics.DocumentsBulk(), cfg.Topics.VectorsBulk(), group+"-bulk", backfill{embedder}, decodeBulk)
+}
+
+// backfill handles documents whose texts wait for the live ones'.
+type backfill struct{ *Embedder }
+
+// Handle implements stage.Handler.
+func (b backfill) Handle(ctx context.Context, batch []Input) ([]stage.Outcome[*record.Vector], error) {
+	return b.Embedder.Handle(provider.WithLane(ctx, provider.NewLane(true, nil)), batch)
 }
 
 // publish shows what was paid for and what was not.

@@ -1,20 +1,24 @@
 // Package openai embeds texts at any server with OpenAI's interface: OpenAI, Azure,
 // a gateway, text-embeddings-inference, Ollama, vLLM.
 //
-// It owns one endpoint: its connections, its tries, the gate at which all requests
-// wait when it asks for less, the class of each of its errors, and the check of every
-// answer. It never batches, caches or halves: that is package embedder's. It never
-// writes a key or a text to a log or an error.
+// It owns an endpoint and its backup: connections, tries, the line in which all requests
+// wait for a key that has room, the class of each error, and the check of every answer.
+// It never batches, caches or halves: that is package embedder's. It never writes a key
+// or a text to a log or an error.
 //
-//	Embed → gate → try → 200, checked ─────────────────────────→ vectors
-//	  ↑              ├─ 429 → gate moves ──┐ (costs no try)
-//	  └──────────────┼─────────────────────┘
-//	                 ├─ 5xx 408, timeout, reset, nonsense → try again, then transient
-//	                 ├─ 400 413 422 → permanent
-//	                 └─ 401 403 404, no quota, wrong space → fatal
+//	Pair ── breaker open ──→ backup's Client
+//	  └→ Client: Embed → line → gate of a key → try → 200, checked ─→ vectors
+//	               ↑                             ├─ 429 → gate shut ──────┐
+//	               │                             ├─ 401 403, no quota,    │ (cost no try)
+//	               │                             │  and other keys → aside┤
+//	               └─────────────────────────────┼────────────────────────┘
+//	                                             ├─ 5xx 408, timeout, reset, nonsense → try again, then transient
+//	                                             ├─ 400 413 422 → permanent
+//	                                             └─ all keys refused, 404, wrong space → fatal
 package openai
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -22,6 +26,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net/http"
+	"net/url"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -38,9 +43,11 @@ type Client struct {
 	dimensions  int
 	url         string
 	host        string
-	key         func() string
+	role        string
+	log         *slog.Logger
+	sendsDims   bool
 	expectation expectation
-	gate        *gate
+	line        *line
 	http        *retryablehttp.Client
 	pool        *http.Transport
 }
@@ -59,11 +66,11 @@ func New(cfg Config, opt Options) (*Client, error) {
 		return nil, err
 	}
 	c := &Client{
-		cfg: cfg, model: opt.Model, dimensions: opt.Dimensions,
+		cfg: cfg, model: cmp.Or(opt.Name, opt.Model), dimensions: opt.Dimensions, sendsDims: cfg.sendsDimensions(opt.Model),
 		url: endpoint.String(), host: endpoint.Host,
-		key:         opt.Key,
+		role: first, log: cmp.Or(opt.Log, slog.New(slog.DiscardHandler)),
 		expectation: expectation{dimensions: opt.Dimensions, model: opt.Model, cut: cfg.Cut},
-		gate:        &gate{longest: cfg.MaxRetryAfter},
+		line:        newLine(cfg, opt.Keys),
 		pool:        newTransport(cfg),
 	}
 	switch cfg.AnswersAs {
@@ -74,7 +81,7 @@ func New(cfg Config, opt Options) (*Client, error) {
 		c.expectation.model = cfg.AnswersAs
 	}
 	c.http = &retryablehttp.Client{
-		HTTPClient:   &http.Client{Transport: &attempt{base: c.pool, gate: c.gate, timeout: cfg.Timeout}, CheckRedirect: follow},
+		HTTPClient:   &http.Client{Transport: &attempt{base: c.pool, line: c.line, timeout: cfg.Timeout}, CheckRedirect: follow},
 		RetryMax:     cfg.MaxTries - 1,
 		RetryWaitMin: cfg.MinBackoff,
 		RetryWaitMax: cfg.MaxBackoff,
@@ -82,31 +89,15 @@ func New(cfg Config, opt Options) (*Client, error) {
 		Backoff:      backoff,
 		ErrorHandler: retryablehttp.PassthroughErrorHandler,
 	}
-	if opt.Log != nil {
-		c.http.Logger = quiet{opt.Log}
-	}
 	return c, nil
-}
-
-// header asks for the key anew: it may have been rotated since the last request.
-func (c *Client) header() http.Header {
-	var key string
-	if c.key != nil {
-		key = c.key()
-	}
-	h := http.Header{"Content-Type": {"application/json"}, "Accept": {"application/json"}, "User-Agent": {"freshet"}}
-	switch {
-	case key == "":
-	case http.CanonicalHeaderKey(c.cfg.KeyHeader) == "Authorization":
-		h.Set("Authorization", "Bearer "+key)
-	default:
-		h.Set(c.cfg.KeyHeader, key)
-	}
-	return h
 }
 
 // Close drops idle connections. Requests under way end as they would.
 func (c *Client) Close() { c.pool.CloseIdleConnections() }
+
+// RequestTokens returns the most tokens that a request should have, so that the next one
+// need not wait long for the rate limit.
+func (c *Client) RequestTokens() int { return c.line.requestTokens() }
 
 type request struct {
 	Model      string   `json:"model"`
@@ -128,7 +119,7 @@ func (c *Client) Embed(ctx context.Context, texts []string) (provider.Embeddings
 	if c.cfg.Encoding != "none" {
 		req.Encoding = c.cfg.Encoding
 	}
-	if c.cfg.sendsDimensions(c.model) {
+	if c.sendsDims {
 		req.Dimensions = c.dimensions
 	}
 	body, err := json.Marshal(req)
@@ -136,52 +127,45 @@ func (c *Client) Embed(ctx context.Context, texts []string) (provider.Embeddings
 		// Text that is no UTF-8 cannot be sent, today or later.
 		return provider.Embeddings{}, fault.Reject(fault.ProviderRejected, "a text is not valid UTF-8")
 	}
-	ctx, cancel := context.WithTimeout(ctx, c.cfg.TotalTimeout)
-	defer cancel()
+	t := &trial{lane: provider.LaneOf(ctx), texts: len(texts), bound: c.bound(len(texts))}
+	for _, text := range texts {
+		t.bytes += len(text)
+	}
 	for {
-		got, err := c.send(ctx, body, len(texts))
-		slow, ok := errors.AsType[slowDown](err)
-		if !ok {
+		got, err := c.send(ctx, body, t)
+		if _, ok := errors.AsType[again](err); !ok {
 			return got, c.settle(ctx, err)
-		}
-		// Waiting out a gate beyond our own limit would only hide it: the stage waits
-		// as well, and shows that it does.
-		if shut, left := c.gate.shut(), remaining(ctx); shut >= left {
-			return provider.Embeddings{}, &fault.Error{After: shut, Status: http.StatusTooManyRequests, Err: slow.error}
 		}
 	}
 }
 
-// send makes one request with its tries.
-func (c *Client) send(ctx context.Context, body []byte, texts int) (provider.Embeddings, error) {
-	// A number takes up to 25 bytes as text.
+// bound returns the most bytes of a right answer. A number takes up to 25 as text.
+func (c *Client) bound(texts int) int64 {
 	bound := int64(texts)*(int64(c.dimensions)*25+1024) + 1<<20
 	if c.cfg.Cut {
 		bound *= 8
 	}
-	req, err := retryablehttp.NewRequestWithContext(withBound(ctx, bound), http.MethodPost, c.url, body)
+	return bound
+}
+
+// send makes one request with its tries.
+func (c *Client) send(ctx context.Context, body []byte, t *trial) (provider.Embeddings, error) {
+	req, err := retryablehttp.NewRequestWithContext(withTrial(ctx, t), http.MethodPost, c.url, body)
 	if err != nil {
 		return provider.Embeddings{}, err
 	}
-	req.Header = c.header()
+	req.Header = http.Header{"Content-Type": {"application/json"}, "Accept": {"application/json"}, "User-Agent": {"freshet"}}
 	var got provider.Embeddings
-	wrong := 0
 	req.SetResponseHandler(func(resp *http.Response) error {
 		answer, err := io.ReadAll(resp.Body)
 		if err != nil {
 			return err
 		}
+		c.line.answered(t, resp.Header, resp.StatusCode == http.StatusOK)
 		if resp.StatusCode != http.StatusOK {
-			return c.classify(resp, answer, time.Now())
+			return c.refused(t, resp, answer)
 		}
-		want := c.expectation
-		want.texts = texts
-		got, err = want.read(answer)
-		if _, ok := errors.AsType[wrongSpace](err); ok {
-			if wrong++; wrong > 1 {
-				return fault.Halt("the embeddings provider at %s: %w: vectors of two spaces are never mixed", c.host, err)
-			}
-		}
+		got, err = c.read(t, answer)
 		return err
 	})
 	resp, err := c.http.Do(req)
@@ -191,12 +175,46 @@ func (c *Client) send(ctx context.Context, body []byte, texts int) (provider.Emb
 	return got, err
 }
 
+// read returns the vectors of an answer.
+func (c *Client) read(t *trial, body []byte) (provider.Embeddings, error) {
+	want := c.expectation
+	want.texts = t.texts
+	got, err := want.read(body)
+	if _, ok := errors.AsType[wrongSpace](err); ok {
+		if t.wrong++; t.wrong > 1 {
+			return got, fault.Halt("the embeddings provider at %s: %w: vectors of two spaces are never mixed", c.host, err)
+		}
+	}
+	if err == nil {
+		c.line.spent(t, got.Tokens)
+	}
+	return got, err
+}
+
+// refused returns the error that a refusal means, and has the line know of it.
+func (c *Client) refused(t *trial, resp *http.Response, body []byte) error {
+	err := c.classify(resp, body, time.Now())
+	if e, ok := errors.AsType[badKey](err); ok {
+		number, fatal := c.line.putAside(t, e.error)
+		if fatal != nil {
+			return fatal
+		}
+		c.log.Warn("a key of the embeddings provider is refused and put aside", "host", c.host, "key", number, "err", e.error)
+		return again(e)
+	}
+	if _, ok := errors.AsType[again](err); ok {
+		c.line.slow(t, retryAfter(resp.Header, time.Now()))
+	}
+	return err
+}
+
 // settle returns err as the caller shall see it: classified, and as the end of ctx
 // where that is what it was.
 func (c *Client) settle(ctx context.Context, err error) error {
 	if err == nil {
 		return nil
 	}
+	err = withoutURL(err)
 	if _, ok := errors.AsType[*fault.Error](err); ok {
 		return err
 	}
@@ -206,8 +224,17 @@ func (c *Client) settle(ctx context.Context, err error) error {
 	return fault.Wait(0, "asking the embeddings provider at %s: %w", c.host, err)
 }
 
+// withoutURL returns what is behind net/http's error, which quotes the URL's query.
+func withoutURL(err error) error {
+	if u, ok := errors.AsType[*url.Error](err); ok {
+		return u.Err
+	}
+	return err
+}
+
 // checkRetry says which tries are worth another one here: those with a transient
-// error, unless the provider told us when to come back and that is far off.
+// error, unless the provider told us when to come back and that is far off, or the
+// request has taken its time.
 func (c *Client) checkRetry(ctx context.Context, _ *http.Response, err error) (bool, error) {
 	if ctx.Err() != nil {
 		return false, ctx.Err()
@@ -215,10 +242,13 @@ func (c *Client) checkRetry(ctx context.Context, _ *http.Response, err error) (b
 	if err == nil {
 		return false, nil
 	}
-	if _, ok := errors.AsType[slowDown](err); ok {
+	if _, ok := errors.AsType[again](err); ok {
 		return false, nil
 	}
-	return fault.ClassOf(err) == fault.Transient && fault.AfterOf(err) <= c.cfg.MaxBackoff, nil
+	late := trialOf(ctx).busy >= c.cfg.TotalTimeout
+	retry := !late && fault.ClassOf(err) == fault.Transient && fault.AfterOf(err) <= c.cfg.MaxBackoff
+	c.log.DebugContext(ctx, "a request to the embeddings provider failed", "host", c.host, "err", withoutURL(err), "retry", retry)
+	return retry, nil
 }
 
 // backoff waits as the provider asks, else between half and all of a time that
@@ -231,23 +261,4 @@ func backoff(least, most time.Duration, try int, resp *http.Response) time.Durat
 	}
 	wait := min(least<<min(try, 16), most)
 	return wait/2 + rand.N(wait/2+1)
-}
-
-func remaining(ctx context.Context) time.Duration {
-	deadline, ok := ctx.Deadline()
-	if !ok {
-		return 0
-	}
-	return time.Until(deadline)
-}
-
-// quiet logs the tries at debug: what comes of them is logged once, by the stage.
-type quiet struct{ log *slog.Logger }
-
-func (q quiet) Error(msg string, kv ...any) { q.Debug(msg, kv...) }
-func (q quiet) Warn(msg string, kv ...any)  { q.Debug(msg, kv...) }
-func (q quiet) Info(msg string, kv ...any)  { q.Debug(msg, kv...) }
-
-func (q quiet) Debug(msg string, kv ...any) {
-	q.log.Debug(msg, kv...) //nolint:sloglint // the library's texts are constants
 }

@@ -75,13 +75,13 @@ func settings(url string) Config {
 	return Config{
 		URL: url + "/v1", KeyHeader: "Authorization", SendDimensions: "auto", Encoding: "base64",
 		Timeout: 20 * time.Second, TotalTimeout: time.Minute, MaxTries: 3,
-		MinBackoff: time.Millisecond, MaxBackoff: 50 * time.Millisecond, MaxRetryAfter: 200 * time.Millisecond, MaxConnections: 16,
+		MinBackoff: time.Millisecond, MaxBackoff: 50 * time.Millisecond, MaxRetryAfter: 200 * time.Millisecond, MaxConnections: 16, Replicas: 1,
 	}
 }
 
 func client(t *testing.T, cfg Config) *Client {
 	t.Helper()
-	c, err := New(cfg, Options{Model: "text-embedding-3-large", Dimensions: dims, Key: func() string { return secret }})
+	c, err := New(cfg, Options{Model: "text-embedding-3-large", Dimensions: dims, Keys: func() string { return secret }})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -21,19 +21,24 @@ type Config struct {
 	Encoding       string        `envconfig:"ENCODING" default:"base64" desc:"form of vectors to ask for: base64, float, or none to leave it to the server; answers are understood in either form"`
 	AnswersAs      string        `envconfig:"ANSWERS_AS" desc:"model name to expect in answers where it is not the one asked for (a deployment, an alias); any accepts every name"`
 	Timeout        time.Duration `envconfig:"TIMEOUT" default:"30s" desc:"longest time for one try of a request, from sending it to the last byte of the answer"`
-	TotalTimeout   time.Duration `envconfig:"TOTAL_TIMEOUT" default:"2m" desc:"longest time for a request with all its tries and waits; after it the stage tries again from the start"`
+	TotalTimeout   time.Duration `envconfig:"TOTAL_TIMEOUT" default:"2m" desc:"time after which a request that fails gets no further try, and the stage tries again from the start; waiting for the rate limit does not count"`
 	MaxTries       int           `envconfig:"MAX_TRIES" default:"4" desc:"tries of a request that meets server errors, timeouts or answers that make no sense; being told to slow down costs none"`
 	MinBackoff     time.Duration `envconfig:"MIN_BACKOFF" default:"200ms" desc:"wait before the second try; it doubles from there, with jitter"`
 	MaxBackoff     time.Duration `envconfig:"MAX_BACKOFF" default:"10s" desc:"longest wait between two tries"`
 	MaxRetryAfter  time.Duration `envconfig:"MAX_RETRY_AFTER" default:"60s" desc:"longest wait that a Retry-After of the server can ask for"`
 	MaxConnections int           `envconfig:"MAX_CONNECTIONS" default:"64" desc:"most connections to the server that are kept open"`
+
+	RequestsPerMinute int `envconfig:"REQUESTS_PER_MINUTE" default:"0" desc:"limit of each key in requests; 0 takes it from the server's x-ratelimit headers where it sends them"`
+	TokensPerMinute   int `envconfig:"TOKENS_PER_MINUTE" default:"0" desc:"limit of each key in tokens; 0 takes it from the server's x-ratelimit headers where it sends them"`
+	Replicas          int `envconfig:"REPLICAS" default:"1" desc:"processes that share the keys, each taking its part of the limits; where the number is wrong, being told to slow down corrects it"`
 }
 
 // Options is what is asked of the server, and with what.
 type Options struct {
-	Model      string        // as the server calls it
+	Model      string        // of the space
+	Name       string        // what the server calls it, empty if the same: a deployment
 	Dimensions int           // length of a vector
-	Key        func() string // asked before each request; nil or "" sends none
+	Keys       func() string // separated by commas or white space, asked before each request; nil or "" sends none
 	Log        *slog.Logger
 }
 
@@ -55,6 +60,8 @@ func (c Config) Validate() error {
 	refuse(c.MaxTries < 2, "MAX_TRIES is %d: at least 2", c.MaxTries)
 	refuse(c.MinBackoff <= 0 || c.MaxBackoff < c.MinBackoff, "MIN_BACKOFF is %s and MAX_BACKOFF %s: the first must be positive and not the longer one", c.MinBackoff, c.MaxBackoff)
 	refuse(c.MaxRetryAfter <= 0, "MAX_RETRY_AFTER is %s: it must be positive", c.MaxRetryAfter)
+	refuse(c.RequestsPerMinute < 0 || c.TokensPerMinute < 0, "REQUESTS_PER_MINUTE is %d and TOKENS_PER_MINUTE %d: they cannot be negative", c.RequestsPerMinute, c.TokensPerMinute)
+	refuse(c.Replicas < 1, "REPLICAS is %d: at least 1", c.Replicas)
 	refuse(c.MaxConnections < 1, "MAX_CONNECTIONS is %d: at least 1", c.MaxConnections)
 	return errors.Join(wrong...)
 }

@@ -52,7 +52,7 @@ func TestRequestHasWhatWasAskedFor(t *testing.T) {
 			if tt.change != nil {
 				tt.change(&cfg)
 			}
-			c, err := New(cfg, Options{Model: tt.model, Dimensions: dims, Key: func() string { return secret }})
+			c, err := New(cfg, Options{Model: tt.model, Dimensions: dims, Keys: func() string { return secret }})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -109,8 +109,9 @@ func TestAllRequestsWaitAtOneGate(t *testing.T) {
 		ok()(w, r, req)
 	})
 	c := client(t, settings(s.URL))
-	c.gate.move(150*time.Millisecond, time.Now())
-	opens := c.gate.opens
+	now := time.Now()
+	c.line.gates[0].slow(150*time.Millisecond, now, now)
+	opens := c.line.gates[0].opens
 	var calls sync.WaitGroup
 	for range 6 {
 		calls.Go(func() {
@@ -130,21 +131,19 @@ func TestOneRefusedRequestMovesTheGateOfAll(t *testing.T) {
 	cfg := settings(s.URL)
 	cfg.MaxRetryAfter = 2 * time.Minute
 	c := client(t, cfg)
-	if _, err := c.Embed(t.Context(), []string{"a"}); fault.StatusOf(err) != 429 {
-		t.Fatal(err)
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	var calls sync.WaitGroup
+	for range 6 {
+		calls.Go(func() {
+			if _, err := c.Embed(ctx, []string{"a"}); !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("error is %v", err)
+			}
+		})
 	}
-	if shut := c.gate.shut(); shut < time.Minute {
-		t.Errorf("the gate is shut for %s", shut)
-	}
-}
-
-func TestGateBeyondTheTotalTimeoutIsLeftToTheStage(t *testing.T) {
-	s := serve(t, status(429, "", "Retry-After", "90"))
-	cfg := settings(s.URL)
-	cfg.MaxRetryAfter = 2 * time.Minute
-	_, err := client(t, cfg).Embed(t.Context(), []string{"a"})
-	if fault.ClassOf(err) != fault.Transient || fault.AfterOf(err) < 50*time.Second || fault.StatusOf(err) != 429 {
-		t.Fatalf("error is %v, after %s", err, fault.AfterOf(err))
+	calls.Wait()
+	if shut := time.Until(c.line.gates[0].opens); shut < time.Minute || s.calls.Load() > 6 {
+		t.Errorf("the gate is shut for %s after %d requests", shut, s.calls.Load())
 	}
 }
 
@@ -185,7 +184,7 @@ func TestLogHoldsNeitherKeyNorText(t *testing.T) {
 	var out bytes.Buffer
 	s := serve(t, status(500, text1), apiError(500, "x", "y"), ok())
 	c, err := New(settings(s.URL), Options{
-		Model: "m", Dimensions: dims, Key: func() string { return secret },
+		Model: "m", Dimensions: dims, Keys: func() string { return secret },
 		Log: slog.New(slog.NewTextHandler(&out, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	})
 	if err != nil {
@@ -196,7 +195,7 @@ func TestLogHoldsNeitherKeyNorText(t *testing.T) {
 		t.Fatal(err)
 	}
 	log := out.String()
-	if !strings.Contains(log, "retrying request") || strings.Contains(log, secret) || strings.Contains(log, text1) {
+	if !strings.Contains(log, "retry=true") || strings.Contains(log, secret) || strings.Contains(log, text1) {
 		t.Errorf("log is\n%s", log)
 	}
 }
@@ -256,43 +255,41 @@ func TestRetryAfterIsReadInEveryForm(t *testing.T) {
 }
 
 func TestGateWithoutATimeDoublesOnceABurst(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		g := &gate{longest: time.Minute}
-		for _, want := range []time.Duration{firstGate, 2 * firstGate, 4 * firstGate} {
-			sent := time.Now()
-			time.Sleep(time.Millisecond)
-			g.move(-1, sent)
-			g.move(-1, sent) // refused in the same burst
-			if got := g.shut(); got != want {
-				t.Errorf("shut for %s, not %s", got, want)
-			}
-			if err := g.wait(t.Context()); err != nil {
-				t.Fatal(err)
-			}
+	now := time.Now()
+	g := newGate("", Config{MaxRetryAfter: time.Minute}, now)
+	for _, want := range []time.Duration{firstGate, 2 * firstGate, 4 * firstGate} {
+		sent := now
+		now = now.Add(time.Millisecond)
+		g.slow(-1, sent, now)
+		g.slow(-1, sent, now) // refused in the same burst
+		if got := g.wait(1, false, now); got != want {
+			t.Errorf("shut for %s, not %s", got, want)
 		}
-		g.passed()
-		g.move(-1, time.Now())
-		if got := g.shut(); got != firstGate {
-			t.Errorf("after an answer shut for %s, not %s", got, firstGate)
-		}
-		g.move(time.Hour, time.Now())
-		if got := g.shut(); got != time.Minute {
-			t.Errorf("shut for %s, more than the clamp", got)
-		}
-	})
+		now = now.Add(want)
+	}
+	g.passed()
+	now = now.Add(time.Minute)
+	g.slow(-1, now, now)
+	if got := g.wait(1, false, now); got != firstGate {
+		t.Errorf("after an answer shut for %s, not %s", got, firstGate)
+	}
+	g.slow(time.Hour, now, now)
+	if got := g.wait(1, false, now); got != time.Minute {
+		t.Errorf("shut for %s, more than the clamp", got)
+	}
 }
 
 func TestThoseWhoWaitedAtTheGateDoNotLeaveAsABurst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		g := &gate{longest: time.Minute}
-		g.move(10*time.Second, time.Now())
+		l := newLine(Config{MaxRetryAfter: time.Minute}, nil)
+		l.gates[0].slow(10*time.Second, time.Now(), time.Now())
 		began := time.Now()
 		var mu sync.Mutex
 		left := map[time.Duration]bool{}
 		var all sync.WaitGroup
 		for range 20 {
 			all.Go(func() {
-				_ = g.wait(t.Context())
+				_ = l.enter(t.Context(), &trial{})
 				mu.Lock()
 				left[time.Since(began)] = true
 				mu.Unlock()
@@ -303,7 +300,7 @@ func TestThoseWhoWaitedAtTheGateDoNotLeaveAsABurst(t *testing.T) {
 			t.Errorf("20 left at %d moments", len(left))
 		}
 		for at := range left {
-			if at < 10*time.Second || at > 11*time.Second {
+			if at < 10*time.Second || at > 12*time.Second {
 				t.Errorf("left after %s", at)
 			}
 		}

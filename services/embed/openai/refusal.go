@@ -13,9 +13,12 @@ import (
 	"github.com/freshet-io/freshet/libs/fault"
 )
 
-// slowDown says that the provider wants fewer requests. It costs no try: the gate has
-// moved already.
-type slowDown struct{ error }
+// again says that the request goes again when the line lets it: the provider wants fewer
+// requests, or another key. It costs no try.
+type again struct{ error }
+
+// badKey says that the provider takes no request with this key.
+type badKey struct{ error }
 
 // refusal is what is understood of the body of an error.
 type refusal struct {
@@ -81,13 +84,13 @@ func (c *Client) classify(resp *http.Response, body []byte, now time.Time) error
 	err := &fault.Error{Status: r.status, Err: fmt.Errorf("the provider answered %s", r)}
 	switch {
 	case r.is("insufficient_quota", "billing_hard_limit_reached", "billing_not_active") || r.status == http.StatusPaymentRequired:
-		return c.halt(r, "the account behind the key has no quota left: check its plan and billing")
+		return badKey{c.halt(r, "the account behind the key has no quota left: check its plan and billing")}
 	case r.is("model_not_found", "DeploymentNotFound"):
 		return c.halt(r, fmt.Sprintf("it does not know the model %q: check space.model of the pipeline file", c.model))
 	case r.status == http.StatusTooManyRequests:
-		return slowDown{err}
+		return again{err}
 	case r.status == http.StatusUnauthorized, r.status == http.StatusForbidden:
-		return c.halt(r, "it refuses the key: check the file that holds it")
+		return badKey{c.halt(r, "it refuses the key: check the file that holds it")}
 	case r.status == http.StatusNotFound, r.status == http.StatusMethodNotAllowed:
 		return c.halt(r, fmt.Sprintf("it has no embeddings of the model %q there: check the URL and space.model of the pipeline file", c.model))
 	case r.status >= 300 && r.status < 400:

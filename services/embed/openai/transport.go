@@ -31,7 +31,7 @@ func newTransport(cfg Config) *http.Transport {
 	}
 }
 
-// attempt is one try of a request: it waits at the gate, sends, and reads the whole
+// attempt is one try of a request: it waits in line for a key, sends, and reads the whole
 // answer within one time limit, so that an answer that breaks off or never ends fails
 // the try and not the reader after it.
 //
@@ -39,47 +39,59 @@ func newTransport(cfg Config) *http.Transport {
 // request that was refused, and would empty the pool at each 429.
 type attempt struct {
 	base    http.RoundTripper
-	gate    *gate
+	line    *line
 	timeout time.Duration
 }
 
-type boundKey struct{}
+type trialKey struct{}
 
-// withBound sets the most bytes that an answer to a request under ctx may have.
-func withBound(ctx context.Context, n int64) context.Context {
-	return context.WithValue(ctx, boundKey{}, n)
+func withTrial(ctx context.Context, t *trial) context.Context {
+	return context.WithValue(ctx, trialKey{}, t)
+}
+
+func trialOf(ctx context.Context) *trial {
+	t, _ := ctx.Value(trialKey{}).(*trial)
+	return t
 }
 
 // RoundTrip implements http.RoundTripper.
 func (a *attempt) RoundTrip(req *http.Request) (*http.Response, error) {
-	if err := a.gate.wait(req.Context()); err != nil {
+	t := trialOf(req.Context())
+	if err := a.line.enter(req.Context(), t); err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(req.Context(), a.timeout)
 	defer cancel()
-	sent := time.Now()
-	resp, err := a.base.RoundTrip(req.WithContext(ctx))
+	t.sent = time.Now()
+	defer func() { t.busy += time.Since(t.sent) }()
+	req = req.Clone(ctx)
+	sign(req.Header, a.line.cfg.KeyHeader, t.gate.key)
+	resp, err := a.base.RoundTrip(req)
 	if err != nil {
 		return nil, err
 	}
 	defer resp.Body.Close() //nolint:errcheck // only read
-	bound, _ := ctx.Value(boundKey{}).(int64)
 	// The bound holds after decompression: a bomb is small on the wire.
-	body, err := io.ReadAll(io.LimitReader(resp.Body, bound+1))
+	body, err := io.ReadAll(io.LimitReader(resp.Body, t.bound+1))
 	if err != nil {
 		return nil, fmt.Errorf("reading the provider's answer: %w", err)
 	}
-	if int64(len(body)) > bound {
-		return nil, fault.Wait(0, "the provider's answer is longer than %d bytes, more than any right one", bound)
+	if int64(len(body)) > t.bound {
+		return nil, fault.Wait(0, "the provider's answer is longer than %d bytes, more than any right one", t.bound)
 	}
 	resp.Body = io.NopCloser(bytes.NewReader(body))
-	switch resp.StatusCode {
-	case http.StatusOK:
-		a.gate.passed()
-	case http.StatusTooManyRequests:
-		a.gate.move(retryAfter(resp.Header, time.Now()), sent)
-	}
 	return resp, nil
+}
+
+// sign puts a key into the header that carries it.
+func sign(h http.Header, name, key string) {
+	switch {
+	case key == "":
+	case http.CanonicalHeaderKey(name) == "Authorization":
+		h.Set(name, "Bearer "+key)
+	default:
+		h.Set(name, key)
+	}
 }
 
 // follow lets a redirect pass that stays on the host and keeps the request as it is.

@@ -3,11 +3,13 @@ package providers
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 
 	"github.com/freshet-io/freshet/libs/fault"
 	"github.com/freshet-io/freshet/libs/pipeline"
 	"github.com/freshet-io/freshet/libs/service"
+	"github.com/freshet-io/freshet/libs/telemetry"
 	"github.com/freshet-io/freshet/services/embed/builtin"
 	"github.com/freshet-io/freshet/services/embed/hash"
 	"github.com/freshet-io/freshet/services/embed/openai"
@@ -17,7 +19,22 @@ import (
 // OpenAI is how to reach an OpenAI-compatible server, with its key.
 type OpenAI struct {
 	Server openai.Config  `inline:"true"`
-	Key    service.Secret `desc:"key of the server; none is sent if empty"`
+	Key    service.Secret `desc:"keys of the server, separated by commas or white space, each with limits of its own; none is sent if empty"`
+	Backup Backup
+}
+
+// Backup is how to reach a second server of the same model.
+type Backup struct {
+	Server openai.Backup  `inline:"true"`
+	Key    service.Secret `desc:"keys of the backup"`
+}
+
+// Validate refuses a backup that would never be asked.
+func (b Backup) Validate() error {
+	if b.Server.URL == "" && (b.Server.Model != "" || b.Key.Set()) {
+		return errors.New("URL is empty, while the backup has a model or a key: set it, or unset the others")
+	}
+	return nil
 }
 
 // Provider makes vectors of texts.
@@ -37,9 +54,29 @@ func Open(space pipeline.Space, cfg OpenAI, log *slog.Logger) (Provider, error) 
 	case "hash":
 		return hash.New(space.Dimensions)
 	case "openai":
-		return openai.New(cfg.Server, openai.Options{
-			Model: space.Model, Dimensions: space.Dimensions, Key: cfg.Key.Value, Log: log,
-		})
+		options := openai.Options{Model: space.Model, Dimensions: space.Dimensions, Keys: cfg.Key.Value, Log: log}
+		if cfg.Backup.Server.URL != "" {
+			return openai.NewPair(cfg.Server, options, cfg.Backup.Server, cfg.Backup.Key.Value)
+		}
+		return openai.New(cfg.Server, options)
 	}
 	return nil, fault.Halt("the pipeline file names provider %q: openai, builtin or hash", space.Provider)
+}
+
+// Start shows what a provider is about in metrics, and checks what can be checked before
+// there is work. Its error is fatal.
+func Start(ctx context.Context, p Provider, m *telemetry.Metrics) error {
+	if shows, ok := p.(interface {
+		Publish(m *telemetry.Metrics) error
+	}); ok {
+		if err := shows.Publish(m); err != nil {
+			return err
+		}
+	}
+	if checks, ok := p.(interface {
+		Check(ctx context.Context) error
+	}); ok {
+		return checks.Check(ctx)
+	}
+	return nil
 }
