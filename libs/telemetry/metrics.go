@@ -29,6 +29,7 @@ const (
 	ProviderRequests    = "freshet.provider.requests"
 	ProviderTexts       = "freshet.provider.texts"
 	ProviderTokens      = "freshet.provider.tokens"
+	ProviderAgainTokens = "freshet.provider.paid_again.tokens"
 	ProviderSavedTokens = "freshet.provider.saved.tokens"
 	ProviderFallbacks   = "freshet.provider.fallbacks"
 	WriteRemembered     = "freshet.write.states.remembered"
@@ -38,11 +39,30 @@ const (
 var counterDescriptions = map[string]string{
 	ProviderRequests:    "Requests to the embeddings provider.",
 	ProviderTexts:       "Texts that the provider embedded.",
-	ProviderTokens:      "Tokens that the provider charged for.",
+	ProviderTokens:      "Tokens that the provider charged for; estimated where it does not say.",
+	ProviderAgainTokens: "Those of them whose text had been paid for before.",
 	ProviderSavedTokens: "Tokens that were not paid for again, estimated.",
 	ProviderFallbacks:   "Texts that the built-in model could not read and embedded by their characters.",
 	WriteRemembered:     "Items whose state write still knew from its own last write or read.",
 	WriteLoaded:         "Items whose state write had to read from the index.",
+}
+
+// Amounts that a service keeps itself and hands to Metrics.Money or Metrics.Gauge; money in the
+// currency of its setting.
+const (
+	ProviderCost      = "freshet.provider.cost"
+	ProviderSavedCost = "freshet.provider.saved.cost"
+	BudgetSpent       = "freshet.embed.budget.spent"
+	BudgetLimit       = "freshet.embed.budget.limit"
+	BudgetWaiting     = "freshet.embed.budget.waiting"
+)
+
+var amountDescriptions = map[string]string{
+	ProviderCost:      "What the provider charged, by tokens and price.",
+	ProviderSavedCost: "What was not paid because the vector was known; estimated.",
+	BudgetSpent:       "What all replicas have spent today (UTC); without a budget, this one.",
+	BudgetLimit:       "What all replicas may spend a day; 0 is no bound.",
+	BudgetWaiting:     "Requests to the provider that wait for the budget of the next day.",
 }
 
 // Metrics holds the instruments of the stage runtime.
@@ -109,6 +129,32 @@ func (x *Metrics) Counter(name string, read func() int64) error {
 		return fmt.Errorf("making counter %s: %w", name, err)
 	}
 	return nil
+}
+
+// Money has an amount that only grows, and that a service keeps itself, read at each scrape. name
+// is one of the constants of this package.
+func (x *Metrics) Money(name string, read func() float64) error {
+	_, err := x.meter.Float64ObservableCounter(name, metric.WithDescription(amountDescriptions[name]), observing(read))
+	if err != nil {
+		return fmt.Errorf("making counter %s: %w", name, err)
+	}
+	return nil
+}
+
+// Gauge is like Money, for what may fall.
+func (x *Metrics) Gauge(name string, read func() float64) error {
+	_, err := x.meter.Float64ObservableGauge(name, metric.WithDescription(amountDescriptions[name]), observing(read))
+	if err != nil {
+		return fmt.Errorf("making gauge %s: %w", name, err)
+	}
+	return nil
+}
+
+func observing(read func() float64) metric.Float64ObservableOption {
+	return metric.WithFloat64Callback(func(_ context.Context, o metric.Float64Observer) error {
+		o.Observe(read())
+		return nil
+	})
 }
 
 // Unfinished has the age of the stage's oldest unfinished input read at each scrape.

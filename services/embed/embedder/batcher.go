@@ -41,13 +41,15 @@ type ask struct {
 	fitted
 	fingerprint []byte // of the text before it was fitted
 	again       bool   // what the cache has does not do
+	held        bool   // the index has a vector of it: it was paid for once
+	account     account
 }
 
 // call is one text and all who wait for it. The batcher's mutex guards it until done
 // is closed.
 type call struct {
 	text    fitted
-	asks    []ask // one text may be what is left of several longer ones
+	asks    []ask // the first one pays; one text may be what is left of several longer ones
 	queued  time.Time
 	waiting int
 	flight  *flight // nil while it is in the queue
@@ -71,7 +73,7 @@ func newBatcher(h *halver, c cache, cfg Config) *batcher {
 
 // embed returns an answer an ask. Its only error is that of ctx.
 func (b *batcher) embed(ctx context.Context, asks []ask) ([]answer, error) {
-	calls := b.join(asks)
+	calls, joined := b.join(asks)
 	for _, c := range calls {
 		if err := b.await(ctx, c); err != nil {
 			b.leave(calls)
@@ -81,17 +83,20 @@ func (b *batcher) embed(ctx context.Context, asks []ask) ([]answer, error) {
 	answers := make([]answer, len(calls))
 	for i, c := range calls {
 		answers[i] = c.answer
+		answers[i].known = c.answer.known || joined[i]
 	}
 	return answers, nil
 }
 
-func (b *batcher) join(asks []ask) []*call {
+// join returns the call of each ask, and whether it was there already: another one pays for it.
+func (b *batcher) join(asks []ask) (calls []*call, joined []bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	now := time.Now()
-	calls := make([]*call, len(asks))
+	calls, joined = make([]*call, len(asks)), make([]bool, len(asks))
 	for i, a := range asks {
 		c := b.byText[a.text]
+		joined[i] = c != nil
 		if c == nil {
 			c = b.recall(a)
 		}
@@ -107,7 +112,7 @@ func (b *batcher) join(asks []ask) []*call {
 		}
 		calls[i] = c
 	}
-	return calls
+	return calls, joined
 }
 
 // recall returns a call that has its answer already, or nil. The text may have landed
@@ -226,16 +231,16 @@ func (b *batcher) linger() time.Duration {
 func (b *batcher) start(ctx context.Context, calls []*call) {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	f := &flight{calls: calls, cancel: cancel}
-	texts := make([]string, len(calls))
+	asks := make([]ask, len(calls))
 	for i, c := range calls {
 		c.flight = f
 		f.waiting += c.waiting
-		texts[i] = c.text.text
+		asks[i] = c.asks[0]
 	}
 	b.flying++
 	go func() {
 		defer cancel()
-		answers, fits := b.halver.ask(ctx, texts)
+		answers, fits := b.halver.ask(ctx, asks)
 		b.land(f, answers, fits)
 		b.send(ctx)
 	}()
