@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"strconv"
 	"time"
 
 	"github.com/freshet-io/freshet/libs/record"
@@ -88,6 +89,8 @@ func (l *ledger) tell(told time.Time, log *slog.Logger) time.Time {
 		return told
 	}
 	log.Warn("the embedding budget of the day is spent: texts that must be paid for wait",
-		"spent", l.money(tokens), "budget", l.money(l.budget.limit), "currency", l.currency, "until", today.Add(day))
+		"spent", amount(l.money(tokens)), "budget", amount(l.money(l.budget.limit)), "currency", l.currency, "until", today.Add(day))
 	return today
 }
+
+func amount(money float64) string { return strconv.FormatFloat(money, 'f', 4, 64) }

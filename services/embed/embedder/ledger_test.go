@@ -48,12 +48,18 @@ func TestApportion_givesAwayAllAndToEachWithinOneOfItsShare(t *testing.T) {
 	}
 }
 
-// charging charges ten tokens a text.
-type charging struct{ fakeProvider }
+// charging charges ten tokens a text, or does not say.
+type charging struct {
+	fakeProvider
+	silent bool
+}
 
 func (p *charging) Embed(ctx context.Context, texts []string) (provider.Embeddings, error) {
 	got, err := p.fakeProvider.Embed(ctx, texts)
 	got.Tokens = int64(10 * len(texts))
+	if p.silent {
+		got.Tokens = 0
+	}
 	return got, err
 }
 
@@ -102,9 +108,17 @@ func (l *log) kept() map[string]record.Tokens {
 	return kept
 }
 
+// bounded is a context that ends what would wait for ever. In virtual time that is soon.
+func bounded(t *testing.T) context.Context {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Hour)
+	t.Cleanup(cancel)
+	return ctx
+}
+
 func handle(t *testing.T, e *Embedder, in ...Input) {
 	t.Helper()
-	if _, err := e.Handle(t.Context(), in); err != nil {
+	if _, err := e.Handle(bounded(t), in); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -144,7 +158,7 @@ func TestLedger_saysWhatWasPaidPaidAgainAndSaved(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				p := &charging{fakeProvider{before: tt.before}}
+				p := &charging{fakeProvider: fakeProvider{before: tt.before}}
 				e := newEmbedder(t, p, &fakeIndex{states: states}, func(c *Config) { c.CacheBytes = tt.cache })
 				for _, batch := range tt.batches {
 					handle(t, e, batch...)
@@ -166,7 +180,7 @@ func TestLedger_saysWhatWasPaidPaidAgainAndSaved(t *testing.T) {
 }
 
 func TestLedger_countsWhatIsSavedOnceHoweverOftenABatchIsTried(t *testing.T) {
-	p := &charging{fakeProvider{before: func(context.Context, []string) error { return errors.New("away") }}}
+	p := &charging{fakeProvider: fakeProvider{before: func(context.Context, []string) error { return errors.New("away") }}}
 	e := newEmbedder(t, p, &fakeIndex{states: map[string]record.State{"Product/1": stored("shoe")}})
 	batch := []Input{upsert("1", "shoe", 6), upsert("2", "boot", 7)}
 	for range 3 {
@@ -182,7 +196,7 @@ func TestLedger_countsWhatIsSavedOnceHoweverOftenABatchIsTried(t *testing.T) {
 }
 
 func TestLedger_isEstimatedWhereTheProviderDoesNotSay(t *testing.T) {
-	e := newEmbedder(t, &fakeProvider{}, &fakeIndex{})
+	e := newEmbedder(t, &charging{silent: true}, &fakeIndex{})
 	handle(t, e, upsert("1", strings.Repeat("x", 400), 6))
 	if got := e.Counts().Tokens; got != 101 {
 		t.Errorf("%d tokens", got)
@@ -288,7 +302,7 @@ func TestBudget_pausesPaidCallsUntilMidnightAndFailsNothing(t *testing.T) {
 		var paused time.Duration
 		var all sync.WaitGroup
 		all.Go(func() {
-			outcomes, err := e.Handle(t.Context(), []Input{upsert("5", "one too many", 20)})
+			outcomes, err := e.Handle(bounded(t), []Input{upsert("5", "one too many", 20)})
 			paused = time.Since(began)
 			if err != nil || outcomes[0].Label != Embedded {
 				t.Errorf("%+v, %v", outcomes, err)
@@ -306,7 +320,7 @@ func TestBudget_pausesPaidCallsUntilMidnightAndFailsNothing(t *testing.T) {
 		if tokens, waiting := e.ledger.budget.spent(); tokens != 10 || waiting != 0 {
 			t.Errorf("on the new day: spent %d, %d waiting", tokens, waiting)
 		}
-		if strings.Count(out.String(), "the embedding budget of the day is spent") != 1 || !strings.Contains(out.String(), "budget=40 currency=tokens until=2000-01-02T00:00:00.000Z") {
+		if strings.Count(out.String(), "the embedding budget of the day is spent") != 1 || !strings.Contains(out.String(), "budget=40.0000 currency=tokens until=2000-01-02T00:00:00.000Z") {
 			t.Errorf("it says\n%s", out.String())
 		}
 	})
@@ -354,7 +368,7 @@ func TestBudget_smallerThanACallLetsOneADayGo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := budget{limit: 5, others: map[string]spending{}}
 		for range 3 {
-			if err := b.reserve(t.Context(), 10); err != nil {
+			if err := b.reserve(bounded(t), 10); err != nil {
 				t.Fatal(err)
 			}
 			b.spend(10)
@@ -367,7 +381,7 @@ func TestBudget_smallerThanACallLetsOneADayGo(t *testing.T) {
 }
 
 func TestBudget_ofACallThatFailedIsFreeAgain(t *testing.T) {
-	e := newEmbedder(t, &charging{fakeProvider{before: func(context.Context, []string) error { return fault.Halt("no quota") }}}, &fakeIndex{}, tight)
+	e := newEmbedder(t, &charging{fakeProvider: fakeProvider{before: func(context.Context, []string) error { return fault.Halt("no quota") }}}, &fakeIndex{}, tight)
 	_, _ = e.Handle(t.Context(), []Input{upsert("1", "one", 6)})
 	if e.ledger.budget.reserved != 0 {
 		t.Errorf("%d tokens are set aside for nothing", e.ledger.budget.reserved)
