@@ -32,44 +32,11 @@ func ReadControl(ctx context.Context, client *kgo.Client, t Topics) (*Control, e
 		client: client, topic: t.Control(),
 	}
 	ends, err := kadm.NewClient(client).ListEndOffsets(ctx, c.topic)
-	if err != nil {
-		return nil, fmt.Errorf("reading the end of topic %s: %w", c.topic, err)
+	end, err := listed(ends, c.topic, err)
+	if err != nil || end == 0 {
+		return c, err
 	}
-	end, ok := ends.Lookup(c.topic, 0)
-	if !ok {
-		return nil, fmt.Errorf("topic %s does not exist: run `freshet topics apply`", c.topic)
-	}
-	if end.Err != nil {
-		return nil, fmt.Errorf("topic %s cannot be read (%w): run `freshet topics apply`", c.topic, end.Err)
-	}
-	return c, c.readTo(ctx, end.Offset)
-}
-
-// readTo takes the records below the given offset.
-func (c *Control) readTo(ctx context.Context, end int64) error {
-	if end == 0 {
-		return nil
-	}
-	reader, err := kgo.NewClient(append(c.client.Opts(),
-		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
-		kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{c.topic: {0: kgo.NewOffset().AtStart()}}))...)
-	if err != nil {
-		return fmt.Errorf("opening a reader of topic %s: %w", c.topic, err)
-	}
-	defer reader.Close()
-	for next := int64(0); next < end; {
-		fetches := reader.PollFetches(ctx)
-		if err := fetches.Err0(); err != nil {
-			return fmt.Errorf("reading topic %s: %w", c.topic, err)
-		}
-		for _, r := range fetches.Records() {
-			next = r.Offset + 1
-			if err := c.take(r); err != nil {
-				return fmt.Errorf("reading topic %s at offset %d: %w", c.topic, r.Offset, err)
-			}
-		}
-	}
-	return nil
+	return c, readLog(ctx, client, c.topic, kgo.NewOffset().AtStart(), end, c.take)
 }
 
 func (c *Control) take(r *kgo.Record) error {

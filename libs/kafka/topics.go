@@ -43,6 +43,10 @@ func (t Topics) DeadLetters() string { return t.Prefix + ".deadletters" }
 // Control is the compacted topic of identities, recipes and generations.
 func (t Topics) Control() string { return t.Prefix + ".control" }
 
+// Costs is the compacted topic of what embedding costs. It is apart from the control topic, which
+// every service reads whole at its start.
+func (t Topics) Costs() string { return t.Prefix + ".costs" }
+
 // Layout is how the topics are made. Its partition count is final: an item's place
 // in the log decides its order, so a topic of another count is another topic.
 type Layout struct {
@@ -89,6 +93,10 @@ func (t Topics) specs(l Layout) []topicSpec {
 		log(t.VectorsBulk(), 2*day),
 		log(t.DeadLetters(), 30*day),
 		{t.Control(), 1, map[string]string{"cleanup.policy": "compact"}},
+		{t.Costs(), 1, map[string]string{
+			"cleanup.policy": "compact,delete", "retention.ms": strconv.FormatInt((400 * day).Milliseconds(), 10),
+			"max.message.bytes": strconv.Itoa(maxRecordBytes),
+		}},
 	}
 }
 
@@ -232,7 +240,7 @@ func (t Topics) logs() []string {
 func (t Topics) details(ctx context.Context, adm *kadm.Client) (kadm.TopicDetails, error) {
 	// Asking for rights too goes past the client's cache: it may still know a topic that
 	// was deleted and made again.
-	details, err := adm.ListTopics(kadm.WithAuthorizedOps(ctx), append(t.logs(), t.DeadLetters(), t.Control())...)
+	details, err := adm.ListTopics(kadm.WithAuthorizedOps(ctx), append(t.logs(), t.DeadLetters(), t.Control(), t.Costs())...)
 	if err != nil {
 		return nil, fmt.Errorf("listing the pipeline's topics: %w", err)
 	}

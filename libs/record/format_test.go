@@ -92,6 +92,19 @@ func TestFormatHasEveryValueOfAnEnum(t *testing.T) {
 	}
 }
 
+func TestFormatShowsACostEntryAsItIsWritten(t *testing.T) {
+	text := section(t, formatPage(t), "Cost")
+	shown := regexp.MustCompile("(?s)```json\n(.*?)\n```").FindStringSubmatch(text)[1]
+	cost, err := DecodeCost([]byte(shown))
+	if err != nil {
+		t.Fatal(err)
+	}
+	written, err := cost.Encode()
+	if err != nil || string(written) != shown || cost.Key() != "2026-11-30T14/Product/products/"+cost.Replica {
+		t.Errorf("under %s it is written as\n%s, %v", cost.Key(), written, err)
+	}
+}
+
 func TestFormatHasEveryReason(t *testing.T) {
 	text := section(t, formatPage(t), "Reasons")
 	listed := regexp.MustCompile("(?m)^\\| `").FindAllString(text, -1)

@@ -29,6 +29,7 @@ const (
 	ProviderRequests    = "freshet.provider.requests"
 	ProviderTexts       = "freshet.provider.texts"
 	ProviderTokens      = "freshet.provider.tokens"
+	ProviderAgainTokens = "freshet.provider.paid_again.tokens"
 	ProviderSavedTokens = "freshet.provider.saved.tokens"
 	ProviderFallbacks   = "freshet.provider.fallbacks"
 	WriteRemembered     = "freshet.write.states.remembered"
@@ -51,17 +52,36 @@ var gauges = map[string]struct{ unit, description string }{
 	ProviderRefused: {"", "1 while a key is put aside, since the provider refused it, else 0."},
 	ProviderWaiting: {"", "Requests that wait for a rate limit."},
 	ProviderWaited:  {"s", "Time that requests have waited for a rate limit, since the start."},
+	BudgetSpent:     {"", "What all replicas have spent today (UTC); without a budget, this one."},
+	BudgetLimit:     {"", "What all replicas may spend a day; 0 is no bound."},
+	BudgetWaiting:   {"", "Requests to the provider that wait for the budget of the next day."},
 	ProviderBreaker: {"", "State of an endpoint's circuit breaker: 0 closed, 1 open, 2 half open."},
 }
 
 var counterDescriptions = map[string]string{
 	ProviderRequests:    "Requests to the embeddings provider.",
 	ProviderTexts:       "Texts that the provider embedded.",
-	ProviderTokens:      "Tokens that the provider charged for.",
+	ProviderTokens:      "Tokens that the provider charged for; estimated where it does not say.",
+	ProviderAgainTokens: "Those of them whose text had been paid for before.",
 	ProviderSavedTokens: "Tokens that were not paid for again, estimated.",
 	ProviderFallbacks:   "Texts that the built-in model could not read and embedded by their characters.",
 	WriteRemembered:     "Items whose state write still knew from its own last write or read.",
 	WriteLoaded:         "Items whose state write had to read from the index.",
+}
+
+// Amounts that a service keeps itself and hands to Metrics.Money or Metrics.Gauge; money in the
+// currency of its setting.
+const (
+	ProviderCost      = "freshet.provider.cost"
+	ProviderSavedCost = "freshet.provider.saved.cost"
+	BudgetSpent       = "freshet.embed.budget.spent"
+	BudgetLimit       = "freshet.embed.budget.limit"
+	BudgetWaiting     = "freshet.embed.budget.waiting"
+)
+
+var amountDescriptions = map[string]string{
+	ProviderCost:      "What the provider charged, by tokens and price.",
+	ProviderSavedCost: "What was not paid because the vector was known; estimated.",
 }
 
 // Metrics holds the instruments of the stage runtime.
@@ -141,6 +161,20 @@ func (x *Metrics) Gauge(name string, read func(observe func(value float64, label
 		}))
 	if err != nil {
 		return fmt.Errorf("making gauge %s: %w", name, err)
+	}
+	return nil
+}
+
+// Money has an amount that only grows, and that a service keeps itself, read at each scrape. name
+// is one of the constants of this package.
+func (x *Metrics) Money(name string, read func() float64) error {
+	_, err := x.meter.Float64ObservableCounter(name, metric.WithDescription(amountDescriptions[name]),
+		metric.WithFloat64Callback(func(_ context.Context, o metric.Float64Observer) error {
+			o.Observe(read())
+			return nil
+		}))
+	if err != nil {
+		return fmt.Errorf("making counter %s: %w", name, err)
 	}
 	return nil
 }

@@ -23,6 +23,7 @@ import (
 	"github.com/freshet-io/freshet/services/ctl/catalogue"
 	"github.com/freshet-io/freshet/services/ctl/loadtest"
 	"github.com/freshet-io/freshet/services/embed/builtin"
+	"github.com/freshet-io/freshet/services/embed/embedder"
 	"github.com/freshet-io/freshet/services/embed/providers"
 )
 
@@ -150,7 +151,7 @@ func (f benchProviderFlags) perMillion() (price float64, known bool) {
 	if f.price >= 0 {
 		return f.price, true
 	}
-	return priceOf(f.model)
+	return embedder.ListPrice(f.model)
 }
 
 // askToSpend says what is going to be asked for and what it may cost, and returns an
@@ -159,7 +160,7 @@ func (f benchProviderFlags) askToSpend(ctx context.Context, stderr io.Writer, ho
 	texts := f.plan.Total() * f.plan.Texts
 	tokens := estimateTokens(f.plan.Text, texts)
 	price, known := f.perMillion()
-	cost := fmt.Sprintf("about %s tokens, about %s", short(tokens), money(tokens*price/1e6))
+	cost := fmt.Sprintf("about %s tokens, about %s", short(tokens), dollars(tokens*price/1e6))
 	if !known {
 		cost = fmt.Sprintf("about %s tokens at a price that is not known here (--price)", short(tokens))
 	}
@@ -250,7 +251,7 @@ func (r providerReport) write(out io.Writer, output string) error {
 	}
 	cost := "the price is not known"
 	if r.Cost != nil {
-		cost = money(*r.Cost)
+		cost = dollars(*r.Cost)
 	}
 	_, err := fmt.Fprintf(out, "%s, %d texts a request, %s tokens: %s\n", r.Model, r.Texts, short(float64(r.Tokens)), cost)
 	return err
@@ -266,7 +267,7 @@ func legible(d time.Duration) string {
 	return d.Round(10 * time.Millisecond).String()
 }
 
-func money(dollars float64) string { return fmt.Sprintf("$%.4g", dollars) }
+func dollars(amount float64) string { return fmt.Sprintf("$%.4g", amount) }
 
 // short returns a number as people say it: 940, 12.3k, 1.2M.
 func short(n float64) string {

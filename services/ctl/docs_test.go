@@ -175,7 +175,7 @@ func TestReadme_namesNoMetricThatNobodyCounts(t *testing.T) {
 	m.Fresh(ctx, telemetry.Freshness{Age: time.Second})
 	m.Unfinished("s", func() time.Duration { return 0 })
 	for _, name := range []string{
-		telemetry.ProviderRequests, telemetry.ProviderTexts, telemetry.ProviderTokens, telemetry.ProviderSavedTokens, telemetry.ProviderFallbacks,
+		telemetry.ProviderRequests, telemetry.ProviderTexts, telemetry.ProviderTokens, telemetry.ProviderSavedTokens, telemetry.ProviderAgainTokens, telemetry.ProviderFallbacks,
 	} {
 		if err := m.Counter(name, func() int64 { return 1 }); err != nil {
 			t.Fatal(err)
@@ -185,6 +185,11 @@ func TestReadme_namesNoMetricThatNobodyCounts(t *testing.T) {
 		telemetry.ProviderLimit, telemetry.ProviderShut, telemetry.ProviderRefused, telemetry.ProviderWaiting, telemetry.ProviderWaited, telemetry.ProviderBreaker,
 	} {
 		if err := m.Gauge(name, func(observe func(float64, ...string)) { observe(1, "endpoint", "first") }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, name := range []string{telemetry.ProviderCost, telemetry.ProviderSavedCost} {
+		if err := m.Money(name, func() float64 { return 1 }); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -68,6 +68,20 @@ func (t table) write(out io.Writer, width int) error {
 	return errors.Join(errs...)
 }
 
+// alignRight puts the numbers of the columns from, up to to, below each other.
+func (t table) alignRight(from, to int) {
+	lines := append([][]string{t.header}, t.rows...)
+	for column := from; column < to; column++ {
+		width := 0
+		for _, line := range lines {
+			width = max(width, len(line[column]))
+		}
+		for _, line := range lines {
+			line[column] = fmt.Sprintf("%*s", width, line[column])
+		}
+	}
+}
+
 // fit returns the widths of the columns that are shown, and the mark at the end of
 // the header where some are left out.
 func (t table) fit(width int) (widths []int, more string) {

@@ -75,7 +75,7 @@ func TestApply_createsAllTopicsOnceAndIdentifiesThem(t *testing.T) {
 	_, c := broker(t)
 	client := connect(t, c)
 	created, err := topics.Apply(t.Context(), client, layout)
-	if err != nil || len(created) != 6 {
+	if err != nil || len(created) != 7 {
 		t.Fatalf("created %v: %v", created, err)
 	}
 	if created, err = topics.Apply(t.Context(), client, layout); err != nil || len(created) != 0 {

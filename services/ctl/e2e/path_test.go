@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -52,6 +53,7 @@ func testPath(t *testing.T, brokers string) {
 		{"two instances of each service share the partitions", (*path).instances},
 		{"records read a second time change nothing", (*path).redelivery},
 		{"nothing else is a dead letter", (*path).nothingElse},
+		{"the ledger has what all that ran have paid and saved", (*path).cost},
 	} {
 		t.Run(part.name, func(t *testing.T) {
 			own := *p
@@ -424,4 +426,28 @@ func (p *path) nothingElse() {
 	if !maps.Equal(got, p.planted) {
 		p.t.Errorf("dead letters:\n%v\nwant\n%v", got, p.planted)
 	}
+}
+
+// cost shows that what instances which are gone have paid stands in the ledger, and that one which stops adds its last
+// seconds.
+func (p *path) cost() {
+	before := p.ledger()
+	p.upsert(product{ID: 1, Name: "a name that was never paid for"})
+	p.settle(2 * soon)
+	p.running["embed"].stop()
+	if after := p.ledger(); before.Paid == 0 || before.Saved == 0 || after.Paid <= before.Paid {
+		p.t.Errorf("the ledger has %+v, and after one more text %+v", before, after)
+	}
+}
+
+// ledger returns what all instances have written.
+func (p *path) ledger() record.Tokens {
+	p.t.Helper()
+	var bill struct {
+		Sums []struct{ Tokens record.Tokens }
+	}
+	if err := json.Unmarshal([]byte(p.freshet(0, "", "cost", "-o", "json")), &bill); err != nil || len(bill.Sums) != 1 {
+		p.t.Fatal(bill, err)
+	}
+	return bill.Sums[0].Tokens
 }

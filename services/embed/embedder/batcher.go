@@ -59,13 +59,15 @@ type ask struct {
 	fitted
 	fingerprint []byte // of the text before it was fitted
 	again       bool   // what the cache has does not do
+	held        bool   // the index has a vector of it: it was paid for once
+	account     account
 }
 
 // call is one text and all who wait for it. The batcher's mutex guards it until done
 // is closed.
 type call struct {
 	text    fitted
-	asks    []ask // one text may be what is left of several longer ones
+	asks    []ask // the first one pays; one text may be what is left of several longer ones
 	queued  time.Time
 	lane    *lane // in whose queue it is or was
 	waiting int
@@ -92,7 +94,7 @@ func newBatcher(h *halver, c cache, cfg Config) *batcher {
 
 // embed returns an answer an ask. Its only error is that of ctx.
 func (b *batcher) embed(ctx context.Context, asks []ask) ([]answer, error) {
-	calls := b.join(asks, provider.LaneOf(ctx))
+	calls, joined := b.join(asks, provider.LaneOf(ctx))
 	for _, c := range calls {
 		if err := b.await(ctx, c); err != nil {
 			b.leave(calls)
@@ -102,11 +104,13 @@ func (b *batcher) embed(ctx context.Context, asks []ask) ([]answer, error) {
 	answers := make([]answer, len(calls))
 	for i, c := range calls {
 		answers[i] = c.answer
+		answers[i].known = c.answer.known || joined[i]
 	}
 	return answers, nil
 }
 
-func (b *batcher) join(asks []ask, urgency *provider.Lane) []*call {
+// join returns the call of each ask, and whether it was there already: another one pays for it.
+func (b *batcher) join(asks []ask, urgency *provider.Lane) (calls []*call, joined []bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	now := time.Now()
@@ -114,9 +118,10 @@ func (b *batcher) join(asks []ask, urgency *provider.Lane) []*call {
 	if urgency.Bulk() {
 		l = &b.lanes[1]
 	}
-	calls := make([]*call, len(asks))
+	calls, joined = make([]*call, len(asks)), make([]bool, len(asks))
 	for i, a := range asks {
 		c := b.byText[a.text]
+		joined[i] = c != nil
 		if c == nil {
 			c = b.recall(a, l)
 		}
@@ -135,7 +140,7 @@ func (b *batcher) join(asks []ask, urgency *provider.Lane) []*call {
 		}
 		calls[i] = c
 	}
-	return calls
+	return calls, joined
 }
 
 // hurry makes a call that a live caller waits for a live one.
@@ -283,16 +288,16 @@ func (b *batcher) start(ctx context.Context, l *lane, calls []*call) {
 	f := &flight{calls: calls, lane: l, cancel: cancel}
 	f.urgency = provider.NewLane(l == &b.lanes[1], func(waiting bool) { b.hold(ctx, l, waiting) })
 	own = provider.WithLane(own, f.urgency)
-	texts := make([]string, len(calls))
+	asks := make([]ask, len(calls))
 	for i, c := range calls {
 		c.flight = f
 		f.waiting += c.waiting
-		texts[i] = c.text.text
+		asks[i] = c.asks[0]
 	}
 	l.flying++
 	go func() {
 		defer cancel()
-		answers, fits := b.halver.ask(own, texts)
+		answers, fits := b.halver.ask(own, asks)
 		b.land(f, answers, fits)
 		b.resume(ctx)
 	}()

@@ -61,17 +61,24 @@ func batcherOf(p Provider, change ...func(*Config)) *batcher {
 	for _, c := range change {
 		c(&cfg)
 	}
-	return newBatcher(&halver{provider: p, dimensions: dims}, newCache(cfg.CacheBytes, dims), cfg)
+	return newBatcher(&halver{provider: p, dimensions: dims, ledger: newLedger(cfg, "model")}, newCache(cfg.CacheBytes, dims), cfg)
+}
+
+func asksOf(texts []string) []ask {
+	asks := make([]ask, len(texts))
+	for i, text := range texts {
+		asks[i] = ask{fitted: fitted{text: text, tokens: 10}, fingerprint: print16(text)}
+	}
+	return asks
 }
 
 // numbered returns n texts that differ.
 func numbered(from, n int) []ask {
-	texts := make([]ask, n)
+	texts := make([]string, n)
 	for i := range texts {
-		text := fmt.Sprintf("text %d", from+i)
-		texts[i] = ask{fitted: fitted{text: text, tokens: 10}, fingerprint: print16(text)}
+		texts[i] = fmt.Sprintf("text %d", from+i)
 	}
-	return texts
+	return asksOf(texts)
 }
 
 func TestTextsWaitTheShorterTheFewerRequestsAreInFlight(t *testing.T) {
@@ -264,9 +271,9 @@ func TestCallerWhoLeavesWithAKnownTextTakesNobodyElsesRequestForIt(t *testing.T)
 	if _, err := b.embed(t.Context(), text); err != nil {
 		t.Fatal(err)
 	}
-	known := b.join(text, nil)
+	known, _ := b.join(text, nil)
 	text[0].again = true
-	asked := b.join(text, nil)
+	asked, _ := b.join(text, nil)
 	b.leave(known)
 	b.mu.Lock()
 	joined := b.byText[text[0].text]
@@ -296,7 +303,7 @@ func TestRefusedTextsAreFoundWithFewRequests(t *testing.T) {
 				}
 			}
 			p := &fakeProvider{before: refuse(400, func(texts []string) bool { return slices.ContainsFunc(texts, isBad) })}
-			answers, _ := (&halver{provider: p, dimensions: dims}).ask(t.Context(), texts)
+			answers, _ := (&halver{provider: p, dimensions: dims, ledger: newLedger(settings(), "model")}).ask(t.Context(), asksOf(texts))
 			for i, a := range answers {
 				if isBad(texts[i]) != (fault.ClassOf(a.err) == fault.Permanent && a.err != nil) {
 					t.Errorf("%s: %v", texts[i], a.err)

@@ -20,6 +20,10 @@ type Config struct {
 	BatchWait   time.Duration `envconfig:"BATCH_WAIT" default:"0s" desc:"fixed time to wait for a batch to fill; 0 sends at once when idle and else waits 5 ms for each request in flight, at most 50 ms"`
 	InFlight    int           `envconfig:"IN_FLIGHT" default:"8" desc:"most requests to the provider at the same time, of live documents and of backfills each; those that wait for a rate limit count"`
 	CacheBytes  int           `envconfig:"CACHE_BYTES" default:"67108864" desc:"memory for the vectors of recent texts, so that a text which comes again soon is not paid again; 0 keeps none"`
+
+	PricePerMillion float64 `envconfig:"PRICE_PER_MILLION" default:"-1" desc:"what the provider charges for a million tokens; -1 takes what OpenAI's models cost (text-embedding-3-large 0.13, -3-small 0.02, ada-002 0.10), and 0 for others"`
+	Currency        string  `default:"USD" desc:"of that price"`
+	BudgetPerDay    float64 `envconfig:"BUDGET_PER_DAY" default:"0" desc:"what all replicas may spend a day (UTC), in that currency; then texts that must be paid for wait for the next day; 0 sets no bound"`
 }
 
 // Space is what the pipeline file says of the vectors.
@@ -47,7 +51,28 @@ func (c Config) Validate() error {
 	refuse(c.BatchWait < 0, "BATCH_WAIT is %s: it cannot be negative", c.BatchWait)
 	refuse(c.InFlight < 1, "IN_FLIGHT is %d: at least 1", c.InFlight)
 	refuse(c.CacheBytes < 0, "CACHE_BYTES is %d: it cannot be negative", c.CacheBytes)
+	refuse(c.PricePerMillion < 0 && c.PricePerMillion != -1, "PRICE_PER_MILLION is %g: it cannot be negative, but for -1", c.PricePerMillion)
+	refuse(c.BudgetPerDay < 0, "BUDGET_PER_DAY is %g: it cannot be negative", c.BudgetPerDay)
 	return errors.Join(wrong...)
+}
+
+// priceOf returns what a million tokens of the model cost.
+func (c Config) priceOf(model string) float64 {
+	if c.PricePerMillion >= 0 {
+		return c.PricePerMillion
+	}
+	price, _ := ListPrice(model)
+	return price
+}
+
+// ListPrice returns what OpenAI charges for a million tokens of a model, in USD
+// (platform.openai.com/docs/pricing), by its name with or without a vendor before it. The built-in
+// model costs nothing. known is false for others: a guess would be taken for a promise.
+func ListPrice(model string) (perMillion float64, known bool) {
+	perMillion, known = map[string]float64{
+		"text-embedding-3-large": 0.13, "text-embedding-3-small": 0.02, "text-embedding-ada-002": 0.10, "use-lite": 0,
+	}[path.Base(model)]
+	return perMillion, known
 }
 
 // What OpenAI documents of its models (platform.openai.com/docs/guides/embeddings),

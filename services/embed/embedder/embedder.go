@@ -72,8 +72,9 @@ type Embedder struct {
 	limit   limit
 	cache   cache
 	batcher *batcher
+	ledger  *ledger
 
-	reused, reusedTokens atomic.Int64
+	reused atomic.Int64
 }
 
 var _ stage.Handler[Input, *record.Vector] = (*Embedder)(nil)
@@ -90,10 +91,13 @@ func New(p Provider, index Index, space Space, cfg Config) (*Embedder, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := newCache(cfg.CacheBytes, space.Dimensions)
+	if cfg.BudgetPerDay > 0 && cfg.priceOf(space.Model) == 0 {
+		return nil, fmt.Errorf("BUDGET_PER_DAY is %g, and the price of model %s is not known: set PRICE_PER_MILLION", cfg.BudgetPerDay, space.Model)
+	}
+	c, costs := newCache(cfg.CacheBytes, space.Dimensions), newLedger(cfg, space.Model)
 	return &Embedder{
-		index: index, space: space, limit: l, cache: c,
-		batcher: newBatcher(&halver{provider: p, dimensions: space.Dimensions}, c, cfg),
+		index: index, space: space, limit: l, cache: c, ledger: costs,
+		batcher: newBatcher(&halver{provider: p, dimensions: space.Dimensions, ledger: costs}, c, cfg),
 	}, nil
 }
 
@@ -118,6 +122,10 @@ func (e *Embedder) Handle(ctx context.Context, batch []Input) ([]stage.Outcome[*
 	outcomes := make([]stage.Outcome[*record.Vector], len(works))
 	for i, w := range works {
 		outcomes[i] = w.outcome
+		if w.outcome.Label == Reused { // not before: a batch may be tried for hours
+			e.reused.Add(1)
+			e.ledger.save(accountOf(w.in.Document), estimate(w.in.Document.GetText()))
+		}
 	}
 	return outcomes, nil
 }
@@ -178,7 +186,10 @@ func (e *Embedder) embed(ctx context.Context, works []*work) error {
 	for _, w := range works {
 		if w.asks() {
 			asking = append(asking, w)
-			asks = append(asks, ask{fitted: w.text, fingerprint: w.vector.GetFingerprint(), again: w.in.Document.GetForce()})
+			asks = append(asks, ask{
+				fitted: w.text, fingerprint: w.vector.GetFingerprint(), again: w.in.Document.GetForce(),
+				account: accountOf(w.in.Document), held: w.held,
+			})
 		}
 	}
 	if len(asks) == 0 {
@@ -189,13 +200,11 @@ func (e *Embedder) embed(ctx context.Context, works []*work) error {
 		return err
 	}
 	var failed error
-	paid := map[string]bool{} // by fitted text
 	for i, w := range asking {
 		switch a := answers[i]; {
-		case a.err == nil && (a.known || paid[w.text.text]):
-			e.reuse(w, w.text.made(a.vector))
+		case a.err == nil && a.known:
+			w.take(w.text.made(a.vector), Reused)
 		case a.err == nil:
-			paid[w.text.text] = true
 			w.take(w.text.made(a.vector), Embedded)
 		case fault.ClassOf(a.err) == fault.Permanent:
 			w.reject(a.err)
@@ -213,7 +222,8 @@ func (e *Embedder) embed(ctx context.Context, works []*work) error {
 type Counts struct {
 	Requests     int64 // to the provider
 	Texts        int64 // embedded by it
-	Tokens       int64 // that it charged for
+	Tokens       int64 // that it charged for, or estimated where it does not say
+	AgainTokens  int64 // those of them whose text had been paid for before
 	Fallbacks    int64 // texts of which the built-in model knew no meaning
 	Reused       int64 // documents whose vector was known
 	ReusedTokens int64 // that were not paid for again, estimated
@@ -221,9 +231,9 @@ type Counts struct {
 
 // Counts returns the counts of this moment.
 func (e *Embedder) Counts() Counts {
-	h := e.batcher.halver
+	h, t := e.batcher.halver, e.ledger.totals()
 	return Counts{
-		Requests: h.requests.Load(), Texts: h.texts.Load(), Tokens: h.tokens.Load(), Fallbacks: h.fallbacks.Load(),
-		Reused: e.reused.Load(), ReusedTokens: e.reusedTokens.Load(),
+		Requests: h.requests.Load(), Texts: h.texts.Load(), Fallbacks: h.fallbacks.Load(), Reused: e.reused.Load(),
+		Tokens: t.Paid, AgainTokens: t.Again, ReusedTokens: t.Saved,
 	}
 }

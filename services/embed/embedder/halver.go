@@ -13,7 +13,7 @@ import (
 // answer is the vector of one text, or why there is none.
 type answer struct {
 	vector []byte // little-endian float32
-	known  bool   // from the cache
+	known  bool   // from the cache, or paid for by another
 	err    error  // permanent: of this text; else of the request that it was in
 }
 
@@ -23,18 +23,19 @@ type answer struct {
 type halver struct {
 	provider   Provider
 	dimensions int
+	ledger     *ledger
 	doubts     doubts
 
-	requests, texts, tokens, fallbacks atomic.Int64
+	requests, texts, fallbacks atomic.Int64
 }
 
 // probe is a text that no provider has a reason to refuse.
 const probe = "freshet"
 
-// ask returns an answer a text. fits is the size of the largest batch that the
+// ask returns an answer an ask. fits is the size of the largest batch that the
 // provider takes, where it has just refused a larger one for its size alone; else 0.
-func (h *halver) ask(ctx context.Context, texts []string) (answers []answer, fits int) {
-	answers, fits = h.split(ctx, texts)
+func (h *halver) ask(ctx context.Context, asks []ask) (answers []answer, fits int) {
+	answers, fits = h.split(ctx, asks)
 	for _, a := range answers {
 		if a.err == nil || fault.ClassOf(a.err) != fault.Permanent {
 			return answers, fits
@@ -42,7 +43,7 @@ func (h *halver) ask(ctx context.Context, texts []string) (answers []answer, fit
 	}
 	// All were refused. A setting that the provider does not take looks the same, and
 	// would make a dead letter of every item there is.
-	if err := h.request(ctx, []string{probe}, make([]answer, 1)); err != nil {
+	if err := h.probe(ctx, asks[0].account); err != nil {
 		if fault.ClassOf(err) == fault.Permanent {
 			err = fault.Halt("the provider refuses every text, even %q: check the settings of the model: %w", probe, err)
 		}
@@ -53,18 +54,23 @@ func (h *halver) ask(ctx context.Context, texts []string) (answers []answer, fit
 	return answers, fits
 }
 
-func (h *halver) split(ctx context.Context, texts []string) (answers []answer, fits int) {
-	answers = make([]answer, len(texts))
-	err := h.request(ctx, texts, answers)
+// probe asks for a text that is good. Whose texts are in doubt pays for it.
+func (h *halver) probe(ctx context.Context, a account) error {
+	return h.request(ctx, []ask{{fitted: fitted{text: probe, tokens: estimate(probe)}, account: a}}, make([]answer, 1))
+}
+
+func (h *halver) split(ctx context.Context, asks []ask) (answers []answer, fits int) {
+	answers = make([]answer, len(asks))
+	err := h.request(ctx, asks, answers)
 	if err == nil {
 		return answers, 0
 	}
-	if fault.ClassOf(err) != fault.Permanent || len(texts) == 1 {
-		return h.isolate(ctx, texts, err), 0
+	if fault.ClassOf(err) != fault.Permanent || len(asks) == 1 {
+		return h.isolate(ctx, asks, err), 0
 	}
-	half := len(texts) / 2
-	left, fitsLeft := h.split(ctx, texts[:half])
-	right, fitsRight := h.split(ctx, texts[half:])
+	half := len(asks) / 2
+	left, fitsLeft := h.split(ctx, asks[:half])
+	right, fitsRight := h.split(ctx, asks[half:])
 	answers = append(left, right...)
 	if fits = max(fitsLeft, fitsRight); fits > 0 {
 		return answers, fits
@@ -77,16 +83,16 @@ func (h *halver) split(ctx context.Context, texts []string) (answers []answer, f
 
 // isolate returns the answers to texts that have failed with err. Where one half of them
 // passes, the provider is well, and what makes it fail is in the other.
-func (h *halver) isolate(ctx context.Context, texts []string, err error) []answer {
-	if len(texts) == 1 {
-		return []answer{{err: h.verdict(ctx, texts[0], err)}}
+func (h *halver) isolate(ctx context.Context, asks []ask, err error) []answer {
+	if len(asks) == 1 {
+		return []answer{{err: h.verdict(ctx, asks[0], err)}}
 	}
-	answers := make([]answer, len(texts))
-	half := len(texts) / 2
+	answers := make([]answer, len(asks))
+	half := len(asks) / 2
 	left, right := err, err
 	if dubious(err) && ctx.Err() == nil {
-		left = h.request(ctx, texts[:half], answers[:half])
-		right = h.request(ctx, texts[half:], answers[half:])
+		left = h.request(ctx, asks[:half], answers[:half])
+		right = h.request(ctx, asks[half:], answers[half:])
 	}
 	if left != nil && right != nil {
 		for i := range answers {
@@ -95,33 +101,33 @@ func (h *halver) isolate(ctx context.Context, texts []string, err error) []answe
 		return answers
 	}
 	if left != nil {
-		copy(answers, h.again(ctx, texts[:half], left))
+		copy(answers, h.again(ctx, asks[:half], left))
 	}
 	if right != nil {
-		copy(answers[half:], h.again(ctx, texts[half:], right))
+		copy(answers[half:], h.again(ctx, asks[half:], right))
 	}
 	return answers
 }
 
 // again looks further into a half that has failed with err.
-func (h *halver) again(ctx context.Context, texts []string, err error) []answer {
+func (h *halver) again(ctx context.Context, asks []ask, err error) []answer {
 	if fault.ClassOf(err) == fault.Permanent {
-		answers, _ := h.split(ctx, texts)
+		answers, _ := h.split(ctx, asks)
 		return answers
 	}
-	return h.isolate(ctx, texts, err)
+	return h.isolate(ctx, asks, err)
 }
 
 // verdict returns the error of a text that has failed alone: a permanent one where
 // nothing but this text fails. Where nobody else shows how the provider is, it is asked.
-func (h *halver) verdict(ctx context.Context, text string, err error) error {
+func (h *halver) verdict(ctx context.Context, a ask, err error) error {
 	if !dubious(err) {
 		return err
 	}
-	if h.doubts.quiet(text) && ctx.Err() == nil {
-		_ = h.request(ctx, []string{probe}, make([]answer, 1)) // it is counted
+	if h.doubts.quiet(a.text) && ctx.Err() == nil {
+		_ = h.probe(ctx, a.account) // it is counted
 	}
-	if h.doubts.convict(text) {
+	if h.doubts.convict(a.text) {
 		return &fault.Error{
 			Class: fault.Permanent, Reason: fault.Exhausted, Status: fault.StatusOf(err),
 			Err: fmt.Errorf("the provider fails on this text alone, again and again, while it serves the others: %w", err),
@@ -139,15 +145,20 @@ func allPassed(answers []answer) bool {
 	return true
 }
 
-// request asks once, and sets answers where all is well. A panic is a refusal, so that
+// request asks once, as soon as the budget allows it, and sets answers where all is well. A panic is a refusal, so that
 // halving finds the text that causes it: the stage cannot recover one of a request,
 // which has its own goroutine. What it says may quote the text, and is not told.
-func (h *halver) request(ctx context.Context, texts []string, answers []answer) (err error) {
+func (h *halver) request(ctx context.Context, asks []ask, answers []answer) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fault.Reject(fault.Panic, "the provider panics on this text, with a %T", p)
 		}
 	}()
+	texts, estimated := textsOf(asks)
+	if err := h.ledger.budget.reserve(ctx, estimated); err != nil {
+		return err
+	}
+	defer h.ledger.budget.release(estimated)
 	h.requests.Add(1)
 	got, err := h.provider.Embed(ctx, texts)
 	if err != nil {
@@ -157,7 +168,7 @@ func (h *halver) request(ctx context.Context, texts []string, answers []answer) 
 		return err
 	}
 	h.doubts.pass(texts)
-	h.tokens.Add(got.Tokens)
+	h.ledger.pay(asks, got.Tokens)
 	if len(got.Vectors) != len(texts) {
 		return fmt.Errorf("the provider gave %d vectors for %d texts", len(got.Vectors), len(texts))
 	}
@@ -170,4 +181,14 @@ func (h *halver) request(ctx context.Context, texts []string, answers []answer) 
 	h.texts.Add(int64(len(texts)))
 	h.fallbacks.Add(int64(len(got.Fallbacks)))
 	return nil
+}
+
+// textsOf returns the texts of the asks, and about how many tokens they have together.
+func textsOf(asks []ask) (texts []string, tokens int64) {
+	texts = make([]string, len(asks))
+	for i, a := range asks {
+		texts[i] = a.text
+		tokens += int64(a.tokens)
+	}
+	return texts, tokens
 }

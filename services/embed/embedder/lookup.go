@@ -41,8 +41,8 @@ func (e *Embedder) lookUp(ctx context.Context, works []*work) error {
 // compare drops w where the state has made it pointless, or gives it a known vector.
 func (e *Embedder) compare(w *work, s *record.State) {
 	fingerprint := w.vector.GetFingerprint()
-	held := bytes.Equal(s.Held, fingerprint)
-	if pointless(w, s, held) {
+	w.held = bytes.Equal(s.Held, fingerprint)
+	if pointless(w, s, w.held) {
 		w.finish(stage.Skip[*record.Vector](Stale))
 		return
 	}
@@ -50,12 +50,12 @@ func (e *Embedder) compare(w *work, s *record.State) {
 		return
 	}
 	stored := made{vector: s.Vector, truncated: s.Truncated, original: s.OriginalTokens}
-	if held && s.Space == e.space.Name && len(s.Vector) == 4*e.space.Dimensions && w.accepts(stored) {
-		e.reuse(w, stored)
+	if w.held && s.Space == e.space.Name && len(s.Vector) == 4*e.space.Dimensions && w.accepts(stored) {
+		w.take(stored, Reused)
 		return
 	}
 	if m, ok := e.cache.get(fingerprint); ok && w.accepts(m) {
-		e.reuse(w, m)
+		w.take(m, Reused)
 	}
 }
 
@@ -81,10 +81,4 @@ func (w *work) accepts(m made) bool { return !m.truncated || w.mayCut() }
 
 func (w *work) mayCut() bool {
 	return w.in.Document.GetOversize() != record.Oversize_OVERSIZE_DEADLETTER
-}
-
-func (e *Embedder) reuse(w *work, m made) {
-	e.reused.Add(1)
-	e.reusedTokens.Add(int64(estimate(w.in.Document.GetText())))
-	w.take(m, Reused)
 }

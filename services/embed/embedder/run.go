@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -65,11 +66,30 @@ func Run(ctx context.Context, p *service.Process, cfg Settings) error {
 		return err
 	}
 
+	client, err := kafka.Producer(ctx, cfg.Kafka, cfg.Topics, true, p.Log)
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	journal, err := kafka.OpenCosts(ctx, client, cfg.Topics, time.Now().UTC().Truncate(day))
+	if err != nil {
+		return err
+	}
+	// Before anything is paid: the budget of today may be spent already.
+	if err := embedder.ledger.read(ctx, journal); err != nil {
+		return err
+	}
+
 	live, bulk := NewStages(cfg, identity, embedder)
-	lanes, ctx := errgroup.WithContext(ctx)
-	lanes.Go(func() error { return live.Run(ctx, p) })
-	lanes.Go(func() error { return bulk.Run(ctx, p) })
-	if err := lanes.Wait(); err != nil {
+	lanes, running := errgroup.WithContext(ctx)
+	lanes.Go(func() error { return live.Run(running, p) })
+	lanes.Go(func() error { return bulk.Run(running, p) })
+	lanes.Go(func() error { return embedder.ledger.keep(running, journal, p.Log) })
+	err = lanes.Wait()
+	if lost := embedder.ledger.finish(ctx, journal); lost != nil {
+		p.Log.WarnContext(ctx, "the cost ledger lacks the last seconds", "error", lost)
+	}
+	if err != nil {
 		return fmt.Errorf("embedding documents: %w", err)
 	}
 	return nil
@@ -113,12 +133,30 @@ func (e *Embedder) publish(m *telemetry.Metrics) error {
 		telemetry.ProviderRequests:    func(c Counts) int64 { return c.Requests },
 		telemetry.ProviderTexts:       func(c Counts) int64 { return c.Texts },
 		telemetry.ProviderTokens:      func(c Counts) int64 { return c.Tokens },
+		telemetry.ProviderAgainTokens: func(c Counts) int64 { return c.AgainTokens },
 		telemetry.ProviderSavedTokens: func(c Counts) int64 { return c.ReusedTokens },
 		telemetry.ProviderFallbacks:   func(c Counts) int64 { return c.Fallbacks },
 	} {
 		errs = append(errs, m.Counter(name, func() int64 { return read(e.Counts()) }))
 	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, e.ledger.publish(m))...)
+}
+
+// publish shows the money.
+func (l *ledger) publish(m *telemetry.Metrics) error {
+	return errors.Join(
+		m.Money(telemetry.ProviderCost, func() float64 { return l.money(l.totals().Paid) }),
+		m.Money(telemetry.ProviderSavedCost, func() float64 { return l.money(l.totals().Saved) }),
+		m.Gauge(telemetry.BudgetLimit, func(observe func(float64, ...string)) { observe(l.money(l.budget.limit)) }),
+		m.Gauge(telemetry.BudgetSpent, func(observe func(float64, ...string)) {
+			tokens, _ := l.budget.spent()
+			observe(l.money(tokens))
+		}),
+		m.Gauge(telemetry.BudgetWaiting, func(observe func(float64, ...string)) {
+			_, waiting := l.budget.spent()
+			observe(float64(waiting))
+		}),
+	)
 }
 
 func encode(v *record.Vector) (stage.Output, error) {

@@ -12,6 +12,7 @@ type work struct {
 	vector  *record.Vector
 	key     string // of the item
 	text    fitted // what is sent to the provider
+	held    bool   // the index has a vector of the document's text
 	done    bool   // outcome is set
 	outcome stage.Outcome[*record.Vector]
 }
