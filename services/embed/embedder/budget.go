@@ -4,6 +4,8 @@ import (
 	"context"
 	"sync"
 	"time"
+
+	"github.com/freshet-io/freshet/libs/fault"
 )
 
 const (
@@ -16,7 +18,8 @@ const (
 // budget is how many tokens may be paid a day, by all replicas together. It counts in tokens at
 // this replica's price, so that sums are exact.
 type budget struct {
-	limit int64 // 0: none
+	limit   int64         // 0: none
+	stopped chan struct{} // closed: the process stops, and nobody is to wait
 
 	mu       sync.Mutex
 	day      time.Time
@@ -33,8 +36,9 @@ type spending struct {
 }
 
 // reserve sets tokens aside for a call, until release. It returns when the budget of the day has
-// room for them, or with the error of ctx. The first call of a day always goes: a budget smaller
-// than one call would else end everything.
+// room for them, or with an error where ctx ends or the process stops: it would else use up all the
+// time that it has for what is under way. The first call of a day always goes: a budget smaller than
+// one call would else end everything.
 func (b *budget) reserve(ctx context.Context, tokens int64) error {
 	if b.take(tokens) {
 		return nil
@@ -47,6 +51,8 @@ func (b *budget) reserve(ctx context.Context, tokens int64) error {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
+		case <-b.stopped:
+			return fault.Wait(budgetLook, "the embedding budget of the day is spent")
 		case <-look.C:
 			if b.take(tokens) {
 				return nil

@@ -36,6 +36,7 @@ func (l *ledger) keep(ctx context.Context, j Journal, log *slog.Logger) error {
 	for {
 		select {
 		case <-ctx.Done():
+			close(l.budget.stopped)
 			return nil
 		case <-beat.C:
 		}

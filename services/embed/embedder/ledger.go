@@ -56,7 +56,7 @@ func newLedger(cfg Config, model string) *ledger {
 		replica: rand.Text(), price: cfg.priceOf(model), currency: cfg.Currency,
 		texts: texts, entries: map[entryKey]*entry{},
 	}
-	l.budget.others = map[string]spending{}
+	l.budget.others, l.budget.stopped = map[string]spending{}, make(chan struct{})
 	if cfg.BudgetPerDay > 0 {
 		l.budget.limit = max(1, int64(cfg.BudgetPerDay/l.price*1e6))
 	}
