@@ -50,22 +50,10 @@ func Run(ctx context.Context, p *service.Process, cfg Settings) error {
 		return err
 	}
 	defer func() { _ = index.Close() }()
-	vectors, err := providers.Open(file.Space, cfg.OpenAI, p.Log)
+	embedder, err := cfg.open(ctx, p, file.Space, index)
 	if err != nil {
 		return err
 	}
-	if err := providers.Start(ctx, vectors, p.Telemetry.Metrics); err != nil {
-		return err
-	}
-	space := Space{Name: file.Space.String(), Model: file.Space.Model, Dimensions: file.Space.Dimensions, Prefix: file.Space.Prefix}
-	embedder, err := New(vectors, index, space, cfg.Embed)
-	if err != nil {
-		return err
-	}
-	if err := embedder.publish(p.Telemetry.Metrics); err != nil {
-		return err
-	}
-
 	client, err := kafka.Producer(ctx, cfg.Kafka, cfg.Topics, true, p.Log)
 	if err != nil {
 		return err
@@ -93,6 +81,22 @@ func Run(ctx context.Context, p *service.Process, cfg Settings) error {
 		return fmt.Errorf("embedding documents: %w", err)
 	}
 	return nil
+}
+
+// open returns the embedder into a space, with its provider and what it shows of itself.
+func (s Settings) open(ctx context.Context, p *service.Process, space pipeline.Space, index Index) (*Embedder, error) {
+	vectors, err := providers.Open(space, s.OpenAI, p.Log)
+	if err != nil {
+		return nil, err
+	}
+	if err := providers.Start(ctx, vectors, p.Telemetry.Metrics); err != nil {
+		return nil, err
+	}
+	embedder, err := New(vectors, index, Space{Name: space.String(), Model: space.Model, Dimensions: space.Dimensions, Prefix: space.Prefix}, s.Embed)
+	if err != nil {
+		return nil, err
+	}
+	return embedder, embedder.publish(p.Telemetry.Metrics)
 }
 
 // NewStages returns the stages that have the embedder turn the documents of each lane into vectors.
