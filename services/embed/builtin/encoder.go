@@ -5,21 +5,12 @@ import (
 	"encoding/binary"
 	"errors"
 	"math"
+
+	"github.com/freshet-io/freshet/services/embed/builtin/internal/layout"
 )
 
 //go:embed weights/use-lite.int8
 var weightsFile []byte
-
-// Sizes of the model: Universal Sentence Encoder lite, two transformer layers.
-const (
-	vocabulary = 8002 // rows of the table of token embeddings
-	pieces     = 8000 // of them, those that the tokenizer knows
-	tokenDim   = 256
-	hiddenDim  = 512
-	innerDim   = 1536
-	heads      = 4
-	group      = 256 // how many numbers of a row share a scale
-)
 
 // encoder is the network behind the pieces.
 type encoder struct {
@@ -50,20 +41,20 @@ type table struct {
 }
 
 func (t table) at(i int) float32 {
-	return t.scales[i/group] * float32(int8(t.rows[i])) //nolint:gosec // stored so
+	return t.scales[i/layout.Group] * float32(int8(t.rows[i])) //nolint:gosec // stored so
 }
 
-// loadEncoder reads the tensors in the order in which scripts/convert-model.py writes them.
+// loadEncoder reads the tensors in the order of layout.List.
 func loadEncoder() (*encoder, error) {
-	r := &reader{rest: weightsFile}
+	r := &reader{rest: weightsFile, tensors: layout.List()}
 	e := &encoder{}
-	e.table = r.matrix(vocabulary, tokenDim)
-	e.timing = r.vector(tokenDim / 2)
-	e.layers[0] = r.layer(tokenDim)
-	e.widen = r.linear(tokenDim, hiddenDim)
-	e.layers[1] = r.layer(hiddenDim)
-	e.output = r.linear(hiddenDim, hiddenDim)
-	if r.broken || len(r.rest) != 0 {
+	e.table = r.matrix()
+	e.timing = r.vector()
+	e.layers[0] = r.layer(layout.TokenDim)
+	e.widen = r.linear()
+	e.layers[1] = r.layer(layout.Hidden)
+	e.output = r.linear()
+	if r.broken || len(r.rest) != 0 || len(r.tensors) != 0 {
 		return nil, errors.New("the built-in model's weights are not of this build: run the converter again")
 	}
 	return e, nil
@@ -72,51 +63,53 @@ func loadEncoder() (*encoder, error) {
 // reader takes tensors off the weights file. Where the file is of another layout it
 // sets broken and gives zeros.
 type reader struct {
-	rest   []byte
-	broken bool
+	rest    []byte
+	tensors []layout.Tensor
+	broken  bool
 }
 
-func (r *reader) next(n int) []byte {
-	if len(r.rest) < n {
+func (r *reader) next(kind layout.Kind) (layout.Tensor, []byte) {
+	if len(r.tensors) == 0 || r.tensors[0].Kind != kind || len(r.rest) < r.tensors[0].Size() {
 		r.broken = true
-		return make([]byte, n)
+		return layout.Tensor{}, nil
 	}
-	body := r.rest[:n]
-	r.rest = r.rest[n:]
-	return body
+	t := r.tensors[0]
+	body := r.rest[:t.Size()]
+	r.tensors, r.rest = r.tensors[1:], r.rest[t.Size():]
+	return t, body
 }
 
-func (r *reader) vector(n int) []float32 { return floats(r.next(4 * n)) }
+func (r *reader) vector() []float32 {
+	_, body := r.next(layout.Vector)
+	return floats(body)
+}
 
-func (r *reader) matrix(rows, cols int) table {
-	n := rows * cols
-	return table{scales: r.vector(n / group), rows: r.next(n)}
+func (r *reader) matrix() table {
+	t, body := r.next(layout.Matrix)
+	n := 4 * t.Rows * t.Cols / layout.Group
+	return table{scales: floats(body[:n]), rows: body[n:]}
 }
 
 // linear reads a matrix and its bias, as float32: multiplying int8 would need
 // instructions that Go does not reach.
-func (r *reader) linear(in, out int) linear {
-	small := r.matrix(out, in)
-	l := linear{weights: make([]float32, len(small.rows)), bias: r.vector(out)}
+func (r *reader) linear() linear {
+	small := r.matrix()
+	l := linear{weights: make([]float32, len(small.rows)), bias: r.vector()}
 	for i := range l.weights {
 		l.weights[i] = small.at(i)
 	}
 	return l
 }
 
-func (r *reader) normalizer(width int) normalizer {
-	return normalizer{r.vector(width), r.vector(width)}
-}
-
 func (r *reader) layer(width int) layer {
 	return layer{
 		width:             width,
-		attentionNorm:     r.normalizer(width),
-		queriesKeysValues: r.linear(width, 3*width),
-		merge:             r.linear(width, hiddenDim),
-		networkNorm:       r.normalizer(hiddenDim),
-		networkIn:         r.linear(hiddenDim, innerDim),
-		networkOut:        r.linear(innerDim, hiddenDim),
+		attentionNorm:     normalizer{r.vector(), r.vector()},
+		queriesKeysValues: r.linear(),
+		merge:             r.linear(),
+		networkNorm:       normalizer{r.vector(), r.vector()},
+		networkIn:         r.linear(),
+		networkOut:        r.linear(),
 	}
 }
 
@@ -134,18 +127,18 @@ func (e *encoder) encode(chunk []sequence, vectors [][]float32, s *scratch) {
 	for _, seq := range chunk {
 		rows += len(seq.ids)
 	}
-	x := s.input.of(rows * tokenDim)
+	x := s.input.of(rows * layout.TokenDim)
 	e.look(x, chunk)
 
-	y := s.first.of(rows * hiddenDim)
+	y := s.first.of(rows * layout.Hidden)
 	e.widen.apply(y, x)
 	e.layers[0].apply(y, x, chunk, s)
 
-	z := s.second.of(rows * hiddenDim)
+	z := s.second.of(rows * layout.Hidden)
 	copy(z, y)
 	e.layers[1].apply(z, y, chunk, s)
 
-	mean := s.normal.of(len(chunk) * hiddenDim)
+	mean := s.normal.of(len(chunk) * layout.Hidden)
 	average(mean, z, chunk)
 	out := make([]float32, len(mean))
 	e.output.apply(out, mean)
@@ -161,18 +154,18 @@ func (e *encoder) encode(chunk []sequence, vectors [][]float32, s *scratch) {
 // look sets x to the pieces' embeddings plus their positions' sines and cosines.
 // The factor is the model's: it adds its table up twice.
 func (e *encoder) look(x []float32, chunk []sequence) {
-	const half = tokenDim / 2
+	const half = layout.TokenDim / 2
 	at := 0
 	for _, seq := range chunk {
 		for position, id := range seq.ids {
-			piece := int(id) * tokenDim
-			row := x[at : at+tokenDim]
+			piece := int(id) * layout.TokenDim
+			row := x[at : at+layout.TokenDim]
 			for i := range half {
 				sin, cos := math.Sincos(float64(float32(position) * e.timing[i]))
 				row[i] = 2*e.table.at(piece+i) + float32(sin)
 				row[i+half] = 2*e.table.at(piece+half+i) + float32(cos)
 			}
-			at += tokenDim
+			at += layout.TokenDim
 		}
 	}
 }
@@ -182,10 +175,10 @@ func average(mean, z []float32, chunk []sequence) {
 	clear(mean)
 	at := 0
 	for i, seq := range chunk {
-		row := mean[i*hiddenDim : (i+1)*hiddenDim]
+		row := mean[i*layout.Hidden : (i+1)*layout.Hidden]
 		for range seq.ids {
-			add(row, z[at:at+hiddenDim])
-			at += hiddenDim
+			add(row, z[at:at+layout.Hidden])
+			at += layout.Hidden
 		}
 		for j := range row {
 			row[j] /= float32(len(seq.ids))

@@ -2,6 +2,8 @@ package builtin
 
 import (
 	"math"
+
+	"github.com/freshet-io/freshet/services/embed/builtin/internal/layout"
 )
 
 // scratch is the memory of one worker. It grows to the largest chunk and stays.
@@ -40,7 +42,7 @@ func (l *layer) apply(y, x []float32, chunk []sequence, s *scratch) {
 
 	normal = s.normal.of(len(y))
 	l.networkNorm.apply(normal, y)
-	inner := s.inner.of(rows * innerDim)
+	inner := s.inner.of(rows * layout.Inner)
 	l.networkIn.apply(inner, normal)
 	for i, f := range inner {
 		inner[i] = max(f, 0)
@@ -53,9 +55,9 @@ func (l *layer) apply(y, x []float32, chunk []sequence, s *scratch) {
 // attend sets out to the attention of one sequence (Vaswani et al., 2017). A row of
 // qkv is a query, a key and a value, width numbers each.
 func attend(out, qkv []float32, width int, weights []float32) {
-	size := width / heads
+	size := width / layout.Heads
 	scale := float32(1 / math.Sqrt(float64(size)))
-	for head := range heads {
+	for head := range layout.Heads {
 		part := func(row, which int) []float32 {
 			at := row*3*width + which*width + head*size
 			return qkv[at : at+size]

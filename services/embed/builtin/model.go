@@ -19,6 +19,7 @@ import (
 	"sync/atomic"
 
 	"github.com/freshet-io/freshet/libs/fault"
+	"github.com/freshet-io/freshet/services/embed/builtin/internal/layout"
 	"github.com/freshet-io/freshet/services/embed/provider"
 )
 
@@ -26,7 +27,7 @@ const (
 	// Name is the model's name, as it answers and as a pipeline file asks for it.
 	Name = "use-lite"
 	// Dimensions is the length of its vectors.
-	Dimensions = hiddenDim
+	Dimensions = layout.Hidden
 	// MaxTokens is how much of a text the model reads; it ignores the rest.
 	MaxTokens = 128
 

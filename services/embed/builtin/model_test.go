@@ -166,7 +166,7 @@ func TestCommittedWeightsAreThoseOfTheConverter(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := fmt.Sprintf("%x  use-lite.int8\n%x  pieces.tsv\n", sha256.Sum256(weightsFile), sha256.Sum256([]byte(piecesFile)))
+	want := fmt.Sprintf("%x  use-lite.int8\n%x  pieces.tsv.gz\n", sha256.Sum256(weightsFile), sha256.Sum256(piecesFile))
 	if string(sums) != want {
 		t.Errorf("sums are\n%sbut the files have\n%s", sums, want)
 	}

@@ -1,18 +1,23 @@
 package builtin
 
 import (
+	"bytes"
+	"compress/gzip"
 	_ "embed" // the vocabulary
 	"fmt"
+	"io"
 	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
 
 	"golang.org/x/text/unicode/norm"
+
+	"github.com/freshet-io/freshet/services/embed/builtin/internal/layout"
 )
 
-//go:embed weights/pieces.tsv
-var piecesFile string
+//go:embed weights/pieces.tsv.gz
+var piecesFile []byte
 
 const (
 	reserved = 6   // the first pieces are symbols that no text contains
@@ -30,8 +35,16 @@ type tokenizer struct {
 }
 
 func loadTokenizer() (*tokenizer, error) {
-	t := &tokenizer{ids: make(map[string]int32, pieces)}
-	for line := range strings.Lines(piecesFile) {
+	zip, err := gzip.NewReader(bytes.NewReader(piecesFile))
+	if err != nil {
+		return nil, fmt.Errorf("reading the vocabulary: %w", err)
+	}
+	lines, err := io.ReadAll(zip)
+	if err != nil {
+		return nil, fmt.Errorf("reading the vocabulary: %w", err)
+	}
+	t := &tokenizer{ids: make(map[string]int32, layout.Pieces)}
+	for line := range strings.Lines(string(lines)) {
 		piece, number, _ := strings.Cut(strings.TrimSuffix(line, "\n"), "\t")
 		score, err := strconv.ParseFloat(number, 64)
 		if err != nil {
@@ -44,8 +57,8 @@ func loadTokenizer() (*tokenizer, error) {
 			t.longest = max(t.longest, len(piece))
 		}
 	}
-	if len(t.scores) != pieces {
-		return nil, fmt.Errorf("the vocabulary has %d pieces, not %d", len(t.scores), pieces)
+	if len(t.scores) != layout.Pieces {
+		return nil, fmt.Errorf("the vocabulary has %d pieces, not %d", len(t.scores), layout.Pieces)
 	}
 	return t, nil
 }
