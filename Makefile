@@ -80,7 +80,7 @@ generate: $(TOOLS)/installed $(TOOLS)/protoc-gen-go ## Write the generated code 
 	@scripts/generate-docs.sh
 
 .PHONY: bench
-bench: build servers ## Measure against floors of the same run (NAME=stage|ingest|embed|write|e2e, ARGS='-o json')
+bench: build servers ## Measure against floors of the same run (NAME=stage|ingest|embed|write|e2e|builtin, ARGS='-o json')
 	@bin/freshet bench $(NAME) $(ARGS)
 
 .PHONY: clean

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"net/url"
 	"os"
 	"slices"
@@ -78,12 +77,16 @@ func benchProvider(cmd *cobra.Command, flags benchProviderFlags) (err error) {
 	var cfg benchProviderConfig
 	environ := os.Environ()
 	if flags.builtin {
-		address, stop, err := startBuiltin(ctx)
+		model, err := builtin.New()
+		if err != nil {
+			return err
+		}
+		url, stop, err := loadtest.Serve(ctx, model)
 		if err != nil {
 			return err
 		}
 		defer func() { err = errors.Join(err, stop()) }()
-		environ = []string{"FRESHET_OPENAI_URL=http://" + address + "/v1"}
+		environ = []string{"FRESHET_OPENAI_URL=" + url}
 		flags.model, flags.dimensions = builtin.Name, builtin.Dimensions
 	}
 	if err := service.Load(environ, &cfg); err != nil {
@@ -106,22 +109,6 @@ func benchProvider(cmd *cobra.Command, flags benchProviderFlags) (err error) {
 	levels, err := flags.plan.Run(ctx, provider.Embed, func() { _ = bar.Add(1) }) // a bar that cannot be drawn is no reason to stop
 	_ = bar.Finish()
 	return errors.Join(flags.report(levels).write(cmd.OutOrStdout(), flags.output), err)
-}
-
-// startBuiltin serves the built-in model at a free port until stop is called.
-func startBuiltin(ctx context.Context) (address string, stop func() error, err error) {
-	model, err := builtin.New()
-	if err != nil {
-		return "", nil, err
-	}
-	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", nil, fmt.Errorf("opening a port for the built-in model: %w", err)
-	}
-	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	served := make(chan error, 1)
-	go func() { served <- builtin.Serve(work, l, builtin.Handler(model)) }()
-	return l.Addr().String(), func() error { cancel(); return <-served }, nil
 }
 
 // uniqueTexts returns the texts of English products, none of which was ever asked for:

@@ -6,6 +6,7 @@
 //	embed    documents → vectors             full requests to the same provider
 //	write    vectors → Weaviate              the same batches, sent by a bare client
 //	e2e      change → searchable             provider, put and search, one by one
+//	builtin  what the built-in model finds   chance; and its speed over HTTP: the model alone
 //
 // The services run as in production, inside this process. A ratio says something on any
 // machine; a figure without its floor says as much of the machine as of Freshet.
@@ -61,10 +62,11 @@ type Options struct {
 // benchmark measures and returns its figures.
 type benchmark func(context.Context, run) ([]Figure, error)
 
-var benchmarks = map[string]benchmark{"stage": idleStage, "ingest": ingest, "embed": embed, "write": write, "e2e": e2e}
+var benchmarks = map[string]benchmark{"stage": idleStage, "ingest": ingest, "embed": embed, "write": write, "e2e": e2e, "builtin": builtinModel}
 
-// Names lists the benchmarks: of the runtime, then in the order of the pipeline.
-func Names() []string { return []string{"stage", "ingest", "embed", "write", "e2e"} }
+// Names lists the benchmarks: of the runtime, in the order of the pipeline, and
+// of the built-in model.
+func Names() []string { return []string{"stage", "ingest", "embed", "write", "e2e", "builtin"} }
 
 // Run runs benchmarks one after the other. A goal that is missed is no error: a busy
 // machine misses them too.

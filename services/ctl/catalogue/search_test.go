@@ -85,6 +85,7 @@ func TestQueryHit_looksAtTheFirstFiveOnly(t *testing.T) {
 		"no results":     {nil, false},
 		"first":          {[]string{"tents"}, true},
 		"fifth":          {[]string{"a", "b", "c", "d", "tents"}, true},
+		"in Chinese":     {[]string{"a", "zh-tents"}, true},
 		"sixth":          {[]string{"a", "b", "c", "d", "e", "tents"}, false},
 		"another answer": {[]string{"sofas", "jeans"}, false},
 	} {

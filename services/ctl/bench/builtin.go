@@ -1,0 +1,263 @@
+package bench
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math"
+	"slices"
+	"strings"
+
+	"github.com/freshet-io/freshet/libs/pipeline"
+	"github.com/freshet-io/freshet/libs/service"
+	"github.com/freshet-io/freshet/services/ctl/catalogue"
+	"github.com/freshet-io/freshet/services/ctl/loadtest"
+	"github.com/freshet-io/freshet/services/embed/builtin"
+	"github.com/freshet-io/freshet/services/embed/providers"
+)
+
+// builtinModel measures what the built-in model finds in the demo catalogue, against
+// what chance would, and how fast it is over HTTP, against the model alone.
+func builtinModel(ctx context.Context, r run) (figures []Figure, err error) {
+	model, err := builtin.New()
+	if err != nil {
+		return nil, err
+	}
+	if figures, err = r.quality(ctx, model); err != nil {
+		return nil, err
+	}
+	url, stop, err := loadtest.Serve(ctx, model)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, stop()) }()
+	client, err := openClient(url)
+	if err != nil {
+		return nil, err
+	}
+	for _, lot := range []struct {
+		name  string
+		texts []string
+	}{
+		{"English", textsIn(catalogue.English)},
+		{"Chinese", textsIn(catalogue.Chinese)},
+		{"unreadable", mapped(textsIn(catalogue.English), unreadable)},
+	} {
+		plan := loadtest.Plan{
+			Concurrency: []int{4}, Requests: max(r.texts/aRequest/32, 1), Texts: aRequest,
+			Text: func(n int) string { return lot.texts[n%len(lot.texts)] },
+		}
+		r.say("%s: %d requests of %d texts, to the model alone, then over HTTP", lot.name, plan.Total(), aRequest)
+		var speeds [2]float64 // of a core: whatever else the machine does
+		for i, embed := range []loadtest.Embed{model.Embed, client.Embed} {
+			before := used().cpu
+			if _, err := plan.Run(ctx, embed, func() {}); err != nil {
+				return nil, err
+			}
+			speeds[i] = float64(plan.Total()*aRequest) / (used().cpu - before).Seconds()
+		}
+		figures = append(figures, rate("a core embeds over HTTP, "+lot.name, "texts/s", speeds[1], speeds[0], 0))
+	}
+	return figures, nil
+}
+
+func openClient(url string) (providers.Provider, error) {
+	var cfg struct {
+		OpenAI providers.OpenAI `envconfig:"OPENAI"`
+	}
+	if err := service.Load([]string{"FRESHET_OPENAI_URL=" + url}, &cfg); err != nil {
+		return nil, err
+	}
+	space := pipeline.Space{Provider: "openai", Model: builtin.Name, Dimensions: builtin.Dimensions}
+	return providers.Open(space, cfg.OpenAI, slog.New(slog.DiscardHandler))
+}
+
+func textsIn(language catalogue.Language) []string {
+	var texts []string
+	for _, p := range catalogue.Products() {
+		if p.Language == language {
+			texts = append(texts, p.Text())
+		}
+	}
+	return texts
+}
+
+func mapped(texts []string, f func(string) string) []string {
+	out := make([]string, len(texts))
+	for i, text := range texts {
+		out[i] = f(text)
+	}
+	return out
+}
+
+// unreadable writes English in Georgian letters: words of a script that the model does
+// not know, and whose meaning we do.
+func unreadable(text string) string {
+	return strings.Map(func(r rune) rune {
+		if r < 'a' || r > 'z' {
+			return r
+		}
+		return 'ა' + r - 'a'
+	}, strings.ToLower(text))
+}
+
+// quality asks the queries of the search set, which share no word with what they look
+// for, and some that do, for texts of which the model sees only the letters.
+func (r run) quality(ctx context.Context, model *builtin.Model) ([]Figure, error) {
+	products := catalogue.Products()
+	if r.rounds == 1 {
+		products = everyTenth(products) // for a tiny run: one of each kind
+	}
+	r.say("embedding %d products", len(products))
+	all, err := stock(ctx, model, products, strings.Clone)
+	if err != nil {
+		return nil, err
+	}
+	strange, err := stock(ctx, model, products, unreadable)
+	if err != nil {
+		return nil, err
+	}
+	english := queriesIn(catalogue.English)
+	var figures []Figure
+	for _, q := range []struct {
+		name  string
+		shelf shelf
+		asked []query
+	}{
+		{"English by its meaning", all, english},
+		{"Chinese by its meaning", all, queriesIn(catalogue.Chinese)},
+		{"English asked for in Chinese", all.english(), forEnglish(queriesIn(catalogue.Chinese))},
+		{"unreadable by its meaning", strange.english(), rewritten(english, unreadable)},
+		{"unreadable by two words of its name", strange.english(), rewritten(namesOf(everyTenth(products)), unreadable)},
+	} {
+		found, chance, err := q.shelf.ask(ctx, model, q.asked)
+		if err != nil {
+			return nil, err
+		}
+		name := fmt.Sprintf("%s: the right thing is among the first %d (%d asked)", q.name, catalogue.TopK, len(q.asked))
+		figures = append(figures, rate(name, "%", 100*found, 100*chance, 0))
+	}
+	return figures, nil
+}
+
+func everyTenth(products []catalogue.Product) []catalogue.Product {
+	var some []catalogue.Product
+	for i := 0; i < len(products); i += 10 {
+		some = append(some, products[i])
+	}
+	return some
+}
+
+// query is a text and the thing that answers it.
+type query struct{ text, thing string }
+
+func queriesIn(language catalogue.Language) []query {
+	var list []query
+	for _, q := range catalogue.SearchSet() {
+		if q.Language == language {
+			list = append(list, query{q.Text, catalogue.Thing(q.Kind)})
+		}
+	}
+	return list
+}
+
+// forEnglish leaves those queries that English products answer, too.
+func forEnglish(queries []query) []query {
+	sold := map[string]bool{}
+	for _, p := range catalogue.Products() {
+		sold[p.Kind] = p.Language == catalogue.English
+	}
+	return slices.DeleteFunc(queries, func(q query) bool { return !sold[q.thing] })
+}
+
+func rewritten(queries []query, f func(string) string) []query {
+	list := slices.Clone(queries)
+	for i := range list {
+		list[i].text = f(list[i].text)
+	}
+	return list
+}
+
+// namesOf asks for English products by two words of their names, without the brand.
+func namesOf(products []catalogue.Product) []query {
+	var list []query
+	for _, p := range products {
+		if words := strings.Fields(p.Name); p.Language == catalogue.English && len(words) > 2 {
+			list = append(list, query{words[1] + " " + words[2], catalogue.Thing(p.Kind)})
+		}
+	}
+	return list
+}
+
+// shelf is products that are searched.
+type shelf struct {
+	products []catalogue.Product
+	vectors  [][]float32 // of each
+}
+
+func stock(ctx context.Context, model *builtin.Model, products []catalogue.Product, rewrite func(string) string) (shelf, error) {
+	texts := make([]string, len(products))
+	for i, p := range products {
+		texts[i] = rewrite(p.Text())
+	}
+	answer, err := model.Embed(ctx, texts)
+	return shelf{products, answer.Vectors}, err
+}
+
+// english returns the English products.
+func (s shelf) english() shelf {
+	var part shelf
+	for i, p := range s.products {
+		if p.Language == catalogue.English {
+			part.products, part.vectors = append(part.products, p), append(part.vectors, s.vectors[i])
+		}
+	}
+	return part
+}
+
+// ask returns the shares of queries that are answered, and that a blind choice of as
+// many products would.
+func (s shelf) ask(ctx context.Context, model *builtin.Model, queries []query) (found, chance float64, err error) {
+	texts := make([]string, len(queries))
+	for i, q := range queries {
+		texts[i] = q.text
+	}
+	answer, err := model.Embed(ctx, texts)
+	if err != nil {
+		return 0, 0, err
+	}
+	for i, q := range queries {
+		if slices.Contains(s.nearest(answer.Vectors[i]), q.thing) {
+			found++
+		}
+		right := 0
+		for _, p := range s.products {
+			if catalogue.Thing(p.Kind) == q.thing {
+				right++
+			}
+		}
+		chance += 1 - math.Pow(1-float64(right)/float64(len(s.products)), catalogue.TopK)
+	}
+	n := float64(len(queries))
+	return found / n, chance / n, nil
+}
+
+// nearest returns the things whose vectors are nearest to one.
+func (s shelf) nearest(vector []float32) []string {
+	nearness := make([]float64, len(s.vectors))
+	order := make([]int, len(s.vectors))
+	for i, v := range s.vectors {
+		order[i] = i
+		for k := range v {
+			nearness[i] += float64(v[k]) * float64(vector[k])
+		}
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(nearness[b], nearness[a]) })
+	things := make([]string, catalogue.TopK)
+	for i := range things {
+		things[i] = catalogue.Thing(s.products[order[i]].Kind)
+	}
+	return things
+}
