@@ -362,6 +362,34 @@ func TestLiveRequestOvertakesTheBulkOnesThatWait(t *testing.T) {
 	})
 }
 
+func TestLiveRequestNeedNotWaitForTheDebtOfALargeBulkOne(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newLimited(6000, 6000)
+		cfg := virtual()
+		cfg.TokensPerMinute = 6000
+		c := client(t, cfg)
+		connect(t, c, s)
+		if most := c.RequestTokens(); most != 600 {
+			t.Fatalf("a request may have %d tokens", most)
+		}
+		bulk := provider.WithLane(t.Context(), provider.NewLane(true, nil))
+		embed := func(ctx context.Context, text string) time.Duration {
+			began := time.Now()
+			if _, err := c.Embed(ctx, []string{text}); err != nil {
+				t.Error(err)
+			}
+			return time.Since(began)
+		}
+		embed(bulk, strings.Repeat("b", 1200)) // 600 tokens: six seconds' worth
+		if took := embed(t.Context(), "live"); took > time.Second {
+			t.Errorf("a live request waited %s", took)
+		}
+		if took := embed(bulk, "bulk"); took < 4*time.Second {
+			t.Errorf("the next bulk request waited %s", took)
+		}
+	})
+}
+
 func withKeys(t *testing.T, cfg Config, keys func() string) *Client {
 	t.Helper()
 	c, err := New(cfg, Options{Model: "text-embedding-3-large", Dimensions: dims, Keys: keys})

@@ -48,7 +48,7 @@ type Backup struct {
 
 // Pair asks one endpoint, and a backup while that is away. It is safe for concurrent use.
 //
-//	first's breaker: closed ─ 3 failures in a row, or a fatal one ─→ open ─ 30 s ─→ half open: one request
+//	first's breaker: closed ─ 3 failures in a row, or a fatal one ─→ open ─ 30 s ─→ half open: one text
 //	                   ↑└───────────── it passes ──────────────────────────────────┘ └─ it fails → open
 //
 // 429s are no failures: the line waits them out.
@@ -114,30 +114,65 @@ func (p *Pair) Close() {
 }
 
 // Embed returns one vector a text, as Client.Embed does. It is fatal where it is so at
-// both endpoints.
+// both endpoints, or where the backup is of another space.
 func (p *Pair) Embed(ctx context.Context, texts []string) (provider.Embeddings, error) {
 	for _, e := range []*guarded{p.first, p.backup} {
-		if !e.breaker.TryAcquirePermit() {
+		if !p.ready(ctx, e) {
 			continue
 		}
-		got, err := e.guard(ctx, func() (provider.Embeddings, error) {
-			if e == p.backup {
-				if err := p.compare(ctx); err != nil {
-					return provider.Embeddings{}, err
-				}
-			}
-			return e.Embed(ctx, texts)
-		})
-		if err == nil || !e.breaker.IsOpen() || ctx.Err() != nil || errors.Is(err, errOtherSpace) {
+		got, err := p.ask(ctx, e, texts)
+		if err == nil || e.breaker.IsClosed() || ctx.Err() != nil {
 			return got, err
 		}
 	}
 	one, two := p.first.lastError(), p.backup.lastError()
-	if fault.ClassOf(one) == fault.Fatal && fault.ClassOf(two) == fault.Fatal {
+	switch {
+	case errors.Is(two, errOtherSpace):
+		return provider.Embeddings{}, two
+	case fault.ClassOf(one) == fault.Fatal && fault.ClassOf(two) == fault.Fatal:
 		return provider.Embeddings{}, fault.Halt("both embeddings providers: %w; %w", one, two)
 	}
 	again := min(p.first.breaker.RemainingDelay(), p.backup.breaker.RemainingDelay())
 	return provider.Embeddings{}, fault.Wait(max(again, time.Second), "the embeddings provider and its backup are away: %w; %w", one, two)
+}
+
+// ready reports whether an endpoint is in use. One that is not is tried from time to time
+// beside the work: a silent server would hold up a batch for all its tries.
+func (p *Pair) ready(ctx context.Context, e *guarded) bool {
+	if e.breaker.IsClosed() {
+		return true
+	}
+	if e.breaker.TryAcquirePermit() {
+		own, cancel := context.WithTimeout(context.WithoutCancel(ctx), e.cfg.Timeout)
+		go func() {
+			defer cancel()
+			_, _ = p.ask(own, e, []string{checkText}) // the breaker knows
+		}()
+	}
+	return false
+}
+
+// ask asks an endpoint, and has its breaker know what came of it. A refused text is an
+// answer; a caller who leaves says nothing of the endpoint.
+func (p *Pair) ask(ctx context.Context, e *guarded, texts []string) (got provider.Embeddings, err error) {
+	if e == p.backup {
+		err = p.compare(ctx)
+	}
+	if err == nil {
+		got, err = e.Embed(ctx, texts)
+	}
+	switch class := fault.ClassOf(err); {
+	case err == nil, class == fault.Permanent:
+		e.breaker.RecordSuccess()
+	case errors.Is(ctx.Err(), context.Canceled):
+	case class == fault.Fatal:
+		e.last.Store(&err)
+		e.breaker.Open()
+	default:
+		e.last.Store(&err)
+		e.breaker.RecordFailure()
+	}
+	return got, err
 }
 
 // RequestTokens returns the most tokens that a request should have.
@@ -146,28 +181,6 @@ func (p *Pair) RequestTokens() int {
 		return p.backup.RequestTokens()
 	}
 	return p.first.RequestTokens()
-}
-
-// guard asks, and has the breaker know what came of it. A refused text is an answer.
-func (g *guarded) guard(ctx context.Context, ask func() (provider.Embeddings, error)) (provider.Embeddings, error) {
-	got, err := ask()
-	class := fault.ClassOf(err)
-	switch {
-	case err == nil, class == fault.Permanent:
-		g.breaker.RecordSuccess()
-		return got, err
-	case ctx.Err() != nil: // it says nothing, but must give back the one request of a half-open breaker
-		if g.breaker.IsHalfOpen() {
-			g.breaker.RecordFailure()
-		}
-		return got, err
-	}
-	g.last.Store(&err)
-	if class == fault.Fatal {
-		g.breaker.Open()
-	}
-	g.breaker.RecordFailure()
-	return got, err
 }
 
 // Check asks both endpoints for one text, before there is any work. Its error is fatal and

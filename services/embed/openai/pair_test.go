@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -118,6 +119,8 @@ func TestBackupTakesOverAndTheFirstReturns(t *testing.T) {
 				}
 				one.is(asSpace())
 				time.Sleep(askAgain) // a refused key is tried again then, a breaker sooner
+				p.embed(t, "dddd")
+				synctest.Wait() // it has the first one tried
 				before, backup := one.calls.Load(), two.calls.Load()
 				for range 5 {
 					p.embed(t, "dddd")
@@ -178,8 +181,11 @@ func TestBackupOfAnotherSpaceIsRefused(t *testing.T) {
 						t.Fatalf("a backup that is away: %v\n%s", err, out)
 					}
 					two.is(tt.reply)
-					one.is(status(401, ""))
-					_, err := p.Embed(t.Context(), []string{checkText})
+					one.is(status(500, ""))
+					var err error
+					for range failures {
+						_, err = p.Embed(t.Context(), []string{checkText})
+					}
 					check(t, err, tt.says)
 				})
 			})
@@ -215,6 +221,8 @@ func TestBothEndpointsAway(t *testing.T) {
 		}
 		one.is(status(403, ""))
 		time.Sleep(pause)
+		_, _ = p.Embed(t.Context(), []string{"a"})
+		synctest.Wait() // it has both tried
 		if _, err = p.Embed(t.Context(), []string{"a"}); fault.ClassOf(err) != fault.Fatal || !strings.Contains(err.Error(), "both") {
 			t.Errorf("none takes its key, and the error is %v", err)
 		}
@@ -236,24 +244,44 @@ func TestRefusedTextIsTheTextsFaultAtAnyEndpoint(t *testing.T) {
 	})
 }
 
-func TestCancelledTrialLeavesTheFirstOneToOthers(t *testing.T) {
+func TestSilentEndpointHoldsUpNoBatchWhileItIsOutOfUse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		one, two := newEndpoint(status(401, "")), newEndpoint(asSpace())
 		p, _ := pairOf(t, one, two)
 		p.embed(t, "a")
 		one.is(hang)
-		time.Sleep(askAgain)
-		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-		defer cancel()
-		if _, err := p.Embed(ctx, []string{"a"}); err == nil {
-			t.Fatal("no error")
+		for range 20 {
+			time.Sleep(pause)
+			ctx, cancel := context.WithCancel(t.Context()) // as the batcher's, which ends with the call
+			began := time.Now()
+			if _, err := p.Embed(ctx, []string{"a"}); err != nil || time.Since(began) > time.Second {
+				t.Fatalf("held up for %s: %v", time.Since(began), err)
+			}
+			cancel()
 		}
 		one.is(asSpace())
 		time.Sleep(askAgain)
-		before := one.calls.Load()
 		p.embed(t, "a")
-		if one.calls.Load() != before+1 {
-			t.Error("the first one is never tried again")
+		synctest.Wait()
+		p.embed(t, "a")
+		if one.calls.Load() != 2 || two.calls.Load() != 22 {
+			t.Errorf("%d calls of the first one, %d of the backup", one.calls.Load(), two.calls.Load())
+		}
+	})
+}
+
+func TestCallerWhoLeavesSaysNothingOfTheEndpoint(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, _ := pairOf(t, newEndpoint(hang), newEndpoint(asSpace()))
+		for range failures {
+			ctx, cancel := context.WithCancel(t.Context())
+			time.AfterFunc(time.Second, cancel)
+			if _, err := p.Embed(ctx, []string{"a"}); err == nil {
+				t.Fatal("no error")
+			}
+		}
+		if !p.first.breaker.IsClosed() {
+			t.Error("its breaker is open")
 		}
 	})
 }
@@ -288,27 +316,29 @@ func TestMetricsShowGatesAndBreakersAndNoKey(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	var call sync.WaitGroup
 	call.Go(func() { _, _ = p.Embed(ctx, []string{"a"}) })
-	var got string
-	for got == "" || strings.Count(got, "freshet_provider_gate_shut_seconds{") < 3 || two.calls.Load() < 2 || !strings.Contains(got, `waiting{endpoint="backup",lane="live"} 1`) {
-		w := httptest.NewRecorder()
-		tel.Handler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))
-		got = w.Body.String()
-		if t.Context().Err() != nil {
-			t.Fatal("the requests are never made")
-		}
-	}
-	cancel()
-	call.Wait()
-	for _, want := range []string{
+	wanted := []string{
 		`freshet_provider_breaker{endpoint="first"} 1`,
 		`freshet_provider_breaker{endpoint="backup"} 0`,
 		`freshet_provider_key_refused{endpoint="first",key="1"} 1`,
 		`freshet_provider_key_refused{endpoint="backup",key="2"} 0`,
 		`freshet_provider_gate_limit{endpoint="backup",key="2",unit="requests"} 378`,
 		`freshet_provider_gate_shut_seconds{endpoint="backup",key="1"} 5`,
+		`freshet_provider_gate_waiting{endpoint="backup",lane="live"} 1`,
 		`freshet_provider_gate_waited_seconds{endpoint="backup",lane="bulk"} 0`,
-	} {
-		if !strings.Contains(got, want) {
+	}
+	var got string
+	missing := func(want string) bool { return !strings.Contains(got, want) }
+	for began := time.Now(); time.Since(began) < 20*time.Second; time.Sleep(time.Millisecond) {
+		w := httptest.NewRecorder()
+		tel.Handler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+		if got = w.Body.String(); !slices.ContainsFunc(wanted, missing) {
+			break
+		}
+	}
+	cancel()
+	call.Wait()
+	for _, want := range wanted {
+		if missing(want) {
 			t.Errorf("no %s", want)
 		}
 	}
