@@ -183,14 +183,14 @@ func confirm(ctx context.Context, in io.Reader, out io.Writer, what string) erro
 	}
 }
 
-// estimateTokens returns about how many tokens the first n texts have. English has a
-// little over four bytes a token, so it is rather too many.
+// estimateTokens returns about how many tokens the first n texts have, rather too many:
+// with the numbers behind them, OpenAI counts one for 3.5 bytes.
 func estimateTokens(text func(int) string, n int) float64 {
 	sample, size := min(n, 1000), 0
 	for i := range sample {
 		size += len(text(i))
 	}
-	return float64(size) / 4 * float64(n) / float64(sample)
+	return float64(size) / 3 * float64(n) / float64(sample)
 }
 
 // providerReport is what was measured, as scripts read it.

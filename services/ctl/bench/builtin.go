@@ -46,17 +46,17 @@ func builtinModel(ctx context.Context, r run) (figures []Figure, err error) {
 		{"unreadable", mapped(textsIn(catalogue.English), unreadable)},
 	} {
 		plan := loadtest.Plan{
-			Concurrency: []int{4}, Requests: max(r.texts/aRequest/32, 1), Texts: aRequest,
+			Concurrency: []int{4}, Requests: 12, Texts: min(aRequest, r.texts/100),
 			Text: func(n int) string { return lot.texts[n%len(lot.texts)] },
 		}
-		r.say("%s: %d requests of %d texts, to the model alone, then over HTTP", lot.name, plan.Total(), aRequest)
+		r.say("%s: %d requests of %d texts, to the model alone, then over HTTP", lot.name, plan.Total(), plan.Texts)
 		var speeds [2]float64 // of a core: whatever else the machine does
 		for i, embed := range []loadtest.Embed{model.Embed, client.Embed} {
 			before := used().cpu
 			if _, err := plan.Run(ctx, embed, func() {}); err != nil {
 				return nil, err
 			}
-			speeds[i] = float64(plan.Total()*aRequest) / (used().cpu - before).Seconds()
+			speeds[i] = float64(plan.Total()*plan.Texts) / (used().cpu - before).Seconds()
 		}
 		figures = append(figures, rate("a core embeds over HTTP, "+lot.name, "texts/s", speeds[1], speeds[0], 0))
 	}
