@@ -29,7 +29,7 @@ func (w *Writer) apply(ctx context.Context, items []*item) (refused []*item, err
 	}
 	refused, err = w.move(ctx, inMain, inSide)
 	if err != nil {
-		for _, it := range items {
+		for _, it := range slices.Concat(inMain, inSide) {
 			w.suspects.add(it.key)
 		}
 	}
