@@ -41,9 +41,10 @@ type members struct {
 	held    atomic.Bool  // the reader of the next topic is too far behind: begin nothing new
 	cut     func()       // ends the client's requests
 
-	// giving is held while partitions are taken, and while a stop commits what is not taken. It is not mu: an ordinary
-	// commit asks for a seal under mu, and the one of the stop waits for an ordinary one before it.
-	giving sync.Mutex
+	// giving has an element while partitions are taken, and while a stop commits what is not taken. It is not mu: an
+	// ordinary commit asks for a seal under mu, and the one of the stop waits for an ordinary one before it. A mutex
+	// would stop the clock of virtual time (testing/synctest), which the commit needs.
+	giving chan struct{}
 
 	mu      sync.Mutex
 	workers map[workerKey]*worker
@@ -61,7 +62,7 @@ type workerKey struct {
 func newMembers(o memberOptions) *members {
 	o.flights = max(1, o.flights)
 	return &members{
-		memberOptions: o, lease: newLease(o.settings.SessionTimeout), rewinds: make(chan rewind, 1), cut: func() {},
+		memberOptions: o, lease: newLease(o.settings.SessionTimeout), rewinds: make(chan rewind, 1), cut: func() {}, giving: make(chan struct{}, 1),
 		workers: map[workerKey]*worker{}, ending: map[workerKey]<-chan struct{}{},
 	}
 }
@@ -191,8 +192,8 @@ func (m *members) tell(topic string, partition int32, committed kgo.EpochOffset,
 // take removes the workers of partitions that go. A co-partitioned worker goes with
 // the first of its partitions: its topics are assigned alike.
 func (m *members) take(parts map[string][]int32) []*worker {
-	m.giving.Lock()
-	defer m.giving.Unlock()
+	m.giving <- struct{}{}
+	defer func() { <-m.giving }()
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	var taken []*worker
@@ -251,9 +252,9 @@ func (m *members) shutdown(ctx context.Context, client *kgo.Client) {
 	release(all, m.settings.Drain)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), noteBound)
 	defer cancel()
-	m.giving.Lock()
+	m.giving <- struct{}{}
 	m.leave(ctx, client, m.still(all))
-	m.giving.Unlock()
+	<-m.giving
 	defer m.cut()
 	defer time.AfterFunc(leaveBound, m.cut).Stop()
 	client.CloseAllowingRebalance()
