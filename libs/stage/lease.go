@@ -2,6 +2,7 @@ package stage
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -17,7 +18,9 @@ import (
 //
 // A process that slept through its session wakes up in the midst of its work and
 // would go on, until it learns that it was put out. What it must not do then is begin
-// a call that changes what its successor has written.
+// a call that changes what its successor has written, and what it must not do is commit. One that slept while it joined
+// is taken in again under another id, and franz-go has it go on with what it had until its next assignment says
+// otherwise: Kafka would take its commits, and its successor may be far ahead.
 type lease struct {
 	length time.Duration
 
@@ -27,6 +30,7 @@ type lease struct {
 	// the lease when the next one is sent.
 	answered time.Time
 	begun    time.Time // zero while there is none
+	member   string    // the id that the last assignment was for
 }
 
 // newLease returns the lease of a session. A fifth of it is left for what lies between
@@ -64,11 +68,21 @@ func heartbeat(key int16) bool {
 	return key == kmsg.Heartbeat.Int16() || key == kmsg.ConsumerGroupHeartbeat.Int16()
 }
 
-// renew begins the lease with the answer that brought an assignment.
-func (l *lease) renew() {
+// renew begins the lease with the answer that brought an assignment to a member of the group.
+func (l *lease) renew(member string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.begun = l.answered
+	l.begun, l.member = l.answered, member
+}
+
+// mayCommit returns an error where a member commits what an assignment gave to another, its former self.
+func (l *lease) mayCommit(member string) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if member != l.member {
+		return errors.New("the group has taken this member in under another id, and not yet said what is still its own")
+	}
+	return nil
 }
 
 func (l *lease) valid() bool {

@@ -22,7 +22,7 @@ func TestLease_endsForAProcessThatSleptThroughItsSession(t *testing.T) {
 			t.Error("it is valid before anything was assigned")
 		}
 		l.OnBrokerE2E(kgo.BrokerMetadata{}, kmsg.SyncGroup.Int16(), kgo.BrokerE2E{})
-		l.renew()
+		l.renew("")
 		for range 10 {
 			time.Sleep(3 * time.Second)
 			if !l.valid() {
@@ -57,4 +57,20 @@ func TestLease_countsFromWhenTheHeartbeatWasSentNotFromItsAnswer(t *testing.T) {
 			t.Error("nine of ten seconds after it was sent it is still valid")
 		}
 	})
+}
+
+// A member that slept while it joined is taken in again under another id, and has what it had until it is told otherwise.
+func TestLease_commitsOnlyWhatWasAssignedUnderTheMembersPresentID(t *testing.T) {
+	l := newLease(10 * time.Second)
+	l.renew("first")
+	if err := l.mayCommit("first"); err != nil {
+		t.Error(err)
+	}
+	if l.mayCommit("second") == nil {
+		t.Error("what the first was assigned may be committed by the second")
+	}
+	l.renew("second")
+	if err := l.mayCommit("second"); err != nil {
+		t.Error(err)
+	}
 }

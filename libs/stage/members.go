@@ -78,7 +78,8 @@ func (m *members) callbacks(ctx context.Context, assigned func()) []kgo.Opt {
 	options := []kgo.Opt{
 		kgo.WithHooks(m.lease),
 		kgo.OnPartitionsAssigned(func(ctx context.Context, client *kgo.Client, parts map[string][]int32) {
-			m.lease.renew()
+			member, _ := client.GroupMetadata()
+			m.lease.renew(member)
 			assigned()
 			m.assigned(ctx, client, parts)
 		}),
@@ -93,12 +94,11 @@ func (m *members) callbacks(ctx context.Context, assigned func()) []kgo.Opt {
 			release(m.take(parts), 0)
 		}),
 	}
-	ctx, m.cut = context.WithCancel(context.WithoutCancel(ctx))
+	ctx, m.cut = context.WithCancel(context.WithoutCancel(m.lease.into(ctx)))
 	if m.keeper != nil {
 		options = append(options, kgo.AdjustFetchOffsetsFn(m.adjust))
-		ctx = withNotes(ctx, m.seal)
 	}
-	return append(options, kgo.WithContext(ctx))
+	return append(options, kgo.WithContext(withNotes(ctx, m.seal)))
 }
 
 // worker returns the worker of a topic's partition, nil where this member does not own it.
@@ -238,7 +238,7 @@ func (m *members) leave(ctx context.Context, client *kgo.Client, workers []*work
 	for _, w := range workers {
 		all = append(all, w.commitments()...)
 	}
-	if err := m.commit(ctx, client, all); err != nil {
+	if err := m.commit(m.lease.into(ctx), client, all); err != nil {
 		m.log.WarnContext(ctx, "committing before partitions are given up", "error", err)
 	}
 }

@@ -107,9 +107,16 @@ func commit(ctx context.Context, client *kgo.Client, all []commitment) error {
 	return nil
 }
 
-// withNotes has what is committed with the context carry the notes that of returns; nil is none.
+// withNotes has what is committed with the context carry the notes that of returns; nil is none. The context has the
+// lease under which that may be committed.
 func withNotes(ctx context.Context, of func(topic string, partition int32) *string) context.Context {
+	l, leased := ctx.Value(leaseKey{}).(*lease)
 	return kgo.PreCommitFnContext(ctx, func(r *kmsg.OffsetCommitRequest) error {
+		if leased {
+			if err := l.mayCommit(r.MemberID); err != nil {
+				return err
+			}
+		}
 		for _, t := range r.Topics {
 			for i := range t.Partitions {
 				if text := of(t.Topic, t.Partitions[i].Partition); text != nil {
@@ -124,7 +131,7 @@ func withNotes(ctx context.Context, of func(topic string, partition int32) *stri
 // seal returns the note of ordinary commits.
 func (m *members) seal(topic string, partition int32) *string {
 	w := m.worker(topic, partition)
-	if w == nil {
+	if w == nil || m.keeper == nil {
 		return nil
 	}
 	w.mu.Lock()
