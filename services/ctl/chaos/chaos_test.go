@@ -168,7 +168,7 @@ func runSeed(t *testing.T, seed uint64, all *totals) {
 			w := newWorld(t, newPlan(seed), tel)
 			e := w.live()
 			found := append(w.found, judge(e)...)
-			if again = w.stuck && len(stopsAt) == 0 && tries < mostTries; again {
+			if again = w.stuck && tries < mostTries; again {
 				t.Logf("seed %d once more: kfake is stuck, %s", seed, found[0].what)
 				return
 			}
@@ -258,7 +258,7 @@ const mostTold = 5
 // complain says what broke, how to repeat it, and what happened.
 func (w *world) complain(e evidence, found []violation) {
 	var b strings.Builder
-	fmt.Fprintf(&b, "seed %d broke %d invariants. Repeat it with\n  FRESHET_CHAOS_SEED=%d go test -tags synctests -run TestChaos ./services/ctl/chaos\n", w.plan.seed, len(found), w.plan.seed)
+	fmt.Fprintf(&b, "seed %d broke %d invariants. Repeat it with\n  FRESHET_CHAOS_AIM=%q FRESHET_CHAOS_SEED=%d go test -tags synctests -run TestChaos ./services/ctl/chaos\n", w.plan.seed, len(found), os.Getenv("FRESHET_CHAOS_AIM"), w.plan.seed)
 	for _, f := range w.plan.faults {
 		fmt.Fprintf(&b, "  %s\n", f)
 	}

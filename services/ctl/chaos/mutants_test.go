@@ -19,6 +19,7 @@ type mutant struct {
 	name     string
 	file     string // below the root of the repository
 	old, new string
+	aim      string   // the fault that hurts where it is, as FRESHET_CHAOS_AIM takes it; "" where any plan does
 	caught   []string // the invariants of which one must catch it
 }
 
@@ -36,72 +37,84 @@ var mutants = []mutant{
 		"commit before produce", "libs/stage/flight.go",
 		"\tif err := v.settle(); err != nil {",
 		"\tfor _, r := range batch {\n\t\tw.client.MarkCommitRecords(r.Record)\n\t}\n\tif err := v.settle(); err != nil {",
+		"",
 		[]string{invCommit, invLoss},
 	},
 	{
 		"dead letter is not awaited", "libs/stage/settle.go",
 		"tooLarge, err := e.send.produce(t, letters, patient)",
 		"tooLarge, err := map[int]bool{}, error(nil)\n\t\tgo func() { _, _ = e.send.produce(t, letters, patient) }()",
+		"letters-away",
 		[]string{invCommit, invLetters},
 	},
 	{
 		"vector i goes to document i+1", "services/embed/embedder/embedder.go",
 		"w.take(w.text.made(a.vector), Embedded)",
 		"w.take(w.text.made(answers[(i+1)%len(answers)].vector), Embedded)",
+		"",
 		[]string{invVector},
 	},
 	{
 		"a produce that failed counts as done", "libs/stage/sender.go",
 		"if failed[r] != nil {",
 		"if failed[r] != nil && i < 0 {",
+		"",
 		[]string{invCommit, invLoss},
 	},
 	{
 		"the order of the source is not looked at", "libs/record/state.go",
 		"case taken == TakenNew && s.late(v):",
 		"case taken == TakenNew && s.late(v) && false:",
+		"zombie ingest",
 		[]string{invStale, invLoss},
 	},
 	{
 		"two workers for an item: a partition number of both lanes has two", "libs/stage/members.go",
 		"\tif m.from.CoPartitioned {\n\t\treturn workerKey{partition: partition}",
 		"\tif false {\n\t\treturn workerKey{partition: partition}",
+		"zombie write",
 		[]string{invStale, invLoss},
 	},
 	{
 		"halving drops the half that passed", "libs/stage/attempt.go",
 		"left, err := a.run(batch[:half])",
 		"left, err := make([]Outcome[Out], half), error(nil)",
+		"",
 		[]string{invCommit, invLoss},
 	},
 	{
 		"gives up after 3 tries", "libs/stage/attempt.go",
 		"\t\tcase fault.Transient:\n",
 		"\t\tcase fault.Transient:\n\t\t\tif a.tries > 3 {\n\t\t\t\treturn a.halve(batch, fault.Reject(fault.Exhausted, \"gave up\"))\n\t\t\t}\n",
+		"",
 		[]string{invLetters, invLoss},
 	},
 	{
 		"versions are not compared", "libs/record/state.go",
-		"case version <= barrier || version < have:",
-		"case version <= barrier:",
+		"\ttaken := s.Judge(v)\n\tif taken",
+		"\tif v.GetDocument().GetOp().IsRow() {\n\t\ts.Base, s.Floor, s.Older = 0, 0, nil\n\t}\n\ttaken := s.Judge(v)\n\tif taken",
+		"",
 		[]string{invStale, invLoss},
 	},
 	{
 		"a take-over does not work once more", "services/write/writer/run.go",
 		" cfg.Doubt,",
 		" 0 * cfg.Doubt,",
+		"zombie write",
 		[]string{invStale, invLoss},
 	},
 	{
 		"what write asks for is not asked for again", "services/write/writer/merge.go",
 		"case cause == nil || !again && c.awaits(it.key, s.Wanted):",
 		"case cause == nil || again || c.awaits(it.key, s.Wanted):",
+		"kill write",
 		[]string{invVector, invLoss},
 	},
 	{
 		"what is done in doubt is marked", "libs/stage/progress.go",
 		"if w.disowned || !w.doubtUntil.IsZero() {",
 		"if w.disowned {",
+		"zombie write",
 		[]string{invStale, invLoss},
 	},
 }
@@ -159,7 +172,7 @@ func (m mutant) run(t *testing.T, root string) (by []string, seeds string) {
 		t.Fatalf("the mutant does not build: %v\n%s", err, out)
 	}
 	suite := exec.CommandContext(ctx, binary, "-test.run", "TestChaos", "-test.v")
-	suite.Env = append(os.Environ(), "FRESHET_CHAOS_FIRST="+strings.Join(m.caught, ","), "FRESHET_CHAOS_SEED=")
+	suite.Env = append(os.Environ(), "FRESHET_CHAOS_FIRST="+strings.Join(m.caught, ","), "FRESHET_CHAOS_AIM="+m.aim, "FRESHET_CHAOS_SEED=", "FRESHET_CHAOS_SEEDS=")
 	out, err := suite.CombinedOutput()
 	if err == nil {
 		t.Fatalf("the mutant survived: none of the seeds saw that %s", m.name)
