@@ -34,6 +34,10 @@ func (r renamed) Load(ctx context.Context, _ string, items []record.Item, whole 
 	return r.Client.Load(ctx, r.name, items, whole)
 }
 
+func (r renamed) LoadHidden(ctx context.Context, _ string, items []record.Item, whole bool) ([]weaviate.Stored, error) {
+	return r.Client.LoadHidden(ctx, r.name, items, whole)
+}
+
 func (r renamed) Put(ctx context.Context, _ string, objs []weaviate.Object) (map[int]error, error) {
 	return r.Client.Put(ctx, r.name, objs)
 }
