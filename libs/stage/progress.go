@@ -2,10 +2,14 @@ package stage
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/freshet-io/freshet/libs/fault"
 )
 
 // claim is what a worker knows of one of its partitions.
@@ -118,7 +122,12 @@ func (w *worker) commit(all []commitment) bool {
 	ctx, cancel := context.WithTimeout(w.ctx, noteBound)
 	defer cancel()
 	err := w.members.commit(ctx, w.client, all)
-	if err != nil && w.ctx.Err() == nil {
+	switch {
+	case errors.Is(err, kerr.OffsetMetadataTooLarge):
+		w.members.spawn(func() error {
+			return fault.Halt("group %s: Kafka takes no note as long as ours with an offset: raise offset.metadata.max.bytes of the brokers (4096 by default), or have fewer collections in the pipeline file: %w", w.members.from.Group, err)
+		})
+	case err != nil && w.ctx.Err() == nil:
 		w.members.log.WarnContext(w.ctx, "noting where work begins", "error", err)
 	}
 	return err == nil

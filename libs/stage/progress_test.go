@@ -1,9 +1,15 @@
 package stage
 
 import (
+	"context"
+	"fmt"
+	"strings"
 	"testing"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/freshet-io/freshet/libs/fault"
 )
 
 func TestComesAgain_untilEachTopicIsPastWhatWasThereAtFirst(t *testing.T) {
@@ -47,4 +53,20 @@ func TestComesAgain_untilEachTopicIsPastWhatWasThereAtFirst(t *testing.T) {
 	work(true)
 	push("bulk", 15, 35, 35)
 	work(true, false)
+}
+
+// A note that Kafka never takes would have its partition wait for ever.
+func TestMembers_aNoteThatIsTooLongIsFatal(t *testing.T) {
+	o := newOwner(t, func() { t.Error("the batch is handled") })
+	o.members.commit = func(context.Context, *kgo.Client, []commitment) error {
+		return fmt.Errorf("committing: %w", kerr.OffsetMetadataTooLarge)
+	}
+	ends := make(chan error, 10)
+	o.spawn = func(f func() error) { go func() { ends <- f() }() }
+	o.give(t.Context())
+	o.read()
+	if err := <-ends; fault.ClassOf(err) != fault.Fatal || !strings.Contains(err.Error(), "offset.metadata.max.bytes") {
+		t.Errorf("got %v, want a fatal fault that says what to do", err)
+	}
+	release(o.take(o.parts), 0)
 }

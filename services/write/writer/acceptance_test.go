@@ -62,6 +62,10 @@ func (r renamed) Ledgers(ctx context.Context, _ string, partitions []int32) (map
 	return r.Client.Ledgers(ctx, r.name, partitions)
 }
 
+func (r renamed) NewLedger(ctx context.Context, _ string, partition int32, l weaviate.Ledger) error {
+	return r.Client.NewLedger(ctx, r.name, partition, l)
+}
+
 func (r renamed) PutLedger(ctx context.Context, _ string, partition int32, l weaviate.Ledger) error {
 	return r.Client.PutLedger(ctx, r.name, partition, l)
 }

@@ -33,6 +33,7 @@ type fakeIndex struct {
 	status    error // what Unwritable says
 
 	ledgers map[int32]weaviate.Ledger // by partition
+	lost    map[int32]bool            // ledgers that an interrupted put has left where no filter finds them
 	buried  map[string]time.Time      // by key: when the item was put aside
 }
 
@@ -265,11 +266,18 @@ func (f *fakeIndex) Ledgers(_ context.Context, _ string, partitions []int32) (ma
 	defer f.enter("ledgers", len(partitions))()
 	found := map[int32]weaviate.Ledger{}
 	for _, p := range partitions {
-		if l, ok := f.ledgers[p]; ok {
+		if l, ok := f.ledgers[p]; ok && !f.lost[p] {
 			found[p] = l
 		}
 	}
 	return found, nil
+}
+
+func (f *fakeIndex) NewLedger(ctx context.Context, collection string, partition int32, l weaviate.Ledger) error {
+	f.mu.Lock()
+	delete(f.lost, partition)
+	f.mu.Unlock()
+	return f.PutLedger(ctx, collection, partition, l)
 }
 
 func (f *fakeIndex) PutLedger(_ context.Context, _ string, partition int32, l weaviate.Ledger) error {
