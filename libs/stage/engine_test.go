@@ -89,7 +89,7 @@ func newBringer(tb testing.TB, headers ...kgo.RecordHeader) *bringer {
 
 func (b *bringer) bring(tb testing.TB) {
 	tb.Helper()
-	b.worker.push("source", [16]byte{}, b.batch)
+	b.worker.push("source", [16]byte{}, b.batch, 0)
 	batch := b.worker.next()
 	v, err := b.engine.process(b.worker.tenure(batch), batch)
 	if err != nil {

@@ -81,7 +81,7 @@ func (o owner) worker(partition int32) *worker {
 	return o.workers[o.key("t", partition)]
 }
 
-func (o owner) read() { o.worker(0).push("t", [16]byte{}, []*kgo.Record{{Topic: "t"}}) }
+func (o owner) read() { o.worker(0).push("t", [16]byte{}, []*kgo.Record{{Topic: "t"}}, 1) }
 
 // giveUp has the partitions revoked, with a bound for what is in flight.
 func (o owner) giveUp(ctx context.Context, bound time.Duration) {

@@ -84,7 +84,7 @@ func (m *members) deliver(fetches kgo.Fetches) error {
 				continue
 			}
 			if w := m.worker(t.Topic, p.Partition); w != nil {
-				w.push(t.Topic, t.TopicID, p.Records)
+				w.push(t.Topic, t.TopicID, p.Records, p.HighWatermark)
 			}
 		}
 	})

@@ -2,10 +2,14 @@ package stage
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/freshet-io/freshet/libs/fault"
 )
 
 // claim is what a worker knows of one of its partitions.
@@ -16,6 +20,10 @@ type claim struct {
 	begun     bool // by this worker
 	finished  bool // at least one record, by this worker
 	rewinding bool // records that come now are of before the rewind
+	// seen is the offset up to which records may have come to an owner before, or to this one: the end of the log when
+	// this one read the first record, and how far it was before it went back.
+	seen int64
+	read bool // a record, by this worker
 }
 
 // finish takes note of a record that is done. Where the owners before came no further, the
@@ -26,6 +34,26 @@ func (c *claim) finish(r *kgo.Record) {
 	if c.careful = max(0, c.careful-1); c.careful == 0 {
 		c.note.Starts = 0
 	}
+}
+
+type workerOf struct{}
+
+// ComesAgain reports whether a record of the partition that ctx is of may have been worked on before, here or by an
+// owner before: until all topics have come past what was in the log when they were assigned. It is so also in a batch of
+// one topic while what comes again waits in another one, behind a backlog. Without a stage nothing comes again.
+func ComesAgain(ctx context.Context) bool {
+	w, ok := ctx.Value(workerOf{}).(*worker)
+	if !ok {
+		return false
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, c := range w.owned {
+		if max(0, c.next.Offset) < c.seen {
+			return true
+		}
+	}
+	return false
 }
 
 // firsts returns where a batch begins, by topic.
@@ -94,7 +122,12 @@ func (w *worker) commit(all []commitment) bool {
 	ctx, cancel := context.WithTimeout(w.ctx, noteBound)
 	defer cancel()
 	err := w.members.commit(ctx, w.client, all)
-	if err != nil && w.ctx.Err() == nil {
+	switch {
+	case errors.Is(err, kerr.OffsetMetadataTooLarge):
+		w.members.spawn(func() error {
+			return fault.Halt("group %s: Kafka takes no note as long as ours with an offset: raise offset.metadata.max.bytes of the brokers (4096 by default), or have fewer collections in the pipeline file: %w", w.members.from.Group, err)
+		})
+	case err != nil && w.ctx.Err() == nil:
 		w.members.log.WarnContext(w.ctx, "noting where work begins", "error", err)
 	}
 	return err == nil

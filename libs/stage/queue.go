@@ -32,12 +32,15 @@ func header(r arrival, key string) []byte {
 	return nil
 }
 
-// push queues records. It never blocks: a full queue pauses its partition instead.
-func (w *worker) push(topic string, id [16]byte, records []*kgo.Record) {
+// push queues records of a log that ends at end. It never blocks: a full queue pauses its partition instead.
+func (w *worker) push(topic string, id [16]byte, records []*kgo.Record, end int64) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.stopped || w.owned[topic].rewinding {
 		return
+	}
+	if c := w.owned[topic]; !c.read {
+		c.seen, c.read = max(c.seen, end), true
 	}
 	queue := slices.Grow(w.queues[topic], len(records))
 	for _, r := range records {

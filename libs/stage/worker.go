@@ -40,11 +40,13 @@ func newWorker(ctx context.Context, m *members, client *kgo.Client, partition in
 	// What is begun is finished, also when the process is told to stop: the drain bound
 	// ends it, not the caller's context.
 	own, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	return &worker{
-		members: m, client: client, partition: partition, ctx: m.lease.into(own), cancel: cancel,
+	w := &worker{
+		members: m, client: client, partition: partition, cancel: cancel,
 		halted: make(chan struct{}), done: make(chan struct{}), wake: make(chan struct{}, 1),
 		owned: map[string]*claim{}, queues: map[string][]arrival{}, paused: map[string]bool{}, kept: kept{placed: Committed{}},
 	}
+	w.ctx = context.WithValue(m.lease.into(own), workerOf{}, w)
+	return w
 }
 
 func (w *worker) own(topic string) {

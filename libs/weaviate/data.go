@@ -33,6 +33,17 @@ type Stored struct {
 // the vector, the properties, and what the row was made of. Items must differ. Only where nobody
 // moves an item meanwhile is one that is in neither collection an unknown one.
 func (c *Client) Load(ctx context.Context, name string, items []record.Item, whole bool) ([]Stored, error) {
+	return c.load(ctx, name, items, reading{properties: whole, vectors: whole})
+}
+
+// LoadHidden is Load that also sees what an interrupted put has left where no filter finds it: an object whose row of
+// the id is gone, be it that of before or the new one. To Load such an item is an unknown one, or in one place only. It
+// asks for each item that a filter does not find by its id.
+func (c *Client) LoadHidden(ctx context.Context, name string, items []record.Item, whole bool) ([]Stored, error) {
+	return c.load(ctx, name, items, reading{properties: whole, vectors: whole, hidden: true})
+}
+
+func (c *Client) load(ctx context.Context, name string, items []record.Item, read reading) ([]Stored, error) {
 	b, err := c.named(name)
 	if err != nil {
 		return nil, err
@@ -40,11 +51,13 @@ func (c *Client) Load(ctx context.Context, name string, items []record.Item, who
 	var inMain, inSide map[uuid.UUID]record.State
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() (err error) {
-		inMain, err = c.get(ctx, b, b.spec.Class(), items, reading{properties: whole, vectors: whole})
+		inMain, err = c.get(ctx, b, b.spec.Class(), items, read)
 		return err
 	})
 	group.Go(func() (err error) {
-		inSide, err = c.get(ctx, b.side(), b.spec.SideClass(), items, reading{properties: whole})
+		read := read
+		read.vectors = false
+		inSide, err = c.get(ctx, b.side(), b.spec.SideClass(), items, read)
 		return err
 	})
 	if err := group.Wait(); err != nil {

@@ -75,7 +75,16 @@ func (c *Client) readLedgers(ctx context.Context, b *collection, partitions []in
 	return nil
 }
 
-// PutLedger writes the ledger of a partition. Only the owner of the partition does.
+// NewLedger writes the first ledger of a partition. What an interrupted put has left where no filter finds it
+// goes first: an equal one would be skipped, and the ledger never be found.
+func (c *Client) NewLedger(ctx context.Context, name string, partition int32, l Ledger) error {
+	if err := c.DeleteSide(ctx, name, []record.Item{ledgerItem(name, partition)}, true); err != nil {
+		return err
+	}
+	return c.PutLedger(ctx, name, partition, l)
+}
+
+// PutLedger writes the ledger of a partition that has one. Only the owner of the partition does.
 func (c *Client) PutLedger(ctx context.Context, name string, partition int32, l Ledger) error {
 	b, err := c.named(name)
 	if err != nil {

@@ -65,8 +65,8 @@ func (p part) path(class string, id uuid.UUID) string {
 	return "objects/" + class + "/" + id.String() + "?" + query.Encode()
 }
 
-// reading says what to read of objects beside what decides about records.
-type reading struct{ properties, vectors bool }
+// reading says what to read of objects beside what decides about records, and whether also of those that no filter finds.
+type reading struct{ properties, vectors, hidden bool }
 
 func (r reading) request() *pb.PropertiesRequest {
 	if r.properties {
@@ -114,17 +114,17 @@ func (c *Client) byID(ctx context.Context, b *collection, class string, some par
 	if errors.Is(err, errNoTenant) {
 		return nil, nil // so there is nothing of it
 	}
-	if err != nil || !b.replicated {
+	if err != nil || !b.replicated && !read.hidden {
 		return results, err
 	}
-	repaired, err := c.repair(ctx, class, some, results)
+	repaired, err := c.repair(ctx, b, class, some, results)
 	if err != nil || len(repaired) == 0 {
 		return results, err
 	}
 	if results, err = c.lookUp(ctx, b, class, some, read); err != nil {
 		return nil, err
 	}
-	unindexed, err := c.repair(ctx, class, some, results)
+	unindexed, err := c.repair(ctx, b, class, some, results)
 	if err != nil {
 		return nil, err
 	}
@@ -133,12 +133,13 @@ func (c *Client) byID(ctx context.Context, b *collection, class string, some par
 }
 
 // repair asks a majority of the copies for the objects that a read has not found, which has Weaviate
-// repair the copies that lack one, and returns those that there are. The level of a search is not that
-// of its finding: one copy says which objects there are, and only those are compared with others.
-func (c *Client) repair(ctx context.Context, class string, some part, results []*pb.SearchResult) (repaired []record.Item, err error) {
+// repair the copies that lack one, and returns those that there are: this question asks no filter. The
+// level of a search is not that of its finding: one copy says which objects there are, and only those are
+// compared with others.
+func (c *Client) repair(ctx context.Context, b *collection, class string, some part, results []*pb.SearchResult) (repaired []record.Item, err error) {
 	known := make(map[string]bool, len(results))
 	for _, r := range results {
-		if !r.GetMetadata().GetIsConsistent() {
+		if b.replicated && !r.GetMetadata().GetIsConsistent() {
 			return nil, noMajority(class, len(some.items))
 		}
 		known[r.GetMetadata().GetId()] = true
@@ -185,7 +186,7 @@ func (c *Client) walk(ctx context.Context, b *collection, class string, some par
 			return classify("reading an item of "+class, err)
 		}
 		for _, r := range reply.GetResults() {
-			if r.GetMetadata().GetId() == item.UUID().String() && r.GetMetadata().GetIsConsistent() {
+			if r.GetMetadata().GetId() == item.UUID().String() && (r.GetMetadata().GetIsConsistent() || !b.replicated) {
 				mu.Lock()
 				defer mu.Unlock()
 				all = append(all, r)
@@ -237,7 +238,8 @@ func (c *Client) lookUp(ctx context.Context, b *collection, class string, some p
 // request returns what all reads by ids have in common.
 func (c *collection) request(class string, some part, read reading) *pb.SearchRequest {
 	return &pb.SearchRequest{
-		Collection: class, Tenant: some.tenant, Limit: uint32(len(some.items)), Uses_127Api: true, //nolint:gosec // at most getItems
+		// An id may have two objects (see get): with room for one each, another item would be cut off, and count as unknown.
+		Collection: class, Tenant: some.tenant, Limit: uint32(2 * len(some.items)), Uses_127Api: true, //nolint:gosec // at most 2*getItems
 		Properties:       read.request(),
 		Metadata:         c.metadata(read.vectors),
 		ConsistencyLevel: c.level(),

@@ -55,6 +55,36 @@ func TestReplicated_whatNoFilterFindsIsRead(t *testing.T) {
 	}
 }
 
+func TestLoad_anIDWithTwoObjectsTakesNoOthersPlace(t *testing.T) {
+	var s standIn
+	s.serve(t, nil)
+	c := s.open(t, Config{}, traits{})
+	items := []record.Item{anItem("", "1"), anItem("", "2"), anItem("", "3")}
+	s.twice = map[string]bool{}
+	for _, it := range items {
+		s.there[it.UUID().String()], s.twice[it.UUID().String()] = true, true
+	}
+	stored, err := c.Load(t.Context(), "Product", items, false)
+	if err != nil || !stored[0].Main || !stored[1].Main || !stored[2].Main {
+		t.Errorf("%+v, %v: want all of them", stored, err)
+	}
+}
+
+func TestLoadHidden_readsWhatNoFilterFindsAlsoOfASingleCopy(t *testing.T) {
+	var s standIn
+	s.serve(t, nil)
+	c := s.open(t, Config{}, traits{})
+	items := []record.Item{anItem("", "hidden"), anItem("", "nowhere"), anItem("", "here")}
+	s.unindexed[items[0].UUID().String()], s.there[items[2].UUID().String()] = true, true
+	stored, err := c.LoadHidden(t.Context(), "Product", items, false)
+	if err != nil || !stored[0].Main || stored[1].Main || !stored[2].Main {
+		t.Errorf("%+v, %v: want the first and the last", stored, err)
+	}
+	if stored, err := c.Load(t.Context(), "Product", items, false); err != nil || stored[0].Main {
+		t.Errorf("Load gives %+v, %v: it asks for nothing by the id", stored, err)
+	}
+}
+
 func TestBefore(t *testing.T) {
 	for id, want := range map[string]string{
 		"00000000-0000-0000-0000-000000000001": "00000000-0000-0000-0000-000000000000",

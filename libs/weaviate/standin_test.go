@@ -34,6 +34,7 @@ type standIn struct {
 	there      map[string]bool // objects that a search finds, by id
 	elsewhere  map[string]bool // objects that only other copies have
 	unindexed  map[string]bool // objects that are there, and that no filter finds
+	twice      map[string]bool // objects that a search finds twice: as they are, and as they were
 	stubborn   bool            // asking for an object does not repair it
 	diverging  bool            // copies of found objects differ
 	most       int             // objects that an answer has room for; 0: any number, -1: not one
@@ -133,8 +134,12 @@ func (s *standIn) Search(_ context.Context, r *pb.SearchRequest) (*pb.SearchRepl
 			consistent := !s.diverging
 			m := &pb.MetadataResult{Id: id, IsConsistent: &consistent, IsConsistentPresent: true}
 			reply.Results = append(reply.Results, &pb.SearchResult{Metadata: m})
+			if s.twice[id] {
+				reply.Results = append(reply.Results, &pb.SearchResult{Metadata: m})
+			}
 		}
 	}
+	reply.Results = reply.Results[:min(len(reply.Results), int(r.GetLimit()))]
 	return reply, nil
 }
 

@@ -34,6 +34,10 @@ func (r renamed) Load(ctx context.Context, _ string, items []record.Item, whole 
 	return r.Client.Load(ctx, r.name, items, whole)
 }
 
+func (r renamed) LoadHidden(ctx context.Context, _ string, items []record.Item, whole bool) ([]weaviate.Stored, error) {
+	return r.Client.LoadHidden(ctx, r.name, items, whole)
+}
+
 func (r renamed) Put(ctx context.Context, _ string, objs []weaviate.Object) (map[int]error, error) {
 	return r.Client.Put(ctx, r.name, objs)
 }
@@ -56,6 +60,10 @@ func (r renamed) SelfFound(ctx context.Context, _ string, items []record.Item, s
 
 func (r renamed) Ledgers(ctx context.Context, _ string, partitions []int32) (map[int32]weaviate.Ledger, error) {
 	return r.Client.Ledgers(ctx, r.name, partitions)
+}
+
+func (r renamed) NewLedger(ctx context.Context, _ string, partition int32, l weaviate.Ledger) error {
+	return r.Client.NewLedger(ctx, r.name, partition, l)
 }
 
 func (r renamed) PutLedger(ctx context.Context, _ string, partition int32, l weaviate.Ledger) error {

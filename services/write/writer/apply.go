@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/freshet-io/freshet/libs/record"
+	"github.com/freshet-io/freshet/libs/stage"
 	"github.com/freshet-io/freshet/libs/weaviate"
 )
 
@@ -16,9 +17,10 @@ import (
 // In the other order a kill in between would forget a delete, or lose an item from the searches.
 func (w *Writer) apply(ctx context.Context, items []*item) (refused []*item, err error) {
 	var inMain, inSide []*item
+	comesAgain := stage.ComesAgain(ctx)
 	for _, it := range items {
-		it.interrupted = w.suspects.has(it.key, it.plan.again)
-		it.doubtful = it.interrupted || it.plan.again || w.suspects.doubted(it.key) || it.plan.target == side && w.suspects.unsure()
+		it.interrupted = w.suspects.has(it.key, it.plan.again || comesAgain)
+		it.doubtful = it.interrupted || it.plan.again || w.suspects.doubted(it.key) || it.plan.target == side && (comesAgain || w.suspects.unsure())
 		switch it.plan.target {
 		case main:
 			inMain = append(inMain, it)
@@ -45,14 +47,15 @@ func (w *Writer) move(ctx context.Context, inMain, inSide []*item) (refused []*i
 	if err != nil {
 		return nil, fmt.Errorf("putting %d items: %w", len(inMain), err)
 	}
-	if err := w.unshow(ctx, buried); err != nil {
+	if err := w.removeOther(ctx, buried, w.index.DeleteMain); err != nil {
 		return nil, fmt.Errorf("deleting items that were put aside: %w", err)
 	}
-	if err := w.remove(ctx, only(shown, other), false, w.index.DeleteSide); err != nil {
+	if err := w.removeOther(ctx, shown, w.index.DeleteSide); err != nil {
 		return nil, fmt.Errorf("deleting side copies of items: %w", err)
 	}
+	comesAgain := stage.ComesAgain(ctx)
 	for _, it := range slices.Concat(buried, shown) {
-		w.suspects.clear(it.key)
+		w.suspects.clear(it.key, comesAgain)
 	}
 	return append(refusedSide, refusedMain...), nil
 }
@@ -218,19 +221,14 @@ func (w *Writer) unread(ctx context.Context, items []*item) (lost []*item, err e
 	return lost, err
 }
 
-// unshow deletes the main copies of items that were put aside: those that the index is known to have,
-// and of items in doubt also what an interrupted put may have left there. No read by id finds that, and
-// a filter of an application may.
-func (w *Writer) unshow(ctx context.Context, items []*item) error {
-	if err := w.remove(ctx, only(items, doubtful), true, w.index.DeleteMain); err != nil {
+// removeOther deletes the copies of items in the place that is not theirs any more: of items in doubt also
+// one that an interrupted put has left there, which no delete by a filter finds.
+func (w *Writer) removeOther(ctx context.Context, items []*item, call deleteCall) error {
+	if err := w.remove(ctx, only(items, func(it *item) bool { return it.plan.other && it.doubtful }), true, call); err != nil {
 		return err
 	}
-	return w.remove(ctx, only(items, func(it *item) bool { return other(it) && !doubtful(it) }), false, w.index.DeleteMain)
+	return w.remove(ctx, only(items, func(it *item) bool { return it.plan.other && !it.doubtful }), false, call)
 }
-
-func other(it *item) bool { return it.plan.other }
-
-func doubtful(it *item) bool { return it.doubtful }
 
 type deleteCall func(ctx context.Context, collection string, items []record.Item, hidden bool) error
 

@@ -7,3 +7,6 @@ func (k *Keeper) SweepNow(partition int32) { k.parts[partition].sweepAt = time.T
 
 // Fail is what a call to the index that failed leaves behind.
 func (k *Keeper) Fail() { k.writer.outages.Add(1) }
+
+// SealOf is the seal of collections.
+func SealOf(serial int64, names ...string) string { return (&Keeper{names: names}).seal(serial) }

@@ -26,20 +26,22 @@ type fakeIndex struct {
 	interrupt func(call int) failure
 	reject    func(o weaviate.Object) error
 	hidden    map[string]int // by key: how many more puts leave the item cut off in the vector index
+	formers   bool           // of an object that is torn, reads by ids find the former self
 	writes    int
 	searches  int
 	busy, top int   // calls at this moment, and at most
 	status    error // what Unwritable says
 
 	ledgers map[int32]weaviate.Ledger // by partition
+	lost    map[int32]bool            // ledgers that an interrupted put has left where no filter finds them
 	buried  map[string]time.Time      // by key: when the item was put aside
 }
 
 type fakeObject struct {
 	state   record.State
 	indexed bool
-	// torn says that a put was interrupted before the row was written by which reads by id find the
-	// object: they find its former self, if there was one.
+	// torn says that a put was interrupted before the row was written by which filters find the object: they
+	// find nothing, and so do reads by ids, or its former self.
 	torn   bool
 	former *record.State
 }
@@ -53,6 +55,14 @@ func (o fakeObject) seen() (record.State, bool) {
 		return record.State{}, false
 	}
 	return *o.former, true
+}
+
+// there returns what a read finds that asks for the object by its id alone, where a filter finds none.
+func (o fakeObject) there() (record.State, bool) {
+	if seen, ok := o.seen(); ok {
+		return seen, true
+	}
+	return o.state, true
 }
 
 // failure is a way for a write to fail.
@@ -89,14 +99,22 @@ func (f *fakeIndex) failure() failure {
 }
 
 func (f *fakeIndex) Load(_ context.Context, _ string, items []record.Item, whole bool) ([]weaviate.Stored, error) {
+	return f.load(items, whole, fakeObject.seen)
+}
+
+func (f *fakeIndex) LoadHidden(_ context.Context, _ string, items []record.Item, whole bool) ([]weaviate.Stored, error) {
+	return f.load(items, whole, fakeObject.there)
+}
+
+func (f *fakeIndex) load(items []record.Item, whole bool, see func(fakeObject) (record.State, bool)) ([]weaviate.Stored, error) {
 	defer f.enter("load", len(items))()
 	all := make([]weaviate.Stored, len(items))
 	for i, it := range items {
 		all[i].State.Sources = record.Orders{}
-		if seen, ok := f.main[string(it.Key())].seen(); ok && f.there(f.main, it) {
+		if seen, ok := see(f.main[string(it.Key())]); ok && f.there(f.main, it) {
 			all[i].Main, all[i].State = true, cloned(seen)
 		}
-		if seen, ok := f.side[string(it.Key())].seen(); ok && f.there(f.side, it) {
+		if seen, ok := see(f.side[string(it.Key())]); ok && f.there(f.side, it) {
 			all[i].Side = true
 			s := cloned(seen)
 			all[i].State.Join(&s)
@@ -160,7 +178,7 @@ func (f *fakeIndex) put(ctx context.Context, call string, to map[string]fakeObje
 			o.indexed, o.torn, o.former = had.indexed, had.torn, had.former
 		case fail == halfway:
 			o.torn = true
-			if seen, readable := had.seen(); ok && readable {
+			if seen, readable := had.seen(); f.formers && ok && readable {
 				o.former = &seen
 			}
 		case f.hidden[key] > 0:
@@ -248,11 +266,18 @@ func (f *fakeIndex) Ledgers(_ context.Context, _ string, partitions []int32) (ma
 	defer f.enter("ledgers", len(partitions))()
 	found := map[int32]weaviate.Ledger{}
 	for _, p := range partitions {
-		if l, ok := f.ledgers[p]; ok {
+		if l, ok := f.ledgers[p]; ok && !f.lost[p] {
 			found[p] = l
 		}
 	}
 	return found, nil
+}
+
+func (f *fakeIndex) NewLedger(ctx context.Context, collection string, partition int32, l weaviate.Ledger) error {
+	f.mu.Lock()
+	delete(f.lost, partition)
+	f.mu.Unlock()
+	return f.PutLedger(ctx, collection, partition, l)
 }
 
 func (f *fakeIndex) PutLedger(_ context.Context, _ string, partition int32, l weaviate.Ledger) error {

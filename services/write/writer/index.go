@@ -23,9 +23,11 @@ import (
 type Index interface {
 	// Load returns what the index has of items, in their order: the join of both copies, and where
 	// they are; for an item that it does not have, a state whose Sources is not nil. It sees every
-	// put and delete that was acknowledged before. With whole false it may leave out Properties,
+	// put and delete that was acknowledged before, and may miss an item whose put has failed. With whole false it may leave out Properties,
 	// Inputs, Recipe, Text, Origin and Vector.
 	Load(ctx context.Context, collection string, items []record.Item, whole bool) ([]weaviate.Stored, error)
+	// LoadHidden is Load that also sees what a put that failed has left there and Load does not find.
+	LoadHidden(ctx context.Context, collection string, items []record.Item, whole bool) ([]weaviate.Stored, error)
 	// Put writes objects with their vectors to the main place, each wholly: nothing of what was
 	// there stays. When it returns, they are found by a search, unless their vector is bit for bit
 	// that of a put that failed. rejected holds, by place in objs, why the index will never take an

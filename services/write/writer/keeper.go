@@ -2,6 +2,8 @@ package writer
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/base64"
 	"fmt"
 	"maps"
 	"slices"
@@ -18,6 +20,7 @@ import (
 // Ledgers is what a keeper asks of Weaviate: package weaviate documents each method.
 type Ledgers interface {
 	Ledgers(ctx context.Context, collection string, partitions []int32) (map[int32]weaviate.Ledger, error)
+	NewLedger(ctx context.Context, collection string, partition int32, l weaviate.Ledger) error
 	PutLedger(ctx context.Context, collection string, partition int32, l weaviate.Ledger) error
 	Tombstones(ctx context.Context, collection string, partition int32, before time.Time, limit int) ([]weaviate.Tombstone, error)
 }
@@ -65,11 +68,21 @@ func NewKeeper(w *Writer, index Ledgers, topicIDs map[string]string, retention t
 // seal is what Kafka knows of the ledgers of a partition: they exist, and have this serial at least.
 type seal struct {
 	serial int64
-	names  []string // of the collections
+	names  []string // of the collections, as shortName has them
 }
 
-func (s seal) String() string {
-	return strings.Join(append([]string{strconv.FormatInt(s.serial, 10)}, s.names...), " ")
+func (k *Keeper) seal(serial int64) string {
+	words := []string{strconv.FormatInt(serial, 10)}
+	for _, name := range k.names {
+		words = append(words, shortName(name))
+	}
+	return strings.Join(words, " ")
+}
+
+// shortName stands for a collection in a seal: Kafka keeps 4 KB with an offset, which is enough for 500 of these.
+func shortName(collection string) string {
+	hash := sha256.Sum256([]byte(collection))
+	return base64.RawURLEncoding.EncodeToString(hash[:])[:6]
 }
 
 func parseSeal(text string) seal {
@@ -121,7 +134,7 @@ func (k *Keeper) Keep(ctx context.Context, partition int32, progress stage.Progr
 		if offsets := behind(p.fed, progress.Now); back || len(offsets) > 0 {
 			p.write, p.again = true, progress.Now
 			k.writer.TakeOver() // what it knows of the index is not so any more
-			return stage.Start{Offsets: offsets, Seal: seal{p.serial, k.names}.String()}, nil
+			return stage.Start{Offsets: offsets, Seal: k.seal(p.serial)}, nil
 		}
 	}
 	if p.write || !maps.Equal(p.now, progress.Now) {
@@ -130,7 +143,7 @@ func (k *Keeper) Keep(ctx context.Context, partition int32, progress stage.Progr
 		}
 		p.write, p.now = false, progress.Now
 	}
-	return stage.Start{Seal: seal{p.serial, k.names}.String()}, k.sweep(ctx, partition, p)
+	return stage.Start{Seal: k.seal(p.serial)}, k.sweep(ctx, partition, p)
 }
 
 // part returns what is known of a partition, nil where that is nothing.
@@ -187,7 +200,7 @@ func (k *Keeper) write(ctx context.Context, partition int32, p *part, have map[s
 	serial++
 	for _, name := range k.names {
 		l := weaviate.Ledger{Serial: serial, Fed: k.fed(p.fed), Horizon: k.writer.horizon(name, partition)}
-		if err := k.put(ctx, name, partition, l); err != nil {
+		if err := k.put(ctx, k.index.PutLedger, name, partition, l); err != nil {
 			return err
 		}
 	}
@@ -195,8 +208,10 @@ func (k *Keeper) write(ctx context.Context, partition int32, p *part, have map[s
 	return nil
 }
 
-func (k *Keeper) put(ctx context.Context, name string, partition int32, l weaviate.Ledger) error {
-	if err := k.writer.call(ctx, func() error { return k.index.PutLedger(ctx, name, partition, l) }); err != nil {
+type ledgerCall func(ctx context.Context, collection string, partition int32, l weaviate.Ledger) error
+
+func (k *Keeper) put(ctx context.Context, call ledgerCall, name string, partition int32, l weaviate.Ledger) error {
+	if err := k.writer.call(ctx, func() error { return call(ctx, name, partition, l) }); err != nil {
 		return fmt.Errorf("writing the ledger of partition %d in collection %s: %w", partition, name, err)
 	}
 	return nil

@@ -27,17 +27,17 @@ func (k *Keeper) Resume(ctx context.Context, committed map[int32]stage.Committed
 		for name, l := range have {
 			k.writer.setHorizon(name, partition, l.Horizon)
 		}
-		p := &part{serial: b.seal.serial, fed: b.fed, write: b.back, outages: k.madeGood(partition), sweepAt: soon(sweepEvery)}
+		p := &part{serial: b.serial, fed: b.fed, write: b.back, outages: k.madeGood(partition), sweepAt: soon(sweepEvery)}
 		for _, name := range b.absent {
 			l := weaviate.Ledger{Serial: b.newest + 1, Fed: k.fed(b.fed)}
-			if err := k.put(ctx, name, partition, l); err != nil {
+			if err := k.put(ctx, k.index.NewLedger, name, partition, l); err != nil {
 				return nil, err
 			}
 		}
 		k.mu.Lock()
 		k.parts[partition] = p
 		k.mu.Unlock()
-		starts[partition] = stage.Start{Offsets: b.lower, Seal: b.seal.String()}
+		starts[partition] = stage.Start{Offsets: b.lower, Seal: k.seal(b.serial)}
 	}
 	return starts, nil
 }
@@ -67,8 +67,8 @@ func of(partition int32, ledgers map[string]map[int32]weaviate.Ledger) map[strin
 type beginning struct {
 	lower  map[string]int64 // topics that begin before what is committed
 	fed    map[string]int64
-	back   bool // the index went back
-	seal   seal
+	back   bool     // the index went back
+	serial int64    // of the seal: the lower one, until the ledgers are written anew
 	newest int64    // the highest serial that anybody knows of
 	absent []string // collections that have no ledger yet
 }
@@ -85,7 +85,7 @@ func (k *Keeper) begin(partition int32, committed stage.Committed, have map[stri
 	oldest := int64(math.MaxInt64)
 	for _, name := range k.names {
 		l, ok := have[name]
-		if !ok && slices.Contains(known.names, name) {
+		if !ok && slices.Contains(known.names, shortName(name)) {
 			return b, emptied(name, partition)
 		}
 		if !ok {
@@ -105,7 +105,7 @@ func (k *Keeper) begin(partition int32, committed stage.Committed, have map[stri
 	if len(have) == 0 {
 		oldest = b.newest + 1 // they are made now
 	}
-	b.seal = seal{max(oldest, known.serial), k.names} // the lower one only once the ledgers are written anew
+	b.serial = max(oldest, known.serial)
 	if b.back = len(have) > 0 && (known.serial == 0 || oldest < known.serial); b.back {
 		b.lower = behind(b.fed, offsetsOf(committed))
 	}

@@ -58,13 +58,14 @@ func (s *suspects) shake() {
 	s.shaky = time.Now().Add(unsure)
 }
 
-func (s *suspects) clear(key string) {
+// clear notes that an item was put completely. Others are unsure still where records may come again.
+func (s *suspects) clear(key string, comesAgain bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.keys, key)
 	// One put with a nonce makes an item sure: a price that changes every second must not
 	// be indexed anew each time for as long as everything is suspect.
-	if time.Now().Before(s.until) && len(s.sure) < maxSuspects {
+	if (comesAgain || time.Now().Before(s.until)) && len(s.sure) < maxSuspects {
 		s.sure[key] = struct{}{}
 	}
 }
@@ -84,6 +85,12 @@ func (s *suspects) unsure() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.full || time.Now().Before(s.until)
+}
+
+// hides reports whether a read may miss an item that is there: its own put may have been interrupted, or
+// the server was killed a short while ago.
+func (s *suspects) hides(key string, comesAgain bool) bool {
+	return s.has(key, comesAgain) || s.doubted(key)
 }
 
 // doubted reports whether an item must be searched for after its put: a put of its own failed, or

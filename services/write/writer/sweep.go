@@ -65,7 +65,7 @@ func (k *Keeper) sweepSome(ctx context.Context, name string, partition int32, p 
 	}
 	horizon = max(horizon, w.horizon(name, partition))
 	l := weaviate.Ledger{Serial: p.serial, Fed: k.fed(p.fed), Horizon: horizon}
-	if err := k.put(ctx, name, partition, l); err != nil {
+	if err := k.put(ctx, k.index.PutLedger, name, partition, l); err != nil {
 		return false, err
 	}
 	w.setHorizon(name, partition, horizon)

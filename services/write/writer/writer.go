@@ -202,9 +202,13 @@ func (w *Writer) loadSome(ctx context.Context, items []*item, whole bool) error 
 	if len(items) == 0 {
 		return nil
 	}
+	load, comesAgain := w.index.Load, stage.ComesAgain(ctx)
+	if slices.ContainsFunc(items, func(it *item) bool { return w.suspects.hides(it.key, comesAgain) }) {
+		load = w.index.LoadHidden
+	}
 	var stored []weaviate.Stored
 	err := w.call(ctx, func() (err error) {
-		stored, err = w.index.Load(ctx, items[0].Collection, ids(items), whole)
+		stored, err = load(ctx, items[0].Collection, ids(items), whole)
 		return err
 	})
 	if err != nil {
