@@ -66,12 +66,15 @@ func TestBudget_pausesPaidCallsUntilMidnightAndFailsNothing(t *testing.T) {
 		if tokens, waiting := e.ledger.budget.spent(); tokens != 40 || waiting != 1 || e.Counts().Requests != 4 {
 			t.Errorf("spent %d, %d waiting, %d requests", tokens, waiting, e.Counts().Requests)
 		}
+		if said := e.ledger.pause(); !strings.Contains(said, "spent (40.0000 of 40.0000 tokens): 1 requests wait until 2000-01-02T00:00:00Z") {
+			t.Errorf("readiness says %q", said)
+		}
 		all.Wait()
 		if paused < 4*time.Hour || paused > 4*time.Hour+2*budgetLook {
 			t.Errorf("paused for %s, and it was 20:00", paused)
 		}
-		if tokens, waiting := e.ledger.budget.spent(); tokens != 10 || waiting != 0 {
-			t.Errorf("on the new day: spent %d, %d waiting", tokens, waiting)
+		if tokens, waiting := e.ledger.budget.spent(); tokens != 10 || waiting != 0 || e.ledger.pause() != "" {
+			t.Errorf("on the new day: spent %d, %d waiting, readiness says %q", tokens, waiting, e.ledger.pause())
 		}
 		if strings.Count(out.String(), "the embedding budget of the day is spent") != 1 || !strings.Contains(out.String(), "budget=40.0000 currency=tokens until=2000-01-02T00:00:00.000Z") {
 			t.Errorf("it says\n%s", out.String())
