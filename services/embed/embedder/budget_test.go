@@ -105,7 +105,7 @@ func TestBudget_isNotExceededByCallsThatGoAtTheSameTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out bytes.Buffer
 		e := replica(t, &log{}, &out)
-		e.batcher.items = 1
+		e.batcher.most.Texts = 1
 		e.batcher.halver.provider.(*charging).before = func(context.Context, []string) error { time.Sleep(time.Minute); return nil }
 		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
 		defer cancel()
@@ -116,6 +116,34 @@ func TestBudget_isNotExceededByCallsThatGoAtTheSameTime(t *testing.T) {
 		_, _ = e.Handle(ctx, texts)
 		if n := e.Counts().Requests; n != 4 {
 			t.Errorf("%d requests of 10 tokens, and the budget is 40", n)
+		}
+	})
+}
+
+func TestBudget_isGivenInTheOrderInWhichCallsCame(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := budget{limit: 100, others: map[string]spending{}}
+		b.spend(50)
+		var mu sync.Mutex
+		var went []int64
+		var all sync.WaitGroup
+		for _, tokens := range []int64{60, 10, 10, 10} {
+			all.Go(func() {
+				if err := b.reserve(bounded(t), tokens); err != nil {
+					t.Error(err)
+				}
+				mu.Lock()
+				defer mu.Unlock()
+				went = append(went, tokens)
+			})
+			synctest.Wait()
+		}
+		if _, waiting := b.spent(); waiting != 4 {
+			t.Errorf("%d wait: small ones have gone before the large one, which they may do for ever", waiting)
+		}
+		all.Wait()
+		if went[0] != 60 {
+			t.Errorf("they went as %v", went)
 		}
 	})
 }
