@@ -57,6 +57,16 @@ func Packed(v []float32) string {
 	return base64.StdEncoding.EncodeToString(record.AppendVector(nil, v))
 }
 
+// Numbers answers with lists, whatever was asked for.
+func Numbers(_ map[string]any, data []map[string]any) {
+	for _, d := range data {
+		if packed, ok := d["embedding"].(string); ok {
+			raw, _ := base64.StdEncoding.DecodeString(packed)
+			d["embedding"], _ = record.ParseVector(raw)
+		}
+	}
+}
+
 // SetVector answers with another value in the place of a vector.
 func SetVector(i int, v any) Change {
 	return func(_ map[string]any, data []map[string]any) { data[i]["embedding"] = v }
