@@ -25,11 +25,14 @@ type Health struct {
 	mu    sync.Mutex
 	beat  time.Time
 	unfit map[string]string // part -> why it is not ready
+	notes map[string]func() string
 }
 
 // NewHealth returns the health of a process that has just begun: alive, and ready
 // as soon as no part says otherwise.
-func NewHealth() *Health { return &Health{beat: time.Now(), unfit: map[string]string{}} }
+func NewHealth() *Health {
+	return &Health{beat: time.Now(), unfit: map[string]string{}, notes: map[string]func() string{}}
+}
 
 // Beat says that the worker is turning. A dependency that is away must not stop it:
 // a liveness probe on Kafka would restart every pod in an outage of Kafka.
@@ -53,6 +56,15 @@ func (h *Health) Ready(part string) {
 	delete(h.unfit, part)
 }
 
+// Note has the readiness text tell what people should know of a part that is ready all the
+// same: to be unready would hold up the rollout that cures it. note is asked at each probe;
+// it returns "" where there is nothing to tell.
+func (h *Health) Note(part string, note func() string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.notes[part] = note
+}
+
 func (h *Health) alive(w http.ResponseWriter, _ *http.Request) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -68,11 +80,16 @@ func (h *Health) ready(w http.ResponseWriter, _ *http.Request) {
 	defer h.mu.Unlock()
 	if len(h.unfit) == 0 {
 		fmt.Fprintln(w, "ok")
-		return
+	} else {
+		w.WriteHeader(http.StatusServiceUnavailable)
 	}
-	w.WriteHeader(http.StatusServiceUnavailable)
 	for part, why := range h.unfit {
 		fmt.Fprintf(w, "%s: %s\n", part, why)
+	}
+	for part, note := range h.notes {
+		if text := note(); text != "" {
+			fmt.Fprintf(w, "%s: %s\n", part, text)
+		}
 	}
 }
 

@@ -34,6 +34,13 @@ func TestAdmin_theProbesTellHowTheProcessIs(t *testing.T) {
 			func(h *Health) { h.Unready("live", "waits"); h.Unready("bulk", "waits"); h.Ready("live") },
 			200, "ok\n", 503, "bulk: waits\n",
 		},
+		"what is told of a part does not make it unready": {
+			func(h *Health) {
+				h.Note("budget", func() string { return "spent" })
+				h.Note("another", func() string { return "" })
+			},
+			200, "ok\n", 200, "ok\nbudget: spent\n",
+		},
 		"all parts are ready again": {
 			func(h *Health) { h.Unready("live", "waits"); h.Ready("live") }, 200, "ok\n", 200, "ok\n",
 		},

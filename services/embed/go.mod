@@ -6,6 +6,7 @@ require (
 	github.com/cespare/xxhash/v2 v2.3.0
 	github.com/failsafe-go/failsafe-go v0.9.8
 	github.com/freshet-io/freshet/libs v0.0.0
+	github.com/freshet-io/freshet/libs/fake v0.0.0
 	github.com/go-json-experiment/json v1.27.2
 	github.com/hashicorp/go-retryablehttp v0.7.8
 	github.com/hashicorp/golang-lru/v2 v2.0.7
@@ -109,4 +110,7 @@ require (
 	google.golang.org/protobuf v1.36.12 // indirect
 )
 
-replace github.com/freshet-io/freshet/libs => ../../libs
+replace (
+	github.com/freshet-io/freshet/libs => ../../libs
+	github.com/freshet-io/freshet/libs/fake => ../../libs/fake
+)

@@ -31,13 +31,11 @@ const (
 type batcher struct {
 	halver *halver
 	cache  cache
-	tokens int
-	bytes  int
+	most   provider.Size // in a request
 	wait   time.Duration // fixed; 0: by the number of requests in flight
-	most   int           // requests in flight, of each lane
+	flying int           // most requests in flight, of each lane
 
 	mu     sync.Mutex
-	items  int     // texts a request; lowered where the provider takes fewer
 	lanes  [2]lane // live, bulk
 	byText map[string]*call
 }
@@ -87,8 +85,8 @@ type flight struct {
 
 func newBatcher(h *halver, c cache, cfg Config) *batcher {
 	return &batcher{
-		halver: h, cache: c, items: cfg.BatchItems, tokens: cfg.BatchTokens, bytes: cfg.BatchBytes,
-		wait: cfg.BatchWait, most: cfg.InFlight, byText: map[string]*call{},
+		halver: h, cache: c, most: provider.Size{Texts: cfg.BatchItems, Tokens: cfg.BatchTokens, Bytes: cfg.BatchBytes},
+		wait: cfg.BatchWait, flying: cfg.InFlight, byText: map[string]*call{},
 	}
 }
 
@@ -246,7 +244,7 @@ func (b *batcher) send(ctx context.Context) time.Duration {
 }
 
 func (b *batcher) sendLane(ctx context.Context, l *lane) time.Duration {
-	for len(l.queue) > 0 && l.flying < b.most && l.waiting == 0 {
+	for len(l.queue) > 0 && l.flying < b.flying && l.waiting == 0 {
 		n, full := b.batch(l.queue)
 		if wait := b.linger(l.flying) - time.Since(l.queue[0].queued); !full && wait > 0 {
 			return wait
@@ -260,19 +258,21 @@ func (b *batcher) sendLane(ctx context.Context, l *lane) time.Duration {
 // batch returns how many calls go into the next request, and whether waiting could
 // add none.
 func (b *batcher) batch(queue []*call) (n int, full bool) {
-	tokens, size, most := 0, 0, b.tokens
+	most := b.most
 	if limited, ok := b.halver.provider.(Limited); ok {
-		most = min(most, limited.RequestTokens())
+		l := limited.Largest()
+		most = provider.Size{Texts: min(most.Texts, l.Texts), Tokens: min(most.Tokens, l.Tokens), Bytes: min(most.Bytes, l.Bytes)}
 	}
+	tokens, size := 0, 0
 	for _, c := range queue {
 		tokens += c.text.tokens
 		size += len(c.text.text)
-		if n > 0 && (n == b.items || tokens > most || size > b.bytes) {
+		if n > 0 && (n == most.Texts || tokens > most.Tokens || size > most.Bytes) {
 			return n, true
 		}
 		n++
 	}
-	return n, n >= b.items
+	return n, n >= most.Texts
 }
 
 func (b *batcher) linger(flying int) time.Duration {
@@ -297,8 +297,7 @@ func (b *batcher) start(ctx context.Context, l *lane, calls []*call) {
 	l.flying++
 	go func() {
 		defer cancel()
-		answers, fits := b.halver.ask(own, asks)
-		b.land(f, answers, fits)
+		b.land(f, b.halver.ask(own, asks))
 		b.resume(ctx)
 	}()
 }
@@ -327,13 +326,10 @@ func (b *batcher) resume(ctx context.Context) {
 
 // land gives a request's answers to those who wait, and to the cache at once: a caller
 // may still wait long for other texts, while a text of its comes again.
-func (b *batcher) land(f *flight, answers []answer, fits int) {
+func (b *batcher) land(f *flight, answers []answer) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	f.lane.flying--
-	if fits > 0 {
-		b.items = min(b.items, fits)
-	}
 	for i, c := range f.calls {
 		c.answer = answers[i]
 		if c.answer.err == nil {

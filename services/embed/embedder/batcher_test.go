@@ -302,8 +302,8 @@ func TestRefusedTextsAreFoundWithFewRequests(t *testing.T) {
 					texts[i] = fmt.Sprintf("text %d", 100*i)
 				}
 			}
-			p := &fakeProvider{before: refuse(400, func(texts []string) bool { return slices.ContainsFunc(texts, isBad) })}
-			answers, _ := (&halver{provider: p, dimensions: dims, ledger: newLedger(settings(), "model")}).ask(t.Context(), asksOf(texts))
+			p := &fakeProvider{before: refuse(func(texts []string) bool { return slices.ContainsFunc(texts, isBad) })}
+			answers := (&halver{provider: p, dimensions: dims, ledger: newLedger(settings(), "model")}).ask(t.Context(), asksOf(texts))
 			for i, a := range answers {
 				if isBad(texts[i]) != (fault.ClassOf(a.err) == fault.Permanent && a.err != nil) {
 					t.Errorf("%s: %v", texts[i], a.err)
@@ -320,41 +320,11 @@ func TestRefusedTextsAreFoundWithFewRequests(t *testing.T) {
 }
 
 func TestProviderThatRefusesEverythingStopsTheServiceInsteadOfEmptyingTheCatalogue(t *testing.T) {
-	p := &fakeProvider{before: refuse(400, func([]string) bool { return true })}
+	p := &fakeProvider{before: refuse(func([]string) bool { return true })}
 	e := newEmbedder(t, p, &fakeIndex{})
 	_, err := e.Handle(t.Context(), []Input{upsert("1", "shoe", 1), upsert("2", "boot", 2)})
 	if fault.ClassOf(err) != fault.Fatal || !strings.Contains(err.Error(), "refuses every text") {
 		t.Fatalf("error is %v", err)
-	}
-}
-
-func TestProviderThatTakesFewerTextsIsSentFewer(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		p := &fakeProvider{before: refuse(413, func(texts []string) bool { return len(texts) > 32 })}
-		b := batcherOf(p)
-		if _, err := b.embed(t.Context(), numbered(0, 256)); err != nil {
-			t.Fatal(err)
-		}
-		before := len(p.asked())
-		answers, err := b.embed(t.Context(), numbered(1000, 64))
-		if err != nil || !allPassed(answers) {
-			t.Fatal(err)
-		}
-		if n := len(p.asked()) - before; b.items != 32 || n != 2 {
-			t.Errorf("limit is %d, and 64 texts took %d requests", b.items, n)
-		}
-	})
-}
-
-func TestOneTextThatIsTooLargeDoesNotLowerTheLimit(t *testing.T) {
-	p := &fakeProvider{before: refuse(413, func(texts []string) bool { return slices.Contains(texts, "text 7") })}
-	b := batcherOf(p)
-	answers, err := b.embed(t.Context(), numbered(0, 64))
-	if err != nil || answers[7].err == nil || answers[8].err != nil {
-		t.Fatalf("%v, %v", answers[7].err, err)
-	}
-	if b.items != 256 {
-		t.Errorf("limit is %d", b.items)
 	}
 }
 

@@ -2,6 +2,7 @@ package embedder
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -26,7 +27,7 @@ type budget struct {
 	own      int64               // paid today by this replica
 	reserved int64               // of calls that are under way
 	others   map[string]spending // by key of an entry; of today, or of tomorrow by a clock that is ahead
-	waiting  int                 // calls
+	queue    []*int64            // what the calls that wait want, in the order in which they came
 }
 
 // spending is what an entry of another replica has of a day.
@@ -36,15 +37,16 @@ type spending struct {
 }
 
 // reserve sets tokens aside for a call, until release. It returns when the budget of the day has
-// room for them, or with an error where ctx ends or the process stops: it would else use up all the
+// room for them and it is the call's turn, or with an error where ctx ends or the process stops: it would else use up all the
 // time that it has for what is under way. The first call of a day always goes: a budget smaller than
-// one call would else end everything.
+// one call would else end everything. Without turns a large call would wait for ever, since small
+// ones use up what it needs.
 func (b *budget) reserve(ctx context.Context, tokens int64) error {
-	if b.take(tokens) {
+	turn := &tokens
+	if b.enter(turn) {
 		return nil
 	}
-	b.wait(1)
-	defer b.wait(-1)
+	defer b.leave(turn)
 	look := time.NewTicker(budgetLook)
 	defer look.Stop()
 	for {
@@ -54,33 +56,50 @@ func (b *budget) reserve(ctx context.Context, tokens int64) error {
 		case <-b.stopped:
 			return fault.Wait(budgetLook, "the embedding budget of the day is spent")
 		case <-look.C:
-			if b.take(tokens) {
+			if b.take(turn) {
 				return nil
 			}
 		}
 	}
 }
 
-func (b *budget) take(tokens int64) bool {
+// enter puts a call into the queue, and reports whether it may go at once.
+func (b *budget) enter(turn *int64) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if gone := b.today() + b.reserved; b.limit > 0 && gone > 0 && gone+tokens > b.limit {
+	b.queue = append(b.queue, turn)
+	return b.pass(turn)
+}
+
+func (b *budget) take(turn *int64) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.pass(turn)
+}
+
+// pass takes the first call out of the queue where the budget has room for it.
+func (b *budget) pass(turn *int64) bool {
+	if b.queue[0] != turn {
 		return false
 	}
-	b.reserved += tokens
+	if gone := b.today() + b.reserved; b.limit > 0 && gone > 0 && gone+*turn > b.limit {
+		return false
+	}
+	b.reserved += *turn
+	b.queue = b.queue[1:]
 	return true
+}
+
+func (b *budget) leave(turn *int64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.queue = slices.DeleteFunc(b.queue, func(t *int64) bool { return t == turn })
 }
 
 func (b *budget) release(tokens int64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.reserved -= tokens
-}
-
-func (b *budget) wait(n int) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.waiting += n
 }
 
 func (b *budget) spend(tokens int64) {
@@ -104,7 +123,7 @@ func (b *budget) learn(key string, hour time.Time, tokens int64) {
 func (b *budget) spent() (tokens int64, waiting int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.today(), b.waiting
+	return b.today(), len(b.queue)
 }
 
 // today returns what was spent on the present day, and begins it where it is a new one.

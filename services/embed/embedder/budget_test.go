@@ -66,12 +66,15 @@ func TestBudget_pausesPaidCallsUntilMidnightAndFailsNothing(t *testing.T) {
 		if tokens, waiting := e.ledger.budget.spent(); tokens != 40 || waiting != 1 || e.Counts().Requests != 4 {
 			t.Errorf("spent %d, %d waiting, %d requests", tokens, waiting, e.Counts().Requests)
 		}
+		if said := e.ledger.pause(); !strings.Contains(said, "spent (40.0000 of 40.0000 tokens): 1 requests wait until 2000-01-02T00:00:00Z") {
+			t.Errorf("readiness says %q", said)
+		}
 		all.Wait()
 		if paused < 4*time.Hour || paused > 4*time.Hour+2*budgetLook {
 			t.Errorf("paused for %s, and it was 20:00", paused)
 		}
-		if tokens, waiting := e.ledger.budget.spent(); tokens != 10 || waiting != 0 {
-			t.Errorf("on the new day: spent %d, %d waiting", tokens, waiting)
+		if tokens, waiting := e.ledger.budget.spent(); tokens != 10 || waiting != 0 || e.ledger.pause() != "" {
+			t.Errorf("on the new day: spent %d, %d waiting, readiness says %q", tokens, waiting, e.ledger.pause())
 		}
 		if strings.Count(out.String(), "the embedding budget of the day is spent") != 1 || !strings.Contains(out.String(), "budget=40.0000 currency=tokens until=2000-01-02T00:00:00.000Z") {
 			t.Errorf("it says\n%s", out.String())
@@ -102,7 +105,7 @@ func TestBudget_isNotExceededByCallsThatGoAtTheSameTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out bytes.Buffer
 		e := replica(t, &log{}, &out)
-		e.batcher.items = 1
+		e.batcher.most.Texts = 1
 		e.batcher.halver.provider.(*charging).before = func(context.Context, []string) error { time.Sleep(time.Minute); return nil }
 		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
 		defer cancel()
@@ -113,6 +116,34 @@ func TestBudget_isNotExceededByCallsThatGoAtTheSameTime(t *testing.T) {
 		_, _ = e.Handle(ctx, texts)
 		if n := e.Counts().Requests; n != 4 {
 			t.Errorf("%d requests of 10 tokens, and the budget is 40", n)
+		}
+	})
+}
+
+func TestBudget_isGivenInTheOrderInWhichCallsCame(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := budget{limit: 100, others: map[string]spending{}}
+		b.spend(50)
+		var mu sync.Mutex
+		var went []int64
+		var all sync.WaitGroup
+		for _, tokens := range []int64{60, 10, 10, 10} {
+			all.Go(func() {
+				if err := b.reserve(bounded(t), tokens); err != nil {
+					t.Error(err)
+				}
+				mu.Lock()
+				defer mu.Unlock()
+				went = append(went, tokens)
+			})
+			synctest.Wait()
+		}
+		if _, waiting := b.spent(); waiting != 4 {
+			t.Errorf("%d wait: small ones have gone before the large one, which they may do for ever", waiting)
+		}
+		all.Wait()
+		if went[0] != 60 {
+			t.Errorf("they went as %v", went)
 		}
 	})
 }

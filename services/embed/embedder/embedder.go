@@ -43,11 +43,11 @@ type Provider interface {
 	Embed(ctx context.Context, texts []string) (provider.Embeddings, error)
 }
 
-// Limited is a Provider that knows how much a request should hold, so that the next one
-// need not wait long for a rate limit.
+// Limited is a Provider that knows how much a request should hold: what it takes, and so that
+// the next one need not wait long for a rate limit.
 type Limited interface {
-	// RequestTokens returns the most tokens; math.MaxInt where no limit is known.
-	RequestTokens() int
+	// Largest returns the most of each; math.MaxInt where no limit is known.
+	Largest() provider.Size
 }
 
 // Index tells what is stored of items.

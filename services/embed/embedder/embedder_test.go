@@ -138,7 +138,7 @@ func check(t *testing.T, in Input, out []*record.Vector, err error, label string
 }
 
 func TestDeadLetterOfATextLeavesItsPropertiesAndAMark(t *testing.T) {
-	p := &fakeProvider{before: refuse(400, func(texts []string) bool { return slices.Contains(texts, "bad") })}
+	p := &fakeProvider{before: refuse(func(texts []string) bool { return slices.Contains(texts, "bad") })}
 	e := newEmbedder(t, p, &fakeIndex{}, func(c *Config) { c.MaxBytes = 10 })
 	batch := []Input{
 		upsert("1", "bad", 1), upsert("2", "", 2), upsert("3", "longer than ten", 3, deadLetterIfLong), upsert("4", "good", 4),

@@ -135,10 +135,10 @@ func newEmbedder(t *testing.T, p Provider, x Index, change ...func(*Config)) *Em
 }
 
 // refuse is a provider's refusal of the texts for which bad is true.
-func refuse(status int, bad func(texts []string) bool) func(context.Context, []string) error {
+func refuse(bad func(texts []string) bool) func(context.Context, []string) error {
 	return func(_ context.Context, texts []string) error {
 		if bad(texts) {
-			return &fault.Error{Class: fault.Permanent, Reason: fault.ProviderRejected, Status: status, Err: errors.New("refused")}
+			return &fault.Error{Class: fault.Permanent, Reason: fault.ProviderRejected, Status: 400, Err: errors.New("refused")}
 		}
 		return nil
 	}

@@ -2,12 +2,13 @@ package embedder
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"net/http"
 	"sync/atomic"
 
 	"github.com/freshet-io/freshet/libs/fault"
 	"github.com/freshet-io/freshet/libs/record"
+	"github.com/freshet-io/freshet/services/embed/provider"
 )
 
 // answer is the vector of one text, or why there is none.
@@ -32,13 +33,12 @@ type halver struct {
 // probe is a text that no provider has a reason to refuse.
 const probe = "freshet"
 
-// ask returns an answer an ask. fits is the size of the largest batch that the
-// provider takes, where it has just refused a larger one for its size alone; else 0.
-func (h *halver) ask(ctx context.Context, asks []ask) (answers []answer, fits int) {
-	answers, fits = h.split(ctx, asks)
+// ask returns an answer an ask.
+func (h *halver) ask(ctx context.Context, asks []ask) []answer {
+	answers := h.split(ctx, asks)
 	for _, a := range answers {
 		if a.err == nil || fault.ClassOf(a.err) != fault.Permanent {
-			return answers, fits
+			return answers
 		}
 	}
 	// All were refused. A setting that the provider does not take looks the same, and
@@ -51,7 +51,7 @@ func (h *halver) ask(ctx context.Context, asks []ask) (answers []answer, fits in
 			answers[i].err = err
 		}
 	}
-	return answers, fits
+	return answers
 }
 
 // probe asks for a text that is good. Whose texts are in doubt pays for it.
@@ -59,26 +59,22 @@ func (h *halver) probe(ctx context.Context, a account) error {
 	return h.request(ctx, []ask{{fitted: fitted{text: probe, tokens: estimate(probe)}, account: a}}, make([]answer, 1))
 }
 
-func (h *halver) split(ctx context.Context, asks []ask) (answers []answer, fits int) {
-	answers = make([]answer, len(asks))
+func (h *halver) split(ctx context.Context, asks []ask) []answer {
+	answers := make([]answer, len(asks))
 	err := h.request(ctx, asks, answers)
 	if err == nil {
-		return answers, 0
+		return answers
 	}
 	if fault.ClassOf(err) != fault.Permanent || len(asks) == 1 {
-		return h.isolate(ctx, asks, err), 0
+		return h.isolate(ctx, asks, err)
 	}
 	half := len(asks) / 2
-	left, fitsLeft := h.split(ctx, asks[:half])
-	right, fitsRight := h.split(ctx, asks[half:])
-	answers = append(left, right...)
-	if fits = max(fitsLeft, fitsRight); fits > 0 {
-		return answers, fits
+	answers = append(h.split(ctx, asks[:half]), h.split(ctx, asks[half:])...)
+	if refusal, ok := errors.AsType[provider.TooLarge](err); ok && allPassed(answers) {
+		left, right := sizeOf(asks[:half]), sizeOf(asks[half:])
+		refusal.Fits(provider.Size{Texts: right.Texts, Tokens: max(left.Tokens, right.Tokens), Bytes: max(left.Bytes, right.Bytes)})
 	}
-	if fault.StatusOf(err) == http.StatusRequestEntityTooLarge && allPassed(answers) {
-		fits = half
-	}
-	return answers, fits
+	return answers
 }
 
 // isolate returns the answers to texts that have failed with err. Where one half of them
@@ -112,8 +108,7 @@ func (h *halver) isolate(ctx context.Context, asks []ask, err error) []answer {
 // again looks further into a half that has failed with err.
 func (h *halver) again(ctx context.Context, asks []ask, err error) []answer {
 	if fault.ClassOf(err) == fault.Permanent {
-		answers, _ := h.split(ctx, asks)
-		return answers
+		return h.split(ctx, asks)
 	}
 	return h.isolate(ctx, asks, err)
 }
@@ -154,13 +149,16 @@ func (h *halver) request(ctx context.Context, asks []ask, answers []answer) (err
 			err = fault.Reject(fault.Panic, "the provider panics on this text, with a %T", p)
 		}
 	}()
-	texts, estimated := textsOf(asks)
+	texts, estimated := textsOf(asks), int64(sizeOf(asks).Tokens)
 	if err := h.ledger.budget.reserve(ctx, estimated); err != nil {
 		return err
 	}
 	defer h.ledger.budget.release(estimated)
 	h.requests.Add(1)
 	got, err := h.provider.Embed(ctx, texts)
+	if got.Wasted > 0 { // the next answer is paid again then
+		h.ledger.pay(asks, got.Wasted)
+	}
 	if err != nil {
 		if dubious(err) && ctx.Err() == nil {
 			h.doubts.fail(texts)
@@ -183,12 +181,20 @@ func (h *halver) request(ctx context.Context, asks []ask, answers []answer) (err
 	return nil
 }
 
-// textsOf returns the texts of the asks, and about how many tokens they have together.
-func textsOf(asks []ask) (texts []string, tokens int64) {
-	texts = make([]string, len(asks))
+func textsOf(asks []ask) []string {
+	texts := make([]string, len(asks))
 	for i, a := range asks {
 		texts[i] = a.text
-		tokens += int64(a.tokens)
 	}
-	return texts, tokens
+	return texts
+}
+
+// sizeOf returns how large a request with the asks is.
+func sizeOf(asks []ask) provider.Size {
+	s := provider.Size{Texts: len(asks)}
+	for _, a := range asks {
+		s.Tokens += a.tokens
+		s.Bytes += len(a.text)
+	}
+	return s
 }

@@ -3,6 +3,7 @@ package embedder
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"strconv"
 	"time"
@@ -85,13 +86,23 @@ func (l *ledger) read(ctx context.Context, j Journal) error {
 // to go.
 func (l *ledger) tell(told time.Time, log *slog.Logger) time.Time {
 	today := time.Now().UTC().Truncate(day)
-	tokens, waiting := l.budget.spent()
-	if waiting == 0 || tokens == 0 || told.Equal(today) {
+	if l.pause() == "" || told.Equal(today) {
 		return told
 	}
+	tokens, _ := l.budget.spent()
 	log.Warn("the embedding budget of the day is spent: texts that must be paid for wait",
 		"spent", amount(l.money(tokens)), "budget", amount(l.money(l.budget.limit)), "currency", l.currency, "until", today.Add(day))
 	return today
+}
+
+// pause returns what to tell people while calls wait for the budget, else "".
+func (l *ledger) pause() string {
+	tokens, waiting := l.budget.spent()
+	if waiting == 0 || tokens == 0 {
+		return ""
+	}
+	return fmt.Sprintf("the embedding budget of the day is spent (%s of %s %s): %d requests wait until %s, or for a higher FRESHET_EMBED_BUDGET_PER_DAY; nothing fails",
+		amount(l.money(tokens)), amount(l.money(l.budget.limit)), l.currency, waiting, time.Now().UTC().Truncate(day).Add(day).Format(time.RFC3339))
 }
 
 func amount(money float64) string { return strconv.FormatFloat(money, 'f', 4, 64) }

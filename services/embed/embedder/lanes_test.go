@@ -92,7 +92,9 @@ type paced struct {
 	tokens int
 }
 
-func (p *paced) RequestTokens() int { return p.tokens }
+func (p *paced) Largest() provider.Size {
+	return provider.Size{Texts: math.MaxInt, Tokens: p.tokens, Bytes: math.MaxInt}
+}
 
 func newPaced(tokens int) *paced {
 	p := &paced{tokens: tokens}

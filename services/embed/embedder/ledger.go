@@ -12,8 +12,10 @@ import (
 )
 
 const (
-	// mostTenants is how many tenants an entry names.
-	mostTenants = 1000
+	// mostTenants is how many tenants an entry names, and longestTenant how long such a name is,
+	// in bytes: Kafka would not take a larger entry, and so none at all.
+	mostTenants   = 1000
+	longestTenant = 256
 	// rememberedTexts is of how many texts a replica knows that it has paid for them.
 	rememberedTexts = 1 << 16
 )
@@ -94,7 +96,7 @@ func (l *ledger) add(a account, t record.Tokens) {
 	l.total = l.total.Plus(t)
 	e := l.entry(a)
 	e.changed = true
-	if _, named := e.cost.Tenants[a.tenant]; !named && len(e.cost.Tenants) >= mostTenants {
+	if _, named := e.cost.Tenants[a.tenant]; !named && len(e.cost.Tenants) >= mostTenants || len(a.tenant) > longestTenant {
 		a.tenant = record.OtherTenants
 	}
 	e.cost.Tenants[a.tenant] = e.cost.Tenants[a.tenant].Plus(t)

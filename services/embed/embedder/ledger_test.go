@@ -131,7 +131,7 @@ func tenant(name string) func(*record.Document) {
 
 func TestLedger_saysWhatWasPaidPaidAgainAndSaved(t *testing.T) {
 	const known = 2 // tokens of "shoe", estimated
-	reject := refuse(400, func(texts []string) bool { return len(texts) > 1 })
+	reject := refuse(func(texts []string) bool { return len(texts) > 1 })
 	states := map[string]record.State{"Product/1": stored("shoe")}
 	for name, tt := range map[string]struct {
 		batches [][]Input
@@ -154,7 +154,7 @@ func TestLedger_saysWhatWasPaidPaidAgainAndSaved(t *testing.T) {
 			want: map[string]record.Tokens{"products/a": {Paid: 10}, "products/b": {Paid: 10}},
 		},
 		"who is refused pays for the question whether all are": {
-			batches: [][]Input{{upsert("2", "boot", 6, tenant("a"))}}, before: refuse(400, func(texts []string) bool { return texts[0] == "boot" }),
+			batches: [][]Input{{upsert("2", "boot", 6, tenant("a"))}}, before: refuse(func(texts []string) bool { return texts[0] == "boot" }),
 			want: map[string]record.Tokens{"products/a": {Paid: 10}},
 		},
 	} {
@@ -259,8 +259,9 @@ func TestLedger_namesABoundedNumberOfTenants(t *testing.T) {
 		l.add(account{"Product", "products", fmt.Sprint("shop-", i)}, record.Tokens{Paid: 1})
 	}
 	l.add(account{"Product", "products", "shop-0"}, record.Tokens{Paid: 1})
+	l.add(account{"Product", "products", strings.Repeat("x", longestTenant+1)}, record.Tokens{Paid: 1})
 	c := l.unwritten()[0]
-	if c.Tenants["shop-0"].Paid != 2 || c.Tenants[record.OtherTenants].Paid != 5 || len(c.Tenants) != mostTenants+1 {
+	if c.Tenants["shop-0"].Paid != 2 || c.Tenants[record.OtherTenants].Paid != 6 || len(c.Tenants) != mostTenants+1 {
 		t.Errorf("%d tenants, %+v others", len(c.Tenants), c.Tenants[record.OtherTenants])
 	}
 }

@@ -63,6 +63,7 @@ func Run(ctx context.Context, p *service.Process, cfg Settings) error {
 	if err != nil {
 		return err
 	}
+	p.Health.Note("budget", embedder.ledger.pause)
 	// Before anything is paid: the budget of today may be spent already.
 	if err := embedder.ledger.read(ctx, journal); err != nil {
 		return err

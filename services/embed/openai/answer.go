@@ -24,10 +24,28 @@ import (
 type answer struct {
 	Data  []entry `json:"data"`
 	Model string  `json:"model"`
-	Usage struct {
-		Prompt int64 `json:"prompt_tokens"`
-		Total  int64 `json:"total_tokens"`
-	} `json:"usage"`
+	Usage usage   `json:"usage"`
+}
+
+// usage is what an answer says that it costs, 0 where it says nothing that can be read: the
+// vectors are good all the same, and to ask for them again would be to pay again.
+type usage float64
+
+// UnmarshalJSONFrom implements json.UnmarshalerFrom.
+func (u *usage) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
+	value, err := dec.ReadValue()
+	if err != nil {
+		return err
+	}
+	var fields map[string]jsontext.Value
+	_ = json.Unmarshal(value, &fields)
+	for _, name := range []string{"total_tokens", "prompt_tokens"} {
+		if n, ok := number(strings.Trim(string(fields[name]), `"`)); ok && n > 0 {
+			*u = usage(n)
+			return nil
+		}
+	}
+	return nil
 }
 
 type entry struct {
@@ -109,13 +127,15 @@ type wrongSpace struct{ error }
 // expectation is what a right answer looks like.
 type expectation struct {
 	texts      int
+	bytes      int // of the texts
 	dimensions int
 	model      string // "" accepts every name
 	cut        bool
 }
 
 // read returns the vectors of a body in the order of the texts. One that is wrong
-// refuses them all: an answer that mixes up one thing may have mixed up more.
+// refuses them all: an answer that mixes up one thing may have mixed up more. What it costs is
+// returned also with an error.
 func (e expectation) read(body []byte) (provider.Embeddings, error) {
 	var a answer
 	// Both checks would cost time and find nothing that matters here.
@@ -123,27 +143,35 @@ func (e expectation) read(body []byte) (provider.Embeddings, error) {
 	if err := json.Unmarshal(body, &a, lenient); err != nil {
 		return provider.Embeddings{}, fmt.Errorf("the provider's answer is no list of embeddings (%d bytes, beginning with %.1q)", len(body), body)
 	}
+	out := provider.Embeddings{Model: a.Model, Tokens: e.tokens(a.Usage)}
 	if len(a.Data) != e.texts {
-		return provider.Embeddings{}, fmt.Errorf("the provider sent %d vectors for %d texts", len(a.Data), e.texts)
+		return out, fmt.Errorf("the provider sent %d vectors for %d texts", len(a.Data), e.texts)
 	}
 	if e.model != "" && a.Model != "" && !sameModel(e.model, a.Model) {
-		return provider.Embeddings{}, wrongSpace{fmt.Errorf("the provider answered with the model %.60q, not %q: set ANSWERS_AS if that is its name for it", a.Model, e.model)}
+		return out, wrongSpace{fmt.Errorf("the provider answered with the model %.60q, not %q: set ANSWERS_AS if that is its name for it", a.Model, e.model)}
 	}
-	out := provider.Embeddings{Vectors: make([][]float32, e.texts), Model: a.Model, Tokens: a.Usage.Total}
-	if out.Tokens == 0 {
-		out.Tokens = a.Usage.Prompt
-	}
+	out.Vectors = make([][]float32, e.texts)
 	for i, d := range a.Data {
 		if d.Index == nil || *d.Index < 0 || *d.Index >= e.texts || out.Vectors[*d.Index] != nil {
-			return provider.Embeddings{}, fmt.Errorf("the provider's vector %d has no index of its own", i+1)
+			return out, fmt.Errorf("the provider's vector %d has no index of its own", i+1)
 		}
 		v, err := e.check(d.Vector)
 		if err != nil {
-			return provider.Embeddings{}, err
+			return out, err
 		}
 		out.Vectors[*d.Index] = v
 	}
 	return out, nil
+}
+
+// tokens returns what an answer says that it costs, 0 where that cannot be: a token is a byte
+// at least, and a server may put an instruction before each text. Taken for the truth, a
+// number such as 2^50 would be a debt of years at the rate limit.
+func (e expectation) tokens(u usage) int64 {
+	if most := 4*e.bytes + 1000*e.texts; float64(u) > float64(most) {
+		return 0
+	}
+	return int64(u)
 }
 
 func (e expectation) check(v vector) ([]float32, error) {

@@ -79,8 +79,9 @@ func (b *bucket) learn(h http.Header, replicas int, share float64, now time.Time
 	if reset, err := time.ParseDuration(h.Get("X-Ratelimit-Reset-" + b.unit)); err == nil && reset > time.Minute {
 		return
 	}
-	const most = 1e12 // more would overflow, and is no limit
-	if limit, ok := number(h.Get("X-Ratelimit-Limit-" + b.unit)); ok && limit < most && !b.fixed {
+	// More would overflow, and is no limit; less would have us wait for hours because of a header.
+	const least, most = 1, 1e12
+	if limit, ok := number(h.Get("X-Ratelimit-Limit-" + b.unit)); ok && limit >= least && limit < most && !b.fixed {
 		b.limit(limit/float64(replicas), share, now)
 	}
 	if left, ok := number(h.Get("X-Ratelimit-Remaining-" + b.unit)); ok && b.limiter != nil {

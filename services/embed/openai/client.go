@@ -48,6 +48,7 @@ type Client struct {
 	sendsDims   bool
 	expectation expectation
 	line        *line
+	caps        *caps
 	http        *retryablehttp.Client
 	pool        *http.Transport
 }
@@ -71,6 +72,7 @@ func New(cfg Config, opt Options) (*Client, error) {
 		role: first, log: cmp.Or(opt.Log, slog.New(slog.DiscardHandler)),
 		expectation: expectation{dimensions: opt.Dimensions, model: opt.Model, cut: cfg.Cut},
 		line:        newLine(cfg, opt.Keys),
+		caps:        newCaps(),
 		pool:        newTransport(cfg),
 	}
 	switch cfg.AnswersAs {
@@ -95,9 +97,13 @@ func New(cfg Config, opt Options) (*Client, error) {
 // Close drops idle connections. Requests under way end as they would.
 func (c *Client) Close() { c.pool.CloseIdleConnections() }
 
-// RequestTokens returns the most tokens that a request should have, so that the next one
-// need not wait long for the rate limit.
-func (c *Client) RequestTokens() int { return c.line.requestTokens() }
+// Largest returns the most that a request should have: of what the endpoint has taken, and so
+// that the next one need not wait long for the rate limit.
+func (c *Client) Largest() provider.Size {
+	most := c.caps.largest()
+	most.Tokens = min(most.Tokens, c.line.requestTokens())
+	return most
+}
 
 type request struct {
 	Model      string   `json:"model"`
@@ -134,6 +140,7 @@ func (c *Client) Embed(ctx context.Context, texts []string) (provider.Embeddings
 	for {
 		got, err := c.send(ctx, body, t)
 		if _, ok := errors.AsType[again](err); !ok {
+			got.Wasted = t.wasted
 			return got, c.settle(ctx, err)
 		}
 	}
@@ -175,11 +182,15 @@ func (c *Client) send(ctx context.Context, body []byte, t *trial) (provider.Embe
 	return got, err
 }
 
-// read returns the vectors of an answer.
+// read returns the vectors of an answer. One that is of no use was paid for all the same.
 func (c *Client) read(t *trial, body []byte) (provider.Embeddings, error) {
 	want := c.expectation
-	want.texts = t.texts
+	want.texts, want.bytes = t.texts, t.bytes
 	got, err := want.read(body)
+	if err != nil {
+		t.waste(body, got.Tokens)
+		got = provider.Embeddings{}
+	}
 	if _, ok := errors.AsType[wrongSpace](err); ok {
 		if t.wrong++; t.wrong > 1 {
 			return got, fault.Halt("the embeddings provider at %s: %w: vectors of two spaces are never mixed", c.host, err)
@@ -187,13 +198,14 @@ func (c *Client) read(t *trial, body []byte) (provider.Embeddings, error) {
 	}
 	if err == nil {
 		c.line.spent(t, got.Tokens)
+		c.caps.pass(t.texts, t.bytes)
 	}
 	return got, err
 }
 
 // refused returns the error that a refusal means, and has the line know of it.
 func (c *Client) refused(t *trial, resp *http.Response, body []byte) error {
-	err := c.classify(resp, body, time.Now())
+	err := c.classify(t, resp, body, time.Now())
 	if e, ok := errors.AsType[badKey](err); ok {
 		number, fatal := c.line.putAside(t, e.error)
 		if fatal != nil {
@@ -234,7 +246,7 @@ func withoutURL(err error) error {
 
 // checkRetry says which tries are worth another one here: those with a transient
 // error, unless the provider told us when to come back and that is far off, or the
-// request has taken its time.
+// request has taken its time, or answers of no use were paid for twice.
 func (c *Client) checkRetry(ctx context.Context, _ *http.Response, err error) (bool, error) {
 	if ctx.Err() != nil {
 		return false, ctx.Err()
@@ -245,7 +257,8 @@ func (c *Client) checkRetry(ctx context.Context, _ *http.Response, err error) (b
 	if _, ok := errors.AsType[again](err); ok {
 		return false, nil
 	}
-	late := trialOf(ctx).busy >= c.cfg.TotalTimeout
+	t := trialOf(ctx)
+	late := t.busy >= c.cfg.TotalTimeout || t.vain > 1
 	retry := !late && fault.ClassOf(err) == fault.Transient && fault.AfterOf(err) <= c.cfg.MaxBackoff
 	c.log.DebugContext(ctx, "a request to the embeddings provider failed", "host", c.host, "err", withoutURL(err), "retry", retry)
 	return retry, nil

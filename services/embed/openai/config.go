@@ -22,7 +22,7 @@ type Config struct {
 	AnswersAs      string        `envconfig:"ANSWERS_AS" desc:"model name to expect in answers where it is not the one asked for (a deployment, an alias); any accepts every name"`
 	Timeout        time.Duration `envconfig:"TIMEOUT" default:"30s" desc:"longest time for one try of a request, from sending it to the last byte of the answer"`
 	TotalTimeout   time.Duration `envconfig:"TOTAL_TIMEOUT" default:"2m" desc:"time after which a request that fails gets no further try, and the stage tries again from the start; waiting for the rate limit does not count"`
-	MaxTries       int           `envconfig:"MAX_TRIES" default:"4" desc:"tries of a request that meets server errors, timeouts or answers that make no sense; being told to slow down costs none"`
+	MaxTries       int           `envconfig:"MAX_TRIES" default:"4" desc:"tries of a request that meets server errors, timeouts or answers that make no sense; being told to slow down costs none, and an answer of no use that was charged is asked for once more only"`
 	MinBackoff     time.Duration `envconfig:"MIN_BACKOFF" default:"200ms" desc:"wait before the second try; it doubles from there, with jitter"`
 	MaxBackoff     time.Duration `envconfig:"MAX_BACKOFF" default:"10s" desc:"longest wait between two tries"`
 	MaxRetryAfter  time.Duration `envconfig:"MAX_RETRY_AFTER" default:"60s" desc:"longest wait that a Retry-After of the server can ask for"`

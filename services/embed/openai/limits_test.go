@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
-	"net"
 	"net/http"
 	"strconv"
 	"strings"
@@ -15,48 +14,18 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/freshet-io/freshet/libs/fake/embeddings"
 	"github.com/freshet-io/freshet/libs/fault"
 	"github.com/freshet-io/freshet/services/embed/provider"
 )
 
-// pipes is a listener whose connections are in memory, for HTTP in virtual time.
-type pipes struct {
-	conns chan net.Conn
-	done  chan struct{}
-	once  sync.Once
-}
-
-func (p *pipes) Accept() (net.Conn, error) {
-	select {
-	case c := <-p.conns:
-		return c, nil
-	case <-p.done:
-		return nil, net.ErrClosed
-	}
-}
-
-func (p *pipes) Close() error { p.once.Do(func() { close(p.done) }); return nil }
-func (*pipes) Addr() net.Addr { return &net.TCPAddr{} }
-
-func (p *pipes) dial(ctx context.Context, _, _ string) (net.Conn, error) {
-	mine, theirs := net.Pipe()
-	select {
-	case p.conns <- theirs:
-		return mine, nil
-	case <-p.done:
-		return nil, net.ErrClosed
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-}
-
 // connect has a client speak real HTTP to a handler, in the bubble of the test.
 func connect(t *testing.T, c *Client, h http.Handler) {
 	t.Helper()
-	p := &pipes{conns: make(chan net.Conn), done: make(chan struct{})}
+	listener, dial := embeddings.Listen()
 	s := &http.Server{Handler: h}
-	go func() { _ = s.Serve(p) }()
-	c.pool.DialContext = p.dial
+	go func() { _ = s.Serve(listener) }()
+	c.Dial(dial)
 	t.Cleanup(func() {
 		c.Close()
 		_ = s.Close()
@@ -137,9 +106,7 @@ func (s *limited) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.paid[text]++
 		s.size[strings.HasPrefix(text, "bulk")] += tokensOf([]string{text})
 	}
-	ok(func(m map[string]any, _ []map[string]any) {
-		m["usage"] = map[string]any{"total_tokens": cost}
-	})(w, r, req)
+	ok(embeddings.SetUsage(map[string]any{"total_tokens": cost}))(w, r, req)
 }
 
 // embedAll embeds texts, each in a request of its own, so many at a time, and returns how
@@ -369,7 +336,7 @@ func TestLiveRequestNeedNotWaitForTheDebtOfALargeBulkOne(t *testing.T) {
 		cfg.TokensPerMinute = 6000
 		c := client(t, cfg)
 		connect(t, c, s)
-		if most := c.RequestTokens(); most != 600 {
+		if most := c.Largest().Tokens; most != 600 {
 			t.Fatalf("a request may have %d tokens", most)
 		}
 		bulk := provider.WithLane(t.Context(), provider.NewLane(true, nil))
@@ -500,6 +467,10 @@ func TestLimitsAreLearntFromHeadersAndLoweredByRefusals(t *testing.T) {
 		t.Fatalf("a day's limit was taken for a minute's: %v", passes())
 	}
 	g.learn(header("-1", "-1", ""), now) // Azure, where it has none
+	g.learn(header("0.0001", "0", ""), now)
+	if g.wait(1, false, now) != 0 {
+		t.Errorf("a header has us wait %s", g.wait(1, false, now))
+	}
 	g.learn(header("12000", "11999", "5ms"), now)
 	if passes() != 5400 {
 		t.Errorf("%v a minute pass, not 90 %% of half of 12,000", passes())

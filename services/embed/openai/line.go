@@ -1,6 +1,7 @@
 package openai
 
 import (
+	"bytes"
 	"context"
 	"math"
 	"net/http"
@@ -26,11 +27,26 @@ type trial struct {
 	wrong int   // answers of another space
 	busy  time.Duration
 
+	vain   int   // answers of no use that were paid for
+	wasted int64 // tokens of those
+
 	// Of the try under way.
 	came   time.Time
 	tokens int // estimated
 	gate   *gate
 	sent   time.Time
+}
+
+// waste notes an answer of status 200 that is of no use, or breaks off. A provider has charged
+// for that; a proxy that puts up a page in its place has not.
+func (t *trial) waste(body []byte, charged int64) {
+	if charged <= 0 {
+		charged = int64(t.tokens)
+	}
+	if trimmed := bytes.TrimSpace(body); len(trimmed) > 0 && trimmed[0] == '{' {
+		t.vain++
+		t.wasted += charged
+	}
 }
 
 // line is where all requests to one endpoint wait, live ones first, for the key that

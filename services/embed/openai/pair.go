@@ -116,11 +116,14 @@ func (p *Pair) Close() {
 // Embed returns one vector a text, as Client.Embed does. It is fatal where it is so at
 // both endpoints, or where the backup is of another space.
 func (p *Pair) Embed(ctx context.Context, texts []string) (provider.Embeddings, error) {
+	var wasted int64
 	for _, e := range []*guarded{p.first, p.backup} {
 		if !p.ready(ctx, e) {
 			continue
 		}
 		got, err := p.ask(ctx, e, texts)
+		got.Wasted += wasted
+		wasted = got.Wasted
 		if err == nil || e.breaker.IsClosed() || ctx.Err() != nil {
 			return got, err
 		}
@@ -128,12 +131,12 @@ func (p *Pair) Embed(ctx context.Context, texts []string) (provider.Embeddings, 
 	one, two := p.first.lastError(), p.backup.lastError()
 	switch {
 	case errors.Is(two, errOtherSpace):
-		return provider.Embeddings{}, two
+		return provider.Embeddings{Wasted: wasted}, two
 	case fault.ClassOf(one) == fault.Fatal && fault.ClassOf(two) == fault.Fatal:
-		return provider.Embeddings{}, fault.Halt("both embeddings providers: %w; %w", one, two)
+		return provider.Embeddings{Wasted: wasted}, fault.Halt("both embeddings providers: %w; %w", one, two)
 	}
 	again := min(p.first.breaker.RemainingDelay(), p.backup.breaker.RemainingDelay())
-	return provider.Embeddings{}, fault.Wait(max(again, time.Second), "the embeddings provider and its backup are away: %w; %w", one, two)
+	return provider.Embeddings{Wasted: wasted}, fault.Wait(max(again, time.Second), "the embeddings provider and its backup are away: %w; %w", one, two)
 }
 
 // ready reports whether an endpoint is in use. One that is not is tried from time to time
@@ -175,12 +178,12 @@ func (p *Pair) ask(ctx context.Context, e *guarded, texts []string) (got provide
 	return got, err
 }
 
-// RequestTokens returns the most tokens that a request should have.
-func (p *Pair) RequestTokens() int {
+// Largest returns the most that a request should have at the endpoint that is in use.
+func (p *Pair) Largest() provider.Size {
 	if p.first.breaker.IsOpen() {
-		return p.backup.RequestTokens()
+		return p.backup.Largest()
 	}
-	return p.first.RequestTokens()
+	return p.first.Largest()
 }
 
 // Check asks both endpoints for one text, before there is any work. Its error is fatal and

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"log/slog"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -17,6 +19,7 @@ import (
 
 	"github.com/freshet-io/freshet/libs/fault"
 	"github.com/freshet-io/freshet/libs/telemetry"
+	"github.com/freshet-io/freshet/services/embed/provider"
 )
 
 // endpoint is a server whose replies can be changed.
@@ -202,6 +205,27 @@ func check(t *testing.T, err error, says string) {
 	if says == "" || fault.ClassOf(err) != fault.Fatal || !strings.Contains(err.Error(), says) || !strings.Contains(err.Error(), "backup") {
 		t.Errorf("error is %v, and should say %q", err, says)
 	}
+}
+
+func TestEachEndpointHasCapsOfItsOwn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		one, two := newEndpoint(status(413, `{"error_type":"Validation"}`)), newEndpoint(asSpace())
+		p, _ := pairOf(t, one, two)
+		_, err := p.Embed(t.Context(), []string{"a", "b"})
+		refusal, ok := errors.AsType[provider.TooLarge](err)
+		if !ok {
+			t.Fatal(err)
+		}
+		refusal.Fits(provider.Size{Texts: 1})
+		if n := p.Largest().Texts; n != 1 {
+			t.Errorf("%d texts for the first one", n)
+		}
+		one.is(status(401, ""))
+		p.embed(t, "a")
+		if n := p.Largest().Texts; n != math.MaxInt {
+			t.Errorf("%d texts for the backup", n)
+		}
+	})
 }
 
 func TestBothEndpointsAway(t *testing.T) {

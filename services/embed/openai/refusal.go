@@ -11,6 +11,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/freshet-io/freshet/libs/fault"
+	"github.com/freshet-io/freshet/services/embed/provider"
 )
 
 // again says that the request goes again when the line lets it: the provider wants fewer
@@ -26,6 +27,7 @@ type refusal struct {
 	code   string
 	kind   string
 	param  string
+	json   bool // the body is an object
 }
 
 // readRefusal takes the codes out of an error's body, and never its text: providers
@@ -37,6 +39,7 @@ func readRefusal(status int, body []byte) refusal {
 	if json.Unmarshal(body, &top) != nil {
 		return r
 	}
+	r.json = true
 	fields := top
 	var inner map[string]jsontext.Value
 	if json.Unmarshal(top["error"], &inner) == nil && inner != nil {
@@ -79,7 +82,7 @@ func (r refusal) is(codes ...string) bool {
 }
 
 // classify returns the error that a response with a status other than 200 means.
-func (c *Client) classify(resp *http.Response, body []byte, now time.Time) error {
+func (c *Client) classify(t *trial, resp *http.Response, body []byte, now time.Time) error {
 	r := readRefusal(resp.StatusCode, body)
 	err := &fault.Error{Status: r.status, Err: fmt.Errorf("the provider answered %s", r)}
 	switch {
@@ -99,6 +102,8 @@ func (c *Client) classify(resp *http.Response, body []byte, now time.Time) error
 		return c.halt(r, fmt.Sprintf("it does not take the %s that is set", r.param))
 	case r.status == http.StatusBadRequest, r.status == http.StatusRequestEntityTooLarge, r.status == http.StatusUnprocessableEntity:
 		err.Class, err.Reason = fault.Permanent, fault.ProviderRejected
+		refused := provider.Size{Texts: t.texts, Bytes: t.bytes}
+		err.Err = provider.NewTooLarge(err.Err, func(fits provider.Size) { c.caps.learn(r.excess(), fits, refused) })
 		return err
 	default:
 		err.After = min(max(retryAfter(resp.Header, now), 0), c.cfg.MaxRetryAfter)

@@ -74,6 +74,9 @@ func (a *attempt) RoundTrip(req *http.Request) (*http.Response, error) {
 	// The bound holds after decompression: a bomb is small on the wire.
 	body, err := io.ReadAll(io.LimitReader(resp.Body, t.bound+1))
 	if err != nil {
+		if resp.StatusCode == http.StatusOK {
+			t.waste(body, 0)
+		}
 		return nil, fmt.Errorf("reading the provider's answer: %w", err)
 	}
 	if int64(len(body)) > t.bound {
