@@ -19,7 +19,7 @@ const (
 
 var (
 	providers = []string{"openai", "builtin", "hash"}
-	formats   = []Format{Debezium, Rows, Auto}
+	formats   = []Format{Debezium, Rows, Canal, Maxwell, Auto}
 	units     = []string{"d", "s", "ms", "us", "ns", "auto"}
 	types     = []Type{
 		TypeText, TypeNumber, TypeInt, TypeBool, TypeDate, TypeUUID,
@@ -83,7 +83,7 @@ func (c *checker) checkSource(s Source, at string) {
 		}
 	}
 	if !slices.Contains(formats, s.Format) {
-		c.at(at+".format", "%q is not one of debezium, rows, auto", s.Format)
+		c.at(at+".format", "%q is not one of debezium, rows, canal, maxwell, auto", s.Format)
 	}
 }
 

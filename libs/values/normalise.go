@@ -35,6 +35,10 @@ func Normalise(v gjson.Result, t Type) (gjson.Result, error) {
 		if at, err := parseTime(v.Str); err == nil {
 			return textResult(at.Format(time.RFC3339Nano)), nil
 		}
+	case Number:
+		if v.Type == gjson.String {
+			return normaliseNumber(v), nil
+		}
 	case Plain, Text, Bytes:
 	}
 	return v, nil

@@ -95,6 +95,42 @@ func TestNormalise(t *testing.T) {
 	}
 }
 
+func TestSchemas_typesOfMySQL(t *testing.T) {
+	var schemas values.Schemas
+	for _, test := range []struct{ declaration, value, want string }{
+		{"INT(8) unsigned zerofill", `"00000042"`, "42"},
+		{"bigint unsigned", `"18446744073709551615"`, "18446744073709551615"},
+		{"DECIMAL(35,3)", `"123456789876543212345678987654321.110"`, "123456789876543212345678987654321.110"},
+		{"DOUBLE PRECISION(10,7)", `"-0.5"`, "-0.5"},
+		{"int", `"-007"`, "-7"},
+		{"int", `"000"`, "0"},
+		{"int", `7`, "7"},
+		{"int", `null`, "null"},
+		{"int", `""`, `""`},
+		{"int", `"-"`, `"-"`},
+		{"float", `"NaN"`, `"NaN"`},
+		{"float", `"1e5"`, "1e5"},
+		{"int", `"true"`, `"true"`},
+		{"int", `[1]`, "[1]"},
+		{"varchar(10)", `"007"`, `"007"`},
+		{"point", `"7"`, `"7"`},
+		{"", `"7"`, `"7"`},
+	} {
+		schema := schemas.MySQL(gjson.Parse(fmt.Sprintf(`{"a":%q}`, test.declaration)))
+		if v, err := values.Normalise(gjson.Parse(test.value), schema.Of("a")); err != nil || v.Raw != test.want {
+			t.Errorf("%s of %s: got %s, %v, want %s", test.value, test.declaration, v.Raw, err, test.want)
+		}
+	}
+	// A schema of Connect's is another thing than a table with a column fields.
+	fields := gjson.Parse(`{"fields":[{"field":"a","type":"string"}]}`)
+	if a, b := schemas.MySQL(fields), schemas.Compile(fields); a.Of("a") == b.Of("a") {
+		t.Error("one cache for both kinds of schemas")
+	}
+	if schemas.MySQL(gjson.Parse("null")) != nil {
+		t.Error("null says something")
+	}
+}
+
 func TestTyped(t *testing.T) {
 	for _, test := range []struct {
 		value string
