@@ -88,6 +88,7 @@ func compile(schema gjson.Result) *Schema {
 // semantic types by the name that Debezium and Connect give them.
 var semantic = map[string]Type{
 	"io.debezium.data.VariableScaleDecimal": {Kind: Decimal},
+	"io.debezium.data.Bits":                 {Kind: Bits},
 
 	"io.debezium.time.Date":           {Kind: Days},
 	"io.debezium.time.Timestamp":      {Kind: Instant, Nanos: Millisecond},

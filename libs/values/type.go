@@ -24,6 +24,7 @@ const (
 	TimeOfDay              // a count since midnight, or a signed length of time
 	Zoned                  // text with a time zone
 	Number                 // a number that may come as a text
+	Bits                   // a number, base64 of its bytes, the lowest first
 )
 
 // Type is the type of a column.
@@ -79,7 +80,7 @@ func (t Type) Or(declared Type) Type {
 		if declared.Kind == Decimal {
 			return declared
 		}
-	case Text, Decimal, Days, Instant, Magnitude, TimeOfDay, Zoned, Number:
+	case Text, Decimal, Days, Instant, Magnitude, TimeOfDay, Zoned, Number, Bits:
 	}
 	return t
 }

@@ -68,6 +68,20 @@ func (in *Ingester) decodeBody(body change.Body, want pipeline.Format) ([]change
 	return []change.Change{rows.Decode(body, &in.schemas)}, nil
 }
 
+// Recognise returns the format that a value looks like, none where it is null or cannot be read.
+func (in *Ingester) Recognise(value []byte) pipeline.Format {
+	body, err := change.Open(value, in.limits)
+	if err != nil || body.Null {
+		return ""
+	}
+	for _, f := range formats {
+		if _, is, _ := f.decode(body, &in.schemas); is {
+			return f.name
+		}
+	}
+	return pipeline.Rows
+}
+
 // beside reports whether records of a format that concern no row may be among those of
 // another: unwrapping leaves Debezium's other streams as they are.
 func beside(format, want pipeline.Format) bool {

@@ -221,7 +221,7 @@ func singleKey(key change.Key, t values.Type) gjson.Result {
 	switch t.Kind {
 	case values.Undeclared, values.Plain, values.Text, values.Bytes:
 		return v
-	case values.Decimal, values.Days, values.Instant, values.Magnitude, values.TimeOfDay, values.Zoned, values.Number:
+	case values.Decimal, values.Days, values.Instant, values.Magnitude, values.TimeOfDay, values.Zoned, values.Number, values.Bits:
 	}
 	if key.Number {
 		v = gjson.Result{Type: gjson.Number, Raw: key.Text}

@@ -155,7 +155,7 @@ func ID(row map[string]any) string {
 			return likely
 		}
 	}
-	return columns[0]
+	return append(columns, "id")[0] // an object may be empty
 }
 
 // Pipeline returns the entry of a pipeline file that somebody would write for rows of
