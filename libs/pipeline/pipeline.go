@@ -54,7 +54,8 @@ type Pipeline struct {
 type Source struct {
 	Topics []string `yaml:"topics"`
 	Format Format   `yaml:"format"`
-	// Partial says that rows come without columns that did not change. Debezium's envelopes say so themselves.
+	// Partial says that rows come without columns that did not change, where the format does not say so itself:
+	// Debezium's envelopes do, and updates of Canal and Maxwell that show nothing of what was before.
 	Partial bool `yaml:"partial"`
 }
 
@@ -65,6 +66,8 @@ type Format string
 const (
 	Debezium Format = "debezium" // the envelope with before, after, source and op
 	Rows     Format = "rows"     // plain or unwrapped rows, a null value is a delete
+	Canal    Format = "canal"    // Canal's JSON: type, data and old
+	Maxwell  Format = "maxwell"  // Maxwell's JSON
 	Auto     Format = "auto"     // recognised a record at a time, to try things out
 )
 

@@ -66,7 +66,7 @@ func (c *checker) walkKeys(values []*ast.MappingValueNode, t reflect.Type, path 
 		p := strings.TrimPrefix(path+"."+key, ".")
 		field, known := fieldOf(t, key)
 		if !known {
-			c.add(line, "%s: unknown key%s", p, suggest(t, key))
+			c.add(line, "%s: unknown key%s", p, suggest(key, keysOf(t)))
 			continue
 		}
 		c.lines[p] = line
@@ -83,12 +83,18 @@ func fieldOf(t reflect.Type, key string) (reflect.Type, bool) {
 	return nil, false
 }
 
-// suggest names the key that was probably meant.
-func suggest(t reflect.Type, key string) string {
-	best, nearest := "", 3
+func keysOf(t reflect.Type) (keys []string) {
 	for field := range t.Fields() {
-		name := field.Tag.Get("yaml")
-		if d := levenshtein.Distance(key, name, nil); d < nearest && d < len(name) {
+		keys = append(keys, field.Tag.Get("yaml"))
+	}
+	return keys
+}
+
+// suggest names the word that was probably meant.
+func suggest(word string, known []string) string {
+	best, nearest := "", 3
+	for _, name := range known {
+		if d := levenshtein.Distance(word, name, nil); d < nearest && d < len(name) {
 			best, nearest = name, d
 		}
 	}

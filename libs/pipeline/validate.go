@@ -19,7 +19,7 @@ const (
 
 var (
 	providers = []string{"openai", "builtin", "hash"}
-	formats   = []Format{Debezium, Rows, Auto}
+	formats   = []Format{Debezium, Rows, Canal, Maxwell, Auto}
 	units     = []string{"d", "s", "ms", "us", "ns", "auto"}
 	types     = []Type{
 		TypeText, TypeNumber, TypeInt, TypeBool, TypeDate, TypeUUID,
@@ -82,9 +82,19 @@ func (c *checker) checkSource(s Source, at string) {
 			c.at(fmt.Sprintf("%s.topics[%d]", at, i), "%s is listed twice", topic)
 		}
 	}
-	if !slices.Contains(formats, s.Format) {
-		c.at(at+".format", "%q is not one of debezium, rows, auto", s.Format)
+	c.oneOf(at+".format", s.Format, formats)
+}
+
+// oneOf wants one of the known words.
+func (c *checker) oneOf(at string, word Format, known []Format) {
+	if slices.Contains(known, word) {
+		return
 	}
+	words := make([]string, len(known))
+	for i, k := range known {
+		words[i] = string(k)
+	}
+	c.at(at, "%q is not one of %s%s", word, strings.Join(words, ", "), suggest(string(word), words))
 }
 
 func (c *checker) checkID(p *Pipeline, at string) {

@@ -1,6 +1,10 @@
 package values
 
 import (
+	"encoding/base64"
+	"errors"
+	"math/big"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -9,6 +13,8 @@ import (
 
 	"github.com/freshet-io/freshet/libs/pipeline"
 )
+
+var errBits = errors.New("is declared as bits and is none")
 
 // Normalise returns v as plain JSON: decimals as numbers with all their digits,
 // times in RFC 3339. A text where its type allows a count is left alone (Debezium
@@ -35,6 +41,14 @@ func Normalise(v gjson.Result, t Type) (gjson.Result, error) {
 		if at, err := parseTime(v.Str); err == nil {
 			return textResult(at.Format(time.RFC3339Nano)), nil
 		}
+	case Number:
+		if v.Type == gjson.String {
+			return normaliseNumber(v), nil
+		}
+	case Bits:
+		if v.Type == gjson.String {
+			return normaliseBits(v)
+		}
 	case Plain, Text, Bytes:
 	}
 	return v, nil
@@ -53,6 +67,16 @@ func normaliseDecimal(v gjson.Result, scale int) (gjson.Result, error) {
 	case gjson.Number, gjson.Null, gjson.True, gjson.False:
 	}
 	return v, nil
+}
+
+// normaliseBits reads a BIT(n) or a bit string: as a number it is what it is in the database.
+func normaliseBits(v gjson.Result) (gjson.Result, error) {
+	b, err := base64.StdEncoding.DecodeString(v.Str)
+	if err != nil || len(b) > maxDecimalBytes {
+		return gjson.Result{}, errBits
+	}
+	slices.Reverse(b)
+	return numberResult(new(big.Int).SetBytes(b).String()), nil
 }
 
 func normaliseCount(raw string, t Type) (gjson.Result, error) {

@@ -33,11 +33,23 @@ type Schemas struct {
 
 // Compile returns the schema of its JSON, nil where that says nothing.
 func (s *Schemas) Compile(schema gjson.Result) *Schema {
+	return s.compiled(schema, "", compile)
+}
+
+// MySQL returns the types of columns that are given by their MySQL declarations, as Canal
+// sends them along: {"id":"bigint unsigned"}. It is nil where that says nothing.
+func (s *Schemas) MySQL(types gjson.Result) *Schema {
+	return s.compiled(types, "mysql", compileMySQL)
+}
+
+// compiled returns what compile makes of a schema; kind tells the compilers apart.
+func (s *Schemas) compiled(schema gjson.Result, kind string, compile func(gjson.Result) *Schema) *Schema {
 	if !schema.IsObject() {
 		return nil
 	}
+	key := kind + schema.Raw
 	s.mu.RLock()
-	compiled, found := s.known[schema.Raw]
+	compiled, found := s.known[key]
 	s.mu.RUnlock()
 	if found {
 		return compiled
@@ -48,7 +60,7 @@ func (s *Schemas) Compile(schema gjson.Result) *Schema {
 	if s.known == nil || len(s.known) >= maxSchemas {
 		s.known = map[string]*Schema{}
 	}
-	s.known[schema.Raw] = compiled
+	s.known[key] = compiled
 	return compiled
 }
 
@@ -76,6 +88,7 @@ func compile(schema gjson.Result) *Schema {
 // semantic types by the name that Debezium and Connect give them.
 var semantic = map[string]Type{
 	"io.debezium.data.VariableScaleDecimal": {Kind: Decimal},
+	"io.debezium.data.Bits":                 {Kind: Bits},
 
 	"io.debezium.time.Date":           {Kind: Days},
 	"io.debezium.time.Timestamp":      {Kind: Instant, Nanos: Millisecond},

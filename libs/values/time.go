@@ -115,7 +115,7 @@ func timeOfDay(raw string, nanos int64) (string, error) {
 // UTC, as Debezium's counts for columns without a zone do.
 var dateLayouts = []string{
 	time.RFC3339Nano, "2006-01-02 15:04:05.999999999Z07:00", "2006-01-02T15:04:05.999999999",
-	"2006-01-02 15:04:05.999999999", dateLayout, "2006-01-02Z07:00",
+	"2006-01-02 15:04:05.999999999 Z07:00", "2006-01-02 15:04:05.999999999", dateLayout, "2006-01-02Z07:00",
 }
 
 func parseTime(text string) (time.Time, error) {

@@ -23,6 +23,8 @@ const (
 	Magnitude              // a count since 1970, its unit taken from its size
 	TimeOfDay              // a count since midnight, or a signed length of time
 	Zoned                  // text with a time zone
+	Number                 // a number that may come as a text
+	Bits                   // a number, base64 of its bytes, the lowest first
 )
 
 // Type is the type of a column.
@@ -78,7 +80,7 @@ func (t Type) Or(declared Type) Type {
 		if declared.Kind == Decimal {
 			return declared
 		}
-	case Text, Decimal, Days, Instant, Magnitude, TimeOfDay, Zoned:
+	case Text, Decimal, Days, Instant, Magnitude, TimeOfDay, Zoned, Number, Bits:
 	}
 	return t
 }

@@ -70,6 +70,10 @@ func TestNormalise(t *testing.T) {
 		"the end of the day":              {"86400000", values.Type{Kind: values.TimeOfDay, Nanos: values.Millisecond}, `"24:00:00"`},
 		"a negative length of time":       {"-3020399000000", values.Type{Kind: values.TimeOfDay, Nanos: values.Microsecond}, `"-838:59:59"`},
 		"an endless time of day":          {"9223372036854775807", values.Type{Kind: values.TimeOfDay, Nanos: values.Millisecond}, "! is no whole count of its unit"},
+		"bits":                            {b64(0xb4, 0x02), values.Type{Kind: values.Bits}, "692"},
+		"no bits":                         {`""`, values.Type{Kind: values.Bits}, "0"},
+		"bits of no base64":               {`"b'1'"`, values.Type{Kind: values.Bits}, "! is declared as bits and is none"},
+		"a bit that is a boolean":         {`true`, values.Type{Kind: values.Bits}, "true"},
 		"a zone":                          {`"2026-11-22T10:11:12.5+08:00"`, values.Type{Kind: values.Zoned}, `"2026-11-22T02:11:12.5Z"`},
 		"an infinite zone":                {`"infinity"`, values.Type{Kind: values.Zoned}, `"infinity"`},
 		"a list of days":                  {"[19723, null,19724]", values.Type{Items: &values.Type{Kind: values.Days}}, `["2024-01-01",null,"2024-01-02"]`},
@@ -92,6 +96,42 @@ func TestNormalise(t *testing.T) {
 				t.Errorf("got %s, want %s", got, test.want)
 			}
 		})
+	}
+}
+
+func TestSchemas_typesOfMySQL(t *testing.T) {
+	var schemas values.Schemas
+	for _, test := range []struct{ declaration, value, want string }{
+		{"INT(8) unsigned zerofill", `"00000042"`, "42"},
+		{"bigint unsigned", `"18446744073709551615"`, "18446744073709551615"},
+		{"DECIMAL(35,3)", `"123456789876543212345678987654321.110"`, "123456789876543212345678987654321.110"},
+		{"DOUBLE PRECISION(10,7)", `"-0.5"`, "-0.5"},
+		{"int", `"-007"`, "-7"},
+		{"int", `"000"`, "0"},
+		{"int", `7`, "7"},
+		{"int", `null`, "null"},
+		{"int", `""`, `""`},
+		{"int", `"-"`, `"-"`},
+		{"float", `"NaN"`, `"NaN"`},
+		{"float", `"1e5"`, "1e5"},
+		{"int", `"true"`, `"true"`},
+		{"int", `[1]`, "[1]"},
+		{"varchar(10)", `"007"`, `"007"`},
+		{"point", `"7"`, `"7"`},
+		{"", `"7"`, `"7"`},
+	} {
+		schema := schemas.MySQL(gjson.Parse(fmt.Sprintf(`{"a":%q}`, test.declaration)))
+		if v, err := values.Normalise(gjson.Parse(test.value), schema.Of("a")); err != nil || v.Raw != test.want {
+			t.Errorf("%s of %s: got %s, %v, want %s", test.value, test.declaration, v.Raw, err, test.want)
+		}
+	}
+	// A schema of Connect's is another thing than a table with a column fields.
+	fields := gjson.Parse(`{"fields":[{"field":"a","type":"string"}]}`)
+	if a, b := schemas.MySQL(fields), schemas.Compile(fields); a.Of("a") == b.Of("a") {
+		t.Error("one cache for both kinds of schemas")
+	}
+	if schemas.MySQL(gjson.Parse("null")) != nil {
+		t.Error("null says something")
 	}
 }
 

@@ -26,6 +26,7 @@ type table struct {
 	header []string
 	rows   [][]string
 	notes  []string // a line below each row; empty if there are none
+	wide   bool     // the last column may have all the room that is left
 }
 
 // checkOutput refuses a form of output that there is not.
@@ -88,9 +89,12 @@ func (t table) fit(width int) (widths []int, more string) {
 	const mark = " …"
 	left := width - columnGap
 	for i, name := range t.header {
-		need := uniseg.StringWidth(name)
+		need, most := uniseg.StringWidth(name), maxCell
+		if t.wide && i == len(t.header)-1 {
+			most = width
+		}
 		for _, row := range t.rows {
-			need = max(need, min(uniseg.StringWidth(plain(row[i])), maxCell))
+			need = max(need, min(uniseg.StringWidth(plain(row[i])), most))
 		}
 		if need > left {
 			if left < minCell {

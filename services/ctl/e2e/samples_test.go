@@ -39,10 +39,15 @@ var wantSamples = map[string]sampleCounts{
 	"pg-plain":   {Found: 21, Gone: 14, Skipped: 1, Letters: 1},
 	"pg-schemas": {Found: 21, Gone: 14, Skipped: 1, Letters: 1},
 	"pg-unwrap":  {Found: 21, Waiting: 1, Gone: 7, Skipped: 1},
-	// Formats that are recognised and not read yet, and the samples of debezium-json cut in half.
-	"canal-json": {Letters: 108},
-	"pg-avro":    {Letters: 37},
-	"cut":        {Letters: 88},
+	// 108 messages of 122 rows, 9 of which are deleted; one update changes two ids. Skipped: statements.
+	"canal-json":       {Found: 113, Gone: 11, Skipped: 18},
+	"ticdc-canal-json": {Found: 1, Gone: 1},
+	// Skipped: the start and the end of a bootstrap. Letters: two parts of the text of a table's definition; and a row with
+	// a list in a column that is a text in another table with columns of these names, which has its pipeline here.
+	"maxwell": {Found: 72, Gone: 6, Skipped: 2, Letters: 3},
+	// A format that is recognised and not read yet, and the samples of debezium-json cut in half.
+	"pg-avro": {Letters: 37},
+	"cut":     {Letters: 88},
 }
 
 // TestSamples sends real change events of others through the three processes. Each one
@@ -126,13 +131,15 @@ func sampleStreams(t *testing.T, root string) []stream {
 		{"debezium-unwrapped", pipeline.Rows},
 		{"plain-json", pipeline.Rows},
 		{"debezium-outbox", pipeline.Auto},
+		{"canal-json", pipeline.Canal},
+		{"ticdc-canal-json", pipeline.Canal},
+		{"maxwell", pipeline.Maxwell},
 	} {
 		streams = append(streams, byColumns(folder.name, folder.format, samples.Files(t, root, "cdc", folder.name), rooms)...)
 	}
 	streams = append(streams,
 		noRows("debezium-transaction-topic", pipeline.Debezium, samples.Files(t, root, "cdc", "debezium-transaction-topic")),
 		noRows("debezium-schema-change", pipeline.Debezium, samples.Files(t, root, "cdc", "debezium-schema-change")),
-		noRows("canal-json", pipeline.Auto, samples.Files(t, root, "cdc", "canal-json")),
 		noRows("cut", pipeline.Debezium, halves(samples.Files(t, root, "cdc", "debezium-json"))),
 	)
 	for _, connector := range []string{"pg-plain", "pg-schemas", "pg-unwrap"} {

@@ -7,6 +7,8 @@
 package change
 
 import (
+	"strconv"
+
 	"github.com/tidwall/gjson"
 
 	"github.com/freshet-io/freshet/libs/values"
@@ -39,7 +41,11 @@ type Change struct {
 	// Created: the row is new, so that no earlier change of it has what this one left out.
 	Created bool
 	// Partial: the source may leave out columns that did not change.
-	Partial   bool
+	Partial bool
+	// Changed: Before has the columns that changed alone. The others are as in After.
+	Changed bool
+	// Minimal: After has the columns that changed alone, and those that name the row.
+	Minimal   bool
 	Tombstone bool // Delete by a null value, which says nothing but its key
 	Outbox    bool // a row of an outbox table, which is no item
 	Force     bool // embed again whatever is stored
@@ -60,4 +66,43 @@ const (
 	LabelTransaction    = "transaction"
 	LabelSchemaChange   = "schema-change"
 	LabelHeartbeat      = "heartbeat"
+	LabelBootstrap      = "bootstrap" // the start or the end of one
+	LabelNoRows         = "no-rows"
 )
+
+// Update makes c the change of a row, as Canal and Maxwell tell it: old has what the changed
+// columns were before. An update changes something, so where old has nothing, the source
+// logs no row as it was (binlog_row_image=MINIMAL), and none as it is but what changed.
+func (c *Change) Update(row, old gjson.Result) {
+	c.Op, c.After, c.Changed, c.Minimal = Upsert, row, true, true
+	old.ForEach(func(_, _ gjson.Result) bool {
+		c.Before, c.Minimal = old, false
+		return false
+	})
+}
+
+// Microseconds of the units in which sources tell the time of a change.
+const (
+	Millisecond int64 = 1000
+	Second            = 1000 * Millisecond
+)
+
+// Micros returns a count of units since 1970 in microseconds, 0 where it is no time.
+func Micros(count gjson.Result, unit int64) int64 {
+	n := count.Int()
+	if count.Type != gjson.Number || n <= 0 || n >= 1<<62/unit {
+		return 0
+	}
+	return n * unit
+}
+
+// maxPosition bounds what goes into each document for people to read.
+const maxPosition = 256
+
+// Position bounds a source's position.
+func Position(p string) string {
+	if len(p) > maxPosition {
+		return strconv.Itoa(len(p)) + " bytes of position"
+	}
+	return p
+}

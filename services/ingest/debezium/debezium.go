@@ -8,7 +8,6 @@ package debezium
 
 import (
 	"cmp"
-	"strconv"
 	"strings"
 
 	"github.com/tidwall/gjson"
@@ -160,8 +159,8 @@ func readSource(c *change.Change, object gjson.Result) {
 	})
 	c.Table.DB, c.Table.Schema, c.Table.Name = s.text("db"), s.text("schema"), s.text("table")
 	c.CommittedAt = s["ts_us"].Int()
-	if milli := s["ts_ms"].Int(); c.CommittedAt == 0 && milli < 1<<52 && milli > 0 {
-		c.CommittedAt = milli * 1000
+	if c.CommittedAt == 0 {
+		c.CommittedAt = change.Micros(s["ts_ms"], change.Millisecond)
 	}
 	c.Position = s.position()
 	// Without full replica identity PostgreSQL logs the key alone.
@@ -186,9 +185,6 @@ func (s source) text(name string) string {
 	return s[name].Raw
 }
 
-// maxPosition bounds what goes into each document for people to read.
-const maxPosition = 256
-
 func (s source) position() string {
 	file, commit := s.text("file"), s.text("commit_lsn")
 	if file != "" {
@@ -197,9 +193,5 @@ func (s source) position() string {
 	if commit != "" {
 		commit = strings.TrimSuffix(commit+"/"+s.text("change_lsn"), "/")
 	}
-	p := cmp.Or(s.text("gtid"), file, s.text("lsn"), commit, s.text("scn"), s.text("commit_ts"))
-	if len(p) > maxPosition {
-		return strconv.Itoa(len(p)) + " bytes of position"
-	}
-	return p
+	return change.Position(cmp.Or(s.text("gtid"), file, s.text("lsn"), commit, s.text("scn"), s.text("commit_ts")))
 }

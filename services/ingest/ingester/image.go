@@ -30,11 +30,11 @@ func (m *mapping) read(c *change.Change) *image {
 	var before []gjson.Result
 	for i := range m.columns {
 		v := raw[i]
-		if m.placeholder.Is(v) {
+		if m.leftOut(v, c) {
 			if before == nil {
 				before = m.pick(c.Before)
 			}
-			if v = before[i]; v.Type == gjson.Null || m.placeholder.Is(v) {
+			if v = m.fromBefore(before[i], c); !v.Exists() {
 				img.unavailable = append(img.unavailable, m.columns[i].name)
 				continue
 			}
@@ -44,11 +44,33 @@ func (m *mapping) read(c *change.Change) *image {
 	return img
 }
 
+// leftOut reports whether the source left a column of the row out because it did not change.
+func (m *mapping) leftOut(v gjson.Result, c *change.Change) bool {
+	if !v.Exists() {
+		return c.Minimal || c.Changed && m.pipeline.Source.Partial
+	}
+	return m.placeholder.Is(v)
+}
+
+// fromBefore returns what before says of a column that was left out, nothing where that is
+// nothing. Where before has what changed, the column is in it because it became null.
+func (m *mapping) fromBefore(v gjson.Result, c *change.Change) gjson.Result {
+	switch {
+	case c.Changed && v.Exists():
+		return null
+	case v.Type == gjson.Null || m.placeholder.Is(v):
+		return gjson.Result{}
+	}
+	return v
+}
+
+var null = gjson.Result{Type: gjson.Null, Raw: "null"}
+
 func (img *image) add(i int, v gjson.Result, c *change.Change) {
 	col := &img.mapping.columns[i]
 	if !v.Exists() {
 		if col.asked && c.Sparse {
-			img.row = append(img.row, pipeline.Column{Name: col.name, Value: gjson.Result{Type: gjson.Null, Raw: "null"}})
+			img.row = append(img.row, pipeline.Column{Name: col.name, Value: null})
 		}
 		return
 	}
@@ -131,7 +153,16 @@ func (m *mapping) identifyBefore(c *change.Change) (identity, bool) {
 		return identity{}, false
 	}
 	before := m.pick(c.Before)
-	return m.identity(func(i int) gjson.Result { return m.shown(i, before[i], c) })
+	var after []gjson.Result
+	if c.Changed {
+		after = m.pick(c.After)
+	}
+	return m.identity(func(i int) gjson.Result {
+		if c.Changed && !before[i].Exists() {
+			return m.shown(i, after[i], c)
+		}
+		return m.shown(i, before[i], c)
+	})
 }
 
 // shown returns a value of before, unless it may be the default of its type in
@@ -190,7 +221,7 @@ func singleKey(key change.Key, t values.Type) gjson.Result {
 	switch t.Kind {
 	case values.Undeclared, values.Plain, values.Text, values.Bytes:
 		return v
-	case values.Decimal, values.Days, values.Instant, values.Magnitude, values.TimeOfDay, values.Zoned:
+	case values.Decimal, values.Days, values.Instant, values.Magnitude, values.TimeOfDay, values.Zoned, values.Number, values.Bits:
 	}
 	if key.Number {
 		v = gjson.Result{Type: gjson.Number, Raw: key.Text}

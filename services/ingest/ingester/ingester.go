@@ -1,7 +1,7 @@
 // Package ingester turns the changes of producers into documents: the state of an
 // item that is ready to embed, or its deletion.
 //
-//	record → open (limits, JSON) → decode (debezium, rows) → map (one a pipeline) → documents
+//	record → open (limits, JSON) → decode (debezium, canal, maxwell, rows) → map (one a pipeline) → documents
 //
 // It owns which item a change is about, what is taken from it, and when it is
 // refused. It never does I/O and keeps nothing between records but compiled
@@ -9,6 +9,7 @@
 package ingester
 
 import (
+	"cmp"
 	"context"
 	"encoding/hex"
 	"fmt"
@@ -21,8 +22,6 @@ import (
 	"github.com/freshet-io/freshet/libs/stage"
 	"github.com/freshet-io/freshet/libs/values"
 	"github.com/freshet-io/freshet/services/ingest/change"
-	"github.com/freshet-io/freshet/services/ingest/debezium"
-	"github.com/freshet-io/freshet/services/ingest/rows"
 )
 
 // Labels of outcomes, besides those of package change and deadlettered.
@@ -109,56 +108,47 @@ func (in *Ingester) handle(r *stage.Record) stage.Outcome[*record.Document] {
 	if t == nil {
 		return stage.Skip[*record.Document](labelUnmatched)
 	}
-	c, err := in.decode(r, t.format)
-	b := newBuilder(r, &c, in.rewind)
-	switch {
-	case err != nil:
-		return t.refuse(b, err)
-	case c.Op == change.Skip:
-		return stage.Skip[*record.Document](c.Label)
-	}
-	return t.apply(b)
-}
-
-// decode reads a record by the format of its topic. Where it fails, the change
-// still has its key.
-func (in *Ingester) decode(r *stage.Record, format pipeline.Format) (change.Change, error) {
 	key := change.OpenKey(r.Key, in.limits, &in.schemas)
-	body, err := change.Open(r.Value, in.limits)
+	changes, err := in.decode(r.Value, key, t.format)
+	b := newBuilder(r, in.rewind)
 	if err != nil {
-		return change.Change{Key: key}, err
+		b.begin(&changes[0])
+		return t.refuse(b, err)
 	}
-	if body.Null {
-		if key.Null() {
-			return change.Change{Op: change.Skip, Label: labelNullKey}, nil
+	return t.apply(b, changes)
+}
+
+// apply gives each pipeline that asks for a change's table its documents, for one change
+// of the record after the other.
+func (t *topic) apply(b *builder, changes []change.Change) stage.Outcome[*record.Document] {
+	var label string
+	var first error
+	for i := range changes {
+		b.begin(&changes[i])
+		said, err := t.applyOne(b)
+		label = cmp.Or(label, said)
+		if first == nil {
+			first = err
 		}
-		return change.Change{Op: change.Delete, Tombstone: true, Key: key}, nil
 	}
-	c, err := in.decodeBody(body, format)
-	c.Key = key
-	return c, err
-}
-
-func (in *Ingester) decodeBody(body change.Body, format pipeline.Format) (change.Change, error) {
-	c, is, err := debezium.Decode(body, &in.schemas)
 	switch {
-	case !is && format == pipeline.Debezium:
-		return c, fault.Reject(fault.FormatMismatch, "the value is no envelope of Debezium's")
-	case !is:
-		return rows.Decode(body, &in.schemas)
-	case format == pipeline.Rows && c.Op != change.Skip:
-		return change.Change{}, fault.Reject(fault.FormatMismatch, "the value is an envelope of Debezium's where a row is expected")
+	case first != nil:
+		return stage.Reject(first, b.marksLast()...)
+	case len(b.documents) == 0:
+		return stage.Skip[*record.Document](label)
 	}
-	return c, err
+	return stage.Emit(b.label(), b.documents...)
 }
 
-// apply gives each pipeline that asks for the change's table its documents.
-func (t *topic) apply(b *builder) stage.Outcome[*record.Document] {
-	label := labelUnmatched
+// applyOne adds the documents of one change. Where there are none, label says why.
+func (t *topic) applyOne(b *builder) (label string, first error) {
+	if b.change.Op == change.Skip {
+		return b.change.Label, nil
+	}
+	label = labelUnmatched
 	if b.change.Tombstone {
 		label = labelTombstone
 	}
-	var first error
 	for _, m := range t.mappings {
 		wanted, err := m.wants(b)
 		switch {
@@ -172,13 +162,7 @@ func (t *topic) apply(b *builder) stage.Outcome[*record.Document] {
 		}
 	}
 	b.settle()
-	switch {
-	case first != nil:
-		return stage.Reject(first, b.marksLast()...)
-	case len(b.documents) == 0:
-		return stage.Skip[*record.Document](label)
-	}
-	return stage.Emit(b.label(), b.documents...)
+	return label, first
 }
 
 // wants reports whether the change is of the mapping's table. It is an error not
@@ -192,9 +176,11 @@ func (m *mapping) wants(b *builder) (bool, error) {
 }
 
 // repeats reports whether the change only repeats the one before it: Debezium
-// writes a delete as an envelope, and then as a tombstone for compaction.
+// writes a delete as an envelope, and then as a tombstone for compaction. Canal's and
+// Maxwell's messages say all, too.
 func (m *mapping) repeats(c *change.Change) bool {
-	return c.Tombstone && c.Key.Err == nil && m.pipeline.Source.Format == pipeline.Debezium
+	format := m.pipeline.Source.Format
+	return c.Tombstone && c.Key.Err == nil && format != pipeline.Rows && format != pipeline.Auto
 }
 
 // refuse rejects a record that does not decode. Where its key names an item, the
@@ -211,19 +197,23 @@ func (t *topic) refuse(b *builder, err error) stage.Outcome[*record.Document] {
 	return stage.Reject(err, b.documents...)
 }
 
-// builder makes the documents of one record.
+// builder makes the documents of one record, a change of it at a time.
 type builder struct {
 	record    *stage.Record
 	change    *change.Change
 	source    string
 	rewind    uint64
 	documents []*record.Document
+	from      int // where those of change begin
 }
 
-func newBuilder(r *stage.Record, c *change.Change, rewind func(string) uint64) *builder {
+func newBuilder(r *stage.Record, rewind func(string) uint64) *builder {
 	source := SourceName(r.TopicID, r.Partition)
-	return &builder{record: r, change: c, source: source, rewind: rewind(source)}
+	return &builder{record: r, source: source, rewind: rewind(source)}
 }
+
+// begin turns to the next change of the record.
+func (b *builder) begin(c *change.Change) { b.change, b.from = c, len(b.documents) }
 
 // SourceName returns the name under which a partition's orders are kept: it
 // follows the topic's id, so that a topic made anew is another source.
@@ -268,20 +258,24 @@ func (b *builder) order(ordinal int) []*record.SourceOrder {
 
 // settle drops the deletes of items that another pipeline claims: two pipelines
 // may split a table between them and fill one collection. A pipeline that failed
-// claims its item too, because the index should keep showing the older state.
+// claims its item too, because the index should keep showing the older state. The
+// changes before in the record are done: of two rows that change their ids one may
+// delete what the other has made.
 func (b *builder) settle() {
-	if len(b.documents) < 2 {
+	own := b.documents[b.from:]
+	if len(own) < 2 {
 		return
 	}
 	claimed := map[string]bool{}
-	for _, d := range b.documents {
+	for _, d := range own {
 		if d.GetOp() != record.Op_OP_DELETE {
 			claimed[string(d.Item().Key())] = true
 		}
 	}
-	b.documents = slices.DeleteFunc(b.documents, func(d *record.Document) bool {
+	own = slices.DeleteFunc(own, func(d *record.Document) bool {
 		return d.GetOp() == record.Op_OP_DELETE && claimed[string(d.Item().Key())]
 	})
+	b.documents = b.documents[:b.from+len(own)]
 	b.number(b.documents)
 }
 

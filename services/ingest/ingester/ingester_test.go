@@ -268,8 +268,8 @@ func TestHandle_rows(t *testing.T) {
 		"a column called op":        {rows(), "-", `{"id":1,"name":"Cup","op":"c","before":"x","after":"y"}`, `upsert Product/1 "Cup"`},
 		"a column called status":    {rows(), "-", `{"id":1,"name":"Cup","status":"END"}`, `upsert Product/1 "Cup"`},
 		"an envelope":               {rows(), `{"id":1}`, envelope("c", "null", product), "failed Product/1 format-mismatch\nletter format-mismatch: the value is an envelope of Debezium's where a row is expected"},
-		"Canal":                     {rows(), "-", `{"data":[{"id":"1"}],"database":"x","table":"y","type":"UPDATE","old":null,"isDdl":false}`, "letter format-mismatch: the value looks like Canal, which is not read yet"},
-		"Maxwell":                   {rows(), "-", `{"database":"x","table":"y","type":"insert","ts":1,"data":{"id":1}}`, "letter format-mismatch: the value looks like Maxwell, which is not read yet"},
+		"Canal":                     {rows(), "-", `{"data":[{"id":"1"}],"database":"x","table":"y","type":"UPDATE","old":null,"isDdl":false}`, "letter format-mismatch: the value is a message of Canal's where a row is expected"},
+		"Maxwell":                   {rows(), "-", `{"database":"x","table":"y","type":"insert","ts":1,"data":{"id":1}}`, "letter format-mismatch: the value is a message of Maxwell's where a row is expected"},
 		"a transaction":             {rows(), "-", `{"status":"BEGIN","id":"t","event_count":null,"data_collections":null}`, `skip transaction`},
 		"auto takes an envelope":    {[]string{"format: debezium", "format: auto"}, `{"id":1}`, envelope("c", "null", `{"id":1,"name":"Cup"}`), `upsert Product/1 "Cup"`},
 		"auto takes a row":          {[]string{"format: debezium", "format: auto"}, `{"id":1}`, `{"id":1,"name":"Cup"}`, `upsert Product/1 "Cup"`},
@@ -289,7 +289,7 @@ func TestHandle_whatIsNotUnderstood(t *testing.T) {
 		"no UTF-8 at all":      {nil, "{\"id\":\"\xff\"}", "{\"a\":\"\xff\"}", "letter malformed: the value is not UTF-8"},
 		"no UTF-8":             {nil, "-", "{\"a\":\"\xff\"}", "letter malformed: the value is not UTF-8"},
 		"a list":               {nil, "-", `[]`, "letter format-mismatch: the value is JSON and no object"},
-		"a row":                {nil, `{"id":1}`, `{"id":1,"name":"Cup"}`, "failed Product/1 format-mismatch\nletter format-mismatch: the value is no envelope of Debezium's"},
+		"a row":                {nil, `{"id":1}`, `{"id":1,"name":"Cup"}`, "failed Product/1 format-mismatch\nletter format-mismatch: the value is a row where an envelope of Debezium's is expected"},
 		"Avro":                 {nil, "-", "\x00\x00\x00\x00\x07\x02\x04", "letter format-mismatch: the value is in Confluent's wire format, which is not read yet"},
 		"an op nobody knows":   {nil, `{"id":1}`, envelope("x", "null", product), "failed Product/1 format-mismatch\nletter format-mismatch: an envelope has an op that Debezium does not document"},
 		"a create without row": {nil, `{"id":1}`, envelope("c", "null", "null"), "failed Product/1 malformed\nletter malformed: an envelope of op c has no row in after"},
@@ -299,7 +299,7 @@ func TestHandle_whatIsNotUnderstood(t *testing.T) {
 		"too long":             {nil, "-", strings.Repeat("x", 8<<20+1), "letter oversize: the value has 8388609 bytes, the limit is 8388608"},
 		"braces within a text": {nil, "-", envelope("c", "null", `{"id":1,"name":"`+strings.Repeat(`\"{[:`, 100)+`"}`), `upsert Product/1 ` + fmt.Sprintf("%q", strings.Repeat(`"{[:`, 100))},
 		"half of a pair":       {nil, "-", envelope("c", "null", `{"id":1,"name":"a\ud83cb"}`), `upsert Product/1 "a�b"`},
-		"two unknown things":   {nil, "-", `{"source":{},"op":"c"}`, "letter format-mismatch: the value is no envelope of Debezium's"},
+		"two unknown things":   {nil, "-", `{"source":{},"op":"c"}`, "letter format-mismatch: the value is a row where an envelope of Debezium's is expected"},
 	})
 }
 

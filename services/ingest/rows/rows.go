@@ -3,7 +3,8 @@
 // {"product_id","name","desc","category","timestamp","update_type"}.
 //
 // A row is the whole item: a column that it does not carry counts as null where
-// the pipeline asks whether it exists. Rows of other formats are refused.
+// the pipeline asks whether it exists. Any object is a row: whether it is rather an
+// event of another format must be asked before.
 package rows
 
 import (
@@ -11,23 +12,19 @@ import (
 
 	"github.com/tidwall/gjson"
 
-	"github.com/freshet-io/freshet/libs/fault"
 	"github.com/freshet-io/freshet/libs/values"
 	"github.com/freshet-io/freshet/services/ingest/change"
 )
 
-// Decode reads a row. Its error is permanent, with the reason format-mismatch.
-func Decode(body change.Body, schemas *values.Schemas) (change.Change, error) {
-	if format := foreign(body.Object); format != "" {
-		return change.Change{}, fault.Reject(fault.FormatMismatch, "the value looks like %s, which is not read yet", format)
-	}
+// Decode reads a row. It never fails.
+func Decode(body change.Body, schemas *values.Schemas) change.Change {
 	c := change.Change{
 		Op: change.Upsert, After: body.Object, Schema: schemas.Compile(body.Schema), Sparse: true,
 	}
 	if strings.Contains(body.Object.Raw, `"__`) || strings.Contains(body.Object.Raw, `"update_type"`) {
 		readMarks(&c)
 	}
-	return c, nil
+	return c
 }
 
 // readMarks reads what the unwrapping transform adds to a row.
@@ -47,9 +44,7 @@ func readMarks(c *change.Change) {
 		case "__table", "__source_table":
 			c.Table.Name = value.String()
 		case "__source_ts_ms":
-			if ms := value.Int(); ms > 0 && ms < 1<<52 {
-				c.CommittedAt = ms * 1000
-			}
+			c.CommittedAt = change.Micros(value, change.Millisecond)
 		case "update_type":
 			c.Force = value.Str == "full_rebuild"
 		}
@@ -59,34 +54,4 @@ func readMarks(c *change.Change) {
 		c.Op, c.Before, c.After = change.Delete, c.After, gjson.Result{}
 		c.Defaulted = true // it is the envelope's before
 	}
-}
-
-// foreign names the other formats of change events that are also objects, so that
-// none of them is taken for a row.
-func foreign(object gjson.Result) string {
-	if !strings.Contains(object.Raw, `"type"`) || !strings.Contains(object.Raw, `"database"`) {
-		return ""
-	}
-	var kind, data, database, table gjson.Result
-	object.ForEach(func(name, value gjson.Result) bool {
-		switch name.Str {
-		case "type":
-			kind = value
-		case "data":
-			data = value
-		case "database":
-			database = value
-		case "table":
-			table = value
-		}
-		return true
-	})
-	switch {
-	case kind.Type != gjson.String || kind.Str == "" || database.Type != gjson.String || !table.Exists():
-	case kind.Str == strings.ToUpper(kind.Str) && (data.IsArray() || data.Type == gjson.Null):
-		return "Canal"
-	case kind.Str == strings.ToLower(kind.Str):
-		return "Maxwell"
-	}
-	return ""
 }

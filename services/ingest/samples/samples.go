@@ -119,8 +119,8 @@ func raw(b json.RawMessage) []byte {
 	return b
 }
 
-// Rows finds the row of an event as it is and as it was, with another decoder than
-// ingest's. Where there is none it returns the event itself.
+// Rows finds the rows of an event, as they are before as they were, with another decoder
+// than ingest's. Where there is none it returns the event itself.
 func Rows(value []byte) []map[string]any {
 	var v map[string]any
 	if json.Unmarshal(value, &v) != nil {
@@ -130,9 +130,15 @@ func Rows(value []byte) []map[string]any {
 		v = p
 	}
 	var rows []map[string]any
-	for _, image := range []string{"after", "before"} {
-		if row, ok := v[image].(map[string]any); ok && len(row) > 0 {
-			rows = append(rows, row)
+	for _, member := range []string{"after", "before", "data"} { // data is Maxwell's, and a list of Canal's
+		images, ok := v[member].([]any)
+		if !ok {
+			images = []any{v[member]}
+		}
+		for _, image := range images {
+			if row, ok := image.(map[string]any); ok && len(row) > 0 {
+				rows = append(rows, row)
+			}
 		}
 	}
 	if len(rows) == 0 {
@@ -144,12 +150,12 @@ func Rows(value []byte) []map[string]any {
 // ID returns the column that is the id of a row.
 func ID(row map[string]any) string {
 	columns := slices.Sorted(maps.Keys(row))
-	for _, likely := range []string{"id", "ID", "_id", "pk", "productId", "order_id", "a"} {
+	for _, likely := range []string{"id", "ID", "_id", "pk", "productId", "order_id", "order_number", "k", "k1", "K1", "k2", "a"} {
 		if slices.Contains(columns, likely) {
 			return likely
 		}
 	}
-	return columns[0]
+	return append(columns, "id")[0] // an object may be empty
 }
 
 // Pipeline returns the entry of a pipeline file that somebody would write for rows of

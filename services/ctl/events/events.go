@@ -1,0 +1,168 @@
+// Package events reads change events from files, in the forms in which people have them.
+// What is in them it does not look at.
+package events
+
+import (
+	"bufio"
+	"bytes"
+	"cmp"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/tidwall/gjson"
+
+	"github.com/freshet-io/freshet/libs/stage"
+)
+
+// Event is one sample event.
+type Event struct {
+	File   string // "" for standard input
+	Line   int    // of the file, from 1; 1 for an event that is a whole file
+	Record stage.Record
+}
+
+// Read hands on the events of a file, of all files below a folder, or of stdin for "-",
+// in their order. An error of emit ends it.
+//
+// A file has an event a line: a bare value, a record as kcat -J prints it, or an object of
+// key and value. One event may also be a whole file, over several lines; x.key.json is then
+// the key of x.json, and alone that of a null value.
+func Read(path string, stdin io.Reader, emit func(Event) error) error {
+	if path == "-" {
+		return readLines("", stdin, nil, emit)
+	}
+	return filepath.WalkDir(path, func(file string, entry fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return fmt.Errorf("reading samples: %w", err)
+		case entry.IsDir() && file != path && strings.HasPrefix(entry.Name(), "."):
+			return fs.SkipDir
+		case entry.IsDir() || file != path && strings.HasPrefix(entry.Name(), "."):
+			return nil
+		}
+		return readFile(file, emit)
+	})
+}
+
+const keySuffix = ".key.json"
+
+func readFile(file string, emit func(Event) error) (err error) {
+	if of, is := strings.CutSuffix(file, keySuffix); is {
+		if _, err := os.Stat(of + ".json"); err == nil {
+			return nil // read with its value
+		}
+		key, err := os.ReadFile(file)
+		if err != nil {
+			return fmt.Errorf("reading samples: %w", err)
+		}
+		return emit(Event{File: file, Line: 1, Record: stage.Record{Key: key, Offset: 1}})
+	}
+	key, err := os.ReadFile(strings.TrimSuffix(file, ".json") + keySuffix)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("reading samples: %w", err)
+	}
+	f, err := os.Open(file)
+	if err != nil {
+		return fmt.Errorf("reading samples: %w", err)
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	return readLines(file, f, key, emit)
+}
+
+// readLines reads an event a line; or one event, where the first line is no JSON but all
+// lines together are. key is that of bare values.
+func readLines(file string, from io.Reader, key []byte, emit func(Event) error) error {
+	in := bufio.NewReader(from)
+	for line := 1; ; line++ {
+		text, err := in.ReadBytes('\n')
+		if line == 1 && err == nil && !gjson.ValidBytes(text) {
+			text, in, err = wholeOrLine(text, in)
+		}
+		ended := errors.Is(err, io.EOF)
+		if err != nil && !ended {
+			return fmt.Errorf("reading samples: %w", err)
+		}
+		if event := bytes.TrimSpace(text); len(event) > 0 {
+			if err := emit(Event{File: file, Line: line, Record: recordOf(event, key, int64(line))}); err != nil {
+				return err
+			}
+		}
+		if ended {
+			return nil
+		}
+	}
+}
+
+// wholeOrLine returns all that is to read, with io.EOF, where it is JSON together with the
+// first line; else the line, and what is behind it.
+func wholeOrLine(line []byte, in *bufio.Reader) ([]byte, *bufio.Reader, error) {
+	rest, err := io.ReadAll(in)
+	if err != nil {
+		return nil, in, err
+	}
+	if all := append(bytes.Clone(line), rest...); gjson.ValidBytes(all) {
+		return all, in, io.EOF
+	}
+	return line, bufio.NewReader(bytes.NewReader(rest)), nil
+}
+
+// recordOf reads a record as kcat -J prints it (topic and payload), or as key and value; any
+// other text is a bare value. Whoever has rows with such columns wraps them.
+func recordOf(text, key []byte, line int64) stage.Record {
+	bare := stage.Record{Key: key, Value: text, Offset: line}
+	if !gjson.ValidBytes(text) {
+		return bare
+	}
+	object := gjson.ParseBytes(text)
+	payload, payload64, value := object.Get("payload"), object.Get("payload_base64"), object.Get("value")
+	topic, keyed := object.Get("topic").Str, object.Get("key").Exists() || object.Get("key_base64").Exists()
+	switch {
+	case topic != "" && object.Get("offset").Exists() && (payload.Exists() || payload64.Exists() || value.Exists()):
+	case keyed && value.Exists() && !object.Get("op").Exists():
+	default:
+		return bare
+	}
+	if !payload.Exists() {
+		payload = value
+	}
+	return stage.Record{
+		Topic: topic, Partition: int32(object.Get("partition").Int()), Offset: cmp.Or(object.Get("offset").Int(), line), //nolint:gosec // a number of Kafka's
+		Time: timeOf(cmp.Or(object.Get("ts").Int(), object.Get("timestamp").Int())),
+		Key:  part(object.Get("key"), object.Get("key_base64")), Value: part(payload, payload64),
+	}
+}
+
+func timeOf(milli int64) time.Time {
+	if milli <= 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(milli)
+}
+
+// part returns the bytes of a key or a value: a text holds them, JSON is them. Binary ones
+// come in base64, under a name of their own or as {"$base64":…}.
+func part(plain, encoded gjson.Result) []byte {
+	if inner := plain.Get("$base64"); inner.Exists() {
+		encoded = inner
+	}
+	if encoded.Type == gjson.String {
+		if b, err := base64.StdEncoding.DecodeString(encoded.Str); err == nil {
+			return b
+		}
+	}
+	switch plain.Type {
+	case gjson.Null:
+		return nil
+	case gjson.String:
+		return []byte(plain.Str)
+	case gjson.False, gjson.True, gjson.Number, gjson.JSON:
+	}
+	return []byte(plain.Raw)
+}

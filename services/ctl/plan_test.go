@@ -1,0 +1,113 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+const planFile = `apiVersion: freshet/v1
+space: {provider: openai, model: text-embedding-3-small, dimensions: 8}
+pipelines:
+- name: products
+  source: {topics: [t], format: rows}
+  collection: Product
+  id: {from: [id]}
+  text: {template: "{{name}}"}
+`
+
+// runPlan runs the command in a folder that has the pipeline file p.yaml.
+func runPlan(t *testing.T, file, stdin string, args ...string) (out, stderr string, err error) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "p.yaml")
+	if err := os.WriteFile(path, []byte(file), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var o, e bytes.Buffer
+	cmd := planCommand()
+	cmd.SetArgs(append([]string{"-f", path}, args...))
+	cmd.SetIn(strings.NewReader(stdin))
+	cmd.SetOut(&o)
+	cmd.SetErr(&e)
+	cmd.SilenceUsage, cmd.SilenceErrors = true, true
+	err = cmd.ExecuteContext(t.Context())
+	return o.String(), e.String(), err
+}
+
+func TestPlan_printsATableAndASummary(t *testing.T) {
+	out, _, err := runPlan(t, planFile, "{\"id\":1,\"name\":\"Cup\"}\n{\"id\":1,\"name\":\"Cup\"}\n{}\n", "--sample", "-", "--rate", "30")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const want = `AT  OUTCOME   FORMAT  ITEM       WHAT
+1   document  rows    Product/1  Cup
+2   document  rows    Product/1  Cup
+3   reject    rows    -          missing-id: neither the row nor the key has all of the columns […
+3 events: 2 documents, 0 deletes, 0 partial, 0 skipped, 1 rejected
+  reject missing-id: 1
+  looks like rows: 3
+1 items with a text; 4 tokens, 2 a text; 0 longer than the model takes
+1 of 1 further changes of an item left its text as it was: about 100 % need no embedding
+at 30 events a second: 0.0 texts a second to the provider, 0.0 million tokens a day, 0.00 USD a day
+for 1s until it is found: 1 partitions would do, make 24, their number is final; 1 of embed, 1 of ingest and of write
+`
+	if out != want {
+		t.Errorf("got\n%s\nwant\n%s", out, want)
+	}
+}
+
+func TestPlan_printsLinesForProgramsAndTheSummaryBeside(t *testing.T) {
+	out, stderr, err := runPlan(t, planFile, `{"id":1,"name":"<Cup>"}`, "--sample", "-", "-o", "ndjson", "--strict")
+	const want = `{"line":1,"outcome":"document","format":"rows","pipeline":"products","collection":"Product","id":"1","text":"<Cup>"}` + "\n"
+	if err != nil || out != want || !strings.HasPrefix(stderr, "1 events: 1 documents") {
+		t.Errorf("%v\n%s\n%s", err, out, stderr)
+	}
+}
+
+func TestPlan_strictFailsWhereAnythingIsRejected(t *testing.T) {
+	out, _, err := runPlan(t, planFile, "x\n", "--sample", "-", "--strict")
+	if err == nil || err.Error() != "1 of 1 events are rejected" || !strings.Contains(out, "malformed: the value is not valid JSON") {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+func TestPlan_check(t *testing.T) {
+	out, _, err := runPlan(t, planFile, "", "--check")
+	if err != nil || !strings.HasSuffix(out, "p.yaml: 1 pipelines, 1 topics, no faults\n") {
+		t.Errorf("%q %v", out, err)
+	}
+	broken := strings.NewReplacer("collection:", "colection:", "format: rows", "format: row").Replace(planFile)
+	_, _, err = runPlan(t, broken, "", "--check")
+	for _, want := range []string{
+		"line 6: pipelines[0].colection: unknown key, did you mean collection?",
+		`line 5: pipelines[0].source.format: "row" is not one of debezium, rows, canal, maxwell, auto, did you mean rows?`,
+	} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v, want %s", err, want)
+		}
+	}
+}
+
+func TestPlan_refuses(t *testing.T) {
+	for want, args := range map[string][]string{
+		"give either --sample or --check":                        {},
+		"--output xml: table or ndjson":                          {"--check", "-o", "xml"},
+		"--rate, --freshness and --request must be above 0":      {"--check", "--freshness", "0s"},
+		"--topic x: the pipeline file reads t":                   {"--sample", "-", "--topic", "x"},
+		"reading samples: lstat none: no such file or directory": {"--sample", "none"},
+	} {
+		if _, _, err := runPlan(t, planFile, "", args...); err == nil || err.Error() != want {
+			t.Errorf("%v: got %v, want %s", args, err, want)
+		}
+	}
+	cmd := planCommand()
+	cmd.SetArgs([]string{"--check"})
+	cmd.SilenceUsage, cmd.SilenceErrors = true, true
+	t.Setenv("FRESHET_PIPELINE", "")
+	if err := cmd.Execute(); err == nil || errors.Is(err, os.ErrNotExist) {
+		t.Errorf("no pipeline file: %v", err)
+	}
+}
