@@ -115,7 +115,7 @@ func (w *worker) startAt(s Start) {
 	w.lower(s.Offsets)
 	w.nudge()
 	if len(s.Offsets) > 0 {
-		w.members.log.Warn("the index went back: going on from where it was, before what is committed", "from", w.kept.lower)
+		w.members.log.Warn("the index went back or was started anew: going on from before what is committed", "from", w.kept.lower)
 	}
 }
 

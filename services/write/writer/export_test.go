@@ -9,4 +9,6 @@ func (k *Keeper) SweepNow(partition int32) { k.parts[partition].sweepAt = time.T
 func (k *Keeper) Fail() { k.writer.outages.Add(1) }
 
 // SealOf is the seal of collections.
-func SealOf(serial int64, names ...string) string { return (&Keeper{names: names}).seal(serial) }
+func SealOf(serial int64, life string, names ...string) string {
+	return (&Keeper{names: names}).seal(&part{serial: serial, life: life})
+}
