@@ -48,7 +48,7 @@ type Start struct {
 }
 
 // Progress is how far a partition number is done: by topic, the offset of the first record that
-// is not.
+// is not. A topic of which nothing is committed or done is left out.
 type Progress struct {
 	Now map[string]int64
 	// Settled is where it was a minute ago; nil where that is not known.
@@ -115,7 +115,7 @@ func (w *worker) startAt(s Start) {
 	w.lower(s.Offsets)
 	w.nudge()
 	if len(s.Offsets) > 0 {
-		w.members.log.Warn("the index went back: going on from where it was, before what is committed", "from", w.kept.lower)
+		w.members.log.Warn("the index went back or was started anew: going on from before what is committed", "from", w.kept.lower)
 	}
 }
 
@@ -180,7 +180,9 @@ func (w *worker) keep() error {
 func (w *worker) progress(now time.Time) Progress {
 	p := Progress{Now: map[string]int64{}}
 	for topic, c := range w.owned {
-		p.Now[topic] = c.next.Offset
+		if c.next.Offset >= 0 { // else nothing is known to be done of it; to Kafka, -1 is the end of the log
+			p.Now[topic] = c.next.Offset
+		}
 	}
 	k := &w.kept
 	k.past = append(k.past, moment{now, p.Now})

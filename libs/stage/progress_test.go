@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -69,4 +70,17 @@ func TestMembers_aNoteThatIsTooLongIsFatal(t *testing.T) {
 		t.Errorf("got %v, want a fatal fault that says what to do", err)
 	}
 	release(o.take(o.parts), 0)
+}
+
+// The keeper has a partition go back to what it was told, and to Kafka -1 is the end of the log: all that waits would be
+// passed over.
+func TestMembers_aKeeperIsToldOfNoOffsetThatNobodyKnows(t *testing.T) {
+	o := newOwner(t, func() {})
+	w := newWorker(t.Context(), o.members, o.client, 0)
+	w.own("live")
+	w.own("bulk")
+	w.owned["live"].next.Offset = 0
+	if now := w.progress(time.Now()).Now; len(now) != 1 || now["live"] != 0 {
+		t.Errorf("it is told of %v, want live at 0 alone", now)
+	}
 }

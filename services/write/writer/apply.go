@@ -166,7 +166,7 @@ func (w *Writer) put(ctx context.Context, items []*item, call putCall) (done, re
 	}
 	for i, it := range items {
 		reason := rejected[i]
-		it.known = reason == nil
+		it.known, it.written = reason == nil, reason == nil
 		if reason == nil {
 			done = append(done, it)
 		} else if it.reject(reason) {

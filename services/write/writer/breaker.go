@@ -19,7 +19,7 @@ import (
 // is no clock in it: the stage tries each batch again, with its own back-off, and so probes.
 //
 // The item must be really written: a read-only shard answers reads as ever, and an item of which no
-// record is taken is only read. And the index must know of no shard that takes no writes: the item
+// record is taken is only read, one that comes again perhaps only searched for. And the index must know of no shard that takes no writes: the item
 // was of one of them, and of the main or the side collection.
 type breaker struct {
 	tell func(ctx context.Context, why error) // of each set, in their order
@@ -122,7 +122,7 @@ func (w *Writer) probe(ctx context.Context, b *breaker, stay int, items []*item)
 		if err := w.write(asProbe, stay, items[:1]); err != nil {
 			return nil, err
 		}
-		if items[0].plan.target != nowhere {
+		if items[0].written {
 			b.set(ctx, w.index.Unwritable(ctx, items[0].Collection))
 		}
 	}

@@ -87,6 +87,27 @@ func TestBreaker_anItemThatIsOnlyReadDoesNotCloseIt(t *testing.T) {
 	})
 }
 
+// What comes again and stands in the index already is only searched for.
+func TestBreaker_anItemThatIsOnlySearchedForDoesNotCloseIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		index := newFake()
+		w, told := broken(index, index)
+		mended(index)
+		w.TakeOver()
+		handle(t, w, row("a", 5, "lamp", 1))
+		w.Again()
+		index.interrupt = func(int) failure { return before }
+		for _, b := range []batch{{row("b", 6, "desk", 1)}, {row("a", 5, "lamp", 1), row("b", 6, "desk", 1)}} {
+			if _, err := w.Handle(t.Context(), b); err == nil {
+				t.Fatal("the put was not interrupted")
+			}
+		}
+		if got := strings.Join(*told, "\n"); len(*told) != 2 || strings.Contains(got, "<nil>") {
+			t.Errorf("told\n%s\nwant two faults and no end of them", got)
+		}
+	})
+}
+
 // held is an index whose puts wait for their end.
 type held struct {
 	*fakeIndex

@@ -6,7 +6,9 @@ import "time"
 func (k *Keeper) SweepNow(partition int32) { k.parts[partition].sweepAt = time.Time{} }
 
 // Fail is what a call to the index that failed leaves behind.
-func (k *Keeper) Fail() { k.writer.outages.Add(1) }
+func (k *Keeper) Fail() { k.writer.outages.add() }
 
 // SealOf is the seal of collections.
-func SealOf(serial int64, names ...string) string { return (&Keeper{names: names}).seal(serial) }
+func SealOf(serial int64, life string, names ...string) string {
+	return (&Keeper{names: names}).seal(&part{serial: serial, life: life})
+}

@@ -34,7 +34,8 @@ type fakeIndex struct {
 
 	ledgers map[int32]weaviate.Ledger // by partition
 	lost    map[int32]bool            // ledgers that an interrupted put has left where no filter finds them
-	buried  map[string]time.Time      // by key: when the item was put aside
+	life    string
+	buried  map[string]time.Time // by key: when the item was put aside
 }
 
 type fakeObject struct {
@@ -272,6 +273,8 @@ func (f *fakeIndex) Ledgers(_ context.Context, _ string, partitions []int32) (ma
 	}
 	return found, nil
 }
+
+func (f *fakeIndex) Life(context.Context) string { return f.life }
 
 func (f *fakeIndex) NewLedger(ctx context.Context, collection string, partition int32, l weaviate.Ledger) error {
 	f.mu.Lock()

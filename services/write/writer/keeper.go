@@ -22,6 +22,7 @@ type Ledgers interface {
 	Ledgers(ctx context.Context, collection string, partitions []int32) (map[int32]weaviate.Ledger, error)
 	NewLedger(ctx context.Context, collection string, partition int32, l weaviate.Ledger) error
 	PutLedger(ctx context.Context, collection string, partition int32, l weaviate.Ledger) error
+	Life(ctx context.Context) string
 	Tombstones(ctx context.Context, collection string, partition int32, before time.Time, limit int) ([]weaviate.Tombstone, error)
 }
 
@@ -30,8 +31,8 @@ type Ledgers interface {
 //
 // The index forgets in three ways, and Kafka in none. Emptied, a collection has no ledger: that is
 // fatal. Restored, its ledger is an older one than Kafka knows of: what was fed since is fed again.
-// And where a call has failed, the server may have lost what it had acknowledged and not yet on its
-// disk: what was done in the minute before is done again.
+// And where a call has failed, or the server was started anew since the owner before, it may have lost
+// what it had acknowledged and not yet on its disk: what was done in the minute before is done again.
 type Keeper struct {
 	writer    *Writer
 	index     Ledgers
@@ -46,6 +47,7 @@ type Keeper struct {
 // part is what a keeper knows of a partition number.
 type part struct {
 	serial int64            // what every ledger has at least
+	life   string           // of the index, at the assignment
 	fed    map[string]int64 // what the ledgers say, or are to say
 	now    map[string]int64 // how far the partition was when they were written
 	write  bool             // they are to be written whatever is in them
@@ -68,16 +70,20 @@ func NewKeeper(w *Writer, index Ledgers, topicIDs map[string]string, retention t
 // seal is what Kafka knows of the ledgers of a partition: they exist, and have this serial at least.
 type seal struct {
 	serial int64
+	life   string   // of the index, when the partition was assigned; "" where that was not known
 	names  []string // of the collections, as shortName has them
 }
 
-func (k *Keeper) seal(serial int64) string {
-	words := []string{strconv.FormatInt(serial, 10)}
+func (k *Keeper) seal(p *part) string {
+	words := []string{strconv.FormatInt(p.serial, 10) + "." + p.life}
 	for _, name := range k.names {
 		words = append(words, shortName(name))
 	}
 	return strings.Join(words, " ")
 }
+
+// ofOther reports whether the seal is surely of another life of the index.
+func (s seal) ofOther(life string) bool { return s.life != "" && s.life != life }
 
 // shortName stands for a collection in a seal: Kafka keeps 4 KB with an offset, which is enough for 500 of these.
 func shortName(collection string) string {
@@ -86,9 +92,10 @@ func shortName(collection string) string {
 }
 
 func parseSeal(text string) seal {
-	serial, names, _ := strings.Cut(text, " ")
+	first, names, _ := strings.Cut(text, " ")
+	serial, life, _ := strings.Cut(first, ".")
 	n, _ := strconv.ParseInt(serial, 10, 64) // 0 where there is no seal
-	return seal{n, strings.Fields(names)}
+	return seal{n, life, strings.Fields(names)}
 }
 
 // load returns the ledgers of partitions, by collection.
@@ -113,7 +120,7 @@ func emptied(name string, partition int32) error {
 // Keep implements stage.Keeper.
 func (k *Keeper) Keep(ctx context.Context, partition int32, progress stage.Progress) (stage.Start, error) {
 	p := k.part(partition)
-	outages := k.writer.outages.Load()
+	outages := k.writer.outages.count()
 	ledgers, err := k.load(ctx, []int32{partition})
 	if err != nil {
 		return stage.Start{}, err
@@ -124,17 +131,20 @@ func (k *Keeper) Keep(ctx context.Context, partition int32, progress stage.Progr
 			return stage.Start{}, emptied(name, partition)
 		}
 	}
-	// What was done less than a minute before an outage may be lost, however long that took: where it
-	// was settled before it stays until the outage is made good.
-	if progress.Settled != nil && outages == p.outages {
+	// What was done less than a minute before an outage may be lost, and what is done while a call may
+	// still land overwritten: where it was settled before it stays until the outage is made good.
+	if progress.Settled != nil && outages == p.outages && !mayLand(outages) {
 		p.fed = progress.Settled
 	}
 	if back := k.back(partition, p, have); back || outages != p.outages && reached(progress.Now, p.again) {
+		lateOnly := !back && outages == p.outages+1
 		p.outages = outages
 		if offsets := behind(p.fed, progress.Now); back || len(offsets) > 0 {
 			p.write, p.again = true, progress.Now
-			k.writer.TakeOver() // what it knows of the index is not so any more
-			return stage.Start{Offsets: offsets, Seal: k.seal(p.serial)}, nil
+			if !lateOnly { // else what was put since may be overwritten, which a read shows, and is not half lost
+				k.writer.TakeOver()
+			}
+			return stage.Start{Offsets: offsets, Seal: k.seal(p)}, nil
 		}
 	}
 	if p.write || !maps.Equal(p.now, progress.Now) {
@@ -143,7 +153,7 @@ func (k *Keeper) Keep(ctx context.Context, partition int32, progress stage.Progr
 		}
 		p.write, p.now = false, progress.Now
 	}
-	return stage.Start{Seal: k.seal(p.serial)}, k.sweep(ctx, partition, p)
+	return stage.Start{Seal: k.seal(p)}, k.sweep(ctx, partition, p)
 }
 
 // part returns what is known of a partition, nil where that is nothing.

@@ -228,22 +228,28 @@ func TestKeeper_resumes(t *testing.T) {
 		lower     map[string]int64
 		seal      string
 		says      string // of a fatal fault
+		life      string // of the index now
 	}{
-		"the index is as Kafka knows it":                    {index: ledger(7, 5, "aa"), committed: places(9, 4, writer.SealOf(7, "Product")), seal: writer.SealOf(7, "Product")},
-		"it is newer: the owner ended before its commit":    {index: ledger(8, 5, "aa"), committed: places(9, 4, writer.SealOf(7, "Product")), seal: writer.SealOf(8, "Product")},
-		"it is older: a backup was restored":                {index: ledger(6, 5, "aa"), committed: places(9, 4, writer.SealOf(7, "Product")), lower: map[string]int64{"live": 5}, seal: writer.SealOf(7, "Product")},
-		"it has none: it was emptied":                       {index: none, committed: places(9, 4, writer.SealOf(7, "Product")), says: "the index was emptied"},
-		"it has none, and nobody has begun":                 {index: none, committed: places(0, 0, ""), seal: writer.SealOf(1, "Product")},
-		"it has none, and another collection is older":      {index: none, committed: places(9, 4, writer.SealOf(7, "Other")), seal: writer.SealOf(8, "Product")},
-		"the group's offsets have expired":                  {index: ledger(7, 5, "aa"), committed: places(6, 0, ""), lower: map[string]int64{"live": 5}, seal: writer.SealOf(7, "Product")},
-		"a person has set the offsets, past the ledger":     {index: ledger(7, 5, "aa"), committed: byHand, seal: writer.SealOf(7, "Product")},
-		"a person has set the offsets of an emptied index":  {index: none, committed: byHand, seal: writer.SealOf(1, "Product")},
-		"it was fed from a topic that is another one now":   {index: ledger(7, 5, "ff"), committed: places(9, 4, writer.SealOf(7, "Product")), says: "freshet epoch raise"},
-		"it is older, and further than the group":           {index: ledger(6, 50, "aa"), committed: places(9, 4, writer.SealOf(7, "Product")), seal: writer.SealOf(7, "Product")},
-		"it is older, and only one topic's commit knows it": {index: ledger(6, 5, "aa"), committed: stage.Committed{"live": {Offset: 9}, "bulk": {Offset: 4, Seal: writer.SealOf(7, "Product")}}, lower: map[string]int64{"live": 5}, seal: writer.SealOf(7, "Product")},
+		"the index is as Kafka knows it":                    {index: ledger(7, 5, "aa"), committed: places(9, 4, writer.SealOf(7, "", "Product")), seal: writer.SealOf(7, "", "Product")},
+		"it is newer: the owner ended before its commit":    {index: ledger(8, 5, "aa"), committed: places(9, 4, writer.SealOf(7, "", "Product")), seal: writer.SealOf(8, "", "Product")},
+		"it is older: a backup was restored":                {index: ledger(6, 5, "aa"), committed: places(9, 4, writer.SealOf(7, "", "Product")), lower: map[string]int64{"live": 5}, seal: writer.SealOf(7, "", "Product")},
+		"it has none: it was emptied":                       {index: none, committed: places(9, 4, writer.SealOf(7, "", "Product")), says: "the index was emptied"},
+		"it has none, and nobody has begun":                 {index: none, committed: places(0, 0, ""), seal: writer.SealOf(1, "", "Product")},
+		"it has none, and another collection is older":      {index: none, committed: places(9, 4, writer.SealOf(7, "", "Other")), seal: writer.SealOf(8, "", "Product")},
+		"the group's offsets have expired":                  {index: ledger(7, 5, "aa"), committed: places(6, 0, ""), lower: map[string]int64{"live": 5}, seal: writer.SealOf(7, "", "Product")},
+		"a person has set the offsets, past the ledger":     {index: ledger(7, 5, "aa"), committed: byHand, seal: writer.SealOf(7, "", "Product")},
+		"a person has set the offsets of an emptied index":  {index: none, committed: byHand, seal: writer.SealOf(1, "", "Product")},
+		"it was fed from a topic that is another one now":   {index: ledger(7, 5, "ff"), committed: places(9, 4, writer.SealOf(7, "", "Product")), says: "freshet epoch raise"},
+		"it is older, and further than the group":           {index: ledger(6, 50, "aa"), committed: places(9, 4, writer.SealOf(7, "", "Product")), seal: writer.SealOf(7, "", "Product")},
+		"it is older, and only one topic's commit knows it": {index: ledger(6, 5, "aa"), committed: stage.Committed{"live": {Offset: 9}, "bulk": {Offset: 4, Seal: writer.SealOf(7, "", "Product")}}, lower: map[string]int64{"live": 5}, seal: writer.SealOf(7, "", "Product")},
+		"it was started anew, and perhaps nobody saw it":    {index: ledger(7, 5, "aa"), committed: places(9, 4, writer.SealOf(7, "3", "Product")), life: "4", lower: map[string]int64{"live": 5}, seal: writer.SealOf(7, "4", "Product")},
+		"it lives on":                     {index: ledger(7, 5, "aa"), committed: places(9, 4, writer.SealOf(7, "3", "Product")), life: "3", seal: writer.SealOf(7, "3", "Product")},
+		"it says nothing of its life":     {index: ledger(7, 5, "aa"), committed: places(9, 4, writer.SealOf(7, "3", "Product")), seal: writer.SealOf(7, "3", "Product")},
+		"it has said nothing of its life": {index: ledger(7, 5, "aa"), committed: places(9, 4, writer.SealOf(7, "", "Product")), life: "3", seal: writer.SealOf(7, "3", "Product")},
 	} {
 		t.Run(name, func(t *testing.T) {
 			index := newFake()
+			index.life = tt.life
 			index.ledgers = maps.Clone(tt.index)
 			_, k := kept(index, &fakeLog{}, 0)
 			starts, err := k.Resume(t.Context(), map[int32]stage.Committed{0: tt.committed})
@@ -271,7 +277,7 @@ func TestKeeper_aFirstLedgerThatWasInterruptedIsWrittenAnew(t *testing.T) {
 	_, k := kept(index, &fakeLog{}, 0)
 	start := resume(t, k, 0, places(0, 0, ""))
 	keep(t, k, 0, at(1, 0), nil)
-	if start.Seal != writer.SealOf(1, collection) || index.lost[0] {
+	if start.Seal != writer.SealOf(1, "", collection) || index.lost[0] {
 		t.Errorf("it begins with the seal %q", start.Seal)
 	}
 }
@@ -282,7 +288,7 @@ func TestKeeper_sealsHundredsOfCollections(t *testing.T) {
 	for i := range names {
 		names[i] = fmt.Sprint("CollectionOfAVeryLongName", i)
 	}
-	if n := len(writer.SealOf(math.MaxInt64, names...)); n > 4096-150 {
+	if n := len(writer.SealOf(math.MaxInt64, "123456789", names...)); n > 4096-150 {
 		t.Errorf("the seal is %d bytes long", n)
 	}
 }
@@ -293,15 +299,15 @@ func TestKeeper_noticesThatTheIndexGoesBackWhileItRuns(t *testing.T) {
 	resume(t, k, 0, places(0, 0, ""))
 	backup := maps.Clone(index.ledgers)
 	keep(t, k, 0, at(70, 4), nil)
-	if start := keep(t, k, 0, at(90, 4), at(70, 4)); len(start.Offsets) > 0 || start.Seal != writer.SealOf(3, "Product") || index.ledgers[0].Fed["live"].Offset != 70 {
+	if start := keep(t, k, 0, at(90, 4), at(70, 4)); len(start.Offsets) > 0 || start.Seal != writer.SealOf(3, "", "Product") || index.ledgers[0].Fed["live"].Offset != 70 {
 		t.Fatalf("starts again at %v with %q, the ledger is %v", start.Offsets, start.Seal, index.ledgers[0])
 	}
 	index.ledgers = backup
 	start := keep(t, k, 0, at(95, 4), at(80, 4))
-	if !maps.Equal(start.Offsets, at(0, 0)) || start.Seal != writer.SealOf(3, "Product") {
+	if !maps.Equal(start.Offsets, at(0, 0)) || start.Seal != writer.SealOf(3, "", "Product") {
 		t.Errorf("it goes on at %v with %q, want the backup's place and the old seal until that is committed", start.Offsets, start.Seal)
 	}
-	if start = keep(t, k, 0, at(0, 0), nil); len(start.Offsets) > 0 || start.Seal != writer.SealOf(4, "Product") || index.ledgers[0].Serial != 4 {
+	if start = keep(t, k, 0, at(0, 0), nil); len(start.Offsets) > 0 || start.Seal != writer.SealOf(4, "", "Product") || index.ledgers[0].Serial != 4 {
 		t.Errorf("then it starts again at %v with %q", start.Offsets, start.Seal)
 	}
 	clear(index.ledgers)
@@ -341,6 +347,30 @@ func TestKeeper_doesTheMinuteBeforeALongOutageAgain(t *testing.T) {
 	}
 }
 
+// A call that has failed here may have been on its way, and land over what was put since.
+func TestKeeper_doesAllSinceAFailedCallAgainWhenItCannotLandAnyMore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, k := kept(newFake(), &fakeLog{}, 0)
+		resume(t, k, 0, places(0, 0, ""))
+		keep(t, k, 0, at(50, 0), at(30, 0))
+		k.Fail()
+		began := func(now, settled int64) int64 {
+			if at, ok := keep(t, k, 0, at(now, 0), at(settled, 0)).Offsets["live"]; ok {
+				return at
+			}
+			return -1
+		}
+		var got []int64
+		got = append(got, began(60, 40), began(30, 30), began(70, 60))
+		time.Sleep(2 * time.Minute)
+		got = append(got, began(200, 65), began(65, 65), began(210, 180))
+		time.Sleep(time.Hour)
+		if got = append(got, began(220, 215)); !slices.Equal(got, []int64{30, -1, -1, 30, -1, -1, -1}) {
+			t.Errorf("it goes back to %v", got)
+		}
+	})
+}
+
 // Resume tries again until the index answers, and what it has not answered is an outage like any other.
 func TestKeeper_anOutageIsMadeGoodAfterARebalance(t *testing.T) {
 	index := newFake()
@@ -348,11 +378,11 @@ func TestKeeper_anOutageIsMadeGoodAfterARebalance(t *testing.T) {
 	resume(t, k, 0, places(0, 0, ""))
 	keep(t, k, 0, at(50, 0), at(30, 0))
 	k.Fail()
-	resume(t, k, 0, places(60, 0, writer.SealOf(2, "Product")))
+	resume(t, k, 0, places(60, 0, writer.SealOf(2, "", "Product")))
 	if start := keep(t, k, 0, at(60, 0), nil); !maps.Equal(start.Offsets, map[string]int64{"live": 30}) {
 		t.Errorf("it goes on at %v", start.Offsets)
 	}
-	resume(t, k, 0, places(60, 0, writer.SealOf(2, "Product")))
+	resume(t, k, 0, places(60, 0, writer.SealOf(2, "", "Product")))
 	if start := keep(t, k, 0, at(60, 0), nil); len(start.Offsets) > 0 {
 		t.Errorf("it is made good twice, from %v", start.Offsets)
 	}

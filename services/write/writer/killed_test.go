@@ -33,6 +33,7 @@ func TestKilledWeaviate_hidesItemsFromFiltersAndNotFromLoadHidden(t *testing.T) 
 		}
 		return objs
 	}
+	life := s.client.Life(t.Context())
 	for round := range 4 {
 		before := int64(2*round + 1)
 		if _, err := s.client.Put(t.Context(), killed.Name, states(before)); err != nil {
@@ -49,6 +50,11 @@ func TestKilledWeaviate_hidesItemsFromFiltersAndNotFromLoadHidden(t *testing.T) 
 		}
 		s.client = open(t, s.Weaviate)
 		s.create(t, killed)
+		if now := s.client.Life(t.Context()); now == "" || now == life {
+			t.Errorf("after its start the server is still in life %q", now)
+		} else {
+			life = now
+		}
 		plain, hidden := bases(t, items, s.client.Load), bases(t, items, s.client.LoadHidden)
 		unseen := 0
 		for i, it := range items {

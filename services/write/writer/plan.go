@@ -102,6 +102,7 @@ type item struct {
 	plan    plan
 	whole   bool // the plan was made from all that the index has, not only from what decides
 	known   bool // the index has, or will have, just what the plan says: it was not refused
+	written bool // by the last put
 	unfound bool // the index does not find it by its own vector, whatever was tried
 
 	interrupted bool // an earlier put of it may have been: Weaviate must write all of it anew

@@ -1,6 +1,7 @@
 package writer
 
 import (
+	"cmp"
 	"context"
 	"maps"
 	"math"
@@ -17,17 +18,17 @@ func (k *Keeper) Resume(ctx context.Context, committed map[int32]stage.Committed
 	if err != nil {
 		return nil, err
 	}
-	starts := map[int32]stage.Start{}
+	life, starts := k.index.Life(ctx), map[int32]stage.Start{}
 	for partition, places := range committed {
 		have := of(partition, ledgers)
-		b, err := k.begin(partition, places, have)
+		b, err := k.begin(partition, places, have, life)
 		if err != nil {
 			return nil, err
 		}
 		for name, l := range have {
 			k.writer.setHorizon(name, partition, l.Horizon)
 		}
-		p := &part{serial: b.serial, fed: b.fed, write: b.back, outages: k.madeGood(partition), sweepAt: soon(sweepEvery)}
+		p := &part{serial: b.serial, life: b.life, fed: b.fed, write: b.back, outages: k.madeGood(partition), sweepAt: soon(sweepEvery)}
 		for _, name := range b.absent {
 			l := weaviate.Ledger{Serial: b.newest + 1, Fed: k.fed(b.fed)}
 			if err := k.put(ctx, k.index.NewLedger, name, partition, l); err != nil {
@@ -37,7 +38,7 @@ func (k *Keeper) Resume(ctx context.Context, committed map[int32]stage.Committed
 		k.mu.Lock()
 		k.parts[partition] = p
 		k.mu.Unlock()
-		starts[partition] = stage.Start{Offsets: b.lower, Seal: k.seal(b.serial)}
+		starts[partition] = stage.Start{Offsets: b.lower, Seal: k.seal(p)}
 	}
 	return starts, nil
 }
@@ -67,17 +68,20 @@ func of(partition int32, ledgers map[string]map[int32]weaviate.Ledger) map[strin
 type beginning struct {
 	lower  map[string]int64 // topics that begin before what is committed
 	fed    map[string]int64
-	back   bool     // the index went back
-	serial int64    // of the seal: the lower one, until the ledgers are written anew
+	back   bool  // the index went back
+	serial int64 // of the seal: the lower one, until the ledgers are written anew
+	life   string
 	newest int64    // the highest serial that anybody knows of
 	absent []string // collections that have no ledger yet
 }
 
 // begin decides where a partition begins. The index went back where its oldest ledger is older than
 // Kafka knows of. Where Kafka knows of none, the group's offsets have expired, or a person has set
-// them, and that counts.
-func (k *Keeper) begin(partition int32, committed stage.Committed, have map[string]weaviate.Ledger) (beginning, error) {
-	known, b := sealed(committed), beginning{fed: map[string]int64{}}
+// them, and that counts. In another life than it knows of, the index may have lost what it had
+// acknowledged last: the owner before may have died in the same outage, so that nobody saw a call fail.
+func (k *Keeper) begin(partition int32, committed stage.Committed, have map[string]weaviate.Ledger, life string) (beginning, error) {
+	known := sealed(committed)
+	b := beginning{fed: map[string]int64{}, life: cmp.Or(life, known.life)}
 	for topic, place := range committed {
 		b.fed[topic] = max(place.Offset, 0)
 	}
@@ -106,7 +110,8 @@ func (k *Keeper) begin(partition int32, committed stage.Committed, have map[stri
 		oldest = b.newest + 1 // they are made now
 	}
 	b.serial = max(oldest, known.serial)
-	if b.back = len(have) > 0 && (known.serial == 0 || oldest < known.serial); b.back {
+	b.back = len(have) > 0 && (known.serial == 0 || oldest < known.serial)
+	if b.back || known.ofOther(b.life) {
 		b.lower = behind(b.fed, offsetsOf(committed))
 	}
 	return b, nil

@@ -22,7 +22,6 @@ import (
 	"github.com/freshet-io/freshet/libs/service"
 	"github.com/freshet-io/freshet/libs/weaviate"
 	"github.com/freshet-io/freshet/services/write/writer"
-	"github.com/freshet-io/freshet/services/write/writer/indextest"
 )
 
 // server is a real Weaviate with a client.
@@ -131,7 +130,7 @@ func TestWeaviate(t *testing.T) {
 	t.Run("vanished", s.testVanished)
 	t.Run("acceptance", func(t *testing.T) {
 		s.create(t, spec("Accepted"))
-		indextest.Run(t, renamed{s.client, "Accepted"})
+		testIndex(t, renamed{s.client, "Accepted"})
 	})
 }
 

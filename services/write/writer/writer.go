@@ -15,7 +15,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"sync/atomic"
 
 	"github.com/freshet-io/freshet/libs/record"
 	"github.com/freshet-io/freshet/libs/stage"
@@ -72,7 +71,7 @@ type Writer struct {
 	log         Log
 	partitions  int32
 	versions    *versions
-	outages     atomic.Int64        // calls that the index has not answered
+	outages     outages
 	breakers    map[string]*breaker // by collection
 	memory      *memory
 }
@@ -94,7 +93,7 @@ func New(index Index, cfg Config) *Writer {
 		w.breakers[name] = &breaker{tell: func(ctx context.Context, why error) { cfg.Observe(ctx, name, why) }}
 	}
 	if cfg.Outage {
-		w.outages.Add(1)
+		w.outages.add()
 	}
 	w.TakeOver()
 	return w
@@ -242,7 +241,7 @@ func (w *Writer) call(ctx context.Context, f func() error) error {
 	if err != nil {
 		w.suspects.shake()
 		if !weaviate.Answered(err) {
-			w.outages.Add(1)
+			w.outages.add()
 		}
 	}
 	return err
