@@ -138,6 +138,10 @@ func limits() []row {
 			name: "429 twice without a time doubles", replies: []embeddings.Reply{embeddings.Status(429, ""), embeddings.Status(429, ""), embeddings.OK()},
 			embedded: 3, requests: 3, tokens: once, least: 1500 * time.Millisecond, most: 1500 * time.Millisecond,
 		},
+		{
+			name: "429 with 200", replies: []embeddings.Reply{embeddings.Status(ok200, `{"error":{"message":"slow down","code":429}}`, "Retry-After", "7"), embeddings.OK()},
+			embedded: 3, requests: 2, tokens: once, least: 7 * time.Second, most: 7 * time.Second,
+		},
 		stopping("quota spent", "quota", apiError(429, "insufficient_quota", "insufficient_quota")),
 		stopping("quota spent, as 402", "quota", embeddings.Status(402, "")),
 		{
@@ -150,6 +154,8 @@ func limits() []row {
 
 func unwell() []row {
 	return []row{
+		passing("an error with 200", embeddings.Status(ok200, `{"error":{"message":"no","code":503}}`), 0),
+		passing("an error with 200 and no code", embeddings.Status(ok200, `{"error":"upstream is away"}`), 0),
 		passing("500 once", embeddings.Status(500, "boom "+text1), 0),
 		passing("502 in HTML", embeddings.Status(502, "<html>"), 0),
 		passing("408", embeddings.Status(408, ""), 0),

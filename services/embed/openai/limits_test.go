@@ -351,7 +351,12 @@ func TestLiveRequestNeedNotWaitForTheDebtOfALargeBulkOne(t *testing.T) {
 		if took := embed(t.Context(), "live"); took > time.Second {
 			t.Errorf("a live request waited %s", took)
 		}
-		if took := embed(bulk, "bulk"); took < 4*time.Second {
+		hurried := provider.NewLane(true, nil) // a live caller joins it after a second
+		time.AfterFunc(time.Second, hurried.Hurry)
+		if took := embed(provider.WithLane(t.Context(), hurried), "joined"); took > 1100*time.Millisecond {
+			t.Errorf("a bulk request that a live caller has joined waited %s", took)
+		}
+		if took := embed(bulk, "bulk"); took < 3*time.Second {
 			t.Errorf("the next bulk request waited %s", took)
 		}
 	})

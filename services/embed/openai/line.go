@@ -106,6 +106,7 @@ func (l *line) enter(ctx context.Context, t *trial) error {
 	l.queue(t)
 	defer l.leave(t)
 	for waits := false; ; {
+		hurried := t.lane.Hurried()
 		wait, changed, err := l.pass(t)
 		if wait == 0 || err != nil {
 			return err
@@ -122,6 +123,8 @@ func (l *line) enter(ctx context.Context, t *trial) error {
 			return ctx.Err()
 		case <-timer.C:
 		case <-changed:
+			timer.Stop()
+		case <-hurried:
 			timer.Stop()
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"regexp"
+	"strconv"
 	"strings"
 	"time"
 
@@ -79,6 +80,23 @@ func (r refusal) String() string {
 // is reports whether the refusal has one of the codes, as code or type.
 func (r refusal) is(codes ...string) bool {
 	return oneOf(r.code, codes...) || oneOf(r.kind, codes...)
+}
+
+// disguised returns the status that an answer of status 200 should have, 0 where it is none of
+// the errors that some gateways send so: {"error": {"code": 429, …}}.
+func disguised(body []byte) int {
+	const longest = 1 << 16 // of an error
+	var top struct {
+		Data  jsontext.Value `json:"data"`
+		Error jsontext.Value `json:"error"`
+	}
+	if len(body) > longest || json.Unmarshal(body, &top) != nil || top.Data.Kind() == '[' || top.Error.Kind() != '{' && top.Error.Kind() != '"' {
+		return 0
+	}
+	if code, err := strconv.Atoi(readRefusal(http.StatusOK, body).code); err == nil && code >= 400 && code < 600 {
+		return code
+	}
+	return http.StatusBadGateway
 }
 
 // classify returns the error that a response with a status other than 200 means.

@@ -8,14 +8,15 @@ import (
 // Lane is how urgent a request is: those of a backfill wait for live ones. The nil Lane
 // is live. It is safe for concurrent use.
 type Lane struct {
-	bulk  atomic.Bool
-	waits func(waiting bool)
+	bulk    atomic.Bool
+	hurried chan struct{} // closed when it is bulk no more
+	waits   func(waiting bool)
 }
 
 // NewLane returns a lane of its own for one request. waits, if not nil, is called when the
 // request begins to wait for a rate limit and when it no longer does, with no lock held.
 func NewLane(bulk bool, waits func(waiting bool)) *Lane {
-	l := &Lane{waits: waits}
+	l := &Lane{hurried: make(chan struct{}), waits: waits}
 	l.bulk.Store(bulk)
 	return l
 }
@@ -25,9 +26,18 @@ func (l *Lane) Bulk() bool { return l != nil && l.bulk.Load() }
 
 // Hurry makes the request a live one, also while it waits: a live caller has joined it.
 func (l *Lane) Hurry() {
-	if l != nil {
-		l.bulk.Store(false)
+	if l != nil && l.bulk.CompareAndSwap(true, false) {
+		close(l.hurried)
 	}
+}
+
+// Hurried returns a channel that closes when the request is made a live one; nil where it is
+// one already.
+func (l *Lane) Hurried() <-chan struct{} {
+	if !l.Bulk() {
+		return nil
+	}
+	return l.hurried
 }
 
 // Wait tells who made the request that it waits for a rate limit, or no longer does.
