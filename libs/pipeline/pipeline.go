@@ -57,6 +57,11 @@ type Source struct {
 	// Partial says that rows come without columns that did not change, where the format does not say so itself:
 	// Debezium's envelopes do, and updates of Canal and Maxwell that show nothing of what was before.
 	Partial bool `yaml:"partial"`
+	// Order is a column that rises with each change of an item, a whole number or a time: it orders the changes, where
+	// their places in the topic do not, because its keys do not name the item.
+	Order string `yaml:"order"`
+	// Ordered says that all changes of an item are in one partition, though the keys do not show that.
+	Ordered bool `yaml:"ordered"`
 }
 
 // Format is a format of change events.
@@ -99,6 +104,9 @@ type Tenant struct {
 
 // Column returns the tenant's column as the source calls it.
 func (t Tenant) Column() string { return columnOf(t.From) }
+
+// OrderColumn returns the column of Order as the source calls it, "" where there is none.
+func (s Source) OrderColumn() string { return columnOf(s.Order) }
 
 // columnOf undoes the escapes of a column's name. A loaded file has no other paths here.
 func columnOf(from string) string {
@@ -215,6 +223,9 @@ func (p *Pipeline) Fields() []string {
 	columns := p.ID.Columns()
 	if p.Tenant != nil {
 		columns = append(columns, p.Tenant.Column())
+	}
+	if p.Source.Order != "" {
+		columns = append(columns, columnOf(p.Source.Order))
 	}
 	if rules, err := p.Rules(); err == nil { // a loaded file has no such error
 		columns = append(columns, rules.columns()...)

@@ -83,6 +83,12 @@ func (c *checker) checkSource(s Source, at string) {
 		}
 	}
 	c.oneOf(at+".format", s.Format, formats)
+	if s.Order != "" {
+		c.checkColumn(s.Order, at+".order")
+	}
+	if s.Order != "" && s.Ordered {
+		c.at(at+".ordered", "says that the topic has the order, and order that a column has it: one of them")
+	}
 }
 
 // oneOf wants one of the known words.

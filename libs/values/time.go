@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/tidwall/gjson"
 )
 
 var (
@@ -125,4 +127,12 @@ func parseTime(text string) (time.Time, error) {
 		}
 	}
 	return time.Time{}, errDate
+}
+
+// Time returns a normalised value that is a text of a time. Its error is that it is none.
+func Time(v gjson.Result) (time.Time, error) {
+	if v.Type != gjson.String {
+		return time.Time{}, errDate
+	}
+	return parseTime(v.Str)
 }

@@ -10,6 +10,14 @@ import (
 	"github.com/freshet-io/freshet/services/ctl/events"
 )
 
+// partitionsOfSources returns how many partitions the source topics are made with.
+func (s *stack) partitionsOfSources() int32 {
+	if s.options.Events != "" {
+		return 1
+	}
+	return sourcePartitions
+}
+
 // playChanges sends somebody's own changes and shows what becomes of them.
 func (s *stack) playChanges(ctx context.Context) error {
 	records, err := readChanges(s.options.Events, s.file.Topics()[0])
@@ -34,10 +42,11 @@ func (s *stack) playChanges(ctx context.Context) error {
 	}
 }
 
-// readChanges reads the events of a file; those that do not say their topic are of the given one.
+// readChanges reads the events of a file; those that do not say their topic are of the given one. All are in one
+// partition: many files have no keys, which would have to name the items then.
 func readChanges(path, topic string) (records []*kgo.Record, err error) {
 	err = events.Read(path, nil, func(e events.Event) error {
-		records = append(records, source(cmp.Or(e.Record.Topic, topic), e.Record.Key, e.Record.Value))
+		records = append(records, &kgo.Record{Topic: cmp.Or(e.Record.Topic, topic), Key: e.Record.Key, Value: e.Record.Value})
 		return nil
 	})
 	return records, err

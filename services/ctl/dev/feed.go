@@ -20,9 +20,9 @@ const (
 	tick             = 200 * time.Millisecond
 )
 
-// source makes a record of a source topic, placed by its key as a producer would.
-func source(topic string, key, value []byte) *kgo.Record {
-	return &kgo.Record{Topic: topic, Key: key, Value: value, Partition: int32(xxhash.Sum64(key) % sourcePartitions)} //nolint:gosec // less than sourcePartitions
+// source makes a record of the catalogue's topic, placed by its key as a producer would.
+func source(key, value []byte) *kgo.Record {
+	return &kgo.Record{Topic: catalogue.Topic, Key: key, Value: value, Partition: int32(xxhash.Sum64(key) % sourcePartitions)} //nolint:gosec // less than sourcePartitions
 }
 
 func (s *stack) send(ctx context.Context, records ...*kgo.Record) error {
@@ -63,7 +63,7 @@ func (s *stack) feedCatalogue(ctx context.Context) error {
 	var records []*kgo.Record
 	for _, p := range products {
 		key, value := catalogue.Create(p, time.Now())
-		records = append(records, source(catalogue.Topic, key, value))
+		records = append(records, source(key, value))
 	}
 	s.say("sending %d products as Debezium changes", len(products))
 	if err := s.send(ctx, records...); err != nil {
@@ -126,7 +126,7 @@ func (s *stack) trickle(ctx context.Context) error {
 		case <-changes.C:
 		}
 		key, value := change.Envelope(time.Now())
-		if err := s.send(ctx, source(catalogue.Topic, key, value)); err != nil {
+		if err := s.send(ctx, source(key, value)); err != nil {
 			return err
 		}
 		status.sent++

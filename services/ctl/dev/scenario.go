@@ -123,7 +123,7 @@ func (s *stack) rename(ctx context.Context) (string, error) {
 	}
 	start := time.Now()
 	key, value := catalogue.Update(before, after, time.Now())
-	if err := s.send(ctx, source(catalogue.Topic, key, value)); err != nil {
+	if err := s.send(ctx, source(key, value)); err != nil {
 		return "", err
 	}
 	err := rig.Poll(ctx, visibleBound, 5*time.Millisecond, func(ctx context.Context) (bool, error) { return s.among(ctx, query, before.ID) })
@@ -138,7 +138,7 @@ func (s *stack) remove(ctx context.Context) (string, error) {
 	}
 	start := time.Now()
 	key, value := catalogue.Delete(p, time.Now())
-	if err := s.send(ctx, source(catalogue.Topic, key, value), source(catalogue.Topic, key, nil)); err != nil {
+	if err := s.send(ctx, source(key, value), source(key, nil)); err != nil {
 		return "", err
 	}
 	err := rig.Poll(ctx, visibleBound, 5*time.Millisecond, func(ctx context.Context) (bool, error) {
@@ -165,7 +165,7 @@ func (s *stack) deadLetters(ctx context.Context) (string, error) {
 	long := p
 	long.Description = strings.Repeat("A very long story about this product. ", oversizeBytes/38)
 	key, value := catalogue.Update(p, long, time.Now())
-	if err := s.send(ctx, source(catalogue.Topic, key, value), source(catalogue.Topic, key, value[:len(value)/2])); err != nil {
+	if err := s.send(ctx, source(key, value), source(key, value[:len(value)/2])); err != nil {
 		return "", err
 	}
 	reasons := map[string]int{}
@@ -198,7 +198,7 @@ func (s *stack) measure(ctx context.Context) (string, error) {
 			break
 		}
 		key, value := change.Envelope(time.Now())
-		if err := s.send(ctx, source(catalogue.Topic, key, value)); err != nil {
+		if err := s.send(ctx, source(key, value)); err != nil {
 			return "", err
 		}
 		select {

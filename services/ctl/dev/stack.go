@@ -177,7 +177,7 @@ func (s *stack) layOut(ctx context.Context) error {
 	if s.client, err = kafka.Producer(ctx, cfg.Kafka, cfg.Topics, true, s.process.Log); err != nil {
 		return err
 	}
-	identity, err := rig.LayTopics(ctx, s.client, s.topics, s.file, rig.Partitions{Pipeline: partitions, Source: sourcePartitions})
+	identity, err := rig.LayTopics(ctx, s.client, s.topics, s.file, rig.Partitions{Pipeline: partitions, Source: s.partitionsOfSources()})
 	if err != nil {
 		return err
 	}

@@ -40,6 +40,8 @@ type Change struct {
 	Sparse bool
 	// Created: the row is new, so that no earlier change of it has what this one left out.
 	Created bool
+	// Updated: the row was there before, whether Before shows it or not.
+	Updated bool
 	// Partial: the source may leave out columns that did not change.
 	Partial bool
 	// Changed: Before has the columns that changed alone. The others are as in After.

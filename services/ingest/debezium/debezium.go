@@ -106,7 +106,7 @@ func (e *envelope) change() (change.Change, error) {
 	readSource(&c, e.members["source"])
 	switch op := e.members["op"].Str; op {
 	case "c", "u", "r":
-		c.Op, c.Created = change.Upsert, op == "c"
+		c.Op, c.Created, c.Updated = change.Upsert, op == "c", op == "u"
 		if !c.After.Exists() {
 			return c, fault.Reject(fault.Malformed, "an envelope of op %s has no row in after", op)
 		}

@@ -11,10 +11,8 @@ package ingester
 import (
 	"cmp"
 	"context"
-	"encoding/hex"
 	"fmt"
 	"slices"
-	"strconv"
 
 	"github.com/freshet-io/freshet/libs/fault"
 	"github.com/freshet-io/freshet/libs/pipeline"
@@ -48,14 +46,19 @@ type Options struct {
 	// Rewind returns how often a source was rewound on purpose; nil means never. It
 	// is called for each record, from several goroutines.
 	Rewind func(source string) uint64
+	// Partitioned reports whether a topic has several partitions; nil means that only
+	// a record of another one than the first shows it. It is called as Rewind is.
+	Partitioned func(topic string) bool
 }
 
 // Ingester is a stage.Handler. It may be used from several goroutines.
 type Ingester struct {
 	topics  map[string]*topic
 	limits  change.Limits
-	rewind  func(source string) uint64
 	schemas values.Schemas
+
+	rewind      func(source string) uint64
+	partitioned func(topic string) bool
 }
 
 // topic is what the file says of one topic.
@@ -70,7 +73,10 @@ func New(file *pipeline.File, options Options) (*Ingester, error) {
 	in := &Ingester{
 		topics: map[string]*topic{},
 		limits: change.Limits{Bytes: c.MaxValueBytes, Depth: c.MaxDepth, Fields: c.MaxFields},
-		rewind: options.Rewind,
+		rewind: options.Rewind, partitioned: options.Partitioned,
+	}
+	if in.partitioned == nil {
+		in.partitioned = func(string) bool { return false }
 	}
 	if in.rewind == nil {
 		in.rewind = func(string) uint64 { return 0 }
@@ -110,7 +116,7 @@ func (in *Ingester) handle(r *stage.Record) stage.Outcome[*record.Document] {
 	}
 	key := change.OpenKey(r.Key, in.limits, &in.schemas)
 	changes, err := in.decode(r.Value, key, t.format)
-	b := newBuilder(r, in.rewind)
+	b := in.newBuilder(r)
 	if err != nil {
 		b.begin(&changes[0])
 		return t.refuse(b, err)
@@ -199,34 +205,32 @@ func (t *topic) refuse(b *builder, err error) stage.Outcome[*record.Document] {
 
 // builder makes the documents of one record, a change of it at a time.
 type builder struct {
-	record    *stage.Record
-	change    *change.Change
-	source    string
-	rewind    uint64
-	documents []*record.Document
-	from      int // where those of change begin
+	record      *stage.Record
+	change      *change.Change
+	partitioned bool // whether the topic has several partitions
+	rewind      func(source string) uint64
+	home        place // of the record in its partition
+	place       place // of change
+	documents   []*record.Document
+	from        int // where those of change begin
 }
 
-func newBuilder(r *stage.Record, rewind func(string) uint64) *builder {
-	source := SourceName(r.TopicID, r.Partition)
-	return &builder{record: r, source: source, rewind: rewind(source)}
+func (in *Ingester) newBuilder(r *stage.Record) *builder {
+	return &builder{
+		record: r, rewind: in.rewind, home: inPartition(r, in.rewind),
+		partitioned: r.Partition > 0 || in.partitioned(r.Topic),
+	}
 }
 
 // begin turns to the next change of the record.
-func (b *builder) begin(c *change.Change) { b.change, b.from = c, len(b.documents) }
-
-// SourceName returns the name under which a partition's orders are kept: it
-// follows the topic's id, so that a topic made anew is another source.
-func SourceName(topicID [16]byte, partition int32) string {
-	return hex.EncodeToString(topicID[:]) + "/" + strconv.Itoa(int(partition))
-}
+func (b *builder) begin(c *change.Change) { b.change, b.place, b.from = c, b.home, len(b.documents) }
 
 // add appends a document of an item with the source's order: the ordinal tells the
 // documents of one record apart.
 func (b *builder) add(m *mapping, who identity, op record.Op) *record.Document {
 	d := &record.Document{
 		Op: op, Collection: m.pipeline.Collection, Tenant: who.tenant, Id: who.id, Pipeline: m.pipeline.Name,
-		Sources: b.order(len(b.documents)),
+		Sources: b.place.of(len(b.documents)),
 		Origin:  b.origin(),
 	}
 	b.documents = append(b.documents, d)
@@ -240,20 +244,16 @@ func (b *builder) marksLast() []*record.Document {
 	marks := slices.DeleteFunc(slices.Clone(b.documents), func(d *record.Document) bool { return !isMark(d) })
 	slices.Reverse(marks)
 	documents := append(slices.DeleteFunc(slices.Clone(b.documents), isMark), marks...)
-	b.number(documents)
+	number(documents)
 	return documents
 }
 
-// number gives documents the orders of their places.
-func (b *builder) number(documents []*record.Document) {
+// number gives documents the orders of their places among those of the record.
+func number(documents []*record.Document) {
 	for ordinal, d := range documents {
-		d.Sources = b.order(ordinal)
+		order := d.GetSources()[0].GetOrder()
+		order[len(order)-1] = uint64(ordinal) //nolint:gosec // not negative
 	}
-}
-
-// order is the place of the record's document with the given ordinal in its source.
-func (b *builder) order(ordinal int) []*record.SourceOrder {
-	return []*record.SourceOrder{{Source: b.source, Order: record.KafkaOrder(b.rewind, b.record.LeaderEpoch, b.record.Offset, ordinal)}}
 }
 
 // settle drops the deletes of items that another pipeline claims: two pipelines
@@ -276,7 +276,7 @@ func (b *builder) settle() {
 		return d.GetOp() == record.Op_OP_DELETE && claimed[string(d.Item().Key())]
 	})
 	b.documents = b.documents[:b.from+len(own)]
-	b.number(b.documents)
+	number(b.documents)
 }
 
 func (b *builder) failed(m *mapping, who identity, err error) {

@@ -413,7 +413,7 @@ func TestHandle_sourceAndOrigin(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := stage.Record{
-		Topic: "shop.catalog.products", TopicID: [16]byte{0xab, 15: 1}, Partition: 4, Offset: 77, LeaderEpoch: -1,
+		Topic: "shop.catalog.products", TopicID: [16]byte{0xab, 15: 1}, Partition: 4, Offset: 77, LeaderEpoch: -1, Key: []byte(`{"id":1}`),
 		Time: time.UnixMilli(123), Value: []byte(envelope("u", `{"id":1}`, `{"id":2,"name":"Cup"}`)),
 	}
 	o := handle(t, in, r)

@@ -21,6 +21,7 @@ type mapping struct {
 	index       map[string]int // of columns, by name
 	id          []int          // of columns
 	tenant      int            // of columns, -1 without tenants
+	order       int            // of columns, -1 where the topic has the order
 	placeholder *values.Placeholder
 }
 
@@ -48,7 +49,7 @@ func newMapping(p *pipeline.Pipeline, placeholder *values.Placeholder) (*mapping
 	if err != nil {
 		return nil, err
 	}
-	m := &mapping{pipeline: p, recipe: made, index: map[string]int{}, tenant: -1, placeholder: placeholder}
+	m := &mapping{pipeline: p, recipe: made, index: map[string]int{}, tenant: -1, order: -1, placeholder: placeholder}
 	m.recipeHash, _ = p.ItemRecipe()
 	for i, name := range p.Fields() {
 		quoted, err := json.Marshal(name)
@@ -79,26 +80,20 @@ func newMapping(p *pipeline.Pipeline, placeholder *values.Placeholder) (*mapping
 	if p.Tenant != nil {
 		m.tenant = m.index[p.Tenant.Column()]
 	}
+	if column := p.Source.OrderColumn(); column != "" {
+		m.order = m.index[column]
+	}
 	return m, nil
 }
 
 // apply adds the documents of a change. Its error is permanent, and then the last
 // document, if the item is known, is the mark that it failed.
 func (m *mapping) apply(b *builder) error {
-	c := b.change
-	if c.Op == change.Delete {
-		if column, found := m.contradicted(c); found {
-			return fault.Reject(fault.MissingID, "the key and the row before the delete differ in column %q", column)
-		}
-		who, known := m.identify(nil, c)
-		switch {
-		case known:
-			b.add(m, who, record.Op_OP_DELETE)
-		case !m.repeats(c):
-			return m.unknown(c)
-		}
-		return nil
+	b.place = b.home
+	if b.change.Op == change.Delete {
+		return m.delete(b)
 	}
+	c := b.change
 	img := m.read(c)
 	who, known := m.identify(img, c)
 	if !known {
@@ -107,10 +102,48 @@ func (m *mapping) apply(b *builder) error {
 		}
 		return m.unknown(c)
 	}
-	if was, known := m.identifyBefore(c); known && !was.equal(who) {
+	err := m.locate(b)
+	was, shown := m.identifyBefore(c)
+	switch {
+	case err != nil:
+	case shown && !was.equal(who):
 		b.add(m, was, record.Op_OP_DELETE)
+	case !shown && m.hides(c):
+		err = fault.Reject(fault.MissingID, "the key does not have all of the columns %q, and the update does not show what they were: it may leave another item behind. "+
+			"Key the topic by them, or have the source send whole rows before (PostgreSQL: REPLICA IDENTITY FULL)", m.identifying())
 	}
-	if err := m.upsert(b, who, img); err != nil {
+	if err == nil {
+		err = m.upsert(b, who, img)
+	}
+	if err != nil {
+		b.failed(m, who, err)
+	}
+	return err
+}
+
+// locate finds the place of the change in its source, for the documents to come.
+func (m *mapping) locate(b *builder) (err error) {
+	at, err := m.placeOf(b)
+	if err == nil {
+		b.place = at
+	}
+	return err
+}
+
+func (m *mapping) delete(b *builder) error {
+	c := b.change
+	if column, found := m.contradicted(c); found {
+		return fault.Reject(fault.MissingID, "the key and the row before the delete differ in column %q", column)
+	}
+	who, known := m.identify(nil, c)
+	if !known && !m.repeats(c) {
+		return m.unknown(c)
+	}
+	err := m.locate(b)
+	switch {
+	case known && err == nil:
+		b.add(m, who, record.Op_OP_DELETE)
+	case known && !m.repeats(c):
 		b.failed(m, who, err)
 		return err
 	}
@@ -122,11 +155,16 @@ func (m *mapping) unknown(c *change.Change) error {
 	if c.Key.Err != nil {
 		return c.Key.Err
 	}
+	return fault.Reject(fault.MissingID, "neither the row nor the key has all of the columns %q", m.identifying())
+}
+
+// identifying returns the columns of id and tenant.
+func (m *mapping) identifying() []string {
 	columns := m.pipeline.ID.Columns()
 	if m.tenant >= 0 {
 		columns = append(columns, m.columns[m.tenant].name)
 	}
-	return fault.Reject(fault.MissingID, "neither the row nor the key has all of the columns %q", columns)
+	return columns
 }
 
 // upsert adds the document of a row. A row that when hides is deleted; but where the source may leave columns out, what

@@ -198,7 +198,11 @@ func pipelineName(topic string) string { return strings.ReplaceAll(topic, ".", "
 // LivePipeline returns the entry of a pipeline file for one table of the captured
 // databases.
 func LivePipeline(table, topic, collection string, format pipeline.Format) string {
-	return fmt.Sprintf("- name: %s\n  source: {topics: [%s], format: %s}\n  collection: %s\n%s", pipelineName(topic), topic, format, collection, liveTables[table])
+	source := fmt.Sprintf("topics: [%s], format: %s", topic, format)
+	if table == "nokey" { // its topic has several partitions, and nothing else says what is in which
+		source += ", ordered: true"
+	}
+	return fmt.Sprintf("- name: %s\n  source: {%s}\n  collection: %s\n%s", pipelineName(topic), source, collection, liveTables[table])
 }
 
 var liveTables = map[string]string{
