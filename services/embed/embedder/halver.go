@@ -26,6 +26,7 @@ type halver struct {
 	ledger     *ledger
 	doubts     doubts
 
+	failing                    atomic.Bool // the last request was no success, and not for its texts
 	requests, texts, fallbacks atomic.Int64
 }
 
@@ -161,6 +162,9 @@ func (h *halver) request(ctx context.Context, asks []ask, answers []answer) (err
 	defer h.ledger.budget.release(estimated)
 	h.requests.Add(1)
 	got, err := h.provider.Embed(ctx, texts)
+	if ctx.Err() == nil {
+		h.failing.Store(err != nil && fault.ClassOf(err) == fault.Transient)
+	}
 	if err != nil {
 		if dubious(err) && ctx.Err() == nil {
 			h.doubts.fail(texts)
