@@ -28,6 +28,8 @@ import (
 const (
 	// laterPoll is how many records are read at once: some of them may be large.
 	laterPoll = 16
+	// laterShare is what part of Settings.QueueBytes a batch has, about.
+	laterShare = 64
 	// laterGrace is how long a batch may go on when its partition goes. It may wait for something that is away for hours,
 	// and nothing is lost with it.
 	laterGrace = 5 * time.Second
@@ -203,7 +205,7 @@ func (b *backlog) gather(ctx context.Context) error {
 			return errGivenUp
 		}
 	}
-	for len(b.batch) < s.Items && b.bytes() < b.worker.byteShare() {
+	for len(b.batch) < s.Items && b.bytes() < s.QueueBytes/laterShare {
 		want, ok := b.worker.firstOwed(b.topic, b.next)
 		if !ok {
 			return nil
