@@ -85,7 +85,7 @@ func (s *State) Judge(v *Vector) Taken {
 	switch {
 	case taken == TakenNew && s.late(v):
 		return OutOfOrder
-	case s.wants(v):
+	case s.wants(v), s.asksFor(v) && s.cannotHave(v):
 		return TakenNew
 	case s.Sources.raisedBy(v.GetDocument().GetSources()):
 		// Also where a bulk row has overtaken the change: without its order an older one
@@ -243,14 +243,27 @@ func (s *State) takeRow(v *Vector) {
 		return
 	}
 	d := v.GetDocument()
+	s.renew(v)
 	s.Base, s.Older = v.GetVersion(), nil
 	s.Wanted, s.Hidden = v.GetFingerprint(), d.GetHidden()
 	s.Properties, s.Inputs, s.Recipe, s.Text, s.Origin = d.GetProperties(), d.GetInputs(), d.GetRecipe(), d.GetText(), d.GetOrigin()
-	s.clear()
+	s.overtake()
 	if len(v.GetVector()) > 0 {
 		// Also by a redelivery: a nonce may have changed the lowest bits of the stored
 		// one, and the record's own bytes are as good.
 		s.takeVector(v)
+	}
+}
+
+// renew has the mark of a text that could not be embedded stay only where a row comes that has the same text and does
+// not say itself what becomes of it: its vector is pending. It is the mark of that row then.
+func (s *State) renew(v *Vector) {
+	switch {
+	case !s.Refused():
+	case v.GetState() == VectorState_VECTOR_STATE_PENDING && bytes.Equal(v.GetFingerprint(), s.Wanted):
+		s.Failed = &Failure{Version: v.GetVersion(), Reason: s.Failed.GetReason(), Text: true}
+	default:
+		s.Failed = nil
 	}
 }
 

@@ -42,6 +42,9 @@
 // (BlockRebalanceOnPoll), so the other partitions work off what is queued. In write's group there are no others: it is
 // eager, and all its partitions are revoked at each rebalance.
 //
+// What a handler cannot finish now it may leave for later (later.go): everything holds but that the partition goes on
+// meanwhile, uncommitted, and that what follows may leave behind outputs of later inputs.
+//
 // # When offsets are committed
 //
 //   - Before the group has members: where each partition without a commit begins (kafka.PinStart), or retention moves

@@ -40,6 +40,18 @@ type input[In, Out any] struct {
 
 // process implements processor.
 func (e *engine[In, Out]) process(t tenure, batch []arrival) (verdict, error) {
+	return e.processBy(e.stage.Handler, t, batch)
+}
+
+// later returns the processor of what had the outcome Later, nil where nothing has.
+func (e *engine[In, Out]) later() processor {
+	if e.stage.Later == nil {
+		return nil
+	}
+	return func(t tenure, batch []arrival) (verdict, error) { return e.processBy(e.stage.Later, t, batch) }
+}
+
+func (e *engine[In, Out]) processBy(h Handler[In, Out], t tenure, batch []arrival) (verdict, error) {
 	d := &decided[In, Out]{engine: e, tenure: t, start: time.Now(), inputs: make([]*input[In, Out], len(batch))}
 	all := make([]input[In, Out], len(batch))
 	for i, r := range batch {
@@ -50,7 +62,7 @@ func (e *engine[In, Out]) process(t tenure, batch []arrival) (verdict, error) {
 	if t.untried {
 		e.reject(d.inputs)
 	} else if err = e.decode(d.inputs); err == nil {
-		err = e.decide(t, d.inputs)
+		err = e.decide(h, t, d.inputs)
 	}
 	if err != nil {
 		d.drop()
@@ -74,6 +86,16 @@ func (d *decided[In, Out]) settle() error {
 	}
 	d.engine.count(d.tenure.ctx, d.inputs, time.Since(d.start))
 	return nil
+}
+
+func (d *decided[In, Out]) later() []int {
+	var later []int
+	for i, in := range d.inputs {
+		if in.outcome.Later && in.outcome.Err == nil {
+			later = append(later, i)
+		}
+	}
+	return later
 }
 
 func (d *decided[In, Out]) drop() {
@@ -141,7 +163,7 @@ func (e *engine[In, Out]) stamps(in *input[In, Out]) record.Stamps {
 }
 
 // decide gives every decoded input its outcome.
-func (e *engine[In, Out]) decide(t tenure, inputs []*input[In, Out]) error {
+func (e *engine[In, Out]) decide(h Handler[In, Out], t tenure, inputs []*input[In, Out]) error {
 	values, decoded := make([]In, 0, len(inputs)), make([]*input[In, Out], 0, len(inputs))
 	for _, in := range inputs {
 		if in.decoded {
@@ -152,7 +174,7 @@ func (e *engine[In, Out]) decide(t tenure, inputs []*input[In, Out]) error {
 		return nil
 	}
 	a := &attempt[In, Out]{
-		handler: e.stage.Handler, tenure: t, log: e.log,
+		handler: h, tenure: t, log: e.log,
 		retried: func() { e.telemetry.Metrics.Retry(t.ctx, e.stage.Name) },
 	}
 	outcomes, err := a.run(values)

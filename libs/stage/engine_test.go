@@ -98,7 +98,7 @@ func (b *bringer) bring(tb testing.TB) {
 	if err := v.settle(); err != nil {
 		tb.Fatal(err)
 	}
-	b.worker.mark(batch)
+	b.worker.mark(batch, v.later())
 }
 
 // ownHeaders are those of a record that another stage has produced.

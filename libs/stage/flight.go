@@ -15,11 +15,13 @@ import (
 // to wait longer than its tenure.
 type processor func(t tenure, batch []arrival) (verdict, error)
 
-// verdict is a decided batch. Exactly one of its methods is called.
+// verdict is a decided batch. Exactly one of settle and drop is called.
 type verdict interface {
 	// settle makes the outcomes come true: when it returns nil, everything that the batch
 	// caused has been acknowledged.
 	settle() error
+	// later returns the places in the batch of what is to be handled again; it may be called after settle.
+	later() []int
 	// drop forgets them.
 	drop()
 }
@@ -142,7 +144,7 @@ func (w *worker) work(batch []arrival, before *turn) error {
 	if err := v.settle(); err != nil {
 		return err
 	}
-	w.mark(batch)
+	w.mark(batch, v.later())
 	return nil
 }
 

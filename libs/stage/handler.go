@@ -35,6 +35,9 @@ type Outcome[Out any] struct {
 	Label string
 	// Arrived says that the input reached the index, so that its freshness counts.
 	Arrived bool
+	// Later leaves the input's offset unmarked once Out is acknowledged, while the partition goes on. Only the offset
+	// is kept: the record is read again for Stage.Later, until that one gives it another outcome.
+	Later bool
 }
 
 // Emit hands records on to the next topic.
@@ -44,6 +47,11 @@ func Emit[Out any](label string, out ...Out) Outcome[Out] {
 
 // Skip drops the input: there is nothing to do for it, and label says why.
 func Skip[Out any](label string) Outcome[Out] { return Outcome[Out]{Label: label} }
+
+// Later hands records on and has Stage.Later handle the input again; see Outcome.Later.
+func Later[Out any](label string, out ...Out) Outcome[Out] {
+	return Outcome[Out]{Out: out, Label: label, Later: true}
+}
 
 // Done says that the input has reached the index.
 func Done[Out any](label string) Outcome[Out] { return Outcome[Out]{Label: label, Arrived: true} }

@@ -25,6 +25,7 @@ type memberOptions struct {
 	keeper   Keeper // may be nil
 	log      *slog.Logger
 	process  processor
+	later    processor // of what had the outcome Later; nil where nothing has
 	commit   func(context.Context, *kgo.Client, []commitment) error
 	storms   *storms
 	places   *semaphore.Weighted // of the process: what a batch may end is all of it

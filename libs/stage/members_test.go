@@ -17,6 +17,7 @@ import (
 type nothing struct{}
 
 func (nothing) settle() error { return nil }
+func (nothing) later() []int  { return nil }
 func (nothing) drop()         {}
 
 // ledger keeps what is committed.

@@ -15,6 +15,7 @@ import (
 // claim is what a worker knows of one of its partitions.
 type claim struct {
 	next      kgo.EpochOffset // of the first record that is not finished; Offset is -1 where that is not known
+	owed      owed
 	note      note
 	careful   int  // so many records more are worked on one by one
 	begun     bool // by this worker
@@ -29,7 +30,8 @@ type claim struct {
 // finish takes note of a record that is done. Where the owners before came no further, the
 // record behind it is under the same suspicion.
 func (c *claim) finish(r *kgo.Record) {
-	c.next, c.finished = kgo.EpochOffset{Epoch: r.LeaderEpoch, Offset: r.Offset + 1}, true
+	c.owed.passed, c.finished = kgo.EpochOffset{Epoch: r.LeaderEpoch, Offset: r.Offset + 1}, true
+	c.next = c.owed.next()
 	c.note.Tries = 0
 	if c.careful = max(0, c.careful-1); c.careful == 0 {
 		c.note.Starts = 0
@@ -133,8 +135,9 @@ func (w *worker) commit(all []commitment) bool {
 	return err == nil
 }
 
-// mark lets the batch's offsets be committed, unless the partition has gone.
-func (w *worker) mark(batch []arrival) {
+// mark lets the batch's offsets be committed, unless the partition has gone. later are the places of those that are not
+// finished.
+func (w *worker) mark(batch []arrival, later []int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.count(batch, -1)
@@ -144,10 +147,12 @@ func (w *worker) mark(batch []arrival) {
 	if w.disowned || !w.doubtUntil.IsZero() {
 		return
 	}
+	w.owe(batch, later)
 	for i, r := range batch {
-		w.owned[r.Topic].finish(r.Record)
+		c := w.owned[r.Topic]
+		c.finish(r.Record)
 		if i+1 == len(batch) || batch[i+1].Topic != r.Topic { // the last of its topic marks those before it
-			w.client.MarkCommitRecords(r.Record)
+			w.markNext(r.Topic, c)
 		}
 	}
 }

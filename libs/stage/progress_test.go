@@ -32,7 +32,7 @@ func TestComesAgain_untilEachTopicIsPastWhatWasThereAtFirst(t *testing.T) {
 			if got := ComesAgain(w.ctx); got != want {
 				t.Errorf("batch %d, which begins with %s %d: %t", i, batch[0].Topic, batch[0].Offset, got)
 			}
-			w.mark(batch)
+			w.mark(batch, nil)
 		}
 	}
 	w.own("live")

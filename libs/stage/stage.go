@@ -31,6 +31,10 @@ type Stage[In, Out any] struct {
 	Encode   func(Out) (Output, error) // nil for the last stage
 	Describe func(In) Facts            // what dead letters and freshness tell of an input
 	Handler  Handler[In, Out]
+	// Later, if set, handles again what had the outcome Later, beside the batches of its partition, however long that
+	// takes; what it emits may come behind outputs of later inputs. It is for stages that have neither Doubt nor Keeper,
+	// and one topic a worker.
+	Later Handler[In, Out]
 	// Flights is how many batches of one partition the handler may have at once; 0 is 1,
 	// which a handler needs that must not have two states of an item at a time.
 	Flights int
@@ -132,13 +136,16 @@ func (s *Stage[In, Out]) Run(ctx context.Context, p *service.Process) error {
 	}
 	members := newMembers(memberOptions{
 		from: s.From, settings: s.Settings, flights: s.Flights, doubt: s.Doubt, keeper: s.Keeper, log: log,
-		process: e.process, commit: commit, storms: e.storms, places: p.Places(), spawn: group.Go, again: s.Again,
+		process: e.process, later: e.later(), commit: commit, storms: e.storms, places: p.Places(), spawn: group.Go, again: s.Again,
 	})
 	next := &reader{group: s.To.Reader, topic: s.To.Topic, adm: kadm.NewClient(producer), log: log, hold: members.hold}
 	if s.To.Reader != "" {
 		next.look(ctx)
 	}
 	p.Telemetry.Metrics.Unfinished(s.Name, members.oldest)
+	if err := members.publish(s.Name, p.Telemetry.Metrics); err != nil {
+		return err
+	}
 	consumer, err := kafka.Consumer(work, s.From.Cluster, kafka.GroupOptions{
 		Group: s.From.Group, Topics: s.From.Topics, CoPartitioned: s.From.CoPartitioned, Protocol: s.Settings.GroupProtocol,
 		SessionTimeout: s.Settings.SessionTimeout, RebalanceTimeout: s.Settings.RebalanceTimeout,

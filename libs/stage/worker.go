@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
+	"golang.org/x/sync/errgroup"
 )
 
 // worker works on one partition, or on one partition number of all topics.
@@ -19,6 +20,7 @@ type worker struct {
 	halted chan struct{} // closed: begin nothing new
 	done   chan struct{} // closed: run has returned
 	wake   chan struct{}
+	owing  chan struct{} // has an element when something is owed
 
 	mu       sync.Mutex
 	owned    map[string]*claim    // by topic
@@ -42,7 +44,7 @@ func newWorker(ctx context.Context, m *members, client *kgo.Client, partition in
 	own, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	w := &worker{
 		members: m, client: client, partition: partition, cancel: cancel,
-		halted: make(chan struct{}), done: make(chan struct{}), wake: make(chan struct{}, 1),
+		halted: make(chan struct{}), done: make(chan struct{}), wake: make(chan struct{}, 1), owing: make(chan struct{}, 1),
 		owned: map[string]*claim{}, queues: map[string][]arrival{}, paused: map[string]bool{}, kept: kept{placed: Committed{}},
 	}
 	w.ctx = context.WithValue(m.lease.into(own), workerOf{}, w)
@@ -97,7 +99,16 @@ func (w *worker) run(before <-chan struct{}) error {
 		// Also where this worker is given up meanwhile: the next one waits for it alone.
 		<-before
 	}
-	return w.fly()
+	if w.members.later == nil {
+		return w.fly()
+	}
+	var both errgroup.Group
+	both.Go(w.fulfil)
+	both.Go(func() error {
+		defer w.halt()
+		return w.fly()
+	})
+	return both.Wait()
 }
 
 // ended reports whether the worker has left nothing in flight.

@@ -44,9 +44,11 @@ const (
 	ProviderWaiting = "freshet.provider.gate.waiting"
 	ProviderWaited  = "freshet.provider.gate.waited"
 	ProviderBreaker = "freshet.provider.breaker"
+	StageLater      = "freshet.stage.later"
 )
 
 var gauges = map[string]struct{ unit, description string }{
+	StageLater:      {"", "Inputs that a stage has let pass, and handles again as soon as it can: their vectors follow."},
 	ProviderLimit:   {"", "Requests or tokens a minute that a key's gate lets pass now; of a limit that is known."},
 	ProviderShut:    {"s", "Time for which a key's gate stays shut, since the provider said 429."},
 	ProviderRefused: {"", "1 while a key is put aside, since the provider refused it, else 0."},

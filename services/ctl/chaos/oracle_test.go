@@ -1,6 +1,7 @@
 package chaos
 
 import (
+	"bytes"
 	"cmp"
 	"fmt"
 	"math"
@@ -150,6 +151,7 @@ func (o *oracle) judgeFinal(item string, want final) {
 		o.report(invLoss, item, "the item was deleted, and the index has %s", describe(&got))
 	case !s.Live() || seqOf(s) != want.seq || s.Text != want.text:
 		o.report(invLoss, item, "the newest accepted change is %d (%s), and the index has %s", want.seq, bounded(want.text), describe(&got))
+	case want.orNone && !bytes.Equal(s.Held, s.Wanted): // superseded, too, after it was handed on without its vector
 	case !want.refused && !got.main:
 		o.report(invLoss, item, "change %d has no vector: %s", want.seq, describe(&got))
 	case !want.refused && !same(s.Vector, want.text):
@@ -422,7 +424,7 @@ func (o *oracle) judgeCommitted(c commit, at place, documents map[place]time.Dur
 	item := l.document.GetId()[0]
 	key := keyOf(item)
 	if l.vector == nil {
-		if !slices.ContainsFunc(vectors[key], func(v *logged) bool { return v.at <= c.at && succeeds(v.vector, l) }) {
+		if !slices.ContainsFunc(vectors[key], func(v *logged) bool { return v.at <= c.at && (succeeds(v.vector, l) || completes(v, l)) }) {
 			o.report(invCommit, item, "the document at %v was committed by %s at %s without its vector", at, c.group, c.at)
 		}
 		return
@@ -432,16 +434,26 @@ func (o *oracle) judgeCommitted(c commit, at place, documents map[place]time.Dur
 	}
 }
 
-// succeeds reports whether a vector is of a document, or of a later state of its item.
+// succeeds reports whether a vector is of a document, or of a later state of its item. One that is pending is not all
+// that becomes of its own document.
 func succeeds(v *record.Vector, l *logged) bool {
 	version := l.document.GetStamp()
 	if version == 0 {
 		version = l.offset + 1
 	}
+	if v.GetState() == record.VectorState_VECTOR_STATE_PENDING && v.GetVersion() == version {
+		return false
+	}
 	later := v.GetDocument().GetOrigin()
 	mine := l.document.GetOrigin()
 	return v.GetVersion() >= version || later != nil && mine != nil &&
 		later.GetTopic() == mine.GetTopic() && later.GetPartition() == mine.GetPartition() && later.GetOffset() >= mine.GetOffset()
+}
+
+// completes reports whether a vector of another version is of the document's text: write takes it for a row that is
+// pending.
+func completes(v, l *logged) bool {
+	return v.vector.GetState() == record.VectorState_VECTOR_STATE_PRESENT && v.document.GetText() == l.document.GetText()
 }
 
 // holds reports whether a state has taken a vector, or has a reason to drop it.

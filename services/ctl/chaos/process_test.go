@@ -30,7 +30,9 @@ const (
 	// the lease and the call makes it so late, and no later.
 	deadline = 20 * time.Second
 	doubt    = deadline + 5*time.Second
-	latency  = 8 * time.Millisecond // of the network, one way
+	// overtakeAfter is how long a document waits for its vector.
+	overtakeAfter = 2 * time.Second
+	latency       = 8 * time.Millisecond // of the network, one way
 )
 
 // process is one member of a service, with all that can be done to it.
@@ -218,11 +220,12 @@ func (w *world) runIngest(ctx context.Context, proc *service.Process, cluster ka
 
 func (w *world) runEmbed(ctx context.Context, proc *service.Process, cluster kafka.Config, p *process) error {
 	space := embedder.Space{Name: w.file.Space.String(), Model: w.file.Space.Model, Dimensions: dimensions}
-	cfg := embedder.Config{Tokenizer: "none", MaxBytes: 1 << 20, BatchItems: 16, BatchTokens: 100_000, BatchBytes: 1 << 20, InFlight: 4, CacheBytes: 1 << 20}
+	cfg := embedder.Config{Tokenizer: "none", MaxBytes: 1 << 20, BatchItems: 16, BatchTokens: 100_000, BatchBytes: 1 << 20, InFlight: 4, CacheBytes: 1 << 20, OvertakeAfter: overtakeAfter}
 	handler, err := embedder.New(&providerView{w.provider, p}, &indexView{w.index, p}, space, cfg)
 	if err != nil {
 		return err
 	}
+	defer handler.Close()
 	live, bulk := embedder.NewStages(embedder.Settings{Kafka: cluster, Topics: w.topics, Stage: settings()}, w.identity, handler)
 	lanes, ctx := errgroup.WithContext(ctx)
 	lanes.Go(func() error { return live.Run(ctx, proc) })

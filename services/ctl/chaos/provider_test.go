@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	reason "github.com/freshet-io/freshet/libs/fault"
@@ -66,9 +67,16 @@ func (t *trouble) toss() bool {
 	return t.random.IntN(2) == 0
 }
 
+// How a provider is away.
+const (
+	answers503 = iota + 1
+	answersNothing
+)
+
 // paidTexts is what the provider charged for.
 type paidTexts struct {
 	trouble *trouble
+	away    atomic.Int32 // how it is away, 0 if it is not
 
 	mu     sync.Mutex
 	times  map[string]int // by text
@@ -112,6 +120,13 @@ func (v *providerView) Embed(ctx context.Context, texts []string) (provider.Embe
 
 func (v *providerView) refuse(ctx context.Context, texts []string) error {
 	switch {
+	case v.away.Load() == answers503:
+		return &reason.Error{Status: http.StatusServiceUnavailable, Err: errors.New("503")}
+	case v.away.Load() == answersNothing:
+		if err := wait(ctx, time.Minute); err != nil {
+			return err
+		}
+		return errors.New("no answer within a minute")
 	case v.trouble.hits(throttled):
 		return &reason.Error{After: 2 * time.Second, Status: http.StatusTooManyRequests, Err: errors.New("429")}
 	case v.trouble.hits(failing) && v.trouble.toss():

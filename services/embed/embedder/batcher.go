@@ -40,10 +40,10 @@ type batcher struct {
 	byText map[string]*call
 }
 
-// lane is the texts of one urgency that wait, and how many requests it has under way.
+// lane is the texts of one urgency that wait, and the requests that it has under way.
 type lane struct {
 	queue   []*call
-	flying  int
+	flights []*flight
 	waiting int // of those, for the provider's rate limit
 }
 
@@ -77,6 +77,7 @@ type call struct {
 // flight is a request under way.
 type flight struct {
 	calls   []*call
+	began   time.Time
 	lane    *lane
 	urgency *provider.Lane // of the request
 	waiting int            // sum over its calls
@@ -99,12 +100,7 @@ func (b *batcher) embed(ctx context.Context, asks []ask) ([]answer, error) {
 			return nil, err
 		}
 	}
-	answers := make([]answer, len(calls))
-	for i, c := range calls {
-		answers[i] = c.answer
-		answers[i].known = c.answer.known || joined[i]
-	}
-	return answers, nil
+	return taken(calls, joined), nil
 }
 
 // join returns the call of each ask, and whether it was there already: another one pays for it.
@@ -244,9 +240,9 @@ func (b *batcher) send(ctx context.Context) time.Duration {
 }
 
 func (b *batcher) sendLane(ctx context.Context, l *lane) time.Duration {
-	for len(l.queue) > 0 && l.flying < b.flying && l.waiting == 0 {
+	for len(l.queue) > 0 && len(l.flights) < b.flying && l.waiting == 0 {
 		n, full := b.batch(l.queue)
-		if wait := b.linger(l.flying) - time.Since(l.queue[0].queued); !full && wait > 0 {
+		if wait := b.linger(len(l.flights)) - time.Since(l.queue[0].queued); !full && wait > 0 {
 			return wait
 		}
 		b.start(ctx, l, slices.Clone(l.queue[:n]))
@@ -285,7 +281,7 @@ func (b *batcher) linger(flying int) time.Duration {
 // start sends a request, which ends when all who wait for it have left.
 func (b *batcher) start(ctx context.Context, l *lane, calls []*call) {
 	own, cancel := context.WithCancel(ctx)
-	f := &flight{calls: calls, lane: l, cancel: cancel}
+	f := &flight{calls: calls, began: time.Now(), lane: l, cancel: cancel}
 	f.urgency = provider.NewLane(l == &b.lanes[1], func(waiting bool) { b.hold(ctx, l, waiting) })
 	own = provider.WithLane(own, f.urgency)
 	asks := make([]ask, len(calls))
@@ -294,7 +290,7 @@ func (b *batcher) start(ctx context.Context, l *lane, calls []*call) {
 		f.waiting += c.waiting
 		asks[i] = c.asks[0]
 	}
-	l.flying++
+	l.flights = append(l.flights, f)
 	go func() {
 		defer cancel()
 		b.land(f, b.halver.ask(own, asks))
@@ -329,7 +325,7 @@ func (b *batcher) resume(ctx context.Context) {
 func (b *batcher) land(f *flight, answers []answer) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	f.lane.flying--
+	f.lane.flights = slices.DeleteFunc(f.lane.flights, func(other *flight) bool { return other == f })
 	for i, c := range f.calls {
 		c.answer = answers[i]
 		if c.answer.err == nil {

@@ -242,7 +242,7 @@ func TestRequestThatNobodyWaitsForIsCancelledAndItsTextCanBeAskedForAgain(t *tes
 		if _, err := b.embed(t.Context(), numbered(0, 2)); err != nil {
 			t.Fatal(err)
 		}
-		if len(p.ended) != 2 || !errors.Is(p.ended[0], context.Canceled) || p.ended[1] != nil || len(b.byText) != 0 || b.lanes[0].flying != 0 {
+		if len(p.ended) != 2 || !errors.Is(p.ended[0], context.Canceled) || p.ended[1] != nil || len(b.byText) != 0 || len(b.lanes[0].flights) != 0 {
 			t.Errorf("requests ended with %v", p.ended)
 		}
 	})

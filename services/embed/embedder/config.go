@@ -21,6 +21,9 @@ type Config struct {
 	InFlight    int           `envconfig:"IN_FLIGHT" default:"8" desc:"most requests to the provider at the same time, of live documents and of backfills each; those that wait for a rate limit count"`
 	CacheBytes  int           `envconfig:"CACHE_BYTES" default:"67108864" desc:"memory for the vectors of recent texts, so that a text which comes again soon is not paid again; 0 keeps none"`
 
+	OvertakeAfter time.Duration `envconfig:"OVERTAKE_AFTER" default:"2s" desc:"how long a live change waits for the vector of its text while the provider is away, slow or throttled, or the budget is spent; then it goes on without, so that prices, stock and deletes stay fresh, and its vector follows. Once the provider is known to be behind nothing waits. A new item is found when it has its vector. 0 has everything wait for its vector"`
+	WithoutIndex  bool          `envconfig:"WITHOUT_INDEX" default:"false" desc:"go on when the index cannot be asked which vectors it has, and pay for them again, instead of waiting for it"`
+
 	PricePerMillion float64 `envconfig:"PRICE_PER_MILLION" default:"-1" desc:"what the provider charges for a million tokens; -1 takes what OpenAI's models cost (text-embedding-3-large 0.13, -3-small 0.02, ada-002 0.10), and 0 for others"`
 	Currency        string  `default:"USD" desc:"of that price"`
 	BudgetPerDay    float64 `envconfig:"BUDGET_PER_DAY" default:"0" desc:"what all replicas may spend a day (UTC), in that currency; then texts that must be paid for wait for the next day; 0 sets no bound"`
@@ -51,6 +54,7 @@ func (c Config) Validate() error {
 	refuse(c.BatchWait < 0, "BATCH_WAIT is %s: it cannot be negative", c.BatchWait)
 	refuse(c.InFlight < 1, "IN_FLIGHT is %d: at least 1", c.InFlight)
 	refuse(c.CacheBytes < 0, "CACHE_BYTES is %d: it cannot be negative", c.CacheBytes)
+	refuse(c.OvertakeAfter < 0, "OVERTAKE_AFTER is %s: it cannot be negative; 0 has everything wait for its vector", c.OvertakeAfter)
 	refuse(c.PricePerMillion < 0 && c.PricePerMillion != -1, "PRICE_PER_MILLION is %g: it cannot be negative, but for -1", c.PricePerMillion)
 	refuse(c.BudgetPerDay < 0, "BUDGET_PER_DAY is %g: it cannot be negative", c.BudgetPerDay)
 	return errors.Join(wrong...)

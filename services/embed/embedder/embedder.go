@@ -14,10 +14,12 @@
 package embedder
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"github.com/freshet-io/freshet/libs/fault"
 	"github.com/freshet-io/freshet/libs/record"
@@ -33,6 +35,7 @@ const (
 	Stale      = "stale"      // the index has this or a newer state
 	Deleted    = "deleted"    // a delete, handed on
 	Skipped    = "skipped"    // a marker
+	Pending    = "pending"    // handed on, or left there, without its vector, which follows
 	Passed     = "passed"     // handed on: the mark of a dead letter, a row that is hidden or has only some columns
 )
 
@@ -74,6 +77,9 @@ type Embedder struct {
 	batcher *batcher
 	ledger  *ledger
 
+	overtakeAfter time.Duration
+	withoutIndex  bool
+
 	reused atomic.Int64
 }
 
@@ -97,26 +103,37 @@ func New(p Provider, index Index, space Space, cfg Config) (*Embedder, error) {
 	c, costs := newCache(cfg.CacheBytes, space.Dimensions), newLedger(cfg, space.Model)
 	return &Embedder{
 		index: index, space: space, limit: l, cache: c, ledger: costs,
-		batcher: newBatcher(&halver{provider: p, dimensions: space.Dimensions, ledger: costs}, c, cfg),
+		batcher:       newBatcher(&halver{provider: p, dimensions: space.Dimensions, ledger: costs}, c, cfg),
+		overtakeAfter: cfg.OvertakeAfter, withoutIndex: cfg.WithoutIndex,
 	}, nil
 }
+
+// Close ends the requests that documents have overtaken, and that nobody waits for now. It is called when nothing is
+// handled any more.
+func (e *Embedder) Close() { e.batcher.close() }
 
 // Handle implements stage.Handler. Its error is the index's or the provider's; the
 // texts that were embedded all the same are remembered, so that trying again is not
 // paid again.
 func (e *Embedder) Handle(ctx context.Context, batch []Input) ([]stage.Outcome[*record.Vector], error) {
+	return e.handle(ctx, batch, manner{after: e.overtakeAfter})
+}
+
+func (e *Embedder) handle(ctx context.Context, batch []Input, m manner) ([]stage.Outcome[*record.Vector], error) {
 	works := make([]*work, len(batch))
 	for i, in := range batch {
 		works[i] = e.begin(in)
 	}
-	supersede(works)
+	if !m.again { // what was handed on must come true, also where write refuses what came later
+		supersede(works)
+	}
 	if err := e.lookUp(ctx, works); err != nil {
 		return nil, err
 	}
 	for _, w := range works {
 		e.fit(w)
 	}
-	if err := e.embed(ctx, works); err != nil {
+	if err := e.embed(ctx, works, m); err != nil {
 		return nil, err
 	}
 	outcomes := make([]stage.Outcome[*record.Vector], len(works))
@@ -180,7 +197,7 @@ func (e *Embedder) fit(w *work) {
 }
 
 // embed asks for the vectors that are still missing, each text once.
-func (e *Embedder) embed(ctx context.Context, works []*work) error {
+func (e *Embedder) embed(ctx context.Context, works []*work, m manner) error {
 	var asking []*work
 	var asks []ask
 	for _, w := range works {
@@ -195,11 +212,12 @@ func (e *Embedder) embed(ctx context.Context, works []*work) error {
 	if len(asks) == 0 {
 		return nil
 	}
-	answers, err := e.batcher.embed(ctx, asks)
+	answers, err := e.answers(ctx, asks, m)
 	if err != nil {
 		return err
 	}
-	var failed error
+	var failed, late error
+	postponed := 0
 	for i, w := range asking {
 		switch a := answers[i]; {
 		case a.err == nil && a.known:
@@ -208,9 +226,15 @@ func (e *Embedder) embed(ctx context.Context, works []*work) error {
 			w.take(w.text.made(a.vector), Embedded)
 		case fault.ClassOf(a.err) == fault.Permanent:
 			w.reject(a.err)
+		case m.overtakes() && fault.ClassOf(a.err) == fault.Transient:
+			w.postpone(m)
+			postponed, late = postponed+1, a.err
 		case failed == nil || fault.ClassOf(a.err) == fault.Fatal:
 			failed = a.err
 		}
+	}
+	if m.again && postponed == len(works) { // it would be handled again at once
+		failed = cmp.Or(failed, late)
 	}
 	if failed != nil {
 		return fmt.Errorf("embedding %d texts: %w", len(asks), failed)

@@ -27,6 +27,7 @@ type halver struct {
 	ledger     *ledger
 	doubts     doubts
 
+	failing                    atomic.Bool // the last request was no success, and not for its texts
 	requests, texts, fallbacks atomic.Int64
 }
 
@@ -158,6 +159,9 @@ func (h *halver) request(ctx context.Context, asks []ask, answers []answer) (err
 	got, err := h.provider.Embed(ctx, texts)
 	if got.Wasted > 0 { // the next answer is paid again then
 		h.ledger.pay(asks, got.Wasted)
+	}
+	if ctx.Err() == nil {
+		h.failing.Store(err != nil && fault.ClassOf(err) == fault.Transient)
 	}
 	if err != nil {
 		if dubious(err) && ctx.Err() == nil {

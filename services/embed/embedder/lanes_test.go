@@ -80,8 +80,8 @@ func TestLiveTextsDoNotWaitForABackfill(t *testing.T) {
 				t.Errorf("%q was asked for %d times", text, n)
 			}
 		}
-		if len(asked) != 8 || b.lanes[0].flying+b.lanes[1].flying != 0 {
-			t.Errorf("%d texts asked for, %d and %d requests left", len(asked), b.lanes[0].flying, b.lanes[1].flying)
+		if len(asked) != 8 || len(b.lanes[0].flights)+len(b.lanes[1].flights) != 0 {
+			t.Errorf("%d texts asked for, %d and %d requests left", len(asked), len(b.lanes[0].flights), len(b.lanes[1].flights))
 		}
 	})
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/freshet-io/freshet/libs/fault"
 	"github.com/freshet-io/freshet/libs/record"
 	"github.com/freshet-io/freshet/libs/stage"
 )
@@ -24,6 +25,9 @@ func (e *Embedder) lookUp(ctx context.Context, works []*work) error {
 			items[i] = w.in.Document.Item()
 		}
 		states, err := e.index.Lookup(ctx, collection, items)
+		if err != nil && e.withoutIndex && fault.ClassOf(err) == fault.Transient {
+			states, err = make([]record.State, len(items)), nil
+		}
 		if err != nil {
 			// To go on without an answer would be to pay for all of it again.
 			return fmt.Errorf("looking up %d items of %s: %w", len(items), collection, err)
@@ -42,7 +46,9 @@ func (e *Embedder) lookUp(ctx context.Context, works []*work) error {
 func (e *Embedder) compare(w *work, s *record.State) {
 	fingerprint := w.vector.GetFingerprint()
 	w.held = bytes.Equal(s.Held, fingerprint)
-	if pointless(w, s, w.held) {
+	taken := s.Judge(w.vector)
+	w.there = taken == record.TakenAgain
+	if pointless(w, s, taken) {
 		w.finish(stage.Skip[*record.Vector](Stale))
 		return
 	}
@@ -61,15 +67,15 @@ func (e *Embedder) compare(w *work, s *record.State) {
 
 // pointless reports whether the state has all that w would bring. What write asks for is never dropped: where the
 // answer was an old one, nobody would ask again.
-func pointless(w *work, s *record.State, held bool) bool {
+func pointless(w *work, s *record.State, taken record.Taken) bool {
 	if w.op() == record.Op_OP_COMPLETION_REQUEST {
 		return false
 	}
-	switch s.Judge(w.vector) {
+	switch taken {
 	case record.Stale, record.OutOfOrder:
 		return true
-	case record.TakenAgain: // at its own version the text may still wait for its vector
-		return held && bytes.Equal(s.Wanted, w.vector.GetFingerprint())
+	case record.TakenAgain: // at its own version the text may still wait for its vector, or for another one by order
+		return w.held && bytes.Equal(s.Wanted, w.vector.GetFingerprint()) && !w.in.Document.GetForce()
 	case record.TakenNew:
 	}
 	return false

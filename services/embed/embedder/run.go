@@ -64,6 +64,7 @@ func Run(ctx context.Context, p *service.Process, cfg Settings) error {
 		return err
 	}
 	p.Health.Note("budget", embedder.ledger.pause)
+	defer embedder.Close()
 	// Before anything is paid: the budget of today may be spent already.
 	if err := embedder.ledger.read(ctx, journal); err != nil {
 		return err
@@ -119,8 +120,11 @@ func NewStages(cfg Settings, identity kafka.Identity, embedder *Embedder) (live,
 			Mark:     func(v *record.Vector, reason fault.Reason) *record.Vector { return v.Mark(string(reason)) },
 		}
 	}
-	return lane("embed", cfg.Topics.DocumentsLive(), cfg.Topics.VectorsLive(), group, embedder, decodeLive(identity.Epoch)),
-		lane("embed-bulk", cfg.Topics.DocumentsBulk(), cfg.Topics.VectorsBulk(), group+"-bulk", backfill{embedder}, decodeBulk)
+	live = lane("embed", cfg.Topics.DocumentsLive(), cfg.Topics.VectorsLive(), group, embedder, decodeLive(identity.Epoch))
+	if embedder.overtakeAfter > 0 {
+		live.Later = followers{embedder}
+	}
+	return live, lane("embed-bulk", cfg.Topics.DocumentsBulk(), cfg.Topics.VectorsBulk(), group+"-bulk", backfill{embedder}, decodeBulk)
 }
 
 // backfill handles documents whose texts wait for the live ones'.
@@ -128,7 +132,7 @@ type backfill struct{ *Embedder }
 
 // Handle implements stage.Handler.
 func (b backfill) Handle(ctx context.Context, batch []Input) ([]stage.Outcome[*record.Vector], error) {
-	return b.Embedder.Handle(provider.WithLane(ctx, provider.NewLane(true, nil)), batch)
+	return b.handle(provider.WithLane(ctx, provider.NewLane(true, nil)), batch, manner{})
 }
 
 // publish shows what was paid for and what was not.

@@ -13,6 +13,7 @@ type work struct {
 	key     string // of the item
 	text    fitted // what is sent to the provider
 	held    bool   // the index has a vector of the document's text
+	there   bool   // the index has the document
 	done    bool   // outcome is set
 	outcome stage.Outcome[*record.Vector]
 }

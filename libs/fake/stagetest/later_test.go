@@ -1,0 +1,197 @@
+package stagetest
+
+import (
+	"context"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+
+	"github.com/freshet-io/freshet/libs/fault"
+	"github.com/freshet-io/freshet/libs/record"
+	"github.com/freshet-io/freshet/libs/stage"
+)
+
+// early emits what can wait with a question mark, to be handled again, and copies the rest.
+func early(_ context.Context, batch []string) ([]stage.Outcome[string], error) {
+	out := make([]stage.Outcome[string], len(batch))
+	for i, in := range batch {
+		out[i] = stage.Emit("copied", in)
+		if strings.Contains(in, "later") {
+			out[i] = stage.Later("early", in+"?")
+		}
+	}
+	return out, nil
+}
+
+// tardy is a Stage.Later that answers with an exclamation mark those inputs that are named, and nothing without a name.
+type tardy struct {
+	mu    sync.Mutex
+	names []string
+}
+
+func (h *tardy) allow(names ...string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.names = append(h.names, names...)
+}
+
+func (h *tardy) Handle(_ context.Context, batch []string) ([]stage.Outcome[string], error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	out := make([]stage.Outcome[string], len(batch))
+	done := false
+	for i, in := range batch {
+		out[i] = stage.Later[string]("not yet")
+		if slices.Contains(h.names, in) {
+			out[i], done = stage.Emit("late", in+"!"), true
+		}
+	}
+	if !done {
+		return nil, fault.Wait(0, "it is away")
+	}
+	return out, nil
+}
+
+func (w *world) awaitCommitted(n int64) {
+	w.Helper()
+	w.await("offsets are committed", func(context.Context) (bool, error) { return w.committed() == n, nil })
+}
+
+func TestStage_whatComesLaterHoldsNothingUpAndIsCommittedWhenItHasCome(t *testing.T) {
+	eachBroker(t, func(t *testing.T, w *world) {
+		w.send("a=1", "a=later 2", "a=3", "a=later 4", "a=later 5", "a=6")
+		late := &tardy{}
+		s := w.stage(early)
+		s.Later = late
+		stop := w.run(s)
+		got := values(w.read(w.topics.DocumentsLive(), 6))
+		if want := []string{"a=1", "a=3", "a=6", "a=later 2?", "a=later 4?", "a=later 5?"}; !slices.Equal(got, want) {
+			t.Errorf("got %v, want %v", got, want)
+		}
+		w.awaitCommitted(1)
+		late.allow("a=later 4") // behind one that is still owed
+		w.read(w.topics.DocumentsLive(), 7)
+		if err := stop(); err != nil {
+			t.Fatal(err)
+		}
+		if n := w.committed(); n != 1 {
+			t.Errorf("%d offsets are committed, and the second record is owed", n)
+		}
+
+		// The next one handles all again from there.
+		late.allow("a=later 2")
+		s = w.stage(early)
+		s.Later = late
+		stop = w.run(s)
+		w.awaitCommitted(4)
+		late.allow("a=later 5")
+		w.awaitCommitted(6)
+		w.send("a=later 7", "a=8")
+		w.read(w.topics.DocumentsLive(), 7+5+3+2)
+		w.awaitCommitted(6)
+		late.allow("a=later 7")
+		w.awaitCommitted(8)
+		if err := stop(); err != nil {
+			t.Fatal(err)
+		}
+		got = values(w.read(w.topics.DocumentsLive(), 7+5+3+3))
+		count := map[string]int{}
+		for _, v := range got {
+			count[v]++
+		}
+		for v, n := range map[string]int{
+			"a=1": 1, "a=later 2?": 2, "a=later 4!": 2, "a=later 2!": 1, "a=later 5!": 1, "a=later 7?": 1, "a=later 7!": 1, "a=8": 1,
+		} {
+			if count[v] != n {
+				t.Errorf("%s was emitted %d times, not %d: %v", v, count[v], n, got)
+			}
+		}
+	})
+}
+
+// weighed is an input whose garbage collection is counted.
+type weighed struct{ value string }
+
+func TestStage_whatComesLaterIsKeptAsOffsets(t *testing.T) {
+	w := newWorld(t)
+	const n = 3000
+	for range n {
+		w.send("a=" + strings.Repeat("x", 1000))
+	}
+	var alive, most atomic.Int64
+	plain := w.stage(nil)
+	s := &stage.Stage[*weighed, string]{
+		Name: plain.Name, From: plain.From, To: plain.To, Settings: plain.Settings, Flights: plain.Flights, Encode: plain.Encode,
+		Describe: func(*weighed) stage.Facts { return stage.Facts{} },
+		Decode: func(r stage.Record) (*weighed, error) {
+			in := &weighed{string(r.Value)}
+			alive.Add(1)
+			runtime.AddCleanup(in, func(struct{}) { alive.Add(-1) }, struct{}{})
+			return in, nil
+		},
+		Handler: handlerOf[*weighed](func(batch []*weighed) ([]stage.Outcome[string], error) {
+			out := make([]stage.Outcome[string], len(batch))
+			for i := range out {
+				out[i] = stage.Later("early", "a=early")
+			}
+			return out, nil
+		}),
+		Later: handlerOf[*weighed](func(batch []*weighed) ([]stage.Outcome[string], error) {
+			most.Store(max(most.Load(), int64(len(batch))))
+			return nil, fault.Wait(0, "it is away")
+		}),
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- s.Run(ctx, w.process) }()
+	w.await("all of it is handed on", func(context.Context) (bool, error) { return w.count(w.topics.DocumentsLive()) == n, nil })
+	// Batches that may be under way, and that of what is owed.
+	w.await("the inputs are forgotten", func(context.Context) (bool, error) {
+		runtime.GC()
+		return alive.Load() <= int64((s.Flights+1)*s.Settings.Items), nil
+	})
+	w.await("what is owed is tried", func(context.Context) (bool, error) { return most.Load() == int64(s.Settings.Items), nil })
+	stop()
+	if err := <-done; err != nil || w.committed() != 0 {
+		t.Errorf("%d committed, %v", w.committed(), err)
+	}
+}
+
+// handlerOf makes a handler of a function.
+type handlerOf[In any] func([]In) ([]stage.Outcome[string], error)
+
+func (h handlerOf[In]) Handle(_ context.Context, batch []In) ([]stage.Outcome[string], error) {
+	return h(batch)
+}
+
+func TestStage_stopsWhereWhatIsOwedCannotBeReadAgain(t *testing.T) {
+	w := newWorld(t)
+	w.send("a=later 1", "a=2", "a=later 3", "a=4")
+	partition := record.Partition([]byte("a"), 2)
+	s := w.stage(early)
+	s.Later = handler(func(context.Context, []string) ([]stage.Outcome[string], error) {
+		t.Error("something could be read again")
+		return nil, fault.Halt("stop")
+	})
+	var once sync.Once
+	s.Handler = handler(func(ctx context.Context, batch []string) ([]stage.Outcome[string], error) {
+		once.Do(func() {
+			var gone kadm.Offsets
+			gone.AddOffset(w.source, partition, 2, -1)
+			if _, err := kadm.NewClient(w.client).DeleteRecords(ctx, gone); err != nil {
+				t.Error(err)
+			}
+		})
+		return early(ctx, batch)
+	})
+	ctx, cancel := context.WithTimeout(t.Context(), bound)
+	defer cancel()
+	if err := s.Run(ctx, w.process); fault.ClassOf(err) != fault.Fatal || !strings.Contains(err.Error(), "deleted before they were read") {
+		t.Errorf("got %v", err)
+	}
+}

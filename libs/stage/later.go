@@ -1,0 +1,264 @@
+package stage
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+	"golang.org/x/sync/semaphore"
+
+	"github.com/freshet-io/freshet/libs/fault"
+	"github.com/freshet-io/freshet/libs/kafka"
+	"github.com/freshet-io/freshet/libs/telemetry"
+)
+
+// What a handler cannot finish now must neither hold up its partition nor fill the memory. So its offset alone is kept
+// (owed.go), and a second reader of the partition, a client of its own that exists while something is owed, reads the
+// record again for Stage.Later:
+//
+//	poll ─▶ batch ─▶ Handler ─▶ settle ─▶ mark ─▶ … goes on
+//	                    │ Later              │ nothing beyond the first owed offset is committed
+//	                    ▼                    ▼
+//	             owed offsets ─▶ reader ─▶ batch ─▶ Stage.Later ─▶ settle ─▶ pay, mark
+//
+// A batch of it is there at a time, so that little is in memory however much is owed and however long.
+
+const (
+	// laterPoll is how many records are read at once: some of them may be large.
+	laterPoll = 16
+	// laterShare is what part of Settings.QueueBytes a batch has, about.
+	laterShare = 64
+	// laterGrace is how long a batch may go on when its partition goes. It may wait for something that is away for hours,
+	// and nothing is lost with it.
+	laterGrace = 5 * time.Second
+)
+
+// owe takes note of the records of a batch that are not finished. The mutex is held.
+func (w *worker) owe(batch []arrival, later []int) {
+	if len(later) == 0 {
+		return
+	}
+	for _, i := range later {
+		r := batch[i]
+		o := &w.owned[r.Topic].owed
+		o.places = append(o.places, kgo.EpochOffset{Epoch: r.LeaderEpoch, Offset: r.Offset})
+	}
+	select {
+	case w.owing <- struct{}{}:
+	default:
+	}
+}
+
+// markNext lets be committed what a topic has come to. The mutex is held.
+func (w *worker) markNext(topic string, c *claim) {
+	w.client.MarkCommitOffsets(map[string]map[int32]kgo.EpochOffset{topic: {w.partition: c.next}})
+}
+
+// pay takes the batch's records off that are finished, and lets be committed what they have held up.
+func (w *worker) pay(topic string, batch []arrival, later []int) (rest []arrival) {
+	left := map[int]bool{}
+	for _, i := range later {
+		left[i] = true
+	}
+	var finished []int64
+	for i, r := range batch {
+		if left[i] {
+			rest = append(rest, r)
+		} else {
+			finished = append(finished, r.Offset)
+		}
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.disowned {
+		return nil
+	}
+	c := w.owned[topic]
+	c.owed.pay(finished)
+	c.next = c.owed.next()
+	w.markNext(topic, c)
+	return rest
+}
+
+// fulfil handles again what is owed, until the worker is halted.
+func (w *worker) fulfil() error {
+	ctx, cancel := context.WithCancel(w.ctx)
+	defer cancel()
+	w.members.spawn(func() error {
+		if <-w.halted; sleep(ctx, nil, laterGrace) {
+			cancel()
+		}
+		return nil
+	})
+	topic := w.members.from.Topics[0]
+	for w.awaitOwed() {
+		b := &backlog{worker: w, topic: topic}
+		err := b.work(ctx)
+		b.close()
+		if errors.Is(err, errGivenUp) || ctx.Err() != nil {
+			return nil
+		}
+		if err != nil {
+			w.halt()
+			return fmt.Errorf("working on what was left of %s partition %d: %w", topic, w.partition, err)
+		}
+	}
+	return nil
+}
+
+func (w *worker) awaitOwed() bool {
+	select {
+	case <-w.owing:
+		return !w.hasStopped()
+	case <-w.halted:
+		return false
+	}
+}
+
+// firstOwed returns the first owed offset from another one on.
+func (w *worker) firstOwed(topic string, from int64) (offset int64, ok bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.owned[topic].owed.first(from)
+}
+
+func (w *worker) owes(topic string, offset int64) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.owned[topic].owed.has(offset)
+}
+
+// publish shows how much is owed, where anything can be.
+func (m *members) publish(stage string, metrics *telemetry.Metrics) error {
+	if m.later == nil {
+		return nil
+	}
+	return metrics.Gauge(telemetry.StageLater, func(observe func(float64, ...string)) { observe(float64(m.owing()), "stage", stage) })
+}
+
+// owing returns how many records all partitions owe.
+func (m *members) owing() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	n := 0
+	for _, w := range m.workers {
+		w.mu.Lock()
+		for _, c := range w.owned {
+			n += len(c.owed.places)
+		}
+		w.mu.Unlock()
+	}
+	return n
+}
+
+// backlog reads a partition from the first owed offset on.
+type backlog struct {
+	worker *worker
+	topic  string
+	client *kgo.Client // nil until something was to be read
+	next   int64       // offset of the first record that was not looked at
+	batch  []arrival   // read, and still owed
+}
+
+func (b *backlog) close() {
+	if b.client != nil {
+		b.client.Close()
+	}
+}
+
+// work returns nil when nothing is owed any more.
+func (b *backlog) work(ctx context.Context) error {
+	for wait := firstWait; ; {
+		if err := b.gather(ctx); err != nil || len(b.batch) == 0 {
+			return err
+		}
+		// It takes no place of the process: it may wait for hours, and a careful batch would with it.
+		t := tenure{ctx: ctx, halted: b.worker.halted, place: &place{places: semaphore.NewWeighted(1), size: 1}}
+		v, err := b.worker.members.later(t, b.batch)
+		if err != nil {
+			return err
+		}
+		if err := v.settle(); err != nil {
+			return err
+		}
+		rest := b.worker.pay(b.topic, b.batch, v.later())
+		if b.batch = rest; len(rest) == 0 {
+			wait = firstWait
+		} else if !t.sleep(wait) {
+			return errGivenUp
+		} else {
+			wait = min(2*wait, longWait)
+		}
+		if b.worker.hasStopped() {
+			return errGivenUp
+		}
+	}
+}
+
+// gather fills the batch with what is owed, in its order.
+func (b *backlog) gather(ctx context.Context) error {
+	s := &b.worker.members.settings
+	for b.worker.members.held.Load() {
+		if !sleep(ctx, b.worker.halted, pollWait) {
+			return errGivenUp
+		}
+	}
+	for len(b.batch) < s.Items && b.bytes() < s.QueueBytes/laterShare {
+		want, ok := b.worker.firstOwed(b.topic, b.next)
+		if !ok {
+			return nil
+		}
+		if err := b.read(ctx, want); err != nil {
+			return err
+		}
+		if ctx.Err() != nil || b.worker.hasStopped() {
+			return errGivenUp
+		}
+	}
+	return nil
+}
+
+func (b *backlog) bytes() int64 {
+	var n int64
+	for _, r := range b.batch {
+		n += int64(len(r.Key) + len(r.Value) + recordOverhead)
+	}
+	return n
+}
+
+// read reads some records on, of which the wanted one is the next that is owed.
+func (b *backlog) read(ctx context.Context, want int64) (err error) {
+	m := b.worker.members
+	if b.client == nil {
+		b.client, err = kafka.Reader(ctx, m.from.Cluster, b.topic, b.worker.partition, want, m.log)
+		if err != nil {
+			return fmt.Errorf("connecting a second time: %w", err)
+		}
+	}
+	wait, cancel := context.WithTimeout(ctx, pollWait)
+	defer cancel()
+	fetches := b.client.PollRecords(wait, min(laterPoll, m.settings.Items-len(b.batch)))
+	if fetches.Empty() {
+		wake(b.client)
+	}
+	fetches.EachError(func(topic string, partition int32, cause error) {
+		if err == nil {
+			err = m.fetchFault(topic, partition, cause)
+		}
+	})
+	found := false
+	fetches.EachTopic(func(t kgo.FetchTopic) {
+		t.EachRecord(func(r *kgo.Record) {
+			b.next, found = r.Offset+1, found || r.Offset == want
+			if b.worker.owes(b.topic, r.Offset) {
+				b.batch = append(b.batch, arrival{r, t.TopicID})
+			}
+		})
+	})
+	if err == nil && b.next > want && !found {
+		err = fault.Halt("topic %s, partition %d: the record at offset %d was read once and cannot be read again", b.topic, b.worker.partition, want)
+	}
+	return err
+}
