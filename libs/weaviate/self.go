@@ -151,6 +151,22 @@ func (c *Client) findsItself(ctx context.Context, b *collection, tenant string, 
 	return false, nil
 }
 
+// Blind reports whether a search finds nothing at all, by the vector of an item that is stored. A Weaviate that was killed
+// while it replaced all vectors of a small collection or tenant comes back so: its vector index begins each search at a
+// vector that is gone.
+func (c *Client) Blind(ctx context.Context, name string, item record.Item) (bool, error) {
+	b, err := c.described(ctx, name)
+	if err != nil {
+		return false, err
+	}
+	stored, err := c.byID(ctx, b, b.spec.Class(), part{b.tenant(item), []record.Item{item}}, reading{vectors: true})
+	if err != nil || len(stored) == 0 {
+		return false, err
+	}
+	hits, err := c.near(ctx, b, query{class: b.spec.Class(), tenant: b.tenant(item), vector: b.vectorOf(stored[0]), limit: 1, properties: &pb.PropertiesRequest{}})
+	return len(hits) == 0, err
+}
+
 const (
 	// queueLimit bounds the wait for vectors that are queued, queueEvery is between two looks.
 	queueLimit = 5 * time.Second

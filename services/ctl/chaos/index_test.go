@@ -118,6 +118,8 @@ func (v *indexView) LoadHidden(ctx context.Context, collection string, items []r
 	return v.Load(ctx, collection, items, whole) // it hides nothing
 }
 
+func (*indexView) Blind(context.Context, string, record.Item) (bool, error) { return false, nil }
+
 // joined returns what is known of an item; x.mu is held.
 func (x *index) joined(key string) record.State {
 	state := record.State{Sources: record.Orders{}}

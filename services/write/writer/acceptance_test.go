@@ -58,6 +58,10 @@ func (r renamed) SelfFound(ctx context.Context, _ string, items []record.Item, s
 	return r.Client.SelfFound(ctx, r.name, items, states)
 }
 
+func (r renamed) Blind(ctx context.Context, _ string, item record.Item) (bool, error) {
+	return r.Client.Blind(ctx, r.name, item)
+}
+
 func (r renamed) Ledgers(ctx context.Context, _ string, partitions []int32) (map[int32]weaviate.Ledger, error) {
 	return r.Client.Ledgers(ctx, r.name, partitions)
 }

@@ -2,6 +2,7 @@ package writer
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -91,30 +92,57 @@ func (w *Writer) putMain(ctx context.Context, items []*item) (done, refused []*i
 // confirm searches for items by their own vectors and puts those that are not found as they were put
 // again, each with a nonce: the same vector would be skipped. A server that was killed while it indexed
 // may come back with a piece of its index cut off, and an item whose former self is in that piece is
-// linked into it again.
+// linked into it again. All are searched for once more then: an item that is taken out of the index to be
+// put again may be what another one was found by.
 //
-// Where an item stays away it is reported and its partition goes on: a thousand items with one and
-// the same vector hide each other, and an index that works asynchronously answers too early.
+// Where an item stays away the batch is tried again for a while after an outage: the vector index
+// may be of no use until Weaviate has cleaned it up, and then finds only what is put anew. Later the item is
+// reported and its partition goes on: a thousand items with one and the same vector hide each other.
 func (w *Writer) confirm(ctx context.Context, items []*item) (refused []*item, err error) {
 	for attempt := 0; len(items) > 0; attempt++ {
-		var missing []*item
-		if missing, err = w.missing(ctx, items); err != nil {
+		missing, err := w.missing(ctx, items)
+		if err != nil {
 			return nil, fmt.Errorf("searching for %d items: %w", len(items), err)
 		}
 		for _, it := range missing {
 			it.unfound = attempt == confirmations
 			it.plan.state.Vector = nonce(it.plan.state.Vector)
 		}
-		if attempt == confirmations {
-			break
+		switch {
+		case len(missing) == 0:
+			return refused, nil
+		case attempt == confirmations:
+			return refused, w.patience(ctx, missing)
 		}
-		var no []*item
-		if items, no, err = w.put(ctx, missing, w.index.Put); err != nil {
+		_, no, err := w.put(ctx, missing, w.index.Put)
+		if err != nil {
 			return nil, err
 		}
 		refused = append(refused, no...)
+		items = only(items, func(it *item) bool { return it.known })
 	}
 	return refused, nil
+}
+
+// errUnfound says nothing of whether the index takes writes: it takes them, and a whole batch mends it sooner.
+var errUnfound = errors.New("items are not found by their own vectors")
+
+// patience returns an error where items that are not found may be found in a while.
+func (w *Writer) patience(ctx context.Context, missing []*item) error {
+	var blind bool
+	err := w.call(ctx, func() (err error) {
+		blind, err = w.index.Blind(ctx, missing[0].Collection, missing[0].Item)
+		return err
+	})
+	switch {
+	case err != nil:
+		return fmt.Errorf("searching for an item: %w", err)
+	case blind:
+		return fmt.Errorf("%w: a search in %s finds nothing at all: its vector index came back from a kill so, and is mended when it is cleaned up (every 5 min, or cleanupIntervalSeconds) and all is put anew", errUnfound, missing[0].Collection)
+	case mayLand(w.outages.count()):
+		return errUnfound
+	}
+	return nil
 }
 
 // missing returns the items that the index does not find by their own vectors.

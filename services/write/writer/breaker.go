@@ -119,11 +119,12 @@ func (w *Writer) probe(ctx context.Context, b *breaker, stay int, items []*item)
 	defer b.end()
 	asProbe := pass{b, true}.into(ctx)
 	for ; len(items) > 0 && b.reason() != nil; items = items[1:] {
-		if err := w.write(asProbe, stay, items[:1]); err != nil {
-			return nil, err
-		}
-		if items[0].written {
+		err := w.write(asProbe, stay, items[:1])
+		if items[0].written && (err == nil || errors.Is(err, errUnfound)) {
 			b.set(ctx, w.index.Unwritable(ctx, items[0].Collection))
+		}
+		if err != nil {
+			return nil, err
 		}
 	}
 	return items, nil
@@ -133,6 +134,6 @@ func (w *Writer) probe(ctx context.Context, b *breaker, stay int, items []*item)
 // service, one of a partition that goes says nothing, and a batch that was turned away has seen
 // nothing of its own.
 func blamesIndex(ctx context.Context, err error) bool {
-	return err != nil && fault.ClassOf(err) == fault.Transient && !errors.Is(err, errTurnedAway) &&
+	return err != nil && fault.ClassOf(err) == fault.Transient && !errors.Is(err, errTurnedAway) && !errors.Is(err, errUnfound) &&
 		ctx.Err() == nil && stage.Owned(ctx) == nil
 }

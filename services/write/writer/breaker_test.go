@@ -197,3 +197,25 @@ func forgetful() writer.Config {
 	cfg.Remembered = 0
 	return cfg
 }
+
+// A whole batch that is put anew mends a vector index sooner than one item.
+func TestBreaker_anItemThatIsWrittenAndNotFoundClosesIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		index := newFake()
+		w, told := broken(index, index)
+		b := batch{row("b", 6, "desk", 1), row("c", 7, "chair", 1)}
+		if _, err := w.Handle(t.Context(), b); err == nil {
+			t.Fatal("the put was not interrupted")
+		}
+		mended(index)
+		index.blind = true
+		for range 2 {
+			if _, err := w.Handle(t.Context(), b); err == nil {
+				t.Error("a batch that is not found is written")
+			}
+		}
+		if len(*told) != 2 || !strings.HasSuffix((*told)[1], "<nil>") || !slices.Contains(index.calls, "put 2") {
+			t.Errorf("told %q, calls %q", *told, index.calls)
+		}
+	})
+}

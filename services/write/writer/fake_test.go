@@ -25,8 +25,10 @@ type fakeIndex struct {
 	// interrupt, if not nil, is asked at each write: it may let it fail in one of the ways below.
 	interrupt func(call int) failure
 	reject    func(o weaviate.Object) error
-	hidden    map[string]int // by key: how many more puts leave the item cut off in the vector index
-	formers   bool           // of an object that is torn, reads by ids find the former self
+	cuts      map[string]string // by key: another item, which the second put of this one cuts off in the vector index
+	hidden    map[string]int    // by key: how many more puts leave the item cut off in the vector index
+	blind     bool              // a search finds nothing
+	formers   bool              // of an object that is torn, reads by ids find the former self
 	writes    int
 	searches  int
 	busy, top int   // calls at this moment, and at most
@@ -186,6 +188,11 @@ func (f *fakeIndex) put(ctx context.Context, call string, to map[string]fakeObje
 			f.hidden[key]--
 			o.indexed = false
 		}
+		if cut, two := to[f.cuts[key]]; two && ok {
+			cut.indexed = false
+			to[f.cuts[key]] = cut
+			delete(f.cuts, key)
+		}
 		to[key] = o
 		if !vectors {
 			f.buried[key] = time.Now()
@@ -243,7 +250,7 @@ func (f *fakeIndex) SelfFound(_ context.Context, _ string, items []record.Item, 
 	for i, it := range items {
 		o, ok := f.main[string(it.Key())]
 		seen, readable := o.seen()
-		found := ok && readable && (o.indexed || o.former != nil)
+		found := ok && readable && (o.indexed || o.former != nil) && !f.blind
 		if found && states != nil {
 			found = seen.Base == states[i].Base && bytes.Equal(seen.Held, states[i].Held)
 		}
@@ -253,6 +260,8 @@ func (f *fakeIndex) SelfFound(_ context.Context, _ string, items []record.Item, 
 	}
 	return missing, nil
 }
+
+func (f *fakeIndex) Blind(context.Context, string, record.Item) (bool, error) { return f.blind, nil }
 
 // has tells where the copies of an item are.
 func (f *fakeIndex) has(it record.Item) (main, side bool) {

@@ -44,6 +44,8 @@ type Index interface {
 	// those that are not found, in their order: also those that are not there. states, if not nil, says
 	// by item of which version and vector (Base, Held) it must be found: an older self is none.
 	SelfFound(ctx context.Context, collection string, items []record.Item, states []record.State) (missing []record.Item, err error)
+	// Blind reports whether a search of the main place finds nothing at all, by the vector of an item that is stored there.
+	Blind(ctx context.Context, collection string, item record.Item) (bool, error)
 	// Unwritable says why the index takes no writes of a collection, in a line that says what to do,
 	// as far as it knows itself; nil where it knows of nothing. It answers within seconds.
 	Unwritable(ctx context.Context, collection string) error

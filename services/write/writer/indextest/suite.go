@@ -200,6 +200,9 @@ func (s suite) found(t *testing.T) {
 	s.missing(t, []string{"found 3", "found 0"}, "found 1", "found 3", "found 2", "found 0", "found 4")
 	put(t, s.index.Put, object("found 1", "comet", 5))
 	s.missing(t, nil, "found 1", "found 2", "found 4")
+	if blind, err := s.index.Blind(t.Context(), Collection, ItemOf("found 1")); blind || err != nil {
+		t.Errorf("the index finds nothing: %t, %v", blind, err)
+	}
 }
 
 func (s suite) missing(t *testing.T, want []string, ids ...string) {
