@@ -105,7 +105,7 @@ func TestBudget_isNotExceededByCallsThatGoAtTheSameTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out bytes.Buffer
 		e := replica(t, &log{}, &out)
-		e.batcher.most.Texts = 1
+		e.batcher.size.Texts = 1
 		e.batcher.halver.provider.(*charging).before = func(context.Context, []string) error { time.Sleep(time.Minute); return nil }
 		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
 		defer cancel()
