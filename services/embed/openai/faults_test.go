@@ -382,7 +382,7 @@ func (r row) judge(t *testing.T, outcomes []stage.Outcome[*record.Vector], err e
 			if fault.ReasonOf(o.Err) != fault.ProviderRejected || o.Out[0].GetVector() != nil {
 				t.Errorf("text %d is a letter for %s, with %v", i, fault.ReasonOf(o.Err), o.Out)
 			}
-		case string(o.Out[0].GetVector()) == string(record.AppendVector(nil, embeddings.Vector(texts[i], embeddings.Length))):
+		case string(o.Out[0].GetVector()) == vector(texts[i]):
 			embedded++
 		default:
 			t.Errorf("text %d has %v, which is not its vector", i, o.Out[0].GetVector())
@@ -391,6 +391,11 @@ func (r row) judge(t *testing.T, outcomes []stage.Outcome[*record.Vector], err e
 	if embedded != r.embedded || letters != r.letters {
 		t.Errorf("%d embedded and %d letters, not %d and %d", embedded, letters, r.embedded, r.letters)
 	}
+}
+
+// vector is the right one of a text, as it travels.
+func vector(text string) string {
+	return string(record.AppendVector(nil, embeddings.Vector(text, embeddings.Length)))
 }
 
 // silent checks that an error says what it should and quotes neither key nor text.
