@@ -41,7 +41,7 @@ func TestKills(t *testing.T) {
 	})
 	t.Run("kafka", func(t *testing.T) {
 		broker := startKafka(t)
-		k := newKiller(t, seed, plan{brokers: broker.Brokers, broker: broker, session: killedSession, changes: 9_000, items: 3_000})
+		k := newKiller(t, seed, plan{brokers: broker.Brokers, broker: broker, session: killedSession, changes: 6_000, items: 3_000})
 		k.startAll()
 		k.kills()
 		k.conclude()
@@ -86,8 +86,7 @@ type killer struct {
 	moments  []string // of all kills, in their order
 	changed  []int64  // since awaitIndex
 
-	payable    func(unwritten int64) int // texts that may be paid again after a kill of embed
-	payableNow int                       // after all of them
+	payable int // texts that may be paid again after the kills of embed
 }
 
 // paidPipeline is the tests' pipeline with a provider that is paid.
@@ -129,20 +128,16 @@ func (k *killer) conclude() {
 	}
 }
 
-// kills kills everything in turn. With Apache Kafka embed is killed alone before.
-//
-// Once it was killed, embed knows from the index alone what it has paid for. So where the index has everything when a
-// burst begins, only what is under way with the provider is paid again; where write is killed too, all that has not
-// reached the index may be.
+// kills kills everything in turn, while changes flow, and compares the index with what was sent. Once it was killed, embed
+// knows from the index alone what it has paid for: since write is killed too, it may pay again all that has not reached the
+// index. What its kills cost alone, TestAKillOfEmbedCostsAtMostWhatWasInFlight counts.
 func (k *killer) kills() {
 	k.t.Helper()
 	beside := 1 // every so many rounds
 	if k.broker != nil {
-		alone := slices.Repeat([]string{"embed"}, killsEach)
-		k.killAll("kill -9 alone", alone, len(k.picks)/3, k.awaitIndex, func(int64) int { return embedInFlight * embedItems })
 		beside = killsEach / killsBeside
 	}
-	var mixed []string
+	var victims []string
 	for i := range killsEach {
 		round := []string{"ingest", "write"}
 		if i%beside == 0 {
@@ -153,25 +148,16 @@ func (k *killer) kills() {
 		}
 		// In rounds, so that a victim is at work again when it is killed again.
 		k.dice.Shuffle(len(round), func(i, j int) { round[i], round[j] = round[j], round[i] })
-		mixed = append(mixed, round...)
+		victims = append(victims, round...)
 	}
-	k.killAll("kill -9 mixed", mixed, len(k.picks), func() {}, func(unwritten int64) int { return int(unwritten) })
-	k.t.Logf("killed, with the number of changes sent by then: %s", strings.Join(k.moments, " "))
-}
-
-// killAll kills the victims one after the other while the next changes flow, and compares the index with what was sent.
-// Before each burst it calls await. payable says how many texts may be paid again after a kill of embed, where so many
-// records have not reached the index.
-func (k *killer) killAll(fault string, victims []string, changes int, await func(), payable func(unwritten int64) int) {
-	k.t.Helper()
+	const fault = "kill -9"
 	rows := map[string]*row{}
 	for _, victim := range append(slices.Clone(services), killedBroker) {
 		rows[victim] = k.table.add(fault, victim)
 	}
-	k.payable, k.payableNow = payable, 0
 	start, before := time.Now(), k.provider.paidAgain()
 	watched := k.watch()
-	k.sendAndKill(victims, changes, await, rows)
+	k.sendAndKill(victims, rows)
 	if err := k.client.Flush(k.t.Context()); err != nil {
 		k.t.Fatal(err)
 	}
@@ -180,8 +166,9 @@ func (k *killer) killAll(fault string, victims []string, changes int, await func
 	settled := time.Since(start)
 	together := k.table.add(fault, "together")
 	k.verdict(together, k.items, watched(), nil)
-	k.paid(together, before, k.payableNow)
-	k.t.Logf("%s: the last change was sent after %s, all was finished after %s", fault, sent.Round(time.Second), settled.Round(time.Second))
+	k.paid(together, before, k.payable)
+	k.t.Logf("the last change was sent after %s, all was finished after %s", sent.Round(time.Second), settled.Round(time.Second))
+	k.t.Logf("killed, with the number of changes sent by then: %s", strings.Join(k.moments, " "))
 }
 
 // verdict compares the first n items, and fails the test for what is not as it was sent, and for what was seen going
@@ -213,23 +200,21 @@ func (k *killer) paid(r *row, before, bound int) {
 	}
 }
 
-// sendAndKill sends the next changes in as many shares as there are kills. The first part of a share flows steadily; then
+// sendAndKill sends the changes in as many shares as there are kills. The first part of a share flows steadily; then
 // comes a burst, and in the midst of it the victim is killed and started again.
-func (k *killer) sendAndKill(victims []string, changes int, await func(), rows map[string]*row) {
+func (k *killer) sendAndKill(victims []string, rows map[string]*row) {
 	k.t.Helper()
-	rest := len(k.picks) - changes
-	share := changes / (len(victims) + 2) // what is left is for moments that need more work
+	share := len(k.picks) / (len(victims) + 2) // what is left is for moments that need more work
 	for _, victim := range victims {
 		burst := share/2 + k.dice.IntN(share/3)
 		k.flow(share - burst)
 		if p := k.running[victim]; p != nil {
 			p.awaitReady() // killing one that does not work yet would show nothing
 		}
-		await()
 		k.produce(burst)
 		rows[victim].moment(k.t, k.strike(victim, int64(1+k.dice.IntN(burst/2))))
 	}
-	k.produce(len(k.picks) - rest)
+	k.produce(len(k.picks))
 }
 
 // flow sends changes as a shop does: some at a time.
@@ -334,7 +319,7 @@ func (k *killer) strike(victim string, least int64) (n int64) {
 		if err != nil {
 			k.t.Fatal(err)
 		}
-		k.payableNow += k.payable(n + unwritten)
+		k.payable += int(n + unwritten)
 	}
 	k.running[victim].start()
 	return n

@@ -29,6 +29,23 @@ type provider struct {
 	mu        sync.Mutex
 	paid      map[string]int // by text
 	onRequest map[string]func()
+	reach     func(point) // nil: nobody watches
+}
+
+// point is how far a request has come.
+type point string
+
+const (
+	asked    point = "asked"    // it is read and paid for
+	half     point = "half"     // half of the answer is sent
+	answered point = "answered" // all of it is
+)
+
+// watch has f called by each request at each point; the request waits for it.
+func (p *provider) watch(f func(point)) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.reach = f
 }
 
 // startProvider starts the server, which ends with the test.
@@ -62,7 +79,8 @@ func (p *provider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	ready := time.NewTimer(providerTime)
-	p.begin(request.Input, strings.Split(r.URL.Path, "/")[1])
+	reach := p.begin(request.Input, strings.Split(r.URL.Path, "/")[1])
+	reach(asked)
 	type embedding struct {
 		Index  int    `json:"index"`
 		Vector []byte `json:"embedding"` // base64 of little-endian float32
@@ -74,11 +92,20 @@ func (p *provider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	for i, text := range request.Input {
 		answer.Data = append(answer.Data, embedding{i, record.AppendVector(nil, hash.Vector(text, dimensions))})
 	}
+	body, err := json.Marshal(answer)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
 	<-ready.C
-	_ = json.NewEncoder(w).Encode(answer) // a client that is gone needs none
+	for i, at := range []point{half, answered} {
+		_, _ = w.Write(body[i*len(body)/2 : (i+1)*len(body)/2]) // a client that is gone needs none
+		_ = http.NewResponseController(w).Flush()
+		reach(at)
+	}
 }
 
-func (p *provider) begin(texts []string, name string) {
+func (p *provider) begin(texts []string, name string) (reach func(point)) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, text := range texts {
@@ -88,6 +115,17 @@ func (p *provider) begin(texts []string, name string) {
 		delete(p.onRequest, name)
 		f()
 	}
+	if p.reach == nil {
+		return func(point) {}
+	}
+	return p.reach
+}
+
+// times returns how often a text was paid for.
+func (p *provider) times(text string) int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.paid[text]
 }
 
 // atNextRequest calls f once, when the next request of name has been read and is not answered.

@@ -31,9 +31,9 @@ const (
 type batcher struct {
 	halver *halver
 	cache  cache
-	most   provider.Size // in a request
 	wait   time.Duration // fixed; 0: by the number of requests in flight
-	flying int           // most requests in flight, of each lane
+	most   int           // requests in flight, of each lane
+	size   provider.Size // of a request, at most
 
 	mu     sync.Mutex
 	lanes  [2]lane // live, bulk
@@ -86,8 +86,8 @@ type flight struct {
 
 func newBatcher(h *halver, c cache, cfg Config) *batcher {
 	return &batcher{
-		halver: h, cache: c, most: provider.Size{Texts: cfg.BatchItems, Tokens: cfg.BatchTokens, Bytes: cfg.BatchBytes},
-		wait: cfg.BatchWait, flying: cfg.InFlight, byText: map[string]*call{},
+		halver: h, cache: c, size: provider.Size{Texts: cfg.BatchItems, Tokens: cfg.BatchTokens, Bytes: cfg.BatchBytes},
+		wait: cfg.BatchWait, most: cfg.InFlight, byText: map[string]*call{},
 	}
 }
 
@@ -240,7 +240,7 @@ func (b *batcher) send(ctx context.Context) time.Duration {
 }
 
 func (b *batcher) sendLane(ctx context.Context, l *lane) time.Duration {
-	for len(l.queue) > 0 && len(l.flights) < b.flying && l.waiting == 0 {
+	for len(l.queue) > 0 && len(l.flights) < b.most && l.waiting == 0 {
 		n, full := b.batch(l.queue)
 		if wait := b.linger(len(l.flights)) - time.Since(l.queue[0].queued); !full && wait > 0 {
 			return wait
@@ -254,7 +254,7 @@ func (b *batcher) sendLane(ctx context.Context, l *lane) time.Duration {
 // batch returns how many calls go into the next request, and whether waiting could
 // add none.
 func (b *batcher) batch(queue []*call) (n int, full bool) {
-	most := b.most
+	most := b.size
 	if limited, ok := b.halver.provider.(Limited); ok {
 		l := limited.Largest()
 		most = provider.Size{Texts: min(most.Texts, l.Texts), Tokens: min(most.Tokens, l.Tokens), Bytes: min(most.Bytes, l.Bytes)}

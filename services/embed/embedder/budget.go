@@ -23,14 +23,12 @@ type budget struct {
 	stopped chan struct{} // closed: the process stops, and nobody is to wait
 
 	mu       sync.Mutex
-	day      time.Time
-	own      int64               // paid today by this replica
 	reserved int64               // of calls that are under way
-	others   map[string]spending // by key of an entry; of today, or of tomorrow by a clock that is ahead
+	spent    map[string]spending // by key of an entry, and by day what this replica itself has paid
 	queue    []*int64            // what the calls that wait want, in the order in which they came
 }
 
-// spending is what an entry of another replica has of a day.
+// spending is what was paid of a day's budget.
 type spending struct {
 	day    time.Time
 	tokens int64
@@ -105,40 +103,38 @@ func (b *budget) release(tokens int64) {
 func (b *budget) spend(tokens int64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.today()
-	b.own += tokens
+	today := dayOf(time.Now())
+	key := today.String()
+	b.spent[key] = spending{today, b.spent[key].tokens + tokens}
 }
 
 // learn replaces what is known of an entry of another replica.
 func (b *budget) learn(key string, hour time.Time, tokens int64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.today()
-	if of := hour.UTC().Truncate(day); !of.Before(b.day) {
-		b.others[key] = spending{of, tokens}
-	}
+	b.spent[key] = spending{dayOf(hour), tokens}
 }
 
-// spent returns what all replicas have spent today, and how many calls wait because of it.
-func (b *budget) spent() (tokens int64, waiting int) {
+// state returns what all replicas have spent today, and how many calls wait because of it.
+func (b *budget) state() (tokens int64, waiting int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.today(), len(b.queue)
 }
 
-// today returns what was spent on the present day, and begins it where it is a new one.
-func (b *budget) today() int64 {
-	if now := time.Now().UTC().Truncate(day); !now.Equal(b.day) {
-		b.day, b.own = now, 0
-	}
-	tokens := b.own
-	for key, s := range b.others {
+// today returns what was spent on the present day. Yesterday and tomorrow are remembered: a clock
+// may be ahead, and be set back.
+func (b *budget) today() (tokens int64) {
+	today := dayOf(time.Now())
+	for key, s := range b.spent {
 		switch {
-		case s.day.Equal(b.day):
+		case s.day.Equal(today):
 			tokens += s.tokens
-		case s.day.Before(b.day):
-			delete(b.others, key)
+		case s.day.Before(today.Add(-day)):
+			delete(b.spent, key)
 		}
 	}
 	return tokens
 }
+
+func dayOf(t time.Time) time.Time { return t.UTC().Truncate(day) }

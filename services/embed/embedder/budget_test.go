@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"strconv"
 	"strings"
 	"sync"
@@ -63,7 +64,7 @@ func TestBudget_pausesPaidCallsUntilMidnightAndFailsNothing(t *testing.T) {
 		})
 		time.Sleep(time.Hour)
 		handle(t, e, upsert("known", "shoe", 21), remove("4", 22)) // what need not be paid for goes on
-		if tokens, waiting := e.ledger.budget.spent(); tokens != 40 || waiting != 1 || e.Counts().Requests != 4 {
+		if tokens, waiting := e.ledger.budget.state(); tokens != 40 || waiting != 1 || e.Counts().Requests != 4 {
 			t.Errorf("spent %d, %d waiting, %d requests", tokens, waiting, e.Counts().Requests)
 		}
 		if said := e.ledger.pause(); !strings.Contains(said, "spent (40.0000 of 40.0000 tokens): 1 requests wait until 2000-01-02T00:00:00Z") {
@@ -73,7 +74,7 @@ func TestBudget_pausesPaidCallsUntilMidnightAndFailsNothing(t *testing.T) {
 		if paused < 4*time.Hour || paused > 4*time.Hour+2*budgetLook {
 			t.Errorf("paused for %s, and it was 20:00", paused)
 		}
-		if tokens, waiting := e.ledger.budget.spent(); tokens != 10 || waiting != 0 || e.ledger.pause() != "" {
+		if tokens, waiting := e.ledger.budget.state(); tokens != 10 || waiting != 0 || e.ledger.pause() != "" {
 			t.Errorf("on the new day: spent %d, %d waiting, readiness says %q", tokens, waiting, e.ledger.pause())
 		}
 		if strings.Count(out.String(), "the embedding budget of the day is spent") != 1 || !strings.Contains(out.String(), "budget=40.0000 currency=tokens until=2000-01-02T00:00:00.000Z") {
@@ -105,7 +106,7 @@ func TestBudget_isNotExceededByCallsThatGoAtTheSameTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out bytes.Buffer
 		e := replica(t, &log{}, &out)
-		e.batcher.most.Texts = 1
+		e.batcher.size.Texts = 1
 		e.batcher.halver.provider.(*charging).before = func(context.Context, []string) error { time.Sleep(time.Minute); return nil }
 		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
 		defer cancel()
@@ -122,7 +123,7 @@ func TestBudget_isNotExceededByCallsThatGoAtTheSameTime(t *testing.T) {
 
 func TestBudget_isGivenInTheOrderInWhichCallsCame(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := budget{limit: 100, others: map[string]spending{}}
+		b := budget{limit: 100, spent: map[string]spending{}}
 		b.spend(50)
 		var mu sync.Mutex
 		var went []int64
@@ -138,7 +139,7 @@ func TestBudget_isGivenInTheOrderInWhichCallsCame(t *testing.T) {
 			})
 			synctest.Wait()
 		}
-		if _, waiting := b.spent(); waiting != 4 {
+		if _, waiting := b.state(); waiting != 4 {
 			t.Errorf("%d wait: small ones have gone before the large one, which they may do for ever", waiting)
 		}
 		all.Wait()
@@ -148,9 +149,46 @@ func TestBudget_isGivenInTheOrderInWhichCallsCame(t *testing.T) {
 	})
 }
 
+func TestBudget_isNotGivenTwiceWhereTheClockIsSetBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := budget{limit: 100, spent: map[string]spending{}}
+		b.spend(60)
+		b.learn("another replica, an hour ahead", time.Now().Add(24*time.Hour), 30)
+		for _, tt := range []struct {
+			after time.Duration
+			want  int64
+		}{{0, 60}, {24 * time.Hour, 30}, {24 * time.Hour, 0}} {
+			time.Sleep(tt.after)
+			if tokens, _ := b.state(); tokens != tt.want {
+				t.Errorf("on %s %d tokens are spent, not %d", time.Now(), tokens, tt.want)
+			}
+		}
+		if len(b.spent) != 1 {
+			t.Errorf("%v is remembered", b.spent)
+		}
+		if yesterday := b.spent["another replica, an hour ahead"]; yesterday.tokens != 30 {
+			t.Error("what would count again with a clock that is set back is forgotten")
+		}
+	})
+}
+
+func TestBudget_withoutBoundsIsNotAToken(t *testing.T) {
+	for _, perDay := range []float64{1e18, 1e300, math.Inf(1)} {
+		l := newLedger(Config{PricePerMillion: 0.02, BudgetPerDay: perDay}, "model")
+		if l.budget.limit < 1e18 {
+			t.Errorf("%g a day are %d tokens", perDay, l.budget.limit)
+		}
+	}
+	cfg := settings()
+	cfg.PricePerMillion, cfg.BudgetPerDay = math.NaN(), math.NaN()
+	if err := cfg.Validate(); err == nil || !strings.Contains(err.Error(), "PRICE_PER_MILLION") || !strings.Contains(err.Error(), "BUDGET_PER_DAY") {
+		t.Errorf("NaN: %v", err)
+	}
+}
+
 func TestBudget_smallerThanACallLetsOneADayGo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := budget{limit: 5, others: map[string]spending{}}
+		b := budget{limit: 5, spent: map[string]spending{}}
 		for range 3 {
 			if err := b.reserve(bounded(t), 10); err != nil {
 				t.Fatal(err)

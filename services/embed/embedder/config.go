@@ -55,8 +55,8 @@ func (c Config) Validate() error {
 	refuse(c.InFlight < 1, "IN_FLIGHT is %d: at least 1", c.InFlight)
 	refuse(c.CacheBytes < 0, "CACHE_BYTES is %d: it cannot be negative", c.CacheBytes)
 	refuse(c.OvertakeAfter < 0, "OVERTAKE_AFTER is %s: it cannot be negative; 0 has everything wait for its vector", c.OvertakeAfter)
-	refuse(c.PricePerMillion < 0 && c.PricePerMillion != -1, "PRICE_PER_MILLION is %g: it cannot be negative, but for -1", c.PricePerMillion)
-	refuse(c.BudgetPerDay < 0, "BUDGET_PER_DAY is %g: it cannot be negative", c.BudgetPerDay)
+	refuse(!(c.PricePerMillion >= 0) && c.PricePerMillion != -1, "PRICE_PER_MILLION is %g: it cannot be negative, but for -1", c.PricePerMillion)
+	refuse(!(c.BudgetPerDay >= 0), "BUDGET_PER_DAY is %g: it cannot be negative", c.BudgetPerDay)
 	return errors.Join(wrong...)
 }
 

@@ -85,11 +85,11 @@ func (l *ledger) read(ctx context.Context, j Journal) error {
 // tell says once a day that calls wait for the budget. Those that wait when a day begins are about
 // to go.
 func (l *ledger) tell(told time.Time, log *slog.Logger) time.Time {
-	today := time.Now().UTC().Truncate(day)
+	today := dayOf(time.Now())
 	if l.pause() == "" || told.Equal(today) {
 		return told
 	}
-	tokens, _ := l.budget.spent()
+	tokens, _ := l.budget.state()
 	log.Warn("the embedding budget of the day is spent: texts that must be paid for wait",
 		"spent", amount(l.money(tokens)), "budget", amount(l.money(l.budget.limit)), "currency", l.currency, "until", today.Add(day))
 	return today
@@ -97,12 +97,12 @@ func (l *ledger) tell(told time.Time, log *slog.Logger) time.Time {
 
 // pause returns what to tell people while calls wait for the budget, else "".
 func (l *ledger) pause() string {
-	tokens, waiting := l.budget.spent()
+	tokens, waiting := l.budget.state()
 	if waiting == 0 || tokens == 0 {
 		return ""
 	}
 	return fmt.Sprintf("the embedding budget of the day is spent (%s of %s %s): %d requests wait until %s, or for a higher FRESHET_EMBED_BUDGET_PER_DAY; nothing fails",
-		amount(l.money(tokens)), amount(l.money(l.budget.limit)), l.currency, waiting, time.Now().UTC().Truncate(day).Add(day).Format(time.RFC3339))
+		amount(l.money(tokens)), amount(l.money(l.budget.limit)), l.currency, waiting, dayOf(time.Now()).Add(day).Format(time.RFC3339))
 }
 
 func amount(money float64) string { return strconv.FormatFloat(money, 'f', 4, 64) }

@@ -58,9 +58,9 @@ func newLedger(cfg Config, model string) *ledger {
 		replica: rand.Text(), price: cfg.priceOf(model), currency: cfg.Currency,
 		texts: texts, entries: map[entryKey]*entry{},
 	}
-	l.budget.others, l.budget.stopped = map[string]spending{}, make(chan struct{})
+	l.budget.spent, l.budget.stopped = map[string]spending{}, make(chan struct{})
 	if cfg.BudgetPerDay > 0 {
-		l.budget.limit = max(1, int64(cfg.BudgetPerDay/l.price*1e6))
+		l.budget.limit = int64(min(max(1, cfg.BudgetPerDay/l.price*1e6), 1<<62)) // beyond it would be none
 	}
 	return l
 }

@@ -59,7 +59,7 @@ func Run(ctx context.Context, p *service.Process, cfg Settings) error {
 		return err
 	}
 	defer client.Close()
-	journal, err := kafka.OpenCosts(ctx, client, cfg.Topics, time.Now().UTC().Truncate(day))
+	journal, err := kafka.OpenCosts(ctx, client, cfg.Topics, dayOf(time.Now()))
 	if err != nil {
 		return err
 	}
@@ -158,11 +158,11 @@ func (l *ledger) publish(m *telemetry.Metrics) error {
 		m.Money(telemetry.ProviderSavedCost, func() float64 { return l.money(l.totals().Saved) }),
 		m.Gauge(telemetry.BudgetLimit, func(observe func(float64, ...string)) { observe(l.money(l.budget.limit)) }),
 		m.Gauge(telemetry.BudgetSpent, func(observe func(float64, ...string)) {
-			tokens, _ := l.budget.spent()
+			tokens, _ := l.budget.state()
 			observe(l.money(tokens))
 		}),
 		m.Gauge(telemetry.BudgetWaiting, func(observe func(float64, ...string)) {
-			_, waiting := l.budget.spent()
+			_, waiting := l.budget.state()
 			observe(float64(waiting))
 		}),
 	)

@@ -290,7 +290,7 @@ func (p preset) open(t *testing.T, space pipeline.Space, url string) *embedder.E
 		OpenAI providers.OpenAI `envconfig:"OPENAI"`
 		Embed  embedder.Config  `envconfig:"EMBED"`
 	}
-	if err := service.Load(environ, &cfg); err != nil {
+	if err := service.Load(append([]string{"FRESHET_EMBED_OVERTAKE_AFTER=0"}, environ...), &cfg); err != nil {
 		t.Fatal(err)
 	}
 	for name, meant := range service.Mistyped(environ, &cfg) {
