@@ -13,6 +13,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"sync"
 
 	"github.com/freshet-io/freshet/libs/fault"
 	"github.com/freshet-io/freshet/libs/pipeline"
@@ -53,7 +54,9 @@ type Options struct {
 
 // Ingester is a stage.Handler. It may be used from several goroutines.
 type Ingester struct {
-	topics  map[string]*topic
+	mappings []*mapping
+	topics   sync.Map // *topic by name, as far as records have come
+
 	limits  change.Limits
 	schemas values.Schemas
 
@@ -71,7 +74,6 @@ type topic struct {
 func New(file *pipeline.File, options Options) (*Ingester, error) {
 	c := options.Config
 	in := &Ingester{
-		topics: map[string]*topic{},
 		limits: change.Limits{Bytes: c.MaxValueBytes, Depth: c.MaxDepth, Fields: c.MaxFields},
 		rewind: options.Rewind, partitioned: options.Partitioned,
 	}
@@ -88,12 +90,7 @@ func New(file *pipeline.File, options Options) (*Ingester, error) {
 		if err != nil {
 			return nil, fmt.Errorf("preparing pipeline %s: %w", p.Name, err)
 		}
-		for _, name := range p.Source.Topics {
-			if in.topics[name] == nil {
-				in.topics[name] = &topic{format: p.Source.Format}
-			}
-			in.topics[name].mappings = append(in.topics[name].mappings, m)
-		}
+		in.mappings = append(in.mappings, m)
 	}
 	return in, nil
 }
@@ -109,9 +106,26 @@ func (in *Ingester) Handle(_ context.Context, batch []Change) ([]stage.Outcome[*
 	return outcomes, nil
 }
 
+// topic returns what the file says of a topic. Where pipelines contradict each other, which
+// is refused before there is a record, the first one counts.
+func (in *Ingester) topic(name string) *topic {
+	if t, found := in.topics.Load(name); found {
+		return t.(*topic) //nolint:forcetypeassert // nothing else is in it
+	}
+	t := &topic{}
+	for _, m := range in.mappings {
+		if m.pipeline.Source.Reads(name) {
+			t.mappings = append(t.mappings, m)
+			t.format = t.mappings[0].pipeline.Source.Format
+		}
+	}
+	in.topics.Store(name, t)
+	return t
+}
+
 func (in *Ingester) handle(r *stage.Record) stage.Outcome[*record.Document] {
-	t := in.topics[r.Topic]
-	if t == nil {
+	t := in.topic(r.Topic)
+	if len(t.mappings) == 0 {
 		return stage.Skip[*record.Document](labelUnmatched)
 	}
 	key := change.OpenKey(r.Key, in.limits, &in.schemas)
