@@ -54,6 +54,8 @@ type Pipeline struct {
 type Source struct {
 	Topics []string `yaml:"topics"` // names; * in one stands for any letters
 	Format Format   `yaml:"format"`
+	// Prefix begins the names of what the unwrapping transform adds to rows (add.fields.prefix): __ if empty.
+	Prefix string `yaml:"prefix"`
 	// Partial says that rows come without columns that did not change, where the format does not say so itself:
 	// Debezium's envelopes do, and updates of Canal and Maxwell that show nothing of what was before.
 	Partial bool `yaml:"partial"`

@@ -22,6 +22,14 @@ func (s Source) Reads(topic string) bool {
 	})
 }
 
+// as returns how the source reads its topics: the format, and what belongs to it.
+func (s Source) as() string {
+	if s.Prefix == "" {
+		return string(s.Format)
+	}
+	return string(s.Format) + " with prefix " + s.Prefix
+}
+
 // Topics returns the source topics of all pipelines that are named, sorted, each once. What
 // patterns stand for is not in it.
 func (f *File) Topics() []string {
@@ -50,8 +58,8 @@ func (f *File) CheckTopic(topic string) error {
 		case !p.Source.Reads(topic):
 		case first == nil:
 			first = p
-		case first.Source.Format != p.Source.Format:
-			return fmt.Errorf("pipeline %s reads topic %s as %s, pipeline %s as %s", first.Name, topic, first.Source.Format, p.Name, p.Source.Format)
+		case first.Source.as() != p.Source.as():
+			return fmt.Errorf("pipeline %s reads topic %s as %s, pipeline %s as %s", first.Name, topic, first.Source.as(), p.Name, p.Source.as())
 		}
 	}
 	return nil

@@ -235,8 +235,8 @@ func (c *checker) checkTogether(pipelines []Pipeline) {
 func (c *checker) checkFormat(p Pipeline, before []Pipeline, at string) {
 	for _, q := range before {
 		for _, topic := range append(slices.Clone(p.Source.Topics), q.Source.Topics...) {
-			if q.Source.Format != p.Source.Format && q.Source.Reads(topic) && p.Source.Reads(topic) {
-				c.at(at+".source.format", "pipeline %s reads %s as %s", q.Name, topic, q.Source.Format)
+			if q.Source.as() != p.Source.as() && q.Source.Reads(topic) && p.Source.Reads(topic) {
+				c.at(at+".source.format", "pipeline %s reads %s as %s", q.Name, topic, q.Source.as())
 				return
 			}
 		}

@@ -2,7 +2,13 @@ package ingester_test
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 	"testing"
+
+	"github.com/freshet-io/freshet/libs/pipeline"
+	"github.com/freshet-io/freshet/libs/stage"
+	"github.com/freshet-io/freshet/services/ingest/ingester"
 )
 
 // message writes one of Canal's.
@@ -88,4 +94,25 @@ func TestHandle_maxwell(t *testing.T) {
 		"a row that looks a bit so":  {rows(), "-", `{"id":1,"name":"Cup","type":"insert","database":"d","table":"t","data":"its own"}`, `upsert Product/1 "Cup"`},
 		"a row with a type of chair": {rows(), "-", `{"id":1,"name":"Cup","type":"chair","database":"d","table":"t"}`, `upsert Product/1 "Cup"`},
 	})
+}
+
+func TestHandle_autoTellsOnceOfEachFormat(t *testing.T) {
+	for format, want := range map[string][]string{"auto": {"rows", "canal", "debezium"}, "rows": nil} {
+		var told []string
+		in, err := ingester.New(parse(t, strings.Replace(shop, "format: debezium", "format: "+format, 1)), ingester.Options{
+			Config:     ingester.DefaultConfig(),
+			Recognised: func(_ string, f pipeline.Format) { told = append(told, string(f)) },
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 2 {
+			for _, value := range []string{`{"id":1,"name":"Cup"}`, message("INSERT", "["+cup+"]", "null"), `{"ts_ms":1}`, `x`} {
+				handle(t, in, stage.Record{Topic: "shop.catalog.products", Value: []byte(value)})
+			}
+		}
+		if !slices.Equal(told, want) {
+			t.Errorf("%s: told of %v, want %v", format, told, want)
+		}
+	}
 }

@@ -50,6 +50,9 @@ type Options struct {
 	// Partitioned reports whether a topic has several partitions; nil means that only
 	// a record of another one than the first shows it. It is called as Rewind is.
 	Partitioned func(topic string) bool
+	// Recognised, if not nil, is told of what format the records of a topic are that the
+	// file leaves to auto, once or, where two goroutines begin, twice for each.
+	Recognised func(topic string, f pipeline.Format)
 }
 
 // Ingester is a stage.Handler. It may be used from several goroutines.
@@ -62,12 +65,14 @@ type Ingester struct {
 
 	rewind      func(source string) uint64
 	partitioned func(topic string) bool
+	recognised  func(topic string, f pipeline.Format)
 }
 
 // topic is what the file says of one topic.
 type topic struct {
-	format   pipeline.Format
+	source   pipeline.Source // of the first pipeline; the others read it in the same way
 	mappings []*mapping
+	notice   func(pipeline.Format) // of what format a record was
 }
 
 // New compiles the pipelines of a loaded file.
@@ -75,7 +80,7 @@ func New(file *pipeline.File, options Options) (*Ingester, error) {
 	c := options.Config
 	in := &Ingester{
 		limits: change.Limits{Bytes: c.MaxValueBytes, Depth: c.MaxDepth, Fields: c.MaxFields},
-		rewind: options.Rewind, partitioned: options.Partitioned,
+		rewind: options.Rewind, partitioned: options.Partitioned, recognised: options.Recognised,
 	}
 	if in.partitioned == nil {
 		in.partitioned = func(string) bool { return false }
@@ -112,11 +117,19 @@ func (in *Ingester) topic(name string) *topic {
 	if t, found := in.topics.Load(name); found {
 		return t.(*topic) //nolint:forcetypeassert // nothing else is in it
 	}
-	t := &topic{}
+	t := &topic{notice: func(pipeline.Format) {}}
 	for _, m := range in.mappings {
 		if m.pipeline.Source.Reads(name) {
 			t.mappings = append(t.mappings, m)
-			t.format = t.mappings[0].pipeline.Source.Format
+			t.source = t.mappings[0].pipeline.Source
+		}
+	}
+	if t.source.Format == pipeline.Auto && in.recognised != nil {
+		var noticed sync.Map
+		t.notice = func(f pipeline.Format) {
+			if _, known := noticed.LoadOrStore(f, true); !known {
+				in.recognised(name, f)
+			}
 		}
 	}
 	in.topics.Store(name, t)
@@ -129,7 +142,7 @@ func (in *Ingester) handle(r *stage.Record) stage.Outcome[*record.Document] {
 		return stage.Skip[*record.Document](labelUnmatched)
 	}
 	key := change.OpenKey(r.Key, in.limits, &in.schemas)
-	changes, err := in.decode(r.Value, key, t.format)
+	changes, err := in.decode(r.Value, key, t)
 	b := in.newBuilder(r)
 	if err != nil {
 		b.begin(&changes[0])

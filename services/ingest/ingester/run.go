@@ -56,6 +56,9 @@ func Run(ctx context.Context, p *service.Process, cfg Settings) error {
 	}
 	ingester, err := New(file, Options{
 		Config: cfg.Ingest, Rewind: func(source string) uint64 { return rewinds[source] }, Partitioned: from.partitioned,
+		Recognised: func(topic string, f pipeline.Format) {
+			p.Log.WarnContext(ctx, "format auto is for trying out: set the format of the topic", "topic", topic, "format", f)
+		},
 	})
 	if err != nil {
 		return err
