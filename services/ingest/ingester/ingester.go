@@ -271,14 +271,14 @@ func (b *builder) marksLast() []*record.Document {
 	marks := slices.DeleteFunc(slices.Clone(b.documents), func(d *record.Document) bool { return !isMark(d) })
 	slices.Reverse(marks)
 	documents := append(slices.DeleteFunc(slices.Clone(b.documents), isMark), marks...)
-	number(documents)
+	number(documents, 0)
 	return documents
 }
 
-// number gives documents the orders of their places among those of the record.
-func number(documents []*record.Document) {
-	for ordinal, d := range documents {
-		order := d.GetSources()[0].GetOrder()
+// number gives the documents from one on the orders of their places among all of the record.
+func number(documents []*record.Document, from int) {
+	for ordinal := from; ordinal < len(documents); ordinal++ {
+		order := documents[ordinal].GetSources()[0].GetOrder()
 		order[len(order)-1] = uint64(ordinal) //nolint:gosec // not negative
 	}
 }
@@ -303,7 +303,7 @@ func (b *builder) settle() {
 		return d.GetOp() == record.Op_OP_DELETE && claimed[string(d.Item().Key())]
 	})
 	b.documents = b.documents[:b.from+len(own)]
-	number(b.documents)
+	number(b.documents, b.from)
 }
 
 func (b *builder) failed(m *mapping, who identity, err error) {
