@@ -78,6 +78,7 @@ func TestParse_eachFaultIsFoundWithItsLine(t *testing.T) {
 		"a collection like a build":    {[2]string{"Product", "Product_g2"}, "ends like a generation"},
 		"no topics":                    {[2]string{"[t]", "[]"}, "line 5: pipelines[0].source.topics: there is none"},
 		"a topic twice":                {[2]string{"[t]", "[t, t]"}, "t is listed twice"},
+		"a topic of other signs":       {[2]string{"[t]", `["t?"]`}, `pipelines[0].source.topics[0]: "t?" is no name of a topic`},
 		"an order within a column":     {[2]string{"format: rows", "format: rows, order: a.b"}, "pipelines[0].source.order: a.b is not a column"},
 		"two orders":                   {[2]string{"format: rows", "format: rows, order: a, ordered: true"}, "pipelines[0].source.ordered: says that the topic has the order"},
 		"a format by half":             {[2]string{"format: rows", "format: row"}, "did you mean rows?"},

@@ -52,8 +52,10 @@ type Pipeline struct {
 
 // Source names the topics and their format.
 type Source struct {
-	Topics []string `yaml:"topics"`
+	Topics []string `yaml:"topics"` // names; * in one stands for any letters
 	Format Format   `yaml:"format"`
+	// Prefix begins the names of what the unwrapping transform adds to rows (add.fields.prefix): __ if empty.
+	Prefix string `yaml:"prefix"`
 	// Partial says that rows come without columns that did not change, where the format does not say so itself:
 	// Debezium's envelopes do, and updates of Canal and Maxwell that show nothing of what was before.
 	Partial bool `yaml:"partial"`
@@ -205,16 +207,6 @@ func (p Property) Path() (Path, error) {
 		return ParsePath(p.Name)
 	}
 	return ParsePath(p.From)
-}
-
-// Topics returns the source topics of all pipelines, sorted, each once.
-func (f *File) Topics() []string {
-	var topics []string
-	for _, p := range f.Pipelines {
-		topics = append(topics, p.Source.Topics...)
-	}
-	slices.Sort(topics)
-	return slices.Compact(topics)
 }
 
 // Fields returns the columns that the pipeline reads for its template, when,

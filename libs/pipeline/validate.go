@@ -78,6 +78,8 @@ func (c *checker) checkSource(s Source, at string) {
 		switch {
 		case topic == "":
 			c.at(fmt.Sprintf("%s.topics[%d]", at, i), "is empty")
+		case !topicName.MatchString(topic):
+			c.at(fmt.Sprintf("%s.topics[%d]", at, i), "%q is no name of a topic: letters, digits, ., _ and -, and * for any of them", topic)
 		case slices.Index(s.Topics, topic) < i:
 			c.at(fmt.Sprintf("%s.topics[%d]", at, i), "%s is listed twice", topic)
 		}
@@ -202,7 +204,7 @@ func (c *checker) checkProperty(p Property, at string) {
 
 // checkTogether looks at what pipelines must agree on.
 func (c *checker) checkTogether(pipelines []Pipeline) {
-	names, format := map[string]bool{}, map[string]Pipeline{}
+	names := map[string]bool{}
 	tenanted, kinds := map[string]Pipeline{}, map[string]Property{}
 	for i, p := range pipelines {
 		at := fmt.Sprintf("pipelines[%d]", i)
@@ -210,12 +212,7 @@ func (c *checker) checkTogether(pipelines []Pipeline) {
 			c.at(at+".name", "%s is the name of two pipelines", p.Name)
 		}
 		names[p.Name] = true
-		for _, topic := range p.Source.Topics {
-			if q, found := format[topic]; found && q.Source.Format != p.Source.Format {
-				c.at(at+".source.format", "pipeline %s reads %s as %s", q.Name, topic, q.Source.Format)
-			}
-			format[topic] = p
-		}
+		c.checkFormat(p, pipelines[:i], at)
 		if q, found := tenanted[p.Collection]; found && (q.Tenant == nil) != (p.Tenant == nil) {
 			c.at(at+".tenant", "pipelines %s and %s write %s, one with and one without tenants", q.Name, p.Name, p.Collection)
 		}
@@ -230,6 +227,18 @@ func (c *checker) checkTogether(pipelines []Pipeline) {
 				c.at(fmt.Sprintf("%s.properties[%d]", at, j), "another pipeline of %s has %s indexed otherwise", p.Collection, q.Name)
 			}
 			kinds[key] = property
+		}
+	}
+}
+
+// checkFormat wants one format for a topic that several pipelines read.
+func (c *checker) checkFormat(p Pipeline, before []Pipeline, at string) {
+	for _, q := range before {
+		for _, topic := range append(slices.Clone(p.Source.Topics), q.Source.Topics...) {
+			if q.Source.as() != p.Source.as() && q.Source.Reads(topic) && p.Source.Reads(topic) {
+				c.at(at+".source.format", "pipeline %s reads %s as %s", q.Name, topic, q.Source.as())
+				return
+			}
 		}
 	}
 }

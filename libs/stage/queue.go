@@ -1,6 +1,7 @@
 package stage
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -147,10 +148,14 @@ func (w *worker) next() []arrival {
 // waiting returns the topics that have records queued, the stage's first ones first.
 func (w *worker) waiting() []string {
 	var topics []string
-	for _, topic := range w.members.from.Topics {
-		if len(w.queues[topic]) > 0 {
+	for topic, queue := range w.queues {
+		if len(queue) > 0 {
 			topics = append(topics, topic)
 		}
+	}
+	if len(topics) > 1 {
+		first := w.members.from.Topics
+		slices.SortFunc(topics, func(a, b string) int { return cmp.Compare(slices.Index(first, a), slices.Index(first, b)) })
 	}
 	return topics
 }

@@ -60,6 +60,9 @@ type Source struct {
 	Cluster kafka.Config
 	Topics  []string // the first ones are read first where several wait
 	Group   string
+	// More, if set, is asked again and again for topics to read besides, which are made later.
+	More      func(ctx context.Context) ([]string, error)
+	MoreEvery time.Duration // 30 s if 0
 	// CoPartitioned has one goroutine serve a partition number of all topics, so that an
 	// item that may be in several of them has one worker.
 	CoPartitioned bool
@@ -158,6 +161,7 @@ func (s *Stage[In, Out]) Run(ctx context.Context, p *service.Process) error {
 		return fmt.Errorf("connecting to the source cluster: %w", err)
 	}
 	group.Go(func() error { return members.poll(work, consumer, p.Health.Beat) })
+	group.Go(func() error { return s.From.readMore(work, consumer, log) })
 	if s.To.Reader != "" {
 		group.Go(func() error { next.watch(work); return nil })
 	}

@@ -88,7 +88,7 @@ func (f planFlags) run(cmd *cobra.Command) error {
 		return err
 	}
 	if f.check {
-		_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s: %d pipelines, %d topics, no faults\n", cfg.Pipeline, len(file.Pipelines), len(file.Topics()))
+		_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s: %d pipelines, no faults\n", cfg.Pipeline, len(file.Pipelines))
 		return err
 	}
 	return f.plan(cmd, file, cfg)

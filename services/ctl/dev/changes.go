@@ -3,6 +3,7 @@ package dev
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -20,7 +21,7 @@ func (s *stack) partitionsOfSources() int32 {
 
 // playChanges sends somebody's own changes and shows what becomes of them.
 func (s *stack) playChanges(ctx context.Context) error {
-	records, err := readChanges(s.options.Events, s.file.Topics()[0])
+	records, err := readChanges(s.options.Events, s.file.Topics())
 	if err != nil {
 		return err
 	}
@@ -42,10 +43,17 @@ func (s *stack) playChanges(ctx context.Context) error {
 	}
 }
 
-// readChanges reads the events of a file; those that do not say their topic are of the given one. All are in one
+// readChanges reads the events of a file; those that do not say their topic are of the first one. All are in one
 // partition: many files have no keys, which would have to name the items then.
-func readChanges(path, topic string) (records []*kgo.Record, err error) {
+func readChanges(path string, topics []string) (records []*kgo.Record, err error) {
+	topic := ""
+	if len(topics) > 0 {
+		topic = topics[0]
+	}
 	err = events.Read(path, nil, func(e events.Event) error {
+		if e.Record.Topic == "" && topic == "" {
+			return fmt.Errorf("%s line %d does not say its topic, and the pipeline file names none", path, e.Line)
+		}
 		records = append(records, &kgo.Record{Topic: cmp.Or(e.Record.Topic, topic), Key: e.Record.Key, Value: e.Record.Value})
 		return nil
 	})

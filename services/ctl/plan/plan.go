@@ -55,9 +55,12 @@ func New(file *pipeline.File, config ingester.Config, topic string) (*Planner, e
 	if err != nil {
 		return nil, err
 	}
-	if topics := file.Topics(); topic == "" && len(topics) == 1 {
+	topics := append(file.Topics(), file.Patterns()...)
+	reads := func(p pipeline.Pipeline) bool { return p.Source.Reads(topic) }
+	switch {
+	case topic == "" && len(topics) == 1 && len(file.Patterns()) == 0:
 		topic = topics[0]
-	} else if topic != "" && !slices.Contains(topics, topic) {
+	case topic != "" && !slices.ContainsFunc(file.Pipelines, reads):
 		return nil, fmt.Errorf("--topic %s: the pipeline file reads %s", topic, strings.Join(topics, ", "))
 	}
 	return &Planner{ingester: in, topic: topic}, nil

@@ -85,6 +85,10 @@ func TestPlanner_wantsToKnowTheTopic(t *testing.T) {
 	if _, err := plan.New(file, ingester.DefaultConfig(), "c"); err == nil {
 		t.Error("a --topic that nobody reads is taken")
 	}
+	file.Pipelines[0].Source.Topics = []string{"shop.*"}
+	if _, err := plan.New(file, ingester.DefaultConfig(), "shop.c"); err != nil {
+		t.Errorf("a topic of a pattern: %v", err)
+	}
 }
 
 func TestSummary_reckonsByTheMean(t *testing.T) {

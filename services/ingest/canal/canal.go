@@ -44,7 +44,7 @@ func Decode(body change.Body, schemas *values.Schemas) (changes []change.Change,
 	m := read(body.Object)
 	switch kind := m.kind.Str; kind {
 	case "INSERT", "UPDATE", "DELETE", "INIT":
-		if !m.data.IsArray() && !m.old.IsArray() {
+		if !m.data.IsArray() && (kind != "DELETE" || !m.old.IsArray()) {
 			return nil, false, nil
 		}
 		changes, err = m.rows(schemas)
@@ -75,31 +75,57 @@ func (m *message) label() string {
 
 // rows returns a change for each row. All of them are of one kind.
 func (m *message) rows(schemas *values.Schemas) ([]change.Change, error) {
-	data, old := m.data.Array(), m.old.Array()
-	if m.kind.Str == "DELETE" && len(data) == 0 {
-		data, old = old, nil
+	data, old := m.data, m.old
+	if m.kind.Str == "DELETE" && !data.IsArray() {
+		data, old = old, gjson.Result{}
 	}
 	common := change.Change{
 		Table:  change.Table{DB: m.database.String(), Name: m.table.String()},
 		Schema: schemas.MySQL(m.mysqlType), CommittedAt: m.committedAt(), Position: m.tidb.Get("commitTs").Raw,
 	}
-	changes := make([]change.Change, 0, len(data))
-	for i, row := range data {
-		if !row.IsObject() {
-			return []change.Change{common}, fault.Reject(fault.Malformed, "row %d of a message of Canal's is no object", i+1)
-		}
-		c := common
-		var before gjson.Result
-		if i < len(old) && old[i].IsObject() {
-			before = old[i]
-		}
-		m.fill(&c, row, before)
-		changes = append(changes, c)
+	rows, ok := rowsOf(data)
+	if !ok {
+		return []change.Change{common}, fault.Reject(fault.Malformed, "row %d of a message of Canal's has no columns", len(rows)+1)
 	}
-	if len(changes) == 0 {
+	if len(rows) == 0 {
 		return []change.Change{{Op: change.Skip, Label: change.LabelNoRows}}, nil
 	}
+	before := imagesOf(old, len(rows))
+	changes := make([]change.Change, len(rows))
+	for i, row := range rows {
+		changes[i] = common
+		m.fill(&changes[i], row, before[i])
+	}
 	return changes, nil
+}
+
+// rowsOf returns the elements of a list. ok is false where one is no object, or has nothing in
+// it: what has no fields is not counted by change.Limits, and must not grow.
+func rowsOf(list gjson.Result) (rows []gjson.Result, ok bool) {
+	ok = true
+	list.ForEach(func(_, row gjson.Result) bool {
+		if ok = row.IsObject() && strings.Contains(row.Raw, ":"); ok {
+			rows = append(rows, row)
+		}
+		return ok
+	})
+	return rows, ok
+}
+
+// imagesOf returns what a list shows of each of n rows, nothing where that is no object.
+func imagesOf(list gjson.Result, n int) []gjson.Result {
+	images, i := make([]gjson.Result, n), 0
+	if !list.IsArray() {
+		return images
+	}
+	list.ForEach(func(_, image gjson.Result) bool {
+		if i < n && image.IsObject() {
+			images[i] = image
+		}
+		i++
+		return i < n
+	})
+	return images
 }
 
 func (m *message) fill(c *change.Change, row, old gjson.Result) {

@@ -1,6 +1,8 @@
 package ingester
 
 import (
+	"cmp"
+
 	"github.com/freshet-io/freshet/libs/fault"
 	"github.com/freshet-io/freshet/libs/pipeline"
 	"github.com/freshet-io/freshet/libs/values"
@@ -33,7 +35,7 @@ var formats = []format{
 
 // decode reads a value by the format of its topic. Where it fails, changes has one element
 // with what is known all the same: the key, and perhaps the table.
-func (in *Ingester) decode(value []byte, key change.Key, want pipeline.Format) ([]change.Change, error) {
+func (in *Ingester) decode(value []byte, key change.Key, t *topic) ([]change.Change, error) {
 	body, err := change.Open(value, in.limits)
 	switch {
 	case err != nil:
@@ -43,7 +45,7 @@ func (in *Ingester) decode(value []byte, key change.Key, want pipeline.Format) (
 	case body.Null:
 		return []change.Change{{Op: change.Delete, Tombstone: true, Key: key}}, nil
 	}
-	changes, err := in.decodeBody(body, want)
+	changes, err := in.decodeBody(body, t)
 	for i := range changes {
 		changes[i].Key = key
 	}
@@ -51,12 +53,14 @@ func (in *Ingester) decode(value []byte, key change.Key, want pipeline.Format) (
 }
 
 // decodeBody never takes an event of one format for a row, or for one of another format.
-func (in *Ingester) decodeBody(body change.Body, want pipeline.Format) ([]change.Change, error) {
+func (in *Ingester) decodeBody(body change.Body, t *topic) ([]change.Change, error) {
+	want := t.source.Format
 	for _, f := range formats {
 		changes, is, err := f.decode(body, &in.schemas)
 		switch {
 		case !is:
 		case want == f.name, want == pipeline.Auto, beside(f.name, want) && changes[0].Op == change.Skip:
+			t.notice(f.name)
 			return changes, err
 		default:
 			return mismatch(f.called, want)
@@ -65,7 +69,8 @@ func (in *Ingester) decodeBody(body change.Body, want pipeline.Format) ([]change
 	if want != pipeline.Rows && want != pipeline.Auto {
 		return mismatch("a row", want)
 	}
-	return []change.Change{rows.Decode(body, &in.schemas)}, nil
+	t.notice(pipeline.Rows)
+	return []change.Change{rows.Decode(body, &in.schemas, cmp.Or(t.source.Prefix, rows.DefaultPrefix))}, nil
 }
 
 // Recognise returns the format that a value looks like, none where it is null or cannot be read.

@@ -12,7 +12,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"slices"
+	"sync"
 
 	"github.com/freshet-io/freshet/libs/fault"
 	"github.com/freshet-io/freshet/libs/pipeline"
@@ -49,31 +49,37 @@ type Options struct {
 	// Partitioned reports whether a topic has several partitions; nil means that only
 	// a record of another one than the first shows it. It is called as Rewind is.
 	Partitioned func(topic string) bool
+	// Recognised, if not nil, is told of what format the records of a topic are that the
+	// file leaves to auto, once or, where two goroutines begin, twice for each.
+	Recognised func(topic string, f pipeline.Format)
 }
 
 // Ingester is a stage.Handler. It may be used from several goroutines.
 type Ingester struct {
-	topics  map[string]*topic
+	mappings []*mapping
+	topics   sync.Map // *topic by name, as far as records have come
+
 	limits  change.Limits
 	schemas values.Schemas
 
 	rewind      func(source string) uint64
 	partitioned func(topic string) bool
+	recognised  func(topic string, f pipeline.Format)
 }
 
 // topic is what the file says of one topic.
 type topic struct {
-	format   pipeline.Format
+	source   pipeline.Source // of the first pipeline; the others read it in the same way
 	mappings []*mapping
+	notice   func(pipeline.Format) // of what format a record was
 }
 
 // New compiles the pipelines of a loaded file.
 func New(file *pipeline.File, options Options) (*Ingester, error) {
 	c := options.Config
 	in := &Ingester{
-		topics: map[string]*topic{},
 		limits: change.Limits{Bytes: c.MaxValueBytes, Depth: c.MaxDepth, Fields: c.MaxFields},
-		rewind: options.Rewind, partitioned: options.Partitioned,
+		rewind: options.Rewind, partitioned: options.Partitioned, recognised: options.Recognised,
 	}
 	if in.partitioned == nil {
 		in.partitioned = func(string) bool { return false }
@@ -88,12 +94,7 @@ func New(file *pipeline.File, options Options) (*Ingester, error) {
 		if err != nil {
 			return nil, fmt.Errorf("preparing pipeline %s: %w", p.Name, err)
 		}
-		for _, name := range p.Source.Topics {
-			if in.topics[name] == nil {
-				in.topics[name] = &topic{format: p.Source.Format}
-			}
-			in.topics[name].mappings = append(in.topics[name].mappings, m)
-		}
+		in.mappings = append(in.mappings, m)
 	}
 	return in, nil
 }
@@ -109,13 +110,38 @@ func (in *Ingester) Handle(_ context.Context, batch []Change) ([]stage.Outcome[*
 	return outcomes, nil
 }
 
+// topic returns what the file says of a topic. Where pipelines contradict each other, which
+// is refused before there is a record, the first one counts.
+func (in *Ingester) topic(name string) *topic {
+	if t, found := in.topics.Load(name); found {
+		return t.(*topic) //nolint:forcetypeassert // nothing else is in it
+	}
+	t := &topic{notice: func(pipeline.Format) {}}
+	for _, m := range in.mappings {
+		if m.pipeline.Source.Reads(name) {
+			t.mappings = append(t.mappings, m)
+			t.source = t.mappings[0].pipeline.Source
+		}
+	}
+	if t.source.Format == pipeline.Auto && in.recognised != nil {
+		var noticed sync.Map
+		t.notice = func(f pipeline.Format) {
+			if _, known := noticed.LoadOrStore(f, true); !known {
+				in.recognised(name, f)
+			}
+		}
+	}
+	in.topics.Store(name, t)
+	return t
+}
+
 func (in *Ingester) handle(r *stage.Record) stage.Outcome[*record.Document] {
-	t := in.topics[r.Topic]
-	if t == nil {
+	t := in.topic(r.Topic)
+	if len(t.mappings) == 0 {
 		return stage.Skip[*record.Document](labelUnmatched)
 	}
 	key := change.OpenKey(r.Key, in.limits, &in.schemas)
-	changes, err := in.decode(r.Value, key, t.format)
+	changes, err := in.decode(r.Value, key, t)
 	b := in.newBuilder(r)
 	if err != nil {
 		b.begin(&changes[0])
@@ -201,107 +227,4 @@ func (t *topic) refuse(b *builder, err error) stage.Outcome[*record.Document] {
 		}
 	}
 	return stage.Reject(err, b.documents...)
-}
-
-// builder makes the documents of one record, a change of it at a time.
-type builder struct {
-	record      *stage.Record
-	change      *change.Change
-	partitioned bool // whether the topic has several partitions
-	rewind      func(source string) uint64
-	home        place // of the record in its partition
-	place       place // of change
-	documents   []*record.Document
-	from        int // where those of change begin
-}
-
-func (in *Ingester) newBuilder(r *stage.Record) *builder {
-	return &builder{
-		record: r, rewind: in.rewind, home: inPartition(r, in.rewind),
-		partitioned: r.Partition > 0 || in.partitioned(r.Topic),
-	}
-}
-
-// begin turns to the next change of the record.
-func (b *builder) begin(c *change.Change) { b.change, b.place, b.from = c, b.home, len(b.documents) }
-
-// add appends a document of an item with the source's order: the ordinal tells the
-// documents of one record apart.
-func (b *builder) add(m *mapping, who identity, op record.Op) *record.Document {
-	d := &record.Document{
-		Op: op, Collection: m.pipeline.Collection, Tenant: who.tenant, Id: who.id, Pipeline: m.pipeline.Name,
-		Sources: b.place.of(len(b.documents)),
-		Origin:  b.origin(),
-	}
-	b.documents = append(b.documents, d)
-	return d
-}
-
-// marksLast returns the documents with the mark of the first refusal at the end: the
-// dead letter takes its item and version from the last one.
-func (b *builder) marksLast() []*record.Document {
-	isMark := func(d *record.Document) bool { return d.GetOp() == record.Op_OP_FAILED }
-	marks := slices.DeleteFunc(slices.Clone(b.documents), func(d *record.Document) bool { return !isMark(d) })
-	slices.Reverse(marks)
-	documents := append(slices.DeleteFunc(slices.Clone(b.documents), isMark), marks...)
-	number(documents)
-	return documents
-}
-
-// number gives documents the orders of their places among those of the record.
-func number(documents []*record.Document) {
-	for ordinal, d := range documents {
-		order := d.GetSources()[0].GetOrder()
-		order[len(order)-1] = uint64(ordinal) //nolint:gosec // not negative
-	}
-}
-
-// settle drops the deletes of items that another pipeline claims: two pipelines
-// may split a table between them and fill one collection. A pipeline that failed
-// claims its item too, because the index should keep showing the older state. The
-// changes before in the record are done: of two rows that change their ids one may
-// delete what the other has made.
-func (b *builder) settle() {
-	own := b.documents[b.from:]
-	if len(own) < 2 {
-		return
-	}
-	claimed := map[string]bool{}
-	for _, d := range own {
-		if d.GetOp() != record.Op_OP_DELETE {
-			claimed[string(d.Item().Key())] = true
-		}
-	}
-	own = slices.DeleteFunc(own, func(d *record.Document) bool {
-		return d.GetOp() == record.Op_OP_DELETE && claimed[string(d.Item().Key())]
-	})
-	b.documents = b.documents[:b.from+len(own)]
-	number(b.documents)
-}
-
-func (b *builder) failed(m *mapping, who identity, err error) {
-	d := b.add(m, who, record.Op_OP_FAILED)
-	d.Failed = &record.Failure{Reason: string(fault.ReasonOf(err))}
-}
-
-// origin falls back to Kafka's time where the source gives none, as snapshots of
-// old connectors and plain rows do.
-func (b *builder) origin() *record.Origin {
-	o := &record.Origin{
-		Topic: b.record.Topic, Partition: b.record.Partition, Offset: b.record.Offset,
-		CommittedAt: b.change.CommittedAt, Position: b.change.Position,
-	}
-	if o.CommittedAt <= 0 && !b.record.Time.IsZero() {
-		o.CommittedAt = b.record.Time.UnixMicro()
-	}
-	return o
-}
-
-func (b *builder) label() string {
-	for _, d := range b.documents {
-		if d.GetOp() == record.Op_OP_UPSERT {
-			return labelUpsert
-		}
-	}
-	return labelDelete
 }

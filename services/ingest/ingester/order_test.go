@@ -127,3 +127,11 @@ func TestHandle_anUpdateThatMayHaveChangedTheTenantUnseen(t *testing.T) {
 		"an id that before shows": {nil, `{"uid":9}`, envelope("u", `{"id":1}`, `{"id":1,"name":"Cup"}`), `upsert Product/1 "Cup"`},
 	})
 }
+
+func TestHandle_topicsByTheirPatterns(t *testing.T) {
+	run(t, strings.Replace(shop, "[shop.catalog.products]", `["shop.*.products"]`, 1), "shop.eu.products", map[string]fact{
+		"a topic of the pattern": {nil, "-", envelope("c", "null", `{"id":1,"name":"Cup"}`), `upsert Product/1 "Cup"`},
+		"another one":            {[]string{"shop.*.products", "shop.*.stock"}, "-", envelope("c", "null", `{"id":1,"name":"Cup"}`), `skip unmatched`},
+		"its table by its name":  {[]string{id, "  match: {db: eu, table: products}\n" + id, "format: debezium", "format: rows"}, "-", `{"id":1,"name":"Cup"}`, `upsert Product/1 "Cup"`},
+	})
+}

@@ -42,12 +42,33 @@ func Run(ctx context.Context, p *service.Process, cfg Settings) error {
 	if err != nil {
 		return err
 	}
-	ingester, err := New(file, Options{Config: cfg.Ingest, Rewind: func(source string) uint64 { return rewinds[source] }})
+	client, err := cfg.Source.Kafka.Connect(ctx, p.Log)
+	if err != nil {
+		return fmt.Errorf("connecting to the source cluster: %w", err)
+	}
+	defer client.Close()
+	from := &sources{file: file, own: cfg.Topics.Prefix + ".", list: func(ctx context.Context) (map[string]int, error) {
+		return kafka.Partitions(ctx, client)
+	}}
+	topics, err := service.Await(ctx, p.Log, "the source topics", from.topics)
+	if err != nil {
+		return err
+	}
+	ingester, err := New(file, Options{
+		Config: cfg.Ingest, Rewind: func(source string) uint64 { return rewinds[source] }, Partitioned: from.partitioned,
+		Recognised: func(topic string, f pipeline.Format) {
+			p.Log.WarnContext(ctx, "format auto is for trying out: set the format of the topic", "topic", topic, "format", f)
+		},
+	})
 	if err != nil {
 		return err
 	}
 
-	if err := NewStage(cfg, file.Topics(), identity, ingester).Run(ctx, p); err != nil {
+	s := NewStage(cfg, topics, identity, ingester)
+	if len(file.Patterns()) > 0 {
+		s.From.More = from.topics
+	}
+	if err := s.Run(ctx, p); err != nil {
 		return fmt.Errorf("ingesting changes: %w", err)
 	}
 	return nil

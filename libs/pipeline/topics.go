@@ -1,0 +1,66 @@
+package pipeline
+
+import (
+	"fmt"
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// topicName is what Kafka takes as a topic's name, with * for any letters.
+var topicName = regexp.MustCompile(`^[a-zA-Z0-9._*-]{1,249}$`)
+
+// isPattern reports whether an entry of topics stands for all topics of names like it.
+func isPattern(topic string) bool { return strings.Contains(topic, "*") }
+
+// Reads reports whether the source has the topic, by its name or by a pattern.
+func (s Source) Reads(topic string) bool {
+	return slices.ContainsFunc(s.Topics, func(name string) bool {
+		matches, err := path.Match(name, topic) // a loaded file has none of its other signs
+		return err == nil && matches
+	})
+}
+
+// as returns how the source reads its topics: the format, and what belongs to it.
+func (s Source) as() string {
+	if s.Prefix == "" {
+		return string(s.Format)
+	}
+	return string(s.Format) + " with prefix " + s.Prefix
+}
+
+// Topics returns the source topics of all pipelines that are named, sorted, each once. What
+// patterns stand for is not in it.
+func (f *File) Topics() []string {
+	return f.entries(func(topic string) bool { return !isPattern(topic) })
+}
+
+// Patterns returns the patterns of source topics, sorted, each once.
+func (f *File) Patterns() []string { return f.entries(isPattern) }
+
+func (f *File) entries(wanted func(topic string) bool) []string {
+	var topics []string
+	for _, p := range f.Pipelines {
+		topics = append(topics, p.Source.Topics...)
+	}
+	slices.Sort(topics)
+	return slices.Compact(slices.DeleteFunc(topics, func(topic string) bool { return !wanted(topic) }))
+}
+
+// CheckTopic tells where pipelines contradict each other in how they read a topic: patterns
+// may meet in one that the file does not name.
+func (f *File) CheckTopic(topic string) error {
+	var first *Pipeline
+	for i := range f.Pipelines {
+		p := &f.Pipelines[i]
+		switch {
+		case !p.Source.Reads(topic):
+		case first == nil:
+			first = p
+		case first.Source.as() != p.Source.as():
+			return fmt.Errorf("pipeline %s reads topic %s as %s, pipeline %s as %s", first.Name, topic, first.Source.as(), p.Name, p.Source.as())
+		}
+	}
+	return nil
+}

@@ -1,0 +1,113 @@
+package ingester
+
+import (
+	"slices"
+
+	"github.com/freshet-io/freshet/libs/fault"
+	"github.com/freshet-io/freshet/libs/record"
+	"github.com/freshet-io/freshet/libs/stage"
+	"github.com/freshet-io/freshet/services/ingest/change"
+)
+
+// builder makes the documents of one record, a change of it at a time.
+type builder struct {
+	record      *stage.Record
+	change      *change.Change
+	partitioned bool // whether the topic has several partitions
+	rewind      func(source string) uint64
+	home        place // of the record in its partition
+	place       place // of change
+	documents   []*record.Document
+	from        int // where those of change begin
+}
+
+func (in *Ingester) newBuilder(r *stage.Record) *builder {
+	return &builder{
+		record: r, rewind: in.rewind, home: inPartition(r, in.rewind),
+		partitioned: r.Partition > 0 || in.partitioned(r.Topic),
+	}
+}
+
+// begin turns to the next change of the record.
+func (b *builder) begin(c *change.Change) { b.change, b.place, b.from = c, b.home, len(b.documents) }
+
+// add appends a document of an item with the source's order: the ordinal tells the
+// documents of one record apart.
+func (b *builder) add(m *mapping, who identity, op record.Op) *record.Document {
+	d := &record.Document{
+		Op: op, Collection: m.pipeline.Collection, Tenant: who.tenant, Id: who.id, Pipeline: m.pipeline.Name,
+		Sources: b.place.of(len(b.documents)),
+		Origin:  b.origin(),
+	}
+	b.documents = append(b.documents, d)
+	return d
+}
+
+// marksLast returns the documents with the mark of the first refusal at the end: the
+// dead letter takes its item and version from the last one.
+func (b *builder) marksLast() []*record.Document {
+	isMark := func(d *record.Document) bool { return d.GetOp() == record.Op_OP_FAILED }
+	marks := slices.DeleteFunc(slices.Clone(b.documents), func(d *record.Document) bool { return !isMark(d) })
+	slices.Reverse(marks)
+	documents := append(slices.DeleteFunc(slices.Clone(b.documents), isMark), marks...)
+	number(documents, 0)
+	return documents
+}
+
+// number gives the documents from one on the orders of their places among all of the record.
+func number(documents []*record.Document, from int) {
+	for ordinal := from; ordinal < len(documents); ordinal++ {
+		order := documents[ordinal].GetSources()[0].GetOrder()
+		order[len(order)-1] = uint64(ordinal) //nolint:gosec // not negative
+	}
+}
+
+// settle drops the deletes of items that another pipeline claims: two pipelines
+// may split a table between them and fill one collection. A pipeline that failed
+// claims its item too, because the index should keep showing the older state. The
+// changes before in the record are done: of two rows that change their ids one may
+// delete what the other has made.
+func (b *builder) settle() {
+	own := b.documents[b.from:]
+	if len(own) < 2 {
+		return
+	}
+	claimed := map[string]bool{}
+	for _, d := range own {
+		if d.GetOp() != record.Op_OP_DELETE {
+			claimed[string(d.Item().Key())] = true
+		}
+	}
+	own = slices.DeleteFunc(own, func(d *record.Document) bool {
+		return d.GetOp() == record.Op_OP_DELETE && claimed[string(d.Item().Key())]
+	})
+	b.documents = b.documents[:b.from+len(own)]
+	number(b.documents, b.from)
+}
+
+func (b *builder) failed(m *mapping, who identity, err error) {
+	d := b.add(m, who, record.Op_OP_FAILED)
+	d.Failed = &record.Failure{Reason: string(fault.ReasonOf(err))}
+}
+
+// origin falls back to Kafka's time where the source gives none, as snapshots of
+// old connectors and plain rows do.
+func (b *builder) origin() *record.Origin {
+	o := &record.Origin{
+		Topic: b.record.Topic, Partition: b.record.Partition, Offset: b.record.Offset,
+		CommittedAt: b.change.CommittedAt, Position: b.change.Position,
+	}
+	if o.CommittedAt <= 0 && !b.record.Time.IsZero() {
+		o.CommittedAt = b.record.Time.UnixMicro()
+	}
+	return o
+}
+
+func (b *builder) label() string {
+	for _, d := range b.documents {
+		if d.GetOp().IsRow() {
+			return labelUpsert
+		}
+	}
+	return labelDelete
+}
