@@ -99,6 +99,7 @@ func newKiller(t *testing.T, seed uint64, o plan) *killer {
 		brokers: o.brokers, pipeline: paidPipeline, partitions: 6, sourcePartitions: 3,
 		environ: append(p.environ("embed"),
 			fmt.Sprint("FRESHET_SESSION_TIMEOUT=", o.session),
+			"FRESHET_EMBED_OVERTAKE_AFTER=0", // on a slow machine more than one lane of requests would be under way
 			fmt.Sprint("FRESHET_EMBED_IN_FLIGHT=", embedInFlight), fmt.Sprint("FRESHET_EMBED_BATCH_ITEMS=", embedItems)),
 	})
 	k := &killer{rig: r, plan: o, provider: p, history: newHistory(seed)}

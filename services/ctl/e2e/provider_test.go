@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -24,7 +25,8 @@ const (
 // provider, and knows what it was paid for. A request counts when it has been read,
 // whoever hears the answer: so it does with a provider.
 type provider struct {
-	url string
+	url  string
+	away atomic.Bool // it answers 503
 
 	mu        sync.Mutex
 	paid      map[string]int // by text
@@ -76,6 +78,9 @@ func (p *provider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	if err := json.NewDecoder(r.Body).Decode(&request); err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	if p.refuses(w) {
 		return
 	}
 	ready := time.NewTimer(providerTime)

@@ -614,6 +614,13 @@ func upserted(version int64, text string) *record.Vector {
 	return explored(record.Op_OP_UPSERT, version, text, uint64(version)) //nolint:gosec // small
 }
 
+// ahead is a row that has overtaken its vector, which comes as upserted.
+func ahead(version int64, text string) *record.Vector {
+	v := upserted(version, text)
+	v.Vector, v.State = nil, record.VectorState_VECTOR_STATE_PENDING
+	return v
+}
+
 func deleted(version int64) *record.Vector {
 	return explored(record.Op_OP_DELETE, version, "", uint64(version)) //nolint:gosec // small
 }
@@ -691,6 +698,9 @@ func cases(t *testing.T, m mistake) []caseOf {
 		{name: "a change is a dead letter, a partial one comes, the letter is redriven", live: []*record.Vector{whole(3, "n3", "d3"), some(7, "n7"), redriven(whole(5, "n5", "d5"))}, want: "n7/d5", takeovers: n},
 		{name: "a partial change, and a delete", live: []*record.Vector{whole(3, "n3", "d3"), some(5, "n5"), deleted(6)}, takeovers: n},
 		{name: "a delete, a partial change, an old bulk row, the letter of the row between", live: []*record.Vector{deleted(5), some(9, "n9"), redriven(whole(7, "n7", "d7"))}, bulk: []*record.Vector{ofBulk(whole(4, "n4", "d4"))}, want: "n9/d7", takeovers: min(n, 1)},
+		{name: "two rows whose vectors follow", live: []*record.Vector{upserted(2, "two"), ahead(3, "three"), ahead(5, "five"), upserted(3, "three"), upserted(5, "five")}, want: "five", takeovers: min(n, 1)},
+		{name: "a row whose vector follows, a price, and a bulk row between them", live: []*record.Vector{ahead(3, "three"), ahead(5, "three"), upserted(5, "three")}, bulk: []*record.Vector{stamped(4, "four")}, want: "three", takeovers: min(n, 1)},
+		{name: "a row whose vector follows, and a delete", live: []*record.Vector{ahead(3, "three"), deleted(5), upserted(3, "three")}, takeovers: n, failures: 1},
 		{name: "a swept delete, an old bulk row, and a letter of before", live: []*record.Vector{upserted(3, "three"), deleted(5), redriven(upserted(4, "four"))}, bulk: []*record.Vector{stamped(2, "two")}, takeovers: n, swept: true},
 		{name: "a swept delete of a partial change", live: []*record.Vector{whole(3, "n3", "d3"), some(5, "n5"), deleted(6)}, takeovers: min(n, 1), swept: true},
 		{name: "a swept delete, and the item again", live: []*record.Vector{deleted(3), upserted(5, "five")}, want: "five", takeovers: n, swept: true},
