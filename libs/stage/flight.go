@@ -63,7 +63,7 @@ func (w *worker) fly() error {
 			}
 			return flights.Wait()
 		}
-		if !w.begin(firsts(batch)) {
+		if !w.begin(batch) {
 			w.halt()
 			return flights.Wait()
 		}

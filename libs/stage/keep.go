@@ -148,7 +148,7 @@ func (w *worker) keep() error {
 	progress := w.progress(time.Now())
 	w.kept.due = time.Now().Add(keepEvery)
 	w.mu.Unlock()
-	if !w.begin(map[string]kgo.EpochOffset{}) || w.members.places.Acquire(w.ctx, 1) != nil {
+	if !w.begin(nil) || w.members.places.Acquire(w.ctx, 1) != nil {
 		return nil
 	}
 	defer w.members.places.Release(1)
