@@ -46,6 +46,15 @@ func idleStage(ctx context.Context, r run) (figures []Figure, err error) {
 		return nil, err
 	}
 	for _, items := range []int{500, 100} { // as ingest by default, and as embed and write
+		if b.apart {
+			// What a batch costs whoever waits for it: not the runtime's.
+			rounds, err := b.compareCopying(ctx, stageSource, b.records, false, func(int) work { return b.copying(stageSource, false, items) })
+			if err != nil {
+				return nil, err
+			}
+			value, floor := medianOf(rounds, byCPU)
+			figures = append(figures, rate(fmt.Sprintf("1 KB records through a copy loop that waits for each %d of a partition, for the CPU time", items), "records/CPU s", value, floor, 0))
+		}
 		rounds, err := b.compareCopying(ctx, stageSource, b.records, false, func(i int) work {
 			return serve(b, (&copier{b: b, group: fmt.Sprintf("bench-%d-%d", items, i), items: items}).run)
 		})
