@@ -102,7 +102,7 @@ func (d *decided[In, Out]) drop() {
 
 func (e *engine[In, Out]) begin(ctx context.Context, in *input[In, Out], r arrival, now time.Time) {
 	in.record, in.tries = r, 1
-	in.trace = e.telemetry.Begin(ctx, e.stage.Name, string(header(r, telemetry.HeaderTraceparent)), string(header(r, telemetry.HeaderTracestate)), now)
+	in.trace = e.telemetry.Begin(ctx, e.stage.Name, header(r, telemetry.HeaderTraceparent), header(r, telemetry.HeaderTracestate), now)
 }
 
 // reject makes dead letters of records that are not to be looked at.

@@ -19,7 +19,7 @@ import (
 const (
 	batchItems = 100
 	// mostAllocations bounds what an item costs in the runtime.
-	mostAllocations = 10
+	mostAllocations = 3
 )
 
 // acknowledger is a broker that takes everything at once.
