@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
+	"slices"
+	"sync"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -21,12 +23,12 @@ type engine[In, Out any] struct {
 	telemetry *telemetry.Telemetry
 	send      *sender
 	storms    *storms
+	used      sync.Pool // of *decided
 }
 
 // input is one record of a batch and what becomes of it.
 type input[In, Out any] struct {
 	record  arrival
-	start   time.Time
 	value   In
 	decoded bool
 	trace   telemetry.Item
@@ -52,16 +54,14 @@ func (e *engine[In, Out]) later() processor {
 }
 
 func (e *engine[In, Out]) processBy(h Handler[In, Out], t tenure, batch []arrival) (verdict, error) {
-	d := &decided[In, Out]{engine: e, tenure: t, start: time.Now(), inputs: make([]*input[In, Out], len(batch))}
-	all := make([]input[In, Out], len(batch))
+	d := e.decided(t, len(batch))
 	for i, r := range batch {
-		d.inputs[i] = &all[i]
-		e.begin(t.ctx, d.inputs[i], r, d.start)
+		e.begin(t.ctx, &d.inputs[i], r, d.start)
 	}
 	var err error
 	if t.untried {
-		e.reject(d.inputs)
-	} else if err = e.decode(d.inputs); err == nil {
+		e.reject(d.inputs, d.start)
+	} else if err = e.decode(d.inputs, d.start); err == nil {
 		err = e.decide(h, t, d.inputs)
 	}
 	if err != nil {
@@ -73,55 +73,68 @@ func (e *engine[In, Out]) processBy(h Handler[In, Out], t tenure, batch []arriva
 
 // decided implements verdict.
 type decided[In, Out any] struct {
-	engine *engine[In, Out]
-	tenure tenure
-	start  time.Time
-	inputs []*input[In, Out]
+	engine  *engine[In, Out]
+	tenure  tenure
+	start   time.Time
+	inputs  []input[In, Out]
+	outputs []output[In, Out]
 }
 
-func (d *decided[In, Out]) settle() error {
+// decided returns one for n inputs. Their array is that of a batch that is over: it is the largest of what the runtime
+// makes for a batch.
+func (e *engine[In, Out]) decided(t tenure, n int) *decided[In, Out] {
+	d, ok := e.used.Get().(*decided[In, Out])
+	if !ok {
+		d = &decided[In, Out]{engine: e}
+	}
+	d.tenure, d.start, d.inputs = t, time.Now(), slices.Grow(d.inputs, n)[:n]
+	return d
+}
+
+func (d *decided[In, Out]) settle() (later []int, err error) {
 	defer d.drop()
-	if err := d.engine.settle(d.tenure, d.inputs); err != nil {
-		return err
+	if err := d.engine.settle(d); err != nil {
+		return nil, err
 	}
 	d.engine.count(d.tenure.ctx, d.inputs, time.Since(d.start))
-	return nil
-}
-
-func (d *decided[In, Out]) later() []int {
-	var later []int
-	for i, in := range d.inputs {
-		if in.outcome.Later && in.outcome.Err == nil {
+	for i := range d.inputs {
+		if in := &d.inputs[i]; in.outcome.Later && in.outcome.Err == nil {
 			later = append(later, i)
 		}
 	}
-	return later
+	return later, nil
 }
 
 func (d *decided[In, Out]) drop() {
-	for _, in := range d.inputs {
+	for i := range d.inputs {
+		in := &d.inputs[i]
 		in.trace.End(in.outcome.Label, in.outcome.Err)
 	}
+	clear(d.inputs)
+	// Not its outputs: they are records that the client had.
+	d.engine.used.Put(&decided[In, Out]{engine: d.engine, inputs: d.inputs[:0]})
 }
 
 func (e *engine[In, Out]) begin(ctx context.Context, in *input[In, Out], r arrival, now time.Time) {
-	in.record, in.tries, in.start = r, 1, now
-	in.trace = e.telemetry.Begin(ctx, e.stage.Name, string(header(r, telemetry.HeaderTraceparent)), string(header(r, telemetry.HeaderTracestate)), now)
+	in.record, in.tries = r, 1
+	in.trace = e.telemetry.Begin(ctx, e.stage.Name, header(r, telemetry.HeaderTraceparent), header(r, telemetry.HeaderTracestate), now)
 }
 
 // reject makes dead letters of records that are not to be looked at.
-func (e *engine[In, Out]) reject(inputs []*input[In, Out]) {
-	for _, in := range inputs {
+func (e *engine[In, Out]) reject(inputs []input[In, Out], now time.Time) {
+	for i := range inputs {
+		in := &inputs[i]
 		in.tries = guiltyAfter
 		in.outcome = Reject[Out](fault.Reject(fault.Panic, "the process ended %d times while it worked on this record alone", guiltyAfter))
-		in.stamps = e.stamps(in)
+		in.stamps = e.stamps(in, now)
 	}
 }
 
 // decode reads a batch. Its error is fatal: a record that this build must not touch,
 // one of a newer build say, is no dead letter.
-func (e *engine[In, Out]) decode(inputs []*input[In, Out]) error {
-	for _, in := range inputs {
+func (e *engine[In, Out]) decode(inputs []input[In, Out], now time.Time) error {
+	for i := range inputs {
+		in := &inputs[i]
 		value, err := e.decodeOne(toRecord(in.record))
 		switch {
 		case fault.ClassOf(err) == fault.Fatal:
@@ -131,7 +144,7 @@ func (e *engine[In, Out]) decode(inputs []*input[In, Out]) error {
 		default:
 			in.value, in.decoded = value, true
 		}
-		in.stamps = e.stamps(in)
+		in.stamps = e.stamps(in, now)
 	}
 	return nil
 }
@@ -147,7 +160,7 @@ func (e *engine[In, Out]) decodeOne(r Record) (value In, err error) {
 }
 
 // stamps continues the hop times that came with the record, or begins them.
-func (e *engine[In, Out]) stamps(in *input[In, Out]) record.Stamps {
+func (e *engine[In, Out]) stamps(in *input[In, Out], now time.Time) record.Stamps {
 	s, err := record.DecodeStamps(header(in.record, record.HeaderStamps))
 	if err != nil {
 		committed := in.record.Timestamp
@@ -158,16 +171,16 @@ func (e *engine[In, Out]) stamps(in *input[In, Out]) record.Stamps {
 		}
 		s = record.NewStamps(committed)
 	}
-	s.Add(in.start)
+	s.Add(now)
 	return s
 }
 
 // decide gives every decoded input its outcome.
-func (e *engine[In, Out]) decide(h Handler[In, Out], t tenure, inputs []*input[In, Out]) error {
-	values, decoded := make([]In, 0, len(inputs)), make([]*input[In, Out], 0, len(inputs))
-	for _, in := range inputs {
-		if in.decoded {
-			values, decoded = append(values, in.value), append(decoded, in)
+func (e *engine[In, Out]) decide(h Handler[In, Out], t tenure, inputs []input[In, Out]) error {
+	values := make([]In, 0, len(inputs))
+	for i := range inputs {
+		if inputs[i].decoded {
+			values = append(values, inputs[i].value)
 		}
 	}
 	if len(values) == 0 {
@@ -181,17 +194,21 @@ func (e *engine[In, Out]) decide(h Handler[In, Out], t tenure, inputs []*input[I
 	if err != nil {
 		return err
 	}
-	for i, outcome := range outcomes {
-		decoded[i].outcome, decoded[i].tries, decoded[i].failedAt = outcome, a.tries, a.failedAt
+	for i := range inputs {
+		if in := &inputs[i]; in.decoded {
+			in.outcome, in.tries, in.failedAt = outcomes[0], a.tries, a.failedAt
+			outcomes = outcomes[1:]
+		}
 	}
 	return nil
 }
 
-func (e *engine[In, Out]) count(ctx context.Context, inputs []*input[In, Out], took time.Duration) {
+func (e *engine[In, Out]) count(ctx context.Context, inputs []input[In, Out], took time.Duration) {
 	m := e.telemetry.Metrics
 	m.Batch(ctx, e.stage.Name, len(inputs), took)
 	labels := map[string]int{}
-	for _, in := range inputs {
+	for i := range inputs {
+		in := &inputs[i]
 		labels[in.outcome.Label]++
 		if err := in.outcome.Err; err != nil {
 			m.DeadLetter(ctx, e.stage.Name, string(fault.ReasonOf(err)))

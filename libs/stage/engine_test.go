@@ -19,7 +19,7 @@ import (
 const (
 	batchItems = 100
 	// mostAllocations bounds what an item costs in the runtime.
-	mostAllocations = 10
+	mostAllocations = 3
 )
 
 // acknowledger is a broker that takes everything at once.
@@ -95,10 +95,11 @@ func (b *bringer) bring(tb testing.TB) {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	if err := v.settle(); err != nil {
+	later, err := v.settle()
+	if err != nil {
 		tb.Fatal(err)
 	}
-	b.worker.mark(batch, v.later())
+	b.worker.mark(batch, later)
 }
 
 // ownHeaders are those of a record that another stage has produced.

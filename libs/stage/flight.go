@@ -17,11 +17,9 @@ type processor func(t tenure, batch []arrival) (verdict, error)
 
 // verdict is a decided batch. Exactly one of settle and drop is called.
 type verdict interface {
-	// settle makes the outcomes come true: when it returns nil, everything that the batch
-	// caused has been acknowledged.
-	settle() error
-	// later returns the places in the batch of what is to be handled again; it may be called after settle.
-	later() []int
+	// settle makes the outcomes come true: when it returns no error, everything that the batch
+	// caused has been acknowledged. later are the places in the batch of what is to be handled again.
+	settle() (later []int, err error)
 	// drop forgets them.
 	drop()
 }
@@ -65,7 +63,7 @@ func (w *worker) fly() error {
 			}
 			return flights.Wait()
 		}
-		if !w.begin(firsts(batch)) {
+		if !w.begin(batch) {
 			w.halt()
 			return flights.Wait()
 		}
@@ -141,10 +139,11 @@ func (w *worker) work(batch []arrival, before *turn) error {
 	if err != nil {
 		return err
 	}
-	if err := v.settle(); err != nil {
+	later, err := v.settle()
+	if err != nil {
 		return err
 	}
-	w.mark(batch, v.later())
+	w.mark(batch, later)
 	return nil
 }
 

@@ -25,18 +25,20 @@ const (
 // All records share them: the client only reads headers.
 var schema, contentType = []byte(record.Schema), []byte(record.ContentType)
 
+// newHeaders has room for those of so many outputs.
 func newHeaders(outputs int) *headers {
-	return &headers{make([]kgo.RecordHeader, 0, outputs*headersEach), make([]byte, 0, outputs*bytesEach)}
+	return &headers{list: make([]kgo.RecordHeader, 0, outputs*headersEach), bytes: make([]byte, 0, outputs*bytesEach)}
 }
 
 // of returns the headers of an output that is produced now.
-func (h *headers) of(stamps record.Stamps, trace telemetry.Item, now time.Time) []kgo.RecordHeader {
-	stamps.Add(now)
+func (h *headers) of(stamps *record.Stamps, trace *telemetry.Item, now time.Time) []kgo.RecordHeader {
+	hop := *stamps // of this output alone: the input may have another one
+	hop.Add(now)
 	first := len(h.list)
 	h.list = append(h.list,
 		kgo.RecordHeader{Key: record.HeaderSchema, Value: schema},
 		kgo.RecordHeader{Key: record.HeaderContentType, Value: contentType},
-		kgo.RecordHeader{Key: record.HeaderStamps, Value: h.value(stamps.Append)},
+		kgo.RecordHeader{Key: record.HeaderStamps, Value: h.value(hop.Append)},
 		kgo.RecordHeader{Key: telemetry.HeaderTraceparent, Value: h.value(trace.AppendParent)},
 	)
 	if state := trace.State(); state != "" {

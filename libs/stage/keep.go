@@ -29,10 +29,10 @@ type Keeper interface {
 }
 
 // Committed is what the group knows of a partition number, by topic.
-type Committed map[string]Place
+type Committed map[string]CommittedOffset
 
-// Place is a committed offset.
-type Place struct {
+// CommittedOffset is where a group stands in a partition.
+type CommittedOffset struct {
 	Offset int64  // -1 where there is none
 	Seal   string // of the owner that committed it
 	// ByHand says that a person has set the offset, which is taken as it is: no stage leaves one without a note.
@@ -149,7 +149,7 @@ func (w *worker) keep() error {
 	progress := w.progress(time.Now())
 	w.kept.due = time.Now().Add(keepEvery)
 	w.mu.Unlock()
-	if !w.begin(map[string]kgo.EpochOffset{}) || w.members.places.Acquire(w.ctx, 1) != nil {
+	if !w.begin(nil) || w.members.places.Acquire(w.ctx, 1) != nil {
 		return nil
 	}
 	defer w.members.places.Release(1)

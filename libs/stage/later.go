@@ -94,7 +94,7 @@ func (w *worker) fulfil() error {
 	})
 	topic := w.members.from.Topics[0]
 	for w.awaitOwed() {
-		b := &backlog{worker: w, topic: topic}
+		b := &debt{worker: w, topic: topic}
 		err := b.work(ctx)
 		b.close()
 		if errors.Is(err, errGivenUp) || ctx.Err() != nil {
@@ -153,8 +153,8 @@ func (m *members) owing() int {
 	return n
 }
 
-// backlog reads a partition from the first owed offset on.
-type backlog struct {
+// debt reads a partition from the first owed offset on.
+type debt struct {
 	worker *worker
 	topic  string
 	client *kgo.Client // nil until something was to be read
@@ -162,14 +162,14 @@ type backlog struct {
 	batch  []arrival   // read, and still owed
 }
 
-func (b *backlog) close() {
+func (b *debt) close() {
 	if b.client != nil {
 		b.client.Close()
 	}
 }
 
 // work returns nil when nothing is owed any more.
-func (b *backlog) work(ctx context.Context) error {
+func (b *debt) work(ctx context.Context) error {
 	for wait := firstWait; ; {
 		if err := b.gather(ctx); err != nil || len(b.batch) == 0 {
 			return err
@@ -180,10 +180,11 @@ func (b *backlog) work(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if err := v.settle(); err != nil {
+		later, err := v.settle()
+		if err != nil {
 			return err
 		}
-		rest := b.worker.pay(b.topic, b.batch, v.later())
+		rest := b.worker.pay(b.topic, b.batch, later)
 		if b.batch = rest; len(rest) == 0 {
 			wait = firstWait
 		} else if !t.sleep(wait) {
@@ -198,7 +199,7 @@ func (b *backlog) work(ctx context.Context) error {
 }
 
 // gather fills the batch with what is owed, in its order.
-func (b *backlog) gather(ctx context.Context) error {
+func (b *debt) gather(ctx context.Context) error {
 	s := &b.worker.members.settings
 	for b.worker.members.held.Load() {
 		if !sleep(ctx, b.worker.halted, pollWait) {
@@ -220,7 +221,7 @@ func (b *backlog) gather(ctx context.Context) error {
 	return nil
 }
 
-func (b *backlog) bytes() int64 {
+func (b *debt) bytes() int64 {
 	var n int64
 	for _, r := range b.batch {
 		n += int64(len(r.Key) + len(r.Value) + recordOverhead)
@@ -229,7 +230,7 @@ func (b *backlog) bytes() int64 {
 }
 
 // read reads some records on, of which the wanted one is the next that is owed.
-func (b *backlog) read(ctx context.Context, want int64) (err error) {
+func (b *debt) read(ctx context.Context, want int64) (err error) {
 	m := b.worker.members
 	if b.client == nil {
 		b.client, err = kafka.Reader(ctx, m.from.Cluster, b.topic, b.worker.partition, want, m.log)

@@ -16,9 +16,8 @@ import (
 
 type nothing struct{}
 
-func (nothing) settle() error { return nil }
-func (nothing) later() []int  { return nil }
-func (nothing) drop()         {}
+func (nothing) settle() ([]int, error) { return nil, nil }
+func (nothing) drop()                  {}
 
 // ledger keeps what is committed.
 type ledger struct {

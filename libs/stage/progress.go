@@ -3,7 +3,6 @@ package stage
 import (
 	"context"
 	"errors"
-	"maps"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -27,13 +26,13 @@ type claim struct {
 	read bool // a record, by this worker
 }
 
-// finish takes note of a record that is done. Where the owners before came no further, the
-// record behind it is under the same suspicion.
-func (c *claim) finish(r *kgo.Record) {
-	c.owed.passed, c.finished = kgo.EpochOffset{Epoch: r.LeaderEpoch, Offset: r.Offset + 1}, true
+// finish takes note of records that are done, up to the last of them. Where the owners before came
+// no further, the record behind it is under the same suspicion.
+func (c *claim) finish(n int, last *kgo.Record) {
+	c.owed.passed, c.finished = kgo.EpochOffset{Epoch: last.LeaderEpoch, Offset: last.Offset + 1}, true
 	c.next = c.owed.next()
 	c.note.Tries = 0
-	if c.careful = max(0, c.careful-1); c.careful == 0 {
+	if c.careful = max(0, c.careful-n); c.careful == 0 {
 		c.note.Starts = 0
 	}
 }
@@ -58,28 +57,16 @@ func ComesAgain(ctx context.Context) bool {
 	return false
 }
 
-// firsts returns where a batch begins, by topic.
-func firsts(batch []arrival) map[string]kgo.EpochOffset {
-	first := map[string]kgo.EpochOffset{}
-	for _, r := range batch {
-		if _, ok := first[r.Topic]; !ok {
-			first[r.Topic] = kgo.EpochOffset{Epoch: r.LeaderEpoch, Offset: r.Offset}
-		}
-	}
-	return first
-}
-
 // begin tells the next owner that work has begun on topics, before the first batch does: one
 // that took over after a crash would otherwise not know of what is still in flight. It
 // reports false where the partition goes before it could.
-func (w *worker) begin(first map[string]kgo.EpochOffset) bool {
+func (w *worker) begin(batch []arrival) bool {
 	w.mu.Lock()
 	var all []commitment
-	maps.Copy(first, w.kept.lower) // together: the seal goes with it
-	for topic, at := range first {
+	begin := func(topic string, at kgo.EpochOffset) {
 		c := w.owned[topic]
 		if c.begun {
-			continue
+			return
 		}
 		c.begun = true
 		if c.next.Offset < 0 {
@@ -87,8 +74,14 @@ func (w *worker) begin(first map[string]kgo.EpochOffset) bool {
 		}
 		all = append(all, w.commitment(topic, c.note))
 	}
+	for topic, records := range byTopic(batch) {
+		begin(topic, kgo.EpochOffset{Epoch: records[0].LeaderEpoch, Offset: records[0].Offset})
+	}
+	for topic, at := range w.kept.lower { // together: the seal goes with it
+		begin(topic, at)
+	}
 	w.mu.Unlock()
-	for wait := firstWait; !w.commit(all); wait = min(2*wait, longWait) {
+	for wait := firstWait; len(all) > 0 && !w.commit(all); wait = min(2*wait, longWait) {
 		if !sleep(w.ctx, w.halted, wait) {
 			return false
 		}
@@ -148,12 +141,10 @@ func (w *worker) mark(batch []arrival, later []int) {
 		return
 	}
 	w.owe(batch, later)
-	for i, r := range batch {
-		c := w.owned[r.Topic]
-		c.finish(r.Record)
-		if i+1 == len(batch) || batch[i+1].Topic != r.Topic { // the last of its topic marks those before it
-			w.markNext(r.Topic, c)
-		}
+	for topic, records := range byTopic(batch) {
+		c := w.owned[topic]
+		c.finish(len(records), records[len(records)-1].Record)
+		w.markNext(topic, c) // and with it those before
 	}
 }
 

@@ -28,7 +28,7 @@ func TestComesAgain_untilEachTopicIsPastWhatWasThereAtFirst(t *testing.T) {
 		t.Helper()
 		for i, want := range want {
 			batch := w.next()
-			w.begin(firsts(batch))
+			w.begin(batch)
 			if got := ComesAgain(w.ctx); got != want {
 				t.Errorf("batch %d, which begins with %s %d: %t", i, batch[0].Topic, batch[0].Offset, got)
 			}

@@ -2,6 +2,7 @@ package stage
 
 import (
 	"cmp"
+	"iter"
 	"slices"
 	"time"
 
@@ -20,6 +21,22 @@ func toRecord(r arrival) Record {
 	return Record{
 		Topic: r.Topic, TopicID: r.topicID, Partition: r.Partition, Offset: r.Offset, LeaderEpoch: r.LeaderEpoch,
 		Time: r.Timestamp, Key: r.Key, Value: r.Value, Version: header(r, record.HeaderVersion),
+	}
+}
+
+// byTopic yields the records of each topic of a batch, which stand together.
+func byTopic(batch []arrival) iter.Seq2[string, []arrival] {
+	return func(yield func(string, []arrival) bool) {
+		for len(batch) > 0 {
+			topic, n := batch[0].Topic, 1
+			for n < len(batch) && batch[n].Topic == topic {
+				n++
+			}
+			if !yield(topic, batch[:n]) {
+				return
+			}
+			batch = batch[n:]
+		}
 	}
 }
 

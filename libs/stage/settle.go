@@ -14,20 +14,21 @@ import (
 
 // settle makes the outcomes come true: outputs first, in the order of the inputs,
 // then dead letters. It returns nil when all of it is acknowledged.
-func (e *engine[In, Out]) settle(t tenure, inputs []*input[In, Out]) error {
-	for _, in := range inputs {
+func (e *engine[In, Out]) settle(d *decided[In, Out]) error {
+	for i := range d.inputs {
+		in := &d.inputs[i]
 		if err := e.storms.see(in.record.Topic, fault.ReasonOf(in.outcome.Err).Unreadable()); err != nil {
 			return err
 		}
 	}
-	outputs := e.outputs(inputs)
-	tooLarge, err := e.send.produce(t, records(outputs), impatient)
+	d.encode()
+	tooLarge, err := e.send.produce(d.tenure, records(d.outputs), impatient)
 	if err != nil {
 		return err
 	}
 	var late []output[In, Out]
-	for i := range outputs {
-		out := &outputs[i]
+	for i := range d.outputs {
+		out := &d.outputs[i]
 		if !tooLarge[i] {
 			out.of.mark = &out.record
 			continue
@@ -39,7 +40,7 @@ func (e *engine[In, Out]) settle(t tenure, inputs []*input[In, Out]) error {
 		}
 	}
 	// A mark is small, unless the id itself is not: then its letter has no version.
-	if tooLarge, err = e.send.produce(t, records(late), impatient); err != nil {
+	if tooLarge, err = e.send.produce(d.tenure, records(late), impatient); err != nil {
 		return err
 	}
 	for i := range late {
@@ -47,16 +48,16 @@ func (e *engine[In, Out]) settle(t tenure, inputs []*input[In, Out]) error {
 			late[i].of.mark = &late[i].record
 		}
 	}
-	return e.bury(t, inputs)
+	return e.bury(d.tenure, d.inputs)
 }
 
 // bury writes the dead letters. One that its topic refuses is cut further: it may lose
 // its value and a part of its key, and never itself.
-func (e *engine[In, Out]) bury(t tenure, inputs []*input[In, Out]) error {
+func (e *engine[In, Out]) bury(t tenure, inputs []input[In, Out]) error {
 	var rejected []*input[In, Out]
-	for _, in := range inputs {
-		if in.outcome.Err != nil {
-			rejected = append(rejected, in)
+	for i := range inputs {
+		if inputs[i].outcome.Err != nil {
+			rejected = append(rejected, &inputs[i])
 		}
 	}
 	limit := int(e.stage.To.Topics.MaxBytes(e.stage.To.Topics.DeadLetters()))
@@ -86,7 +87,7 @@ func (e *engine[In, Out]) bury(t tenure, inputs []*input[In, Out]) error {
 // output is a record for the next topic and the input that it is of.
 type output[In, Out any] struct {
 	of     *input[In, Out]
-	value  Out
+	value  *Out
 	record kgo.Record
 }
 
@@ -98,37 +99,37 @@ func records[In, Out any](outputs []output[In, Out]) []*kgo.Record {
 	return list
 }
 
-// outputs encodes what the inputs gave. An input with an output that cannot be encoded
+// encode encodes what the inputs gave. An input with an output that cannot be encoded
 // becomes a dead letter, with the outputs before it.
-func (e *engine[In, Out]) outputs(inputs []*input[In, Out]) []output[In, Out] {
+func (d *decided[In, Out]) encode() {
 	now, n := time.Now(), 0
-	for _, in := range inputs {
-		n += len(in.outcome.Out)
+	for i := range d.inputs {
+		n += len(d.inputs[i].outcome.Out)
 	}
-	outputs := make([]output[In, Out], 0, n)
+	d.outputs = make([]output[In, Out], 0, n)
 	h := newHeaders(n)
-	for _, in := range inputs {
-		for _, value := range in.outcome.Out {
-			out := output[In, Out]{of: in, value: value}
-			if err := e.encode(&out, h, now); err != nil {
+	for i := range d.inputs {
+		in := &d.inputs[i]
+		for j := range in.outcome.Out {
+			out := &d.outputs[:len(d.outputs)+1][len(d.outputs)]
+			out.of, out.value = in, &in.outcome.Out[j]
+			if err := d.engine.encode(out, h, now); err != nil {
 				in.outcome.Err, in.outcome.Label = asReject(err), labelDeadLettered
 				break
 			}
-			outputs = append(outputs, out)
+			d.outputs = d.outputs[:len(d.outputs)+1]
 		}
 	}
-	return outputs
 }
 
 func (e *engine[In, Out]) encode(out *output[In, Out], h *headers, now time.Time) error {
-	encoded, err := e.stage.Encode(out.value)
+	encoded, err := e.stage.Encode(*out.value)
 	if err != nil {
 		return fmt.Errorf("encoding an output: %w", err)
 	}
-	out.record = kgo.Record{
-		Topic: cmp.Or(encoded.Topic, e.stage.To.Topic), Partition: record.Partition(encoded.Key, e.stage.To.Identity.Partitions),
-		Key: encoded.Key, Value: encoded.Value, Headers: h.of(out.of.stamps, out.of.trace, now),
-	}
+	r := &out.record
+	r.Topic, r.Partition = cmp.Or(encoded.Topic, e.stage.To.Topic), record.Partition(encoded.Key, e.stage.To.Identity.Partitions)
+	r.Key, r.Value, r.Headers = encoded.Key, encoded.Value, h.of(&out.of.stamps, &out.of.trace, now)
 	return nil
 }
 
@@ -137,8 +138,8 @@ func (e *engine[In, Out]) mark(out *output[In, Out]) (mark output[In, Out], ok b
 	if e.stage.Mark == nil {
 		return mark, false
 	}
-	mark = output[In, Out]{of: out.of, value: e.stage.Mark(out.value, fault.Oversize)}
-	return mark, e.encode(&mark, newHeaders(1), time.Now()) == nil
+	mark = output[In, Out]{of: out.of, value: new(e.stage.Mark(*out.value, fault.Oversize))}
+	return mark, e.encode(&mark, new(headers), time.Now()) == nil
 }
 
 // letter returns the dead letter of an input.

@@ -141,7 +141,7 @@ func (s *Stage[In, Out]) Run(ctx context.Context, p *service.Process) error {
 		from: s.From, settings: s.Settings, flights: s.Flights, doubt: s.Doubt, keeper: s.Keeper, log: log,
 		process: e.process, later: e.later(), commit: commit, storms: e.storms, places: p.Places(), spawn: group.Go, again: s.Again,
 	})
-	next := &reader{group: s.To.Reader, topic: s.To.Topic, adm: kadm.NewClient(producer), log: log, hold: members.hold}
+	next := &backlog{group: s.To.Reader, topic: s.To.Topic, adm: kadm.NewClient(producer), log: log, hold: members.hold}
 	if s.To.Reader != "" {
 		next.look(ctx)
 	}

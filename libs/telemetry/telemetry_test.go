@@ -51,7 +51,7 @@ func TestTraces_goToTheCollectorThatTheStandardVariablesName(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	item := tel.Begin(t.Context(), "embed", "", "", time.Now())
+	item := tel.Begin(t.Context(), "embed", nil, nil, time.Now())
 	item.End("embedded", nil)
 	if err := tel.Close(t.Context()); err != nil {
 		t.Fatal(err)
@@ -68,7 +68,7 @@ func TestBegin_aProducersSampledFlagFillsNoBackEnd(t *testing.T) {
 	}
 	defer func() { _ = tel.Close(t.Context()) }()
 	const sampled = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
-	item := tel.Begin(t.Context(), "ingest", sampled, "", time.Now())
+	item := tel.Begin(t.Context(), "ingest", []byte(sampled), nil, time.Now())
 	defer item.End("upsert", nil)
 	if parent := item.AppendParent(nil); !strings.HasPrefix(string(parent), "00-0af7651916cd43dd8448eb211c80319c-") {
 		t.Errorf("the trace of the producer is not continued: %s", parent)
@@ -82,10 +82,38 @@ func TestHeaders_carryOnWhatAnItemCameWith(t *testing.T) {
 	}
 	defer func() { _ = tel.Close(t.Context()) }()
 	const parent, state = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", "vendor=1"
-	item := tel.Begin(t.Context(), "ingest", parent, state, time.Now())
+	item := tel.Begin(t.Context(), "ingest", []byte(parent), []byte(state), time.Now())
 	defer item.End("upsert", nil)
 	if gotParent := string(item.AppendParent(nil)); gotParent != parent || item.State() != state {
 		t.Errorf("got %s and %q", gotParent, item.State())
+	}
+}
+
+func TestBegin_aHeaderThatIsNoTraceparentBeginsATrace(t *testing.T) {
+	tel, err := telemetry.New(t.Context(), telemetry.Config{Exporter: "none", SampleRatio: 0}, "test", "test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = tel.Close(t.Context()) }()
+	const id = "0af7651916cd43dd8448eb211c80319c"
+	for parent, continued := range map[string]bool{
+		"00-" + id + "-b7ad6b7169203331-00":        true,
+		"01-" + id + "-b7ad6b7169203331-00-more":   true, // of a later version
+		"00-" + id + "-b7ad6b7169203331-00-more":   false,
+		"ff-" + id + "-b7ad6b7169203331-00":        false,
+		"00-" + id + "-0000000000000000-00":        false,
+		"00-" + id + "-b7ad6b7169203331-0":         false,
+		"00-" + id + "-b7ad6b716920333x-00":        false,
+		"00_" + id + "_b7ad6b7169203331_00":        false,
+		"00-" + id[1:] + "--b7ad6b7169203331-0-00": false,
+		"": false,
+	} {
+		item := tel.Begin(t.Context(), "ingest", []byte(parent), nil, time.Now())
+		got := string(item.AppendParent(nil))
+		if strings.Contains(got, id) != continued || len(got) != 55 || strings.Contains(got, strings.Repeat("0", 16)) {
+			t.Errorf("%q is carried on as %s", parent, got)
+		}
+		item.End("upsert", nil)
 	}
 }
 

@@ -35,8 +35,8 @@ type mutant struct {
 var mutants = []mutant{
 	{
 		"commit before produce", "libs/stage/flight.go",
-		"\tif err := v.settle(); err != nil {",
-		"\tfor _, r := range batch {\n\t\tw.client.MarkCommitRecords(r.Record)\n\t}\n\tif err := v.settle(); err != nil {",
+		"\tlater, err := v.settle()\n",
+		"\tfor _, r := range batch {\n\t\tw.client.MarkCommitRecords(r.Record)\n\t}\n\tlater, err := v.settle()\n",
 		"",
 		[]string{invCommit, invLoss},
 	},

@@ -14,19 +14,19 @@ import (
 )
 
 const (
-	readerLook  = time.Minute      // how often a stage looks after the reader of its topic
-	heldLook    = 5 * time.Second  // the same, while it waits for it
-	readerBound = 15 * time.Second // of one look
+	backlogLook  = time.Minute      // how often a stage looks after the reader of its topic
+	heldLook     = 5 * time.Second  // the same, while it waits for it
+	backlogBound = 15 * time.Second // of one look
 )
 
-// reader is the group that reads what a stage produces. While it is so far behind that
+// backlog is what the group that reads a stage's output has not read. While it is so old that
 // Kafka would soon delete records unread, the stage waits: an outage then backs up into
 // the producers' topics, where it is theirs to keep. A quarter of the retention leaves
 // three for those who mend what is broken, and for the reader to catch up.
 //
 // It needs the rights to describe the group and the topic's settings; without them it
 // warns at each look, and never waits.
-type reader struct {
+type backlog struct {
 	group string
 	topic string
 	adm   *kadm.Client
@@ -36,56 +36,56 @@ type reader struct {
 }
 
 // watch holds the stage and lets it go until ctx ends.
-func (r *reader) watch(ctx context.Context) {
-	for sleep(ctx, nil, r.pause()) {
-		r.look(ctx)
+func (b *backlog) watch(ctx context.Context) {
+	for sleep(ctx, nil, b.pause()) {
+		b.look(ctx)
 	}
 }
 
-func (r *reader) pause() time.Duration {
-	if r.held {
+func (b *backlog) pause() time.Duration {
+	if b.held {
 		return heldLook
 	}
-	return readerLook
+	return backlogLook
 }
 
 // look decides once. Where it cannot, nothing changes.
-func (r *reader) look(ctx context.Context) {
-	bound, cancel := context.WithTimeout(ctx, readerBound)
+func (b *backlog) look(ctx context.Context) {
+	bound, cancel := context.WithTimeout(ctx, backlogBound)
 	defer cancel()
-	behind, err := r.behind(bound, time.Now())
+	behind, err := b.behind(bound, time.Now())
 	switch {
 	case ctx.Err() != nil:
 	case err != nil:
-		r.log.WarnContext(ctx, "looking after the reader of the next topic", "topic", r.topic, "group", r.group, "error", err)
-	case behind && !r.held:
-		r.log.WarnContext(ctx, "waiting for the reader of the next topic: a record that it has not read is older than a quarter of the topic's retention. If no such group is there, its name is set differently here", "topic", r.topic, "group", r.group)
-	case !behind && r.held:
-		r.log.WarnContext(ctx, "going on: the reader of the next topic has come nearer", "topic", r.topic, "group", r.group)
+		b.log.WarnContext(ctx, "looking after the reader of the next topic", "topic", b.topic, "group", b.group, "error", err)
+	case behind && !b.held:
+		b.log.WarnContext(ctx, "waiting for the reader of the next topic: a record that it has not read is older than a quarter of the topic's retention. If no such group is there, its name is set differently here", "topic", b.topic, "group", b.group)
+	case !behind && b.held:
+		b.log.WarnContext(ctx, "going on: the reader of the next topic has come nearer", "topic", b.topic, "group", b.group)
 	}
 	if err == nil {
-		r.held = behind
-		r.hold(behind)
+		b.held = behind
+		b.hold(behind)
 	}
 }
 
 // behind reports whether a record that the group has not read is older than a quarter
 // of the topic's retention.
-func (r *reader) behind(ctx context.Context, now time.Time) (bool, error) {
-	retention, err := kafka.Retention(ctx, r.adm, r.topic)
+func (b *backlog) behind(ctx context.Context, now time.Time) (bool, error) {
+	retention, err := kafka.Retention(ctx, b.adm, b.topic)
 	if err != nil || retention <= 0 {
 		return false, err
 	}
-	committed, err := r.adm.FetchOffsetsForTopics(ctx, r.group, r.topic)
+	committed, err := b.adm.FetchOffsetsForTopics(ctx, b.group, b.topic)
 	if err != nil && !errors.Is(err, kerr.GroupIDNotFound) { // a new group has read nothing
 		return false, fmt.Errorf("reading its offsets: %w", err)
 	}
-	starts, err := r.adm.ListStartOffsets(ctx, r.topic)
+	starts, err := b.adm.ListStartOffsets(ctx, b.topic)
 	if err = errors.Join(err, starts.Error()); err != nil {
 		return false, fmt.Errorf("reading the topic's start: %w", err)
 	}
 	// The first record of each partition that is younger, or its end.
-	young, err := r.adm.ListOffsetsAfterMilli(ctx, now.Add(-retention/4).UnixMilli(), r.topic)
+	young, err := b.adm.ListOffsetsAfterMilli(ctx, now.Add(-retention/4).UnixMilli(), b.topic)
 	if err = errors.Join(err, young.Error()); err != nil {
 		return false, fmt.Errorf("reading the topic's ages: %w", err)
 	}
