@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Writes what the documentation takes from the code: docs/configuration.md from the services' settings, docs/kafka.md from
+# Writes what the documentation takes from the code: docs/configuration.md from the services' settings, docs/pipeline.schema.json from the pipeline file's structs, docs/kafka.md from
 # those of the Kafka clients and from their fixed options, and the blocks of README.md that begin with <!-- docs/examples/… --> from the files that the tests run.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -86,10 +86,12 @@ examples() {
 }
 
 # Written beside and renamed: a generator that fails leaves the old text.
-trap 'rm -f docs/configuration.md.new docs/kafka.md.new README.md.new' EXIT
+trap 'rm -f docs/configuration.md.new docs/kafka.md.new docs/pipeline.schema.json.new README.md.new' EXIT
 configuration >docs/configuration.md.new
 kafka >docs/kafka.md.new
+go run ./services/ctl plan --json-schema >docs/pipeline.schema.json.new
 examples README.md >README.md.new
+mv docs/pipeline.schema.json.new docs/pipeline.schema.json
 mv docs/kafka.md.new docs/kafka.md
 mv docs/configuration.md.new docs/configuration.md
 mv README.md.new README.md

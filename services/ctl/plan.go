@@ -33,7 +33,7 @@ type planConfig struct {
 // planFlags are the options of a plan.
 type planFlags struct {
 	file, sample, topic, output string
-	check, strict               bool
+	check, strict, schema       bool
 	load                        plan.Load
 }
 
@@ -57,6 +57,7 @@ func planCommand() *cobra.Command {
 	f.StringVar(&flags.topic, "topic", "", "topic of events that do not say theirs, where the pipeline file reads several")
 	f.StringVarP(&flags.output, "output", "o", "table", "table or ndjson")
 	f.BoolVar(&flags.check, "check", false, "check the pipeline file alone; faults are told with their lines")
+	f.BoolVar(&flags.schema, "json-schema", false, "print the JSON Schema of pipeline files, for editors")
 	f.BoolVar(&flags.strict, "strict", false, "exit 1 if anything is rejected")
 	f.Float64Var(&flags.load.Rate, "rate", 10, "events a second that the summary reckons with")
 	f.DurationVar(&flags.load.Freshness, "freshness", time.Second, "time from a change to its search that it reckons with")
@@ -66,6 +67,13 @@ func planCommand() *cobra.Command {
 }
 
 func (f planFlags) run(cmd *cobra.Command) error {
+	if f.schema {
+		schema, err := pipeline.JSONSchema()
+		if err == nil {
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s\n", schema)
+		}
+		return err
+	}
 	var cfg planConfig
 	if err := service.Load(os.Environ(), &cfg); err != nil {
 		return err

@@ -111,3 +111,14 @@ func TestPlan_refuses(t *testing.T) {
 		t.Errorf("no pipeline file: %v", err)
 	}
 }
+
+func TestPlan_theJSONSchemaIsTheCommittedOne(t *testing.T) {
+	out, _, err := runPlan(t, planFile, "", "--json-schema")
+	if err != nil {
+		t.Fatal(err)
+	}
+	committed, err := os.ReadFile("../../docs/pipeline.schema.json")
+	if err != nil || out != string(committed) {
+		t.Errorf("docs/pipeline.schema.json is not that of the structs: run make generate (%v)", err)
+	}
+}
