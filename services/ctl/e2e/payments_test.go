@@ -13,6 +13,15 @@ import (
 	"github.com/freshet-io/freshet/libs/record"
 )
 
+const (
+	// A machine that is busy must neither put embed out of its group nor have a request that is held time out: what is
+	// under way then would be asked for once more.
+	paymentSession = 4 * time.Second
+	paymentTimeout = "FRESHET_OPENAI_TIMEOUT=10m"
+	paymentTotal   = "FRESHET_OPENAI_TOTAL_TIMEOUT=20m"
+	paymentBound   = 3 * time.Minute // of waiting for anything; it only bounds a failure
+)
+
 // TestAKillOfEmbedCostsAtMostWhatWasInFlight kills embed twenty times, at moments that the
 // provider gives: it has read a request, half of an answer is sent, or one is answered while
 // another is not. Nothing depends on how fast anything is.
@@ -25,7 +34,7 @@ func TestAKillOfEmbedCostsAtMostWhatWasInFlight(t *testing.T) {
 	p := startProvider(t)
 	r := newRig(t, options{
 		brokers: startKfake(t), pipeline: paidPipeline, partitions: 6, sourcePartitions: 3,
-		environ: append(p.environ("embed"), fmt.Sprint("FRESHET_SESSION_TIMEOUT=", killedSession),
+		environ: append(p.environ("embed"), paymentTimeout, paymentTotal, fmt.Sprint("FRESHET_SESSION_TIMEOUT=", paymentSession),
 			fmt.Sprint("FRESHET_EMBED_IN_FLIGHT=", embedInFlight), fmt.Sprint("FRESHET_EMBED_BATCH_ITEMS=", embedItems)),
 	})
 	(&killer{rig: r}).allowShortSessions()
@@ -77,7 +86,7 @@ func (b *bill) kill(number int) {
 	rows := b.burst(5*embedItems + b.dice.IntN(embedItems))
 	select {
 	case <-s.done:
-	case <-time.After(time.Minute):
+	case <-time.After(paymentBound):
 		b.t.Fatalf("kill %d: the moment never came: %s", number+1, embed.log.tail(3))
 	}
 	b.provider.watch(nil)
@@ -95,7 +104,7 @@ func (b *bill) kill(number int) {
 		b.t.Errorf("kill %d: %d requests and %d tokens were in flight: nothing was killed", number+1, s.open, inFlight)
 	}
 	embed.start()
-	await(b.t, time.Minute, "the index has all items", func() (bool, error) {
+	await(b.t, paymentBound, "the index has all items", func() (bool, error) {
 		return len(b.missing(rows)) == 0, embed.failure()
 	})
 	// A process that is killed thrice before it has committed anything is taken for one that a record kills.
@@ -139,7 +148,7 @@ func (b *bill) burst(n int) []*product {
 // awaitDone waits until a service has finished and committed all that it has to read.
 func (b *bill) awaitDone(service string) {
 	b.t.Helper()
-	await(b.t, time.Minute, service+" has finished", func() (bool, error) {
+	await(b.t, paymentBound, service+" has finished", func() (bool, error) {
 		n, err := b.unfinished(service)
 		return n == 0 && err == nil, nil
 	})

@@ -6,6 +6,7 @@ import (
 	"log"
 	"log/slog"
 	"math"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -332,15 +333,38 @@ func TestProviderFaults(t *testing.T) {
 	for _, rows := range [][]row{limits(), unwell(), refusals(), nonsense(), usages()} {
 		for _, r := range rows {
 			t.Run(r.name, func(t *testing.T) {
-				synctest.Test(t, func(t *testing.T) { r.play(t) })
+				synctest.Test(t, func(t *testing.T) { r.play(t, embeddings.Listen) })
 			})
 		}
 	}
 }
 
-func (r row) play(t *testing.T) {
+// TestProviderFaultsOverTCP plays those that are about connections, and short, over sockets too.
+func TestProviderFaultsOverTCP(t *testing.T) {
+	for _, r := range unwell() {
+		if r.most > time.Second {
+			continue
+		}
+		t.Run(r.name, func(t *testing.T) {
+			r.most = time.Hour // it is the machine's
+			r.play(t, func() (net.Listener, dialler) {
+				listener, err := net.Listen("tcp", "127.0.0.1:0")
+				if err != nil {
+					t.Fatal(err)
+				}
+				return listener, func(ctx context.Context, network, _ string) (net.Conn, error) {
+					return (&net.Dialer{}).DialContext(ctx, network, listener.Addr().String())
+				}
+			})
+		})
+	}
+}
+
+type dialler = func(ctx context.Context, network, address string) (net.Conn, error)
+
+func (r row) play(t *testing.T, listen func() (net.Listener, dialler)) {
 	server := embeddings.New(r.replies...)
-	e := embed(t, server, r.keys)
+	e := embedOver(t, listen, server, r.keys)
 	began := time.Now()
 	outcomes, err := e.Handle(t.Context(), items(texts...))
 	waited := time.Since(began)
@@ -424,6 +448,11 @@ func (nothing) Lookup(_ context.Context, _ string, items []record.Item) ([]recor
 // defaults of all settings but for those that are given.
 func embed(t *testing.T, server http.Handler, keys string, environ ...string) *embedder.Embedder {
 	t.Helper()
+	return embedOver(t, embeddings.Listen, server, keys, environ...)
+}
+
+func embedOver(t *testing.T, listen func() (net.Listener, dialler), server http.Handler, keys string, environ ...string) *embedder.Embedder {
+	t.Helper()
 	var cfg struct {
 		OpenAI openai.Config   `envconfig:"OPENAI"`
 		Embed  embedder.Config `envconfig:"EMBED"`
@@ -440,7 +469,7 @@ func embed(t *testing.T, server http.Handler, keys string, environ ...string) *e
 	if err != nil {
 		t.Fatal(err)
 	}
-	listener, dial := embeddings.Listen()
+	listener, dial := listen()
 	c.Dial(dial)
 	s := &http.Server{Handler: server, ErrorLog: discard(), ReadHeaderTimeout: time.Hour}
 	go func() { _ = s.Serve(listener) }()
