@@ -56,6 +56,11 @@ func ComesAgain(ctx context.Context) bool {
 	return false
 }
 
+// Repeating returns a context in which ComesAgain is true, for the tests of handlers.
+func Repeating(ctx context.Context) context.Context {
+	return context.WithValue(ctx, workerOf{}, &worker{owned: map[string]*claim{"": {seen: 1}}})
+}
+
 // firsts returns where a batch begins, by topic.
 func firsts(batch []arrival) map[string]kgo.EpochOffset {
 	first := map[string]kgo.EpochOffset{}
