@@ -57,6 +57,11 @@ func ComesAgain(ctx context.Context) bool {
 	return false
 }
 
+// Repeating returns a context in which ComesAgain is true, for the tests of handlers.
+func Repeating(ctx context.Context) context.Context {
+	return context.WithValue(ctx, workerOf{}, &worker{owned: map[string]*claim{"": {seen: 1}}})
+}
+
 // begin tells the next owner that work has begun on topics, before the first batch does: one
 // that took over after a crash would otherwise not know of what is still in flight. It
 // reports false where the partition goes before it could.

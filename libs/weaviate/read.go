@@ -114,17 +114,21 @@ func (c *Client) byID(ctx context.Context, b *collection, class string, some par
 	if errors.Is(err, errNoTenant) {
 		return nil, nil // so there is nothing of it
 	}
-	if err != nil || !b.replicated && !read.hidden {
+	switch {
+	case err != nil, !b.replicated && !read.hidden:
 		return results, err
+	case !b.replicated:
+		walked, err := c.walk(ctx, b, class, some.without(results), read)
+		return append(results, walked...), err
 	}
-	repaired, err := c.repair(ctx, b, class, some, results)
+	repaired, err := c.repair(ctx, class, some, results)
 	if err != nil || len(repaired) == 0 {
 		return results, err
 	}
 	if results, err = c.lookUp(ctx, b, class, some, read); err != nil {
 		return nil, err
 	}
-	unindexed, err := c.repair(ctx, b, class, some, results)
+	unindexed, err := c.repair(ctx, class, some, results)
 	if err != nil {
 		return nil, err
 	}
@@ -133,23 +137,15 @@ func (c *Client) byID(ctx context.Context, b *collection, class string, some par
 }
 
 // repair asks a majority of the copies for the objects that a read has not found, which has Weaviate
-// repair the copies that lack one, and returns those that there are: this question asks no filter. The
-// level of a search is not that of its finding: one copy says which objects there are, and only those are
-// compared with others.
-func (c *Client) repair(ctx context.Context, b *collection, class string, some part, results []*pb.SearchResult) (repaired []record.Item, err error) {
-	known := make(map[string]bool, len(results))
+// repair the copies that lack one, and returns those that there are. The level of a search is not that
+// of its finding: one copy says which objects there are, and only those are compared with others.
+func (c *Client) repair(ctx context.Context, class string, some part, results []*pb.SearchResult) (repaired []record.Item, err error) {
 	for _, r := range results {
-		if b.replicated && !r.GetMetadata().GetIsConsistent() {
+		if !r.GetMetadata().GetIsConsistent() {
 			return nil, noMajority(class, len(some.items))
 		}
-		known[r.GetMetadata().GetId()] = true
 	}
-	absent := part{tenant: some.tenant}
-	for _, item := range some.items {
-		if !known[item.UUID().String()] {
-			absent.items = append(absent.items, item)
-		}
-	}
+	absent := some.without(results)
 	var mu sync.Mutex
 	err = absent.each(ctx, func(ctx context.Context, item record.Item) error {
 		err := c.call(ctx, http.MethodHead, absent.path(class, item.UUID()), nil, nil)
@@ -166,13 +162,28 @@ func (c *Client) repair(ctx context.Context, b *collection, class string, some p
 	return repaired, err
 }
 
+// without returns the items that are not among results.
+func (p part) without(results []*pb.SearchResult) part {
+	known := make(map[string]bool, len(results))
+	for _, r := range results {
+		known[r.GetMetadata().GetId()] = true
+	}
+	absent := part{tenant: p.tenant}
+	for _, item := range p.items {
+		if !known[item.UUID().String()] {
+			absent.items = append(absent.items, item)
+		}
+	}
+	return absent
+}
+
 func noMajority(class string, n int) error {
 	return fmt.Errorf("reading %d items of %s: no majority of the copies agrees", n, class)
 }
 
 // walk reads objects that no filter finds: a node that was killed in a put may come back with an
 // object that is in none of its indexes, and copies that are stored alike are not repaired. Going
-// on from an id in the order of the ids asks no index.
+// on from an id in the order of the ids asks no index. Where there are several copies, the objects are there.
 func (c *Client) walk(ctx context.Context, b *collection, class string, some part, read reading) ([]*pb.SearchResult, error) {
 	var mu sync.Mutex
 	var all []*pb.SearchResult
@@ -193,7 +204,10 @@ func (c *Client) walk(ctx context.Context, b *collection, class string, some par
 				return nil
 			}
 		}
-		return noMajority(class, 1)
+		if b.replicated {
+			return noMajority(class, 1)
+		}
+		return nil
 	})
 	return all, err
 }

@@ -6,6 +6,7 @@ import (
 	"testing/synctest"
 
 	"github.com/freshet-io/freshet/libs/record"
+	"github.com/freshet-io/freshet/libs/stage"
 	"github.com/freshet-io/freshet/services/write/writer"
 )
 
@@ -43,5 +44,36 @@ func TestAnItemThatAnInterruptedPutHidesIsNoUnknownOne(t *testing.T) {
 				})
 			})
 		}
+	}
+}
+
+// An owner was killed in the put of a bulk row. The next one has a live backlog of more than two minutes, in which a newer
+// change of the item comes before the row comes again, and then loses.
+func TestAnInterruptedBulkRowIsSuspectForAsLongAsItWaits(t *testing.T) {
+	for name, newer := range map[string]*record.Vector{"a newer row of the same text": row("a", 6, "lamp", 2), "a delete": remove("a", 6)} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				index := newFake()
+				index.interrupt = func(int) failure { return halfway }
+				bulkRow := bulk(row("a", 5, "lamp", 1))
+				if _, err := settled(index).Handle(t.Context(), batch{bulkRow}); err == nil {
+					t.Fatal("the put was not interrupted")
+				}
+				index.interrupt = nil
+				w := settled(index)
+				for _, b := range []batch{{newer}, {bulkRow}} {
+					if _, err := w.Handle(stage.Repeating(t.Context()), b); err != nil {
+						t.Fatal(err)
+					}
+				}
+				deleted := newer.GetDocument().GetOp() == record.Op_OP_DELETE
+				if main, _ := index.has(itemOf("a")); main == deleted {
+					t.Errorf("it is in the main collection: %t", main)
+				}
+				if missing, _ := index.SelfFound(t.Context(), collection, []record.Item{itemOf("a")}, nil); !deleted && len(missing) > 0 {
+					t.Error("it is stored and not found by its own vector")
+				}
+			})
+		})
 	}
 }

@@ -23,7 +23,7 @@ func calls(t *testing.T, index *fakeIndex, w *writer.Writer, records ...*record.
 func TestMemory_anItemIsReadOnce(t *testing.T) {
 	index := newFake()
 	w := writer.New(index, config())
-	if got := calls(t, index, w, row("a", 5, "lamp", 1), remove("b", 6)); !slices.Equal(got, []string{"load 2", "put side 1", "load 1", "put 1"}) {
+	if got := calls(t, index, w, row("a", 5, "lamp", 1), remove("b", 6)); !slices.Equal(got, []string{"load 1", "load 1", "put side 1", "load 1", "put 1"}) {
 		t.Errorf("at first: %q", got)
 	}
 	if got := calls(t, index, w, row("a", 7, "desk", 1), row("b", 8, "chair", 1), row("c", 9, "stool", 1)); !slices.Equal(got, []string{"load 1", "put 3", "delete side 1"}) {

@@ -125,6 +125,14 @@ func (it *item) merges(s *record.State) bool {
 	return len(s.Older) > 0 || slices.ContainsFunc(it.records, func(r rec) bool { return r.apply.GetDocument().GetOp() == record.Op_OP_PARTIAL })
 }
 
+// bringsAll reports whether all records are whole rows to be found, with their vectors.
+func (it *item) bringsAll() bool {
+	return !slices.ContainsFunc(it.records, func(r rec) bool {
+		d := r.apply.GetDocument()
+		return d.GetOp() != record.Op_OP_UPSERT || d.GetHidden() || len(r.apply.GetVector()) == 0
+	})
+}
+
 // lacks reports whether the item needs what the index has and was not read: to be merged with, or to be written again,
 // its vector, or a row that none of the records sets.
 func (it *item) lacks() bool {

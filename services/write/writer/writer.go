@@ -197,13 +197,29 @@ func (w *Writer) load(ctx context.Context, items []*item) error {
 	return w.loadSome(ctx, lacking, true)
 }
 
+// loadSome reads items, and those in doubt also where no filter finds them. A whole row with its vector needs
+// no more than a filter finds: it replaces what may be there, or the interrupted put comes again and does.
 func (w *Writer) loadSome(ctx context.Context, items []*item, whole bool) error {
+	var plain, hidden []*item
+	comesAgain := stage.ComesAgain(ctx)
+	for _, it := range items {
+		if !it.bringsAll() && w.suspects.hides(it.key, comesAgain) {
+			hidden = append(hidden, it)
+		} else {
+			plain = append(plain, it)
+		}
+	}
+	if err := w.loadBy(ctx, w.index.Load, plain, whole); err != nil {
+		return err
+	}
+	return w.loadBy(ctx, w.index.LoadHidden, hidden, whole)
+}
+
+type loadCall func(ctx context.Context, collection string, items []record.Item, whole bool) ([]weaviate.Stored, error)
+
+func (w *Writer) loadBy(ctx context.Context, load loadCall, items []*item, whole bool) error {
 	if len(items) == 0 {
 		return nil
-	}
-	load, comesAgain := w.index.Load, stage.ComesAgain(ctx)
-	if slices.ContainsFunc(items, func(it *item) bool { return w.suspects.hides(it.key, comesAgain) }) {
-		load = w.index.LoadHidden
 	}
 	var stored []weaviate.Stored
 	err := w.call(ctx, func() (err error) {

@@ -669,7 +669,7 @@ type gate struct {
 	in, top int
 }
 
-func (g *gate) LoadHidden(ctx context.Context, name string, items []record.Item, vectors bool) ([]weaviate.Stored, error) {
+func (g *gate) Load(ctx context.Context, name string, items []record.Item, vectors bool) ([]weaviate.Stored, error) {
 	g.mu.Lock()
 	g.in++
 	g.top = max(g.top, g.in)
@@ -678,7 +678,7 @@ func (g *gate) LoadHidden(ctx context.Context, name string, items []record.Item,
 	g.mu.Lock()
 	g.in--
 	g.mu.Unlock()
-	return g.fakeIndex.LoadHidden(ctx, name, items, vectors)
+	return g.fakeIndex.Load(ctx, name, items, vectors)
 }
 
 func TestCallsInFlightAreBounded(t *testing.T) {
