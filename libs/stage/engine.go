@@ -182,6 +182,9 @@ func (e *engine[In, Out]) decide(h Handler[In, Out], t tenure, inputs []*input[I
 		return err
 	}
 	for i, outcome := range outcomes {
+		if outcome.Later && e.stage.Later == nil {
+			return fault.Halt("a bug: an input is left for later, and stage %s has nobody to handle it then", e.stage.Name)
+		}
 		decoded[i].outcome, decoded[i].tries, decoded[i].failedAt = outcome, a.tries, a.failedAt
 	}
 	return nil
