@@ -196,6 +196,9 @@ func (e *engine[In, Out]) decide(h Handler[In, Out], t tenure, inputs []input[In
 	}
 	for i := range inputs {
 		if in := &inputs[i]; in.decoded {
+			if outcomes[0].Later && e.stage.Later == nil {
+				return fault.Halt("a bug: an input is left for later, and stage %s has nobody to handle it then", e.stage.Name)
+			}
 			in.outcome, in.tries, in.failedAt = outcomes[0], a.tries, a.failedAt
 			outcomes = outcomes[1:]
 		}

@@ -92,8 +92,8 @@ func (w *worker) fulfil() error {
 		}
 		return nil
 	})
-	topic := w.members.from.Topics[0]
 	for w.awaitOwed() {
+		topic := w.debtor()
 		b := &debt{worker: w, topic: topic}
 		err := b.work(ctx)
 		b.close()
@@ -115,6 +115,16 @@ func (w *worker) awaitOwed() bool {
 	case <-w.halted:
 		return false
 	}
+}
+
+// debtor returns the worker's topic: what is left for later is of stages with one topic a worker.
+func (w *worker) debtor() (topic string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for topic = range w.owned {
+		break
+	}
+	return topic
 }
 
 // firstOwed returns the first owed offset from another one on.

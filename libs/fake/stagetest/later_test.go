@@ -114,6 +114,16 @@ func TestStage_whatComesLaterHoldsNothingUpAndIsCommittedWhenItHasCome(t *testin
 	})
 }
 
+func TestStage_leavesNothingForLaterThatNobodyWouldHandle(t *testing.T) {
+	w := newWorld(t)
+	w.send("a=later 1")
+	ctx, cancel := context.WithTimeout(t.Context(), bound)
+	defer cancel()
+	if err := w.stage(early).Run(ctx, w.process); fault.ClassOf(err) != fault.Fatal || w.committed() != 0 {
+		t.Errorf("%d committed, %v", w.committed(), err)
+	}
+}
+
 // weighed is an input whose garbage collection is counted.
 type weighed struct{ value string }
 

@@ -77,7 +77,9 @@ func embed(ctx context.Context, r run) (figures []Figure, err error) {
 		b.say("%d documents, %d a second", trickled, pacedRate)
 		total, err = b.trickleDocuments(ctx, trickle)
 		return err
-	}, serve(b, embedder.Run, "FRESHET_OPENAI_URL="+provider.url, fmt.Sprintf("FRESHET_EMBED_BATCH_ITEMS=%d", aRequest)))
+	}, serve(b, embedder.Run, "FRESHET_OPENAI_URL="+provider.url,
+		"FRESHET_EMBED_OVERTAKE_AFTER=0", // each document is counted once
+		fmt.Sprintf("FRESHET_EMBED_BATCH_ITEMS=%d", aRequest)))
 	if err != nil {
 		return nil, err
 	}

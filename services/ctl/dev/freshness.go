@@ -7,6 +7,7 @@ import (
 
 	"github.com/freshet-io/freshet/libs/telemetry"
 	"github.com/freshet-io/freshet/services/ctl/rig"
+	"github.com/freshet-io/freshet/services/write/writer"
 )
 
 // window is how many of the latest items the percentiles are of.
@@ -25,6 +26,9 @@ func newFreshness() *freshness { return &freshness{counts: map[string]int{}} }
 func (f *freshness) add(x telemetry.Freshness) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if x.Outcome == writer.Completed {
+		return // its change has arrived before
+	}
 	f.counts[x.Outcome]++
 	if len(f.ages) < window {
 		f.ages = append(f.ages, x.Age)
@@ -41,7 +45,7 @@ func (f *freshness) restart() {
 	f.ages, f.next = nil, 0
 }
 
-// arrived returns how many items reached the index, with any outcome.
+// arrived returns how many changes reached the index, with any outcome.
 func (f *freshness) arrived() int {
 	f.mu.Lock()
 	defer f.mu.Unlock()

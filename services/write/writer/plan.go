@@ -35,6 +35,7 @@ type plan struct {
 	other bool
 	// inMain and inSide say where the index has copies before anything is done.
 	inMain, inSide bool
+	before         int64 // version of the row that the index has before anything is done
 	// again says that a record was there before: what it caused may have been interrupted. It
 	// concerns the item, so that a later record of the batch does not end it.
 	again bool
@@ -44,7 +45,7 @@ type plan struct {
 // fold applies records in their order to what the index has, and has complete make an item of what they merge into. Its
 // error is that one's; the plan says then what each record did.
 func fold(stored weaviate.Stored, records []rec, complete maker) (plan, error) {
-	p := plan{state: stored.State.Copy(), taken: make([]record.Taken, len(records)), inMain: stored.Main, inSide: stored.Side}
+	p := plan{state: stored.State.Copy(), taken: make([]record.Taken, len(records)), inMain: stored.Main, inSide: stored.Side, before: stored.State.Base}
 	for i, r := range records {
 		p.taken[i] = p.state.Take(r.apply)
 	}
@@ -241,6 +242,8 @@ func (it *item) label(r *rec, taken record.Taken) string {
 		return Waiting
 	case it.unfound:
 		return Unfound
+	case taken == record.TakenNew && it.plan.inMain && r.apply.GetVersion() == it.plan.before: // the row came before
+		return Completed
 	}
 	return Written
 }

@@ -47,7 +47,7 @@ type Outcome = stage.Outcome[*record.Document]
 // Labels of outcomes.
 const (
 	Written    = "written"      // the row is in the index
-	Completed  = "completed"    // the vector of a merged row is in the index, or the news that there is none
+	Completed  = "completed"    // the vector of a row that was there is in the index, or the news that there is none
 	Waiting    = "waiting"      // the row is kept until the rest of its columns, or its vector, comes
 	Hidden     = "hidden"       // the row is kept and not to be found
 	Unfound    = "unfound"      // it is in the index, which does not find it by its own vector

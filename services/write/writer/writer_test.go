@@ -140,6 +140,18 @@ func TestHandle(t *testing.T) {
 			want{main: true, base: 6, name: "desk", held: "lamp"},
 		},
 		{
+			"the vector of a row that was found by its old one completes it",
+			[]batch{{row("a", 5, "lamp", 1)}, {pending("a", 6, "desk", 2)}, {row("a", 6, "desk", 2)}, {row("a", 6, "desk", 2)}},
+			[][]string{{"written"}, {"written"}, {"completed"}, {"written"}},
+			want{main: true, base: 6, name: "desk", held: "desk"},
+		},
+		{
+			"the vector of an older row of the same text completes a newer one",
+			[]batch{{row("a", 5, "lamp", 1)}, {pending("a", 6, "desk", 2)}, {pending("a", 7, "desk", 3)}, {row("a", 6, "desk", 2)}},
+			[][]string{{"written"}, {"written"}, {"written"}, {"superseded"}},
+			want{main: true, base: 7, name: "desk", held: "desk"},
+		},
+		{
 			"after a delete no old vector comes back",
 			[]batch{{row("a", 5, "lamp", 1)}, {remove("a", 6), pending("a", 7, "desk", 2)}},
 			[][]string{{"written"}, {"superseded", "waiting"}},
