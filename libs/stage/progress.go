@@ -21,9 +21,11 @@ type claim struct {
 	finished  bool // at least one record, by this worker
 	rewinding bool // records that come now are of before the rewind
 	// seen is the offset up to which records may have come to an owner before, or to this one: the end of the log when
-	// this one read the first record, and how far it was before it went back.
-	seen int64
-	read bool // a record, by this worker
+	// this one read the first record, unless the owner before has left nothing in flight, and how far this one was
+	// before it went back.
+	seen  int64
+	clean bool // the owner before has left nothing in flight
+	read  bool // a record, by this worker
 }
 
 // finish takes note of records that are done, up to the last of them. Where the owners before came
@@ -40,7 +42,7 @@ func (c *claim) finish(n int, last *kgo.Record) {
 type workerOf struct{}
 
 // ComesAgain reports whether a record of the partition that ctx is of may have been worked on before, here or by an
-// owner before: until all topics have come past what was in the log when they were assigned. It is so also in a batch of
+// owner before that did not leave cleanly: until all topics have come past what was in the log when they were assigned. It is so also in a batch of
 // one topic while what comes again waits in another one, behind a backlog. Without a stage nothing comes again.
 func ComesAgain(ctx context.Context) bool {
 	w, ok := ctx.Value(workerOf{}).(*worker)

@@ -56,6 +56,22 @@ func TestComesAgain_untilEachTopicIsPastWhatWasThereAtFirst(t *testing.T) {
 	work(true, false)
 }
 
+func TestComesAgain_notWhereTheOwnerBeforeLeftNothingInFlight(t *testing.T) {
+	for n, want := range map[note]bool{
+		{Clean: true}: false, {Clean: true, Doubt: 1}: true, {Clean: true, byHand: true}: true, {Seal: "an ordinary commit"}: true, {Starts: 1}: true,
+	} {
+		o := newOwner(t, func() {})
+		w := newWorker(t.Context(), o.members, o.client, 0)
+		o.workers[o.key("t", 0)] = w
+		w.own("t")
+		o.tell("t", 0, kgo.EpochOffset{Offset: 3}, n)
+		w.push("t", [16]byte{}, []*kgo.Record{{Topic: "t", Offset: 3}}, 9)
+		if got := ComesAgain(w.ctx); got != want {
+			t.Errorf("after %+v: %t, want %t", n, got, want)
+		}
+	}
+}
+
 // A note that Kafka never takes would have its partition wait for ever.
 func TestMembers_aNoteThatIsTooLongIsFatal(t *testing.T) {
 	o := newOwner(t, func() { t.Error("the batch is handled") })

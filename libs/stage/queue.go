@@ -57,7 +57,7 @@ func (w *worker) push(topic string, id [16]byte, records []*kgo.Record, end int6
 	if w.stopped || w.owned[topic].rewinding {
 		return
 	}
-	if c := w.owned[topic]; !c.read {
+	if c := w.owned[topic]; !c.read && !c.clean {
 		c.seen, c.read = max(c.seen, end), true
 	}
 	queue := slices.Grow(w.queues[topic], len(records))

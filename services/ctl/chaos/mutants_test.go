@@ -111,6 +111,13 @@ var mutants = []mutant{
 		[]string{invVector, invLoss},
 	},
 	{
+		"what is left for later is committed", "libs/stage/owed.go",
+		"if len(o.places) > 0 {",
+		"if len(o.places) > 1<<40 {",
+		"provider-hangs",
+		[]string{invCommit, invLoss},
+	},
+	{
 		"what is done in doubt is marked", "libs/stage/progress.go",
 		"if w.disowned || !w.doubtUntil.IsZero() {",
 		"if w.disowned {",

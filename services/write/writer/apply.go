@@ -139,7 +139,7 @@ func (w *Writer) patience(ctx context.Context, missing []*item) error {
 		return fmt.Errorf("searching for an item: %w", err)
 	case blind:
 		return fmt.Errorf("%w: a search in %s finds nothing at all: its vector index came back from a kill so, and is mended when it is cleaned up (every 5 min, or cleanupIntervalSeconds) and all is put anew", errUnfound, missing[0].Collection)
-	case mayLand(w.outages.count()):
+	case w.outages.recent():
 		return errUnfound
 	}
 	return nil

@@ -19,8 +19,8 @@ import (
 // is no clock in it: the stage tries each batch again, with its own back-off, and so probes.
 //
 // The item must be really written: a read-only shard answers reads as ever, and an item of which no
-// record is taken is only read, one that comes again perhaps only searched for. And the index must know of no shard that takes no writes: the item
-// was of one of them, and of the main or the side collection.
+// record is taken is only read, one that comes again perhaps only searched for. And the index must know of
+// no shard that takes no writes: the item was of one of them, and of the main or the side collection.
 type breaker struct {
 	tell func(ctx context.Context, why error) // of each set, in their order
 

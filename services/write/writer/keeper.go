@@ -131,19 +131,16 @@ func (k *Keeper) Keep(ctx context.Context, partition int32, progress stage.Progr
 			return stage.Start{}, emptied(name, partition)
 		}
 	}
-	// What was done less than a minute before an outage may be lost, and what is done while a call may
-	// still land overwritten: where it was settled before it stays until the outage is made good.
-	if progress.Settled != nil && outages == p.outages && !mayLand(outages) {
+	// What was done less than a minute before an outage may be lost, however long that took: where it
+	// was settled before it stays until the outage is made good.
+	if progress.Settled != nil && outages == p.outages {
 		p.fed = progress.Settled
 	}
 	if back := k.back(partition, p, have); back || outages != p.outages && reached(progress.Now, p.again) {
-		lateOnly := !back && outages == p.outages+1
 		p.outages = outages
 		if offsets := behind(p.fed, progress.Now); back || len(offsets) > 0 {
 			p.write, p.again = true, progress.Now
-			if !lateOnly { // else what was put since may be overwritten, which a read shows, and is not half lost
-				k.writer.TakeOver()
-			}
+			k.writer.TakeOver() // what it knows of the index is not so any more
 			return stage.Start{Offsets: offsets, Seal: k.seal(p)}, nil
 		}
 	}

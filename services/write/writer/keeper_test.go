@@ -347,30 +347,6 @@ func TestKeeper_doesTheMinuteBeforeALongOutageAgain(t *testing.T) {
 	}
 }
 
-// A call that has failed here may have been on its way, and land over what was put since.
-func TestKeeper_doesAllSinceAFailedCallAgainWhenItCannotLandAnyMore(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		_, k := kept(newFake(), &fakeLog{}, 0)
-		resume(t, k, 0, places(0, 0, ""))
-		keep(t, k, 0, at(50, 0), at(30, 0))
-		k.Fail()
-		began := func(now, settled int64) int64 {
-			if at, ok := keep(t, k, 0, at(now, 0), at(settled, 0)).Offsets["live"]; ok {
-				return at
-			}
-			return -1
-		}
-		var got []int64
-		got = append(got, began(60, 40), began(30, 30), began(70, 60))
-		time.Sleep(2 * time.Minute)
-		got = append(got, began(200, 65), began(65, 65), began(210, 180))
-		time.Sleep(time.Hour)
-		if got = append(got, began(220, 215)); !slices.Equal(got, []int64{30, -1, -1, 30, -1, -1, -1}) {
-			t.Errorf("it goes back to %v", got)
-		}
-	})
-}
-
 // Resume tries again until the index answers, and what it has not answered is an outage like any other.
 func TestKeeper_anOutageIsMadeGoodAfterARebalance(t *testing.T) {
 	index := newFake()

@@ -5,11 +5,10 @@ import (
 	"time"
 )
 
-// late is how long a call that the index has not answered may still land: longer than any call may take.
-const late = 90 * time.Second
+// mending is how long after an outage an item that is not found may be found yet.
+const mending = 90 * time.Second
 
-// outages counts the calls that the index has not answered, each twice: at once, since the server may have lost what it
-// had acknowledged last, and when the last of them cannot land any more, over what was put since.
+// outages counts the calls that the index has not answered: the server may have lost what it had acknowledged last.
 type outages struct {
 	mu   sync.Mutex
 	n    int64
@@ -19,19 +18,19 @@ type outages struct {
 func (o *outages) add() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.n += 2
+	o.n++
 	o.last = time.Now()
 }
 
-// count never gets lower. mayLand reads it.
 func (o *outages) count() int64 {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.n > 0 && time.Since(o.last) > late {
-		return o.n + 1
-	}
 	return o.n
 }
 
-// mayLand reports whether a call that has failed may still land, at a count.
-func mayLand(count int64) bool { return count > 0 && count%2 == 0 }
+// recent reports whether one was a short while ago.
+func (o *outages) recent() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.n > 0 && time.Since(o.last) < mending
+}
