@@ -128,14 +128,15 @@ func TestBudget_isGivenInTheOrderInWhichCallsCame(t *testing.T) {
 		var mu sync.Mutex
 		var went []int64
 		var all sync.WaitGroup
-		for _, tokens := range []int64{60, 10, 10, 10} {
+		for _, tokens := range []int64{60, 50, 50, 50} { // none goes beside the first
 			all.Go(func() {
 				if err := b.reserve(bounded(t), tokens); err != nil {
 					t.Error(err)
 				}
 				mu.Lock()
-				defer mu.Unlock()
 				went = append(went, tokens)
+				mu.Unlock()
+				b.release(tokens)
 			})
 			synctest.Wait()
 		}
