@@ -162,6 +162,10 @@ func standStill(b *bed) {
 	}
 	b.inPut(10*time.Millisecond, func() { signal(syscall.SIGSTOP) })
 	wait(stopped)
+	// The call that has waited longest may have begun a while after the stop.
+	await(b.t, 5*time.Minute, "a call has failed", func() (bool, error) {
+		return strings.Contains(b.write.log.String(), "the index takes no writes"), b.write.failure()
+	})
 	signal(syscall.SIGCONT)
 	b.awaitMended()
 }
