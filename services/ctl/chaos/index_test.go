@@ -44,10 +44,10 @@ type indexView struct {
 // enter is the way to the index: a killed process's call has no effect. late says that
 // the process stood still meanwhile.
 func (v *indexView) enter(ctx context.Context, write bool) (late bool, err error) {
+	takes, since := v.trouble.takes(), v.now() // it may stand still already here, after it has asked whether it may
 	if err := v.by.gate.pass(ctx); err != nil {
 		return false, err
 	}
-	takes, since := v.trouble.takes(), v.now()
 	if err := wait(ctx, takes); err != nil {
 		return false, err
 	}
