@@ -209,18 +209,25 @@ func (o *oracle) judgeHistories() {
 
 // judgeHistory looks at all that an item ever was. What a call did that was late, of a
 // process that stood still right before it, may go back: nothing can hold it up, and the
-// next owner puts it right before it commits. So only what follows is compared with it.
+// next owner puts it right before it commits. It may go forward, too, and be set back by the
+// next owner, which has read the item before. So what follows must not be behind the lower of
+// it and of what was there before it.
 func (o *oracle) judgeHistory(item string, history []moment) {
 	seq := 0
+	var least *moment
 	for i := range history {
 		m := &history[i]
 		s := &m.state
+		switch {
+		case !m.late && least != nil:
+			o.judgeStep(item, least, m)
+			least = m
+		case least == nil || top(s) < top(&least.state):
+			least = m
+		}
 		if m.late {
 			seq = 0
-		} else if i > 0 {
-			o.judgeStep(item, &history[i-1], m)
-		}
-		if s.Known() && s.Origin != nil { // a backfill's row may be ahead of the log; one that lacks columns is nothing yet
+		} else if s.Known() && s.Origin != nil { // a backfill's row may be ahead of the log; one that lacks columns is nothing yet
 			if n := seqOf(s); n < seq {
 				o.report(invStale, item, "the index had change %d, then %d: %s", seq, n, describe(m))
 			} else {

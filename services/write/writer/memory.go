@@ -69,6 +69,7 @@ func (w *Writer) recall(ctx context.Context, items []*item) (unknown []*item, er
 	}
 	known, states, unknown := w.memory.take(items)
 	for i, it := range known {
+		it.had = &states[i]
 		if err := w.decide(ctx, it, states[i], false); err != nil {
 			return nil, err
 		}

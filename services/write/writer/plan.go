@@ -101,6 +101,7 @@ type item struct {
 	key     string
 	records []rec
 	plan    plan
+	had     *weaviate.Stored // what is remembered of it; nil where nothing is
 	whole   bool // the plan was made from all that the index has, not only from what decides
 	known   bool // the index has, or will have, just what the plan says: it was not refused
 	written bool // by the last put
@@ -119,6 +120,17 @@ func (it *item) fold(stored weaviate.Stored, whole bool, complete maker) (err er
 	}
 	it.plan, err = fold(stored, it.records, complete)
 	return err
+}
+
+// isOverwritten reports whether the index has less of the item than this process has put there.
+func (it *item) isOverwritten(stored *weaviate.Stored) bool {
+	return it.had != nil && (stored.State.Base < it.had.State.Base || stored.State.Floor < it.had.State.Floor)
+}
+
+// leave has nothing done to the item, and what is remembered of it stay so.
+func (it *item) leave() {
+	it.whole, it.known = true, true
+	it.plan = plan{state: it.had.State, taken: slices.Repeat([]record.Taken{record.Stale}, len(it.records)), inMain: it.had.Main, inSide: it.had.Side}
 }
 
 // merges reports whether rows are merged: a record has only some columns, or may bring what an earlier one left out.

@@ -229,7 +229,14 @@ func (w *Writer) loadBy(ctx context.Context, load loadCall, items []*item, whole
 	if err != nil {
 		return fmt.Errorf("loading %d items: %w", len(items), err)
 	}
+	inDoubt := stage.InDoubt(ctx)
 	for i, it := range items {
+		// A late call of the owner before has replaced what was put since. Merged with that, a row would lack its columns
+		// for good: its order would have their own rows be late ones when they come once more.
+		if inDoubt && it.isOverwritten(&stored[i]) {
+			it.leave()
+			continue
+		}
 		if err := w.decide(ctx, it, stored[i], whole); err != nil {
 			return err
 		}
