@@ -102,10 +102,10 @@ type item struct {
 	records []rec
 	plan    plan
 	had     *weaviate.Stored // what is remembered of it; nil where nothing is
-	whole   bool // the plan was made from all that the index has, not only from what decides
-	known   bool // the index has, or will have, just what the plan says: it was not refused
-	written bool // by the last put
-	unfound bool // the index does not find it by its own vector, whatever was tried
+	whole   bool             // the plan was made from all that the index has, not only from what decides
+	known   bool             // the index has, or will have, just what the plan says: it was not refused
+	written bool             // by the last put
+	unfound bool             // the index does not find it by its own vector, whatever was tried
 
 	interrupted bool // an earlier put of it may have been: Weaviate must write all of it anew
 	doubtful    bool // it is to be looked for when it is put
