@@ -34,6 +34,9 @@ func Normalise(v gjson.Result, t Type) (gjson.Result, error) {
 	case Decimal:
 		return normaliseDecimal(v, t.Scale)
 	case Days, Instant, Magnitude, TimeOfDay:
+		if v.Type == gjson.String { // Canal's numbers are texts
+			v = normaliseNumber(v)
+		}
 		if v.Type == gjson.Number {
 			return normaliseCount(v.Raw, t)
 		}

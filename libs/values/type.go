@@ -80,7 +80,11 @@ func (t Type) Or(declared Type) Type {
 		if declared.Kind == Decimal {
 			return declared
 		}
-	case Text, Decimal, Days, Instant, Magnitude, TimeOfDay, Zoned, Number, Bits:
+	case Number: // a bigint of MySQL's may be a count of time
+		if declared.Kind == Days || declared.Kind == Instant || declared.Kind == Magnitude {
+			return declared
+		}
+	case Text, Decimal, Days, Instant, Magnitude, TimeOfDay, Zoned, Bits:
 	}
 	return t
 }

@@ -30,6 +30,7 @@ const (
 	recordBytes     = 1024
 	slowItems       = 100                    // a batch of the slow handler,
 	slowness        = 250 * time.Millisecond // for which it takes this time
+	soakSlack       = 20 * time.Second       // what a busy machine may add to the time that is measured
 	samples         = 30
 )
 
@@ -139,7 +140,7 @@ func (c *copier) run(ctx context.Context, p *service.Process, cfg copierSettings
 // soakStage measures the memory of this process while more waits to be read than a slow
 // handler ever takes: both bounds of the queues, of bytes and of records, are at work.
 func (b *bed) soakStage(ctx context.Context) ([]Figure, error) {
-	enough := int(b.soak/slowness+1) * slowItems * partitions * 3 / 2
+	enough := int((b.soak+soakSlack)/slowness) * slowItems * partitions
 	for missing := enough - b.records; missing > 0; missing -= b.records {
 		if err := b.fill(ctx, stageSource, noise(min(missing, b.records))); err != nil {
 			return nil, err

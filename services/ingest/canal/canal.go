@@ -90,6 +90,14 @@ func (m *message) rows(schemas *values.Schemas) ([]change.Change, error) {
 	if len(rows) == 0 {
 		return []change.Change{{Op: change.Skip, Label: change.LabelNoRows}}, nil
 	}
+	// TiCDC does so with what is too large for its topic. Before names the item, for its mark.
+	if m.kind.Str != "DELETE" && (m.tidb.Get("onlyHandleKey").Bool() || m.tidb.Get("claimCheckLocation").Str != "") {
+		common.Before = rows[0]
+		return []change.Change{common}, fault.Reject(fault.UnavailableValue, "TiCDC left all columns but the key out of a message that was too large")
+	}
+	if n := len(old.Array()); m.kind.Str == "UPDATE" && old.IsArray() && n > 0 && n != len(rows) {
+		return []change.Change{common}, fault.Reject(fault.Malformed, "an update of Canal's has %d rows, and %d as they were before", len(rows), n)
+	}
 	before := imagesOf(old, len(rows))
 	changes := make([]change.Change, len(rows))
 	for i, row := range rows {

@@ -214,6 +214,7 @@ func TestHandle_tenantsAndFilters(t *testing.T) {
 		"a row without its tenant":     {[]string{id, tenant}, `{"id":1}`, envelope("c", "null", `{"id":1,"name":"Cup"}`), `letter missing-id: ` + unmapped + `["id" "shop"]`},
 		"another tenant":               {[]string{id, tenant}, `{"id":1}`, envelope("u", `{"id":1,"shop":5}`, `{"id":1,"shop":6,"name":"Cup"}`), "delete Product/5/1\nupsert Product/6/1 \"Cup\""},
 		"a delete with tenant":         {[]string{id, tenant}, `{"id":1}`, envelope("d", `{"id":1,"shop":5}`, "null"), `delete Product/5/1`},
+		"an update under a text key":   {[]string{id, tenant}, `1`, envelope("u", "null", `{"id":1,"shop":5,"name":"Cup"}`), "failed Product/5/1 missing-id\nletter missing-id: the key does not have all of the columns [\"id\" \"shop\"], and the update does not show what they were: it may leave another item behind. Key the topic by them, or have the source send whole rows before (PostgreSQL: REPLICA IDENTITY FULL)"},
 		"a delete that shows defaults": {[]string{id, tenant}, `{"id":1}`, postgres("d", `{"id":1,"shop":0}`, "null"), `letter missing-id: ` + unmapped + `["id" "shop"]`},
 		"tenant zero of MySQL":         {[]string{id, tenant}, `{"id":1}`, envelope("d", `{"id":1,"shop":0}`, "null"), `delete Product/0/1`},
 		"the tombstone cannot tell":    {[]string{id, tenant}, `{"id":1}`, "-", `skip tombstone`},

@@ -207,7 +207,9 @@ func (m *mapping) row(b *builder, who identity, op record.Op, img *image) *recor
 }
 
 // partial reports whether the change's source leaves out columns that did not change.
-func (m *mapping) partial(c *change.Change) bool { return c.Partial || m.pipeline.Source.Partial }
+func (m *mapping) partial(c *change.Change) bool {
+	return c.Partial || c.Minimal || m.pipeline.Source.Partial
+}
 
 // identity says which item a change is about.
 type identity struct {

@@ -122,8 +122,11 @@ func (m *mapping) keyHasOnly(key gjson.Result) bool {
 // hides reports whether an update may have changed the item's id or tenant, and nothing says
 // from what: it is not in the key, and the row before is not shown.
 func (m *mapping) hides(c *change.Change) bool {
-	if !c.Updated || !c.Key.Object.Exists() {
+	if !c.Updated || c.Key.Null() || c.Key.Err != nil {
 		return false
+	}
+	if !c.Key.Object.Exists() { // a single value
+		return len(m.id) > 1 || m.tenant >= 0
 	}
 	return !m.keyHas(c, m.id) || m.tenant >= 0 && !m.keyHas(c, []int{m.tenant})
 }
