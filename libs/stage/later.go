@@ -1,9 +1,11 @@
 package stage
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -134,6 +136,13 @@ func (w *worker) firstOwed(topic string, from int64) (offset int64, ok bool) {
 	return w.owned[topic].owed.first(from)
 }
 
+// passed returns the offset of the first record that may still be in flight.
+func (w *worker) passed(topic string) int64 {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.owned[topic].owed.passed.Offset
+}
+
 func (w *worker) owes(topic string, offset int64) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -239,18 +248,34 @@ func (b *debt) bytes() int64 {
 	return n
 }
 
+// alone returns a copy of a record: what it was read with is no longer in memory then, which may be much more.
+func alone(r *kgo.Record) *kgo.Record {
+	own := *r
+	own.Key, own.Value, own.Headers = bytes.Clone(r.Key), bytes.Clone(r.Value), slices.Clone(r.Headers)
+	for i := range own.Headers {
+		own.Headers[i].Value = bytes.Clone(own.Headers[i].Value)
+	}
+	return &own
+}
+
 // read reads some records on, of which the wanted one is the next that is owed.
 func (b *debt) read(ctx context.Context, want int64) (err error) {
 	m := b.worker.members
 	if b.client == nil {
 		b.client, err = kafka.Reader(ctx, m.from.Cluster, b.topic, b.worker.partition, want, m.log)
-		if err != nil {
-			return fmt.Errorf("connecting a second time: %w", err)
+		if err != nil { // what is not owed goes on without it, by connections that are open
+			b.client = nil
+			m.log.WarnContext(ctx, "connecting to read what was left for later", "error", err)
+			sleep(ctx, b.worker.halted, longWait)
+			return nil
 		}
+		b.next = want
 	}
 	wait, cancel := context.WithTimeout(ctx, pollWait)
 	defer cancel()
-	fetches := b.client.PollRecords(wait, min(laterPoll, m.settings.Items-len(b.batch)))
+	// Nothing that is in flight: it may be owed in a moment, and would be passed over while more is owed behind it.
+	known := max(1, b.worker.passed(b.topic)-b.next)
+	fetches := b.client.PollRecords(wait, int(min(laterPoll, int64(m.settings.Items-len(b.batch)), known)))
 	if fetches.Empty() {
 		wake(b.client)
 	}
@@ -264,7 +289,7 @@ func (b *debt) read(ctx context.Context, want int64) (err error) {
 		t.EachRecord(func(r *kgo.Record) {
 			b.next, found = r.Offset+1, found || r.Offset == want
 			if b.worker.owes(b.topic, r.Offset) {
-				b.batch = append(b.batch, arrival{r, t.TopicID})
+				b.batch = append(b.batch, arrival{alone(r), t.TopicID})
 			}
 		})
 	})

@@ -2,6 +2,7 @@ package stagetest
 
 import (
 	"context"
+	"fmt"
 	"runtime"
 	"slices"
 	"strings"
@@ -112,6 +113,52 @@ func TestStage_whatComesLaterHoldsNothingUpAndIsCommittedWhenItHasCome(t *testin
 			}
 		}
 	})
+}
+
+// The second record is read for Later while its first handling is still under way, and is owed only then. What is owed
+// meanwhile never ends, and must not starve it.
+func TestStage_whatIsOwedIsHandledInItsOrder(t *testing.T) {
+	w := newWorld(t)
+	const n = 6
+	first, second, goOn := make(chan struct{}), make(chan struct{}), make(chan struct{})
+	s := w.stage(func(_ context.Context, batch []string) ([]stage.Outcome[string], error) {
+		switch batch[0] {
+		case "a=1":
+			close(first)
+			<-second
+		case "a=2":
+			close(second)
+			<-goOn
+		}
+		return slices.Repeat([]stage.Outcome[string]{stage.Later[string]("later")}, len(batch)), nil
+	})
+	s.Flights = 2
+	next, seen := 3, make(chan []string, n)
+	s.Later = handler(func(_ context.Context, batch []string) ([]stage.Outcome[string], error) {
+		if next == 3 {
+			close(goOn)
+		}
+		if next <= n {
+			w.send(fmt.Sprint("a=", next))
+			next++
+		}
+		seen <- slices.Clone(batch)
+		return slices.Repeat([]stage.Outcome[string]{stage.Skip[string]("done")}, len(batch)), nil
+	})
+	stop := w.run(s)
+	w.send("a=1")
+	<-first
+	w.send("a=2")
+	var got []string
+	for len(got) < n {
+		got = append(got, <-seen...)
+	}
+	if !slices.IsSorted(got) {
+		t.Errorf("handled in the order %v", got)
+	}
+	if err := stop(); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func TestStage_leavesNothingForLaterThatNobodyWouldHandle(t *testing.T) {
