@@ -152,10 +152,11 @@ func TestStage_rejectsAnOutputThatIsTooLargeAloneAndCutsItsLetter(t *testing.T) 
 			return stage.Output{Key: []byte(key), Value: []byte(key + "=" + value)}, nil
 		}
 		w.run(s)
-		if got := values(w.read(w.topics.DocumentsLive(), 2)); !slices.Equal(got, []string{"a=1", "c=3"}) {
+		letter := w.read(w.topics.DeadLetters(), 1)[0]
+		// What comes behind a record that is refused may be acknowledged, and is sent again.
+		if got := slices.Compact(values(w.all(w.topics.DocumentsLive()))); !slices.Equal(got, []string{"a=1", "c=3"}) {
 			t.Errorf("copied %v", got)
 		}
-		letter := w.read(w.topics.DeadLetters(), 1)[0]
 		if got := headerOf(letter, stage.HeaderReason); got != "oversize" || len(letter.Value) != 1<<20 {
 			t.Errorf("letter of %d bytes with reason %q", len(letter.Value), got)
 		}

@@ -59,14 +59,19 @@ func Run(ctx context.Context, p *service.Process, cfg Settings) error {
 		return err
 	}
 	defer client.Close()
-	journal, err := kafka.OpenCosts(ctx, client, cfg.Topics, dayOf(time.Now()))
+	journal, err := service.Await(ctx, p.Log, "the ledger of costs", func(ctx context.Context) (*kafka.Costs, error) {
+		return kafka.OpenCosts(ctx, client, cfg.Topics, dayOf(time.Now()))
+	})
 	if err != nil {
 		return err
 	}
 	p.Health.Note("budget", embedder.ledger.pause)
 	defer embedder.Close()
 	// Before anything is paid: the budget of today may be spent already.
-	if err := embedder.ledger.read(ctx, journal); err != nil {
+	_, err = service.Await(ctx, p.Log, "what is spent of the budget", func(ctx context.Context) (struct{}, error) {
+		return struct{}{}, embedder.ledger.read(ctx, journal)
+	})
+	if err != nil {
 		return err
 	}
 
