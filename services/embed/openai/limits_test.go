@@ -2,7 +2,6 @@ package openai
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -15,7 +14,6 @@ import (
 	"time"
 
 	"github.com/freshet-io/freshet/libs/fake/embeddings"
-	"github.com/freshet-io/freshet/libs/fault"
 	"github.com/freshet-io/freshet/services/embed/provider"
 )
 
@@ -30,141 +28,6 @@ func connect(t *testing.T, c *Client, h http.Handler) {
 		c.Close()
 		_ = s.Close()
 	})
-}
-
-// account is a server's view of one key: a bucket of a minute's requests and tokens.
-type account struct {
-	requests, tokens float64
-	at               time.Time
-}
-
-// limited is a server that holds each key to its limits, and counts what it was asked.
-type limited struct {
-	perMinute, tokens float64 // 0: no limit
-	headers           bool    // whether it tells of its limits
-	before            func(w http.ResponseWriter, key string) bool
-
-	mu       sync.Mutex
-	accounts map[string]*account
-	paid     map[string]int // texts
-	byKey    map[string]int // right answers
-	refused  int            // 429
-	size     map[bool]int   // tokens paid, by whether the text is a bulk one
-}
-
-func newLimited(perMinute, tokens float64) *limited {
-	return &limited{perMinute: perMinute, tokens: tokens, accounts: map[string]*account{}, paid: map[string]int{}, byKey: map[string]int{}, size: map[bool]int{}}
-}
-
-func (s *limited) account(key string) *account {
-	a := s.accounts[key]
-	if a == nil {
-		a = &account{requests: s.perMinute, tokens: s.tokens, at: time.Now()}
-		s.accounts[key] = a
-	}
-	minutes := time.Since(a.at).Minutes()
-	a.at = time.Now()
-	a.requests = min(a.requests+minutes*s.perMinute, s.perMinute)
-	a.tokens = min(a.tokens+minutes*s.tokens, s.tokens)
-	return a
-}
-
-// tokensOf is what the server charges: a token for two bytes.
-func tokensOf(texts []string) int { return len(strings.Join(texts, "")) / 2 }
-
-func (s *limited) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	var req asked
-	_ = json.NewDecoder(r.Body).Decode(&req)
-	key := strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.before != nil && !s.before(w, key) {
-		return
-	}
-	a := s.account(key)
-	cost := tokensOf(req.Input)
-	if s.headers {
-		w.Header().Set("X-Ratelimit-Limit-Requests", fmt.Sprint(s.perMinute))
-		w.Header().Set("X-Ratelimit-Remaining-Requests", fmt.Sprint(math.Floor(max(a.requests-1, 0))))
-		w.Header().Set("X-Ratelimit-Reset-Requests", "20s")
-	}
-	// The bucket may go into debt by one request, as OpenAI's does.
-	short := max((1-a.requests)/s.perMinute, -a.tokens/s.tokens)
-	if s.tokens == 0 {
-		short = (1 - a.requests) / s.perMinute
-	}
-	if s.perMinute > 0 && short > 1e-9 {
-		s.refused++
-		w.Header().Set("Retry-After", strconv.FormatFloat(short*60, 'f', 3, 64))
-		w.WriteHeader(http.StatusTooManyRequests)
-		return
-	}
-	a.requests--
-	a.tokens -= float64(cost)
-	s.byKey[key]++
-	for _, text := range req.Input {
-		s.paid[text]++
-		s.size[strings.HasPrefix(text, "bulk")] += tokensOf([]string{text})
-	}
-	ok(embeddings.SetUsage(map[string]any{"total_tokens": cost}))(w, r, req)
-}
-
-// embedAll embeds texts, each in a request of its own, so many at a time, and returns how
-// long it took.
-func embedAll(t *testing.T, c *Client, texts []string, atATime int) time.Duration {
-	t.Helper()
-	began := time.Now()
-	next := make(chan string, len(texts))
-	for _, text := range texts {
-		next <- text
-	}
-	close(next)
-	var all sync.WaitGroup
-	for range atATime {
-		all.Go(func() {
-			for text := range next {
-				got, err := c.Embed(t.Context(), []string{text})
-				if err != nil || fmt.Sprint(got.Vectors[0]) != fmt.Sprint(vectorOf(text)) {
-					t.Errorf("%s: %v, %v", text, got.Vectors, err)
-				}
-			}
-		})
-	}
-	all.Wait()
-	return time.Since(began)
-}
-
-func chunks(n, size int) []string {
-	texts := make([]string, n)
-	for i := range texts {
-		texts[i] = fmt.Sprintf("%-*s", size, fmt.Sprintf("chunk %d", i))
-	}
-	return texts
-}
-
-// within fails where not each text was paid once, or the time is more than a tenth beyond
-// what the limit's pace allows. That it is not shorter is the server's business.
-func within(t *testing.T, s *limited, texts int, took, allowed time.Duration) {
-	t.Helper()
-	t.Logf("took %s of %s (%.1f %%), %d times refused", took, allowed, 100*took.Seconds()/allowed.Seconds(), s.refused)
-	if len(s.paid) != texts {
-		t.Errorf("%d of %d texts were embedded", len(s.paid), texts)
-	}
-	for text, n := range s.paid {
-		if n != 1 {
-			t.Errorf("%q was paid %d times", text, n)
-		}
-	}
-	if took > allowed*11/10 {
-		t.Errorf("took %s, where the limit allows %s", took, allowed)
-	}
-}
-
-func virtual() Config {
-	cfg := settings("http://provider.test")
-	cfg.MaxRetryAfter = time.Minute
-	cfg.Timeout, cfg.TotalTimeout = 30*time.Second, 2*time.Minute
-	return cfg
 }
 
 func TestFortySevenChunksAtThreeRequestsAMinute(t *testing.T) {
@@ -358,100 +221,6 @@ func TestLiveRequestNeedNotWaitForTheDebtOfALargeBulkOne(t *testing.T) {
 		}
 		if took := embed(bulk, "bulk"); took < 3*time.Second {
 			t.Errorf("the next bulk request waited %s", took)
-		}
-	})
-}
-
-func withKeys(t *testing.T, cfg Config, keys func() string) *Client {
-	t.Helper()
-	c, err := New(cfg, Options{Model: "text-embedding-3-large", Dimensions: dims, Keys: keys})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(c.Close)
-	return c
-}
-
-func TestEachKeyHasItsOwnLimit(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := newLimited(3, 0)
-		cfg := virtual()
-		cfg.RequestsPerMinute = 3
-		c := withKeys(t, cfg, func() string { return "a, b\n" })
-		connect(t, c, s)
-		took := embedAll(t, c, chunks(46, 20), 8)
-		within(t, s, 46, took, 23*20*time.Second)
-		if s.refused > 0 || s.byKey["a"] < 20 || s.byKey["b"] < 20 {
-			t.Errorf("%v, refused %d times", s.byKey, s.refused)
-		}
-	})
-}
-
-// refuseKeys answers requests with some keys as the server does that does not take them.
-func refuseKeys(bad map[string]reply) func(http.ResponseWriter, string) bool {
-	return func(w http.ResponseWriter, key string) bool {
-		if r := bad[key]; r != nil {
-			r(w, nil, asked{})
-			return false
-		}
-		return true
-	}
-}
-
-func TestRefusedKeyIsPutAsideAndTriedAgain(t *testing.T) {
-	for name, refusal := range map[string]reply{
-		"401":      apiError(401, "invalid_request_error", "invalid_api_key"),
-		"403":      status(403, ""),
-		"no quota": apiError(429, "insufficient_quota", "insufficient_quota"),
-	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				s := newLimited(0, 0)
-				tried := 0
-				bad := map[string]reply{"a": func(w http.ResponseWriter, r *http.Request, req asked) { tried++; refusal(w, r, req) }}
-				s.before = refuseKeys(bad)
-				keys := "a,b"
-				c := withKeys(t, virtual(), func() string { return keys })
-				connect(t, c, s)
-				began := time.Now()
-				embedAll(t, c, chunks(20, 20), 1)
-				if tried != 1 || s.byKey["b"] != 20 || time.Since(began) > time.Second {
-					t.Errorf("tried %d times, %v, in %s", tried, s.byKey, time.Since(began))
-				}
-				keys = "b,a" // the other one, with all the room there is, goes first
-				time.Sleep(askAgain)
-				embedAll(t, c, chunks(5, 21), 1)
-				if tried != 2 {
-					t.Errorf("tried %d times", tried)
-				}
-				delete(bad, "a")
-				time.Sleep(askAgain)
-				embedAll(t, c, chunks(5, 22), 1)
-				if s.byKey["a"] != 1 {
-					t.Errorf("%v when the key is taken again", s.byKey)
-				}
-			})
-		})
-	}
-}
-
-func TestOnlyWhenAllKeysAreRefusedItIsFatal(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := newLimited(0, 0)
-		keys := "a,b"
-		refusal := apiError(401, "invalid_request_error", "invalid_api_key")
-		s.before = refuseKeys(map[string]reply{"a": refusal, "b": refusal})
-		c := withKeys(t, virtual(), func() string { return keys })
-		connect(t, c, s)
-		for range 2 {
-			_, err := c.Embed(t.Context(), []string{"x"})
-			if fault.ClassOf(err) != fault.Fatal || !strings.Contains(err.Error(), "all 2 keys") {
-				t.Fatalf("error is %v", err)
-			}
-		}
-		keys = "a,new"
-		if _, err := c.Embed(t.Context(), []string{"x"}); err != nil || s.byKey["new"] != 1 {
-			t.Errorf("with a new key: %v, %v", s.byKey, err)
 		}
 	})
 }
