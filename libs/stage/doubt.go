@@ -1,7 +1,6 @@
 package stage
 
 import (
-	"context"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -29,23 +28,6 @@ func (w *worker) leaveInDoubt() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.doubt(note{})
-}
-
-// InDoubt reports whether the partition that ctx is of is in doubt: what is done now is done once more. Without a stage
-// there is none.
-func InDoubt(ctx context.Context) bool {
-	w, ok := ctx.Value(workerOf{}).(*worker)
-	if !ok {
-		return false
-	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return !w.doubtUntil.IsZero()
-}
-
-// Doubting returns a context that is in doubt, for the tests of handlers.
-func Doubting(ctx context.Context) context.Context {
-	return context.WithValue(ctx, workerOf{}, &worker{doubtUntil: time.Now()})
 }
 
 // doubtOver returns how long it takes until the doubt is over, 0 where it is, and a negative

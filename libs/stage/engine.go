@@ -23,7 +23,7 @@ type engine[In, Out any] struct {
 	telemetry *telemetry.Telemetry
 	send      *sender
 	storms    *storms
-	used      sync.Pool // of *decided
+	used      sync.Pool // of *[]input: the largest of what a batch needs, used again
 }
 
 // input is one record of a batch and what becomes of it.
@@ -54,7 +54,7 @@ func (e *engine[In, Out]) later() processor {
 }
 
 func (e *engine[In, Out]) processBy(h Handler[In, Out], t tenure, batch []arrival) (verdict, error) {
-	d := e.decided(t, len(batch))
+	d := &decided[In, Out]{engine: e, tenure: t, start: time.Now(), inputs: e.inputs(len(batch))}
 	for i, r := range batch {
 		e.begin(t.ctx, &d.inputs[i], r, d.start)
 	}
@@ -73,27 +73,15 @@ func (e *engine[In, Out]) processBy(h Handler[In, Out], t tenure, batch []arriva
 
 // decided implements verdict.
 type decided[In, Out any] struct {
-	engine  *engine[In, Out]
-	tenure  tenure
-	start   time.Time
-	inputs  []input[In, Out]
-	outputs []output[In, Out]
-}
-
-// decided returns one for n inputs. Their array is that of a batch that is over: it is the largest of what the runtime
-// makes for a batch.
-func (e *engine[In, Out]) decided(t tenure, n int) *decided[In, Out] {
-	d, ok := e.used.Get().(*decided[In, Out])
-	if !ok {
-		d = &decided[In, Out]{engine: e}
-	}
-	d.tenure, d.start, d.inputs = t, time.Now(), slices.Grow(d.inputs, n)[:n]
-	return d
+	engine *engine[In, Out]
+	tenure tenure
+	start  time.Time
+	inputs []input[In, Out]
 }
 
 func (d *decided[In, Out]) settle() (later []int, err error) {
 	defer d.drop()
-	if err := d.engine.settle(d); err != nil {
+	if err := d.engine.settle(d.tenure, d.inputs); err != nil {
 		return nil, err
 	}
 	d.engine.count(d.tenure.ctx, d.inputs, time.Since(d.start))
@@ -111,8 +99,17 @@ func (d *decided[In, Out]) drop() {
 		in.trace.End(in.outcome.Label, in.outcome.Err)
 	}
 	clear(d.inputs)
-	// Not its outputs: they are records that the client had.
-	d.engine.used.Put(&decided[In, Out]{engine: d.engine, inputs: d.inputs[:0]})
+	d.engine.used.Put(&d.inputs)
+}
+
+// inputs returns n empty ones, in the array of a batch that is over. The records that were made of them are not used again:
+// the client had them.
+func (e *engine[In, Out]) inputs(n int) []input[In, Out] {
+	var array []input[In, Out]
+	if used, ok := e.used.Get().(*[]input[In, Out]); ok {
+		array = (*used)[:0]
+	}
+	return slices.Grow(array, n)[:n]
 }
 
 func (e *engine[In, Out]) begin(ctx context.Context, in *input[In, Out], r arrival, now time.Time) {

@@ -39,31 +39,6 @@ func (c *claim) finish(n int, last *kgo.Record) {
 	}
 }
 
-type workerOf struct{}
-
-// ComesAgain reports whether a record of the partition that ctx is of may have been worked on before, here or by an
-// owner before that did not leave cleanly: until all topics have come past what was in the log when they were assigned. It is so also in a batch of
-// one topic while what comes again waits in another one, behind a backlog. Without a stage nothing comes again.
-func ComesAgain(ctx context.Context) bool {
-	w, ok := ctx.Value(workerOf{}).(*worker)
-	if !ok {
-		return false
-	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for _, c := range w.owned {
-		if max(0, c.next.Offset) < c.seen {
-			return true
-		}
-	}
-	return false
-}
-
-// Repeating returns a context in which ComesAgain is true, for the tests of handlers.
-func Repeating(ctx context.Context) context.Context {
-	return context.WithValue(ctx, workerOf{}, &worker{owned: map[string]*claim{"": {seen: 1}}})
-}
-
 // begin tells the next owner that work has begun on topics, before the first batch does: one
 // that took over after a crash would otherwise not know of what is still in flight. It
 // reports false where the partition goes before it could.

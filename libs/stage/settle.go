@@ -14,21 +14,21 @@ import (
 
 // settle makes the outcomes come true: outputs first, in the order of the inputs,
 // then dead letters. It returns nil when all of it is acknowledged.
-func (e *engine[In, Out]) settle(d *decided[In, Out]) error {
-	for i := range d.inputs {
-		in := &d.inputs[i]
+func (e *engine[In, Out]) settle(t tenure, inputs []input[In, Out]) error {
+	for i := range inputs {
+		in := &inputs[i]
 		if err := e.storms.see(in.record.Topic, fault.ReasonOf(in.outcome.Err).Unreadable()); err != nil {
 			return err
 		}
 	}
-	d.encode()
-	tooLarge, err := e.send.produce(d.tenure, records(d.outputs), impatient)
+	outputs := e.encodeAll(inputs)
+	tooLarge, err := e.send.produce(t, records(outputs), impatient)
 	if err != nil {
 		return err
 	}
 	var late []output[In, Out]
-	for i := range d.outputs {
-		out := &d.outputs[i]
+	for i := range outputs {
+		out := &outputs[i]
 		if !tooLarge[i] {
 			out.of.mark = &out.record
 			continue
@@ -40,7 +40,7 @@ func (e *engine[In, Out]) settle(d *decided[In, Out]) error {
 		}
 	}
 	// A mark is small, unless the id itself is not: then its letter has no version.
-	if tooLarge, err = e.send.produce(d.tenure, records(late), impatient); err != nil {
+	if tooLarge, err = e.send.produce(t, records(late), impatient); err != nil {
 		return err
 	}
 	for i := range late {
@@ -48,7 +48,7 @@ func (e *engine[In, Out]) settle(d *decided[In, Out]) error {
 			late[i].of.mark = &late[i].record
 		}
 	}
-	return e.bury(d.tenure, d.inputs)
+	return e.bury(t, inputs)
 }
 
 // bury writes the dead letters. One that its topic refuses is cut further: it may lose
@@ -99,27 +99,27 @@ func records[In, Out any](outputs []output[In, Out]) []*kgo.Record {
 	return list
 }
 
-// encode encodes what the inputs gave. An input with an output that cannot be encoded
+// encodeAll encodes what the inputs gave. An input with an output that cannot be encoded
 // becomes a dead letter, with the outputs before it.
-func (d *decided[In, Out]) encode() {
+func (e *engine[In, Out]) encodeAll(inputs []input[In, Out]) []output[In, Out] {
 	now, n := time.Now(), 0
-	for i := range d.inputs {
-		n += len(d.inputs[i].outcome.Out)
+	for i := range inputs {
+		n += len(inputs[i].outcome.Out)
 	}
-	d.outputs = make([]output[In, Out], 0, n)
-	h := newHeaders(n)
-	for i := range d.inputs {
-		in := &d.inputs[i]
+	outputs, done, h := make([]output[In, Out], n), 0, newHeaders(n)
+	for i := range inputs {
+		in := &inputs[i]
 		for j := range in.outcome.Out {
-			out := &d.outputs[:len(d.outputs)+1][len(d.outputs)]
+			out := &outputs[done]
 			out.of, out.value = in, &in.outcome.Out[j]
-			if err := d.engine.encode(out, h, now); err != nil {
+			if err := e.encode(out, h, now); err != nil {
 				in.outcome.Err, in.outcome.Label = asReject(err), labelDeadLettered
 				break
 			}
-			d.outputs = d.outputs[:len(d.outputs)+1]
+			done++
 		}
 	}
+	return outputs[:done]
 }
 
 func (e *engine[In, Out]) encode(out *output[In, Out], h *headers, now time.Time) error {

@@ -47,7 +47,7 @@ func newWorker(ctx context.Context, m *members, client *kgo.Client, partition in
 		halted: make(chan struct{}), done: make(chan struct{}), wake: make(chan struct{}, 1), owing: make(chan struct{}, 1),
 		owned: map[string]*claim{}, queues: map[string][]arrival{}, paused: map[string]bool{}, kept: kept{placed: Committed{}},
 	}
-	w.ctx = context.WithValue(m.lease.into(own), workerOf{}, w)
+	w.ctx = w.into(m.lease.into(own))
 	return w
 }
 
