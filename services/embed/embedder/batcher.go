@@ -35,6 +35,8 @@ type batcher struct {
 	most   int           // requests in flight, of each lane
 	size   provider.Size // of a request, at most
 
+	flying sync.WaitGroup
+
 	mu     sync.Mutex
 	lanes  [2]lane // live, bulk
 	byText map[string]*call
@@ -291,11 +293,11 @@ func (b *batcher) start(ctx context.Context, l *lane, calls []*call) {
 		asks[i] = c.asks[0]
 	}
 	l.flights = append(l.flights, f)
-	go func() {
+	b.flying.Go(func() {
 		defer cancel()
 		b.land(f, b.halver.ask(own, asks))
 		b.resume(ctx)
-	}()
+	})
 }
 
 // hold has a lane send nothing more while a request of its waits for a rate limit.

@@ -135,13 +135,14 @@ func (b *batcher) waitsSince(t time.Time) bool {
 		slices.ContainsFunc(l.flights, func(f *flight) bool { return !f.began.After(t) })
 }
 
-// close ends all requests that are under way.
+// close ends all requests that are under way, and returns when what they were charged is in the ledger.
 func (b *batcher) close() {
 	b.mu.Lock()
-	defer b.mu.Unlock()
 	for _, l := range b.lanes {
 		for _, f := range l.flights {
 			f.cancel()
 		}
 	}
+	b.mu.Unlock()
+	b.flying.Wait()
 }

@@ -267,7 +267,6 @@ func TestOvertake_whatIsUnderWayEndsWithTheService(t *testing.T) {
 		e := newEmbedder(t, p, &fakeIndex{}, overtaking)
 		expect(t, e, "pending:pending…", 2*time.Second, upsert("1", "boot", 7))
 		e.Close()
-		synctest.Wait()
 		if p.ended != 1 {
 			t.Error("a request that nobody waits for is still under way")
 		}

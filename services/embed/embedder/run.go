@@ -66,7 +66,6 @@ func Run(ctx context.Context, p *service.Process, cfg Settings) error {
 		return err
 	}
 	p.Health.Note("budget", embedder.ledger.pause)
-	defer embedder.Close()
 	// Before anything is paid: the budget of today may be spent already.
 	_, err = service.Await(ctx, p.Log, "what is spent of the budget", func(ctx context.Context) (struct{}, error) {
 		return struct{}{}, embedder.ledger.read(ctx, journal)
@@ -81,6 +80,7 @@ func Run(ctx context.Context, p *service.Process, cfg Settings) error {
 	lanes.Go(func() error { return bulk.Run(running, p) })
 	lanes.Go(func() error { return embedder.ledger.keep(running, journal, p.Log) })
 	err = lanes.Wait()
+	embedder.Close() // before the ledger is written for the last time
 	if lost := embedder.ledger.finish(ctx, journal); lost != nil {
 		p.Log.WarnContext(ctx, "the cost ledger lacks the last seconds", "error", lost)
 	}
