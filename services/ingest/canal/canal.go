@@ -22,15 +22,9 @@ type message struct {
 }
 
 func read(object gjson.Result) (m message) {
-	members := map[string]*gjson.Result{
+	change.Members(object, map[string]*gjson.Result{
 		"type": &m.kind, "database": &m.database, "table": &m.table, "data": &m.data, "old": &m.old,
 		"mysqlType": &m.mysqlType, "es": &m.es, "isDdl": &m.isDDL, "sql": &m.sql, "_tidb": &m.tidb,
-	}
-	object.ForEach(func(name, value gjson.Result) bool {
-		if member := members[name.Str]; member != nil && !member.Exists() { // the first of two counts
-			*member = value
-		}
-		return true
 	})
 	return m
 }

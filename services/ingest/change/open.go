@@ -125,3 +125,13 @@ func unwrap(root gjson.Result) (schema, payload gjson.Result, wrapped bool) {
 	})
 	return schema, payload, wrapped && payload.Exists()
 }
+
+// Members reads those members of an object that have a place to be put. Of two of one name the first counts.
+func Members(object gjson.Result, places map[string]*gjson.Result) {
+	object.ForEach(func(name, value gjson.Result) bool {
+		if place := places[name.Str]; place != nil && !place.Exists() {
+			*place = value
+		}
+		return true
+	})
+}

@@ -20,15 +20,9 @@ type message struct {
 }
 
 func read(object gjson.Result) (m message) {
-	members := map[string]*gjson.Result{
+	change.Members(object, map[string]*gjson.Result{
 		"type": &m.kind, "database": &m.database, "table": &m.table, "data": &m.data, "old": &m.old,
 		"ts": &m.ts, "position": &m.position, "gtid": &m.gtid,
-	}
-	object.ForEach(func(name, value gjson.Result) bool {
-		if member := members[name.Str]; member != nil && !member.Exists() { // the first of two counts
-			*member = value
-		}
-		return true
 	})
 	return m
 }
