@@ -63,6 +63,10 @@ test-fast: ## Run the tests that need no server (under a minute once built)
 	go test -short work
 	go test -short -tags synctests ./services/ctl/chaos
 
+.PHONY: fuzz
+fuzz: ## Run each fuzz test under Go's fuzzer (TIME=10s, PATTERN=ingest for some of them)
+	@scripts/fuzz.sh $(or $(TIME),10s) $(PATTERN)
+
 .PHONY: lint
 lint: $(TOOLS)/installed ## Check style and formatting
 	@bash -n scripts/*.sh .ci/run

@@ -266,8 +266,18 @@ func (b *bed) compareNothing() {
 	}
 }
 
-// rest calls the HTTP API of the first node and returns the answer.
+// rest calls the HTTP API of the first node and returns the answer, which must be good.
 func (b *bed) rest(method, path string, body []byte) []byte {
+	b.t.Helper()
+	status, answer := b.ask(method, path, body)
+	if status != http.StatusOK {
+		b.t.Fatalf("%s %s: %d %s", method, path, status, answer)
+	}
+	return answer
+}
+
+// ask calls the HTTP API of the first node and returns the answer, whatever it is.
+func (b *bed) ask(method, path string, body []byte) (status int, answer []byte) {
 	b.t.Helper()
 	ctx, cancel := context.WithTimeout(b.t.Context(), 10*time.Second)
 	defer cancel()
@@ -282,9 +292,8 @@ func (b *bed) rest(method, path string, body []byte) []byte {
 		b.t.Fatal(err)
 	}
 	defer func() { _ = resp.Body.Close() }() // it was only read
-	answer, err := io.ReadAll(resp.Body)
-	if err != nil || resp.StatusCode != http.StatusOK {
-		b.t.Fatalf("%s %s: %s %s %v", method, path, resp.Status, answer, err)
+	if answer, err = io.ReadAll(resp.Body); err != nil {
+		b.t.Fatal(err)
 	}
-	return answer
+	return resp.StatusCode, answer
 }

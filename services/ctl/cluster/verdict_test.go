@@ -2,9 +2,12 @@ package cluster_test
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
+	"net/http"
 	"slices"
 	"testing"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -21,6 +24,7 @@ type got struct {
 // verdict is what somebody found of all items: those that are not as they must be.
 type verdict struct {
 	lost, stale []string // a line each
+	wrong       []int    // the items of both
 	unfound     []int
 }
 
@@ -53,11 +57,15 @@ func (v *verdict) judge(wants []want, read []got) {
 		case w.deleted && g.there:
 			v.stale = append(v.stale, fmt.Sprintf("%d is deleted and there", id))
 		case w.deleted:
+			continue
 		case !g.there:
 			v.lost = append(v.lost, fmt.Sprintf("%d is not there", id))
 		case g.name != w.name || g.price != w.price:
 			v.stale = append(v.stale, fmt.Sprintf("%d is %q for %d and must be %q for %d", id, g.name, g.price, w.name, w.price))
+		default:
+			continue
 		}
+		v.wrong = append(v.wrong, id)
 	}
 }
 
@@ -75,10 +83,30 @@ func (b *bed) plainly(name string, node int) verdict {
 	return v
 }
 
-// carefully reads through one node as write does, and then searches.
+// carefully reads through one node as write does, and then searches. What was under way when a node died is done again
+// by write a while after all is committed, so it is read until it is as it must be, or time is over.
 func (b *bed) carefully(name string, node int) verdict {
 	b.t.Helper()
 	var v verdict
+	for deadline := time.Now().Add(bound); ; {
+		v = verdict{}
+		v.judge(b.wants, b.byMajority(node))
+		if len(v.wrong) == 0 || time.Now().After(deadline) {
+			break
+		}
+		for _, id := range v.wrong[:min(len(v.wrong), 5)] {
+			b.t.Logf("%s, %s: item %d: %v", name, time.Now().Format(time.TimeOnly), id, b.copies(id))
+		}
+		time.Sleep(time.Second)
+	}
+	v.unfound = b.unfound(node)
+	b.report(name, v)
+	return v
+}
+
+// byMajority reads all items through one node, as write does.
+func (b *bed) byMajority(node int) []got {
+	b.t.Helper()
 	all, read := make([]record.Item, items), make([]got, items)
 	for id := range all {
 		all[id] = itemOf(id)
@@ -98,10 +126,30 @@ func (b *bed) carefully(name string, node int) verdict {
 		}
 		return err
 	})
-	v.judge(b.wants, read)
-	v.unfound = b.unfound(node)
-	b.report(name, v)
-	return v
+	return read
+}
+
+// copies returns what each node has of an item, and when Weaviate says that it was written.
+func (b *bed) copies(id int) (each []string) {
+	b.t.Helper()
+	for n := range b.nodes {
+		path := fmt.Sprintf("objects/%s/%s?node_name=node%d", class, itemOf(id).UUID(), n+1)
+		var o struct {
+			LastUpdateTimeUnix int64
+			Properties         struct {
+				Name  string
+				Price int64
+			}
+		}
+		status, answer := b.ask(http.MethodGet, path, nil)
+		if status == http.StatusOK {
+			if err := json.Unmarshal(answer, &o); err != nil {
+				b.t.Fatal(err)
+			}
+		}
+		each = append(each, fmt.Sprintf("node %d: %d %+v", n+1, status, o))
+	}
+	return each
 }
 
 // unfound searches for each item by its own vector, through one node, and returns those that are not among the nearest.

@@ -65,9 +65,7 @@ func Run(ctx context.Context, p *service.Process, cfg Settings) error {
 	}
 
 	s := NewStage(cfg, topics, identity, ingester)
-	if len(file.Patterns()) > 0 {
-		s.From.More = from.topics
-	}
+	s.From.More = from.topics // without patterns, too: a topic may get more partitions
 	if err := s.Run(ctx, p); err != nil {
 		return fmt.Errorf("ingesting changes: %w", err)
 	}
