@@ -57,6 +57,7 @@ test: servers ## Run every test under the race detector, also against the real s
 	go test -race -tags synctests -count=1 -timeout 15m $(TESTFLAGS) ./services/ctl/chaos
 	go test -count=1 -timeout 15m -v -run Explorer ./services/write/writer
 	go test -tags synctests -count=1 -timeout 15m -v -run 'TestChaos|TestMutants' ./services/ctl/chaos
+	FRESHET_TEST_CLUSTER=1 go test -count=1 -timeout 15m -v ./services/ctl/cluster
 
 .PHONY: test-fast
 test-fast: ## Run the tests that need no server (under a minute once built)

@@ -42,6 +42,15 @@ func InDoubt(ctx context.Context) bool {
 	return ask(ctx, func(w *worker) bool { return !w.doubtUntil.IsZero() })
 }
 
+// LeaveInDoubt says that a call has failed which may still land. The next owner of the partition that ctx is of, if it comes
+// before that is over, doubts then what it does, as after an unclean end, and its keeper learns of it.
+func LeaveInDoubt(ctx context.Context) {
+	ask(ctx, func(w *worker) bool {
+		w.lateUntil, w.kept.late = time.Now().Add(w.members.doubt), true
+		return true
+	})
+}
+
 // Repeating returns a context in which ComesAgain is true, for the tests of handlers.
 func Repeating(ctx context.Context) context.Context {
 	return (&worker{owned: map[string]*claim{"": {seen: 1}}}).into(ctx)

@@ -30,6 +30,15 @@ func (w *worker) leaveInDoubt() {
 	w.doubt(note{})
 }
 
+// doubtLeft returns how long the next owner is to doubt, at least a millisecond where this one does.
+func (w *worker) doubtLeft() time.Duration {
+	left := max(0, time.Until(w.lateUntil))
+	if !w.doubtUntil.IsZero() {
+		left = max(left, time.Until(w.doubtUntil), time.Millisecond)
+	}
+	return left
+}
+
 // doubtOver returns how long it takes until the doubt is over, 0 where it is, and a negative
 // time where there is none.
 func (w *worker) doubtOver() time.Duration {

@@ -35,6 +35,8 @@ type Committed map[string]CommittedOffset
 type CommittedOffset struct {
 	Offset int64  // -1 where there is none
 	Seal   string // of the owner that committed it
+	// Late says that a call of that owner's had failed a short while ago: it may land yet, over what is committed.
+	Late bool
 	// ByHand says that a person has set the offset, which is taken as it is: no stage leaves one without a note.
 	ByHand bool
 }
@@ -45,6 +47,8 @@ type Start struct {
 	// is done again. They are committed before anything is done, and before the next Keep.
 	Offsets map[string]int64
 	Seal    string
+	// Late says that a call that failed (LeaveInDoubt) is still to be looked after: it may land over what was done since.
+	Late bool
 }
 
 // Progress is how far a partition number is done: by topic, the offset of the first record that
@@ -69,6 +73,7 @@ type moment struct {
 // kept is what a worker knows for the stage's keeper.
 type kept struct {
 	seal   string
+	late   bool                       // a call that failed may have landed over what was done, and the keeper has not looked yet
 	due    time.Time                  // of the next Keep; zero where there is no keeper
 	past   []moment                   // of the last minute, oldest first
 	lower  map[string]kgo.EpochOffset // topics that begin elsewhere than committed, which is not committed yet
@@ -166,7 +171,7 @@ func (w *worker) keep() error {
 		return nil
 	}
 	w.mu.Lock()
-	w.kept.seal = start.Seal
+	w.kept.seal, w.kept.late = start.Seal, start.Late
 	w.lower(start.Offsets)
 	w.mu.Unlock()
 	if len(start.Offsets) > 0 {

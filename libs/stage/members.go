@@ -182,7 +182,7 @@ func (m *members) tell(topic string, partition int32, committed kgo.EpochOffset,
 		return
 	}
 	c.next, c.clean = committed, n.Clean && n.Doubt == 0 && !n.byHand
-	w.kept.placed[topic] = CommittedOffset{committed.Offset, n.Seal, n.byHand && committed.Offset >= 0}
+	w.kept.placed[topic] = CommittedOffset{committed.Offset, n.Seal, n.Late, n.byHand && committed.Offset >= 0}
 	w.doubt(n)
 	c.note = note{Starts: n.Starts + 1, Tries: n.Tries, Storm: n.Storm}
 	if c.note.Starts > carefulAfter {

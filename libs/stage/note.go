@@ -34,6 +34,9 @@ type note struct {
 	Clean bool `json:"clean,omitempty"`
 	// Doubt is how long, in milliseconds, what was done since this offset is still in doubt.
 	Doubt int64 `json:"doubt,omitempty"`
+	// Late says that a call had failed a short while ago which may land after this commit, over what was done before it.
+	// It stands in ordinary commits, too.
+	Late bool `json:"late,omitempty"`
 	// Seal is the keeper's. It stands in ordinary commits, too.
 	Seal string `json:"seal,omitempty"`
 
@@ -136,7 +139,7 @@ func (m *members) seal(topic string, partition int32) *string {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return note{Seal: w.kept.seal}.encode()
+	return w.sealed(note{}).encode()
 }
 
 func refusals(answer *kmsg.OffsetCommitResponse) error {

@@ -3,7 +3,6 @@ package stage
 import (
 	"context"
 	"errors"
-	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -74,8 +73,13 @@ func (w *worker) begin(batch []arrival) bool {
 // commitment returns what a topic has come to, with a note and the keeper's seal.
 func (w *worker) commitment(topic string, n note) commitment {
 	c := w.owned[topic]
-	n.Seal = w.kept.seal
-	return commitment{topic, w.partition, c.next, n}
+	return commitment{topic, w.partition, c.next, w.sealed(n)}
+}
+
+// sealed returns a note with what each commit tells the next owner's keeper.
+func (w *worker) sealed(n note) note {
+	n.Seal, n.Late = w.kept.seal, w.kept.late
+	return n
 }
 
 // sign notes whether the topic's next record is being worked on, so that the next
@@ -141,9 +145,7 @@ func (w *worker) commitments() []commitment {
 		case !c.begun && !lower:
 		case w.drained:
 			n := note{Clean: true, Storm: w.members.storms.raging(topic)}
-			if !w.doubtUntil.IsZero() {
-				n.Doubt = max(1, time.Until(w.doubtUntil).Milliseconds())
-			}
+			n.Doubt = w.doubtLeft().Milliseconds()
 			if !c.finished {
 				n.Starts, n.Tries = max(0, c.note.Starts-1), c.note.Tries // this start does not count
 			}

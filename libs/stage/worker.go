@@ -35,6 +35,7 @@ type worker struct {
 	// where there is no doubt. It is of all topics: what that owner did in one of them may have
 	// been to an item that comes in another one, too.
 	doubtUntil time.Time
+	lateUntil  time.Time // when the calls that have failed here have surely ended (LeaveInDoubt)
 	kept       kept
 }
 

@@ -217,6 +217,10 @@ func (w *world) live() evidence {
 		}
 	}
 	w.settle(ctx)
+	if w.did[lingering] > 0 { // all is committed, and what has landed since is still to be put right
+		_ = wait(ctx, aftermath)
+		w.settle(ctx)
+	}
 	return w.stopAll()
 }
 

@@ -35,7 +35,7 @@ func (w *world) suffer(ctx context.Context, n int, f fault) {
 		did = w.refuse(ctx, r, f, w.topics.DocumentsLive(), w.topics.VectorsLive())
 	case letters:
 		did = w.refuse(ctx, r, f, w.topics.DeadLetters())
-	case slow, throttled, failing, hanging, unwritten, kinds:
+	case slow, throttled, failing, hanging, unwritten, lingering, kinds:
 		w.trouble.add(f.kind, 1)
 		_ = wait(ctx, f.lasts)
 		w.trouble.add(f.kind, -1)

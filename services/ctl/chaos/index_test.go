@@ -23,6 +23,8 @@ type index struct {
 	mu         sync.Mutex
 	main, side map[string]record.State // by item key
 	history    map[string][]moment     // by item key
+	ledgers    map[int32]weaviate.Ledger
+	landing    sync.WaitGroup // writes that failed and land later
 }
 
 // moment is an item as it was after a write.
@@ -33,6 +35,8 @@ type moment struct {
 	state record.State // of both copies, joined
 	main  bool
 	late  bool // by a process that stood still when it was about to make the call
+	// lingered: to the process the call had failed a while ago.
+	lingered bool
 }
 
 // indexView is the index as one process reaches it.
@@ -156,7 +160,30 @@ func (v *indexView) put(ctx context.Context, call string, to map[string]record.S
 			panic(wordIndexDies)
 		}
 	}
+	if v.lingers(func() { v.store(call, to, objs, true, true) }) {
+		return nil, errLingers
+	}
+	return v.store(call, to, objs, late, false), v.leave(ctx)
+}
+
+var errLingers = errors.New("the index's answer is lost, and the call is not over")
+
+// lingers reports whether a write fails now and lands later, within a call's deadline.
+func (v *indexView) lingers(write func()) bool {
+	if !v.trouble.hits(lingering) {
+		return false
+	}
+	d := v.trouble.within(deadline)
+	v.landing.Go(func() {
+		time.Sleep(d)
+		write()
+	})
+	return true
+}
+
+func (v *indexView) store(call string, to map[string]record.State, objs []weaviate.Object, late, lingered bool) map[int]error {
 	v.mu.Lock()
+	defer v.mu.Unlock()
 	rejected := map[int]error{}
 	for i, o := range objs {
 		if strings.Contains(o.State.Text, wordIndexRefuses) {
@@ -169,15 +196,14 @@ func (v *indexView) put(ctx context.Context, call string, to map[string]record.S
 		}
 		key := string(o.Item.Key())
 		to[key] = state
-		v.note(call, key, v.by.name, late)
+		v.note(call, key, v.by.name, late, lingered)
 	}
-	v.mu.Unlock()
-	return rejected, v.leave(ctx)
+	return rejected
 }
 
-func (x *index) note(call, key, by string, late bool) {
+func (x *index) note(call, key, by string, late, lingered bool) {
 	_, main := x.main[key]
-	x.history[key] = append(x.history[key], moment{at: x.now(), by: by, call: call, state: x.joined(key), main: main, late: late})
+	x.history[key] = append(x.history[key], moment{at: x.now(), by: by, call: call, state: x.joined(key), main: main, late: late, lingered: lingered})
 }
 
 func (v *indexView) DeleteMain(ctx context.Context, _ string, items []record.Item, _ bool) error {
@@ -193,14 +219,21 @@ func (v *indexView) remove(ctx context.Context, call string, from map[string]rec
 	if err != nil {
 		return err
 	}
+	if v.lingers(func() { v.erase(call, from, items, true, true) }) {
+		return errLingers
+	}
+	v.erase(call, from, items, late, false)
+	return v.leave(ctx)
+}
+
+func (v *indexView) erase(call string, from map[string]record.State, items []record.Item, late, lingered bool) {
 	v.mu.Lock()
+	defer v.mu.Unlock()
 	for _, it := range items {
 		key := string(it.Key())
 		delete(from, key)
-		v.note(call, key, v.by.name, late)
+		v.note(call, key, v.by.name, late, lingered)
 	}
-	v.mu.Unlock()
-	return v.leave(ctx)
 }
 
 func (v *indexView) SelfFound(ctx context.Context, _ string, _ []record.Item, _ []record.State) ([]record.Item, error) {

@@ -98,8 +98,8 @@ var mutants = []mutant{
 	},
 	{
 		"a take-over does not work once more", "services/write/writer/run.go",
-		" cfg.Doubt,",
-		" 0 * cfg.Doubt,",
+		"Doubt:    cfg.Doubt,",
+		"Doubt:    0 * cfg.Doubt,",
 		"zombie write",
 		[]string{invStale, invLoss},
 	},
@@ -116,6 +116,20 @@ var mutants = []mutant{
 		"if len(o.places) > 1<<40 {",
 		"provider-hangs",
 		[]string{invCommit, invLoss},
+	},
+	{
+		"calls that failed are not looked after", "services/write/writer/keeper.go",
+		"\tif overwritten {\n",
+		"\tif overwritten && false {\n",
+		"writes-linger",
+		[]string{invStale, invLoss},
+	},
+	{
+		"the next owner is not told of calls that failed", "libs/stage/progress.go",
+		"n.Late = w.kept.seal, w.kept.late",
+		"n.Late = w.kept.seal, false",
+		"writes-linger",
+		[]string{invStale, invLoss, invCommit},
 	},
 	{
 		"what is done in doubt is marked", "libs/stage/progress.go",

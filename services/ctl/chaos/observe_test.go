@@ -2,6 +2,7 @@ package chaos
 
 import (
 	"context"
+	"strings"
 	"sync"
 	"time"
 
@@ -48,6 +49,7 @@ type commit struct {
 	topic     string
 	partition int32
 	offset    int64
+	late      bool // it says that what it counts as done may be overwritten yet
 }
 
 func (w *world) observe() {
@@ -56,7 +58,7 @@ func (w *world) observe() {
 	for _, topic := range w.logs() {
 		w.observed.ends[topic] = map[int32][]end{}
 	}
-	last := map[commit]int64{} // offsets, by all but time and offset
+	last := map[commit]commit{} // by all but time and offset
 	w.watch(ctx, kmsg.OffsetCommit, func() {
 		for group := range w.groups() {
 			w.seeCommits(group, last)
@@ -174,7 +176,7 @@ func (w *world) seeEnds() {
 	}
 }
 
-func (w *world) seeCommits(group string, last map[commit]int64) {
+func (w *world) seeCommits(group string, last map[commit]commit) {
 	info := w.cluster.GroupInfo(group)
 	if info == nil {
 		return
@@ -184,12 +186,14 @@ func (w *world) seeCommits(group string, last map[commit]int64) {
 	for topic, parts := range info.Commits {
 		for p, c := range parts {
 			key := commit{group: group, topic: topic, partition: p}
-			if had, ok := last[key]; ok && had == c.Offset {
+			now := key
+			now.offset, now.late = c.Offset, strings.Contains(c.Metadata, `"late":true`)
+			if had, ok := last[key]; ok && had == now {
 				continue
 			}
-			last[key] = c.Offset
-			key.at, key.offset = c.At.Sub(w.start), c.Offset
-			w.observed.commits = append(w.observed.commits, key)
+			last[key] = now
+			now.at = c.At.Sub(w.start)
+			w.observed.commits = append(w.observed.commits, now)
 		}
 	}
 }

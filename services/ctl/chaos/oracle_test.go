@@ -30,7 +30,7 @@ const (
 	invOrder   = "order"   // an item's documents first appear in the order of the source
 	invLetters = "letters" // exactly the bad changes are dead letters
 	invCommit  = "commit"  // no offset is committed past what has no durable successor
-	invRegress = "regress" // no committed offset goes back
+	invRegress = "regress" // no committed offset of ingest or embed goes back
 	invPaid    = "paid"    // no text is paid for again without a reason
 )
 
@@ -217,11 +217,15 @@ func (o *oracle) judgeHistory(item string, history []moment) {
 	for i := range history {
 		m := &history[i]
 		s := &m.state
+		if m.lingered { // it may be of one of two copies, of which the other is about to be deleted
+			least, seq = nil, 0
+			continue
+		}
 		switch {
 		case !m.late && least != nil:
 			o.judgeStep(item, least, m)
 			least = m
-		case least == nil || top(s) < top(&least.state):
+		case least == nil || isBehind(s, &least.state):
 			least = m
 		}
 		if m.late {
@@ -250,6 +254,16 @@ func (o *oracle) judgeStep(item string, before, after *moment) {
 			o.report(invStale, item, "order %v of source %s became %v: %s", order, source, after.state.Sources[source], describe(after))
 		}
 	}
+}
+
+// isBehind reports whether a state is behind another one, in its version or in the place of a source.
+func isBehind(s, other *record.State) bool {
+	for source, order := range other.Sources {
+		if slices.Compare(s.Sources[source], order) < 0 {
+			return true
+		}
+	}
+	return top(s) < top(other)
 }
 
 func top(s *record.State) int64 { return max(s.Base, s.Floor) }

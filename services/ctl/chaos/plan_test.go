@@ -87,11 +87,12 @@ const (
 	failing        // the provider answers 5xx, sometimes after it charged
 	hanging        // the provider does not answer
 	unwritten      // the index fails, before or after it did as it was told
+	lingering      // a write of the index fails, and lands all the same, later
 	kinds
 )
 
 func (k kind) String() string {
-	return [...]string{"kill", "zombie", "join", "leave", "outage", "produce-refused", "letters-away", "slow", "provider-429", "provider-5xx", "provider-hangs", "index-fails"}[k]
+	return [...]string{"kill", "zombie", "join", "leave", "outage", "produce-refused", "letters-away", "slow", "provider-429", "provider-5xx", "provider-hangs", "index-fails", "writes-linger"}[k]
 }
 
 // ofMember reports whether the fault is one of a single process.

@@ -187,10 +187,12 @@ func (w *world) run(ctx context.Context, p *process) error {
 	default:
 		cfg := writer.Settings{Kafka: cluster, Topics: w.topics, Doubt: doubt, Stage: settings()}
 		name := w.file.Pipelines[0].Collection
-		handler := writer.New(&indexView{w.index, p}, writer.Config{
+		index := &indexView{w.index, p}
+		handler := writer.New(index, writer.Config{
 			Collections: map[string]writer.Collection{name: {Space: w.file.Space.String(), Dimensions: dimensions}}, Recipes: w, Remembered: 1 << 20,
+			Doubt: doubt, Partitions: w.plan.partitions,
 		})
-		s := writer.NewStage(cfg, w.identity, handler, nil)
+		s := writer.NewStage(cfg, w.identity, handler, writer.NewKeeper(handler, index, w.identity.IDs, 0))
 		s.To.Compress = false // as in runIngest
 		return s.Run(ctx, proc)
 	}

@@ -61,6 +61,13 @@ func (t *trouble) takes() time.Duration {
 	return d
 }
 
+// within returns a time below d.
+func (t *trouble) within(d time.Duration) time.Duration {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return within(t.random, d)
+}
+
 func (t *trouble) toss() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()

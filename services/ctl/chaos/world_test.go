@@ -27,6 +27,7 @@ import (
 	"github.com/freshet-io/freshet/libs/pipeline"
 	"github.com/freshet-io/freshet/libs/record"
 	"github.com/freshet-io/freshet/libs/telemetry"
+	"github.com/freshet-io/freshet/libs/weaviate"
 )
 
 // pipelineFile reads both formats of changes into one collection.
@@ -64,6 +65,9 @@ func (p *plan) brokerLimits() bool { return p.seed%2 == 0 }
 
 // settleBound is within what all must have arrived once the last fault has healed.
 const settleBound = 10 * time.Minute
+
+// aftermath is within what a write that failed has landed, and the stage looks whether it has.
+const aftermath = doubt + time.Minute
 
 // world is one simulation: a broker, the stages' processes around the stand-ins, a
 // producer, and an observer of all logs.
@@ -118,7 +122,7 @@ func newWorld(t *testing.T, p *plan, tel *telemetry.Telemetry) *world {
 	}
 	w.ctx, w.end = context.WithCancel(t.Context())
 	w.provider = &paidTexts{trouble: w.trouble, times: map[string]int{}, now: w.now}
-	w.index = &index{trouble: w.trouble, now: w.now, main: map[string]record.State{}, side: map[string]record.State{}, history: map[string][]moment{}}
+	w.index = &index{trouble: w.trouble, now: w.now, main: map[string]record.State{}, side: map[string]record.State{}, history: map[string][]moment{}, ledgers: map[int32]weaviate.Ledger{}}
 	if os.Getenv("FRESHET_CHAOS_LOG") != "" { // for one seed
 		w.log = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	}

@@ -17,7 +17,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // plain client and by Freshet's.
 func TestCluster(t *testing.T) {
 	if os.Getenv("FRESHET_TEST_CLUSTER") == "" {
-		t.Skip("SKIPPED: three nodes want more than two busy cores; FRESHET_TEST_CLUSTER=1 runs it")
+		t.Skip("SKIPPED: three nodes want a machine for themselves; `make test` runs it last, with FRESHET_TEST_CLUSTER=1")
 	}
 	b := newBed(t)
 	b.compareNothing() // else Weaviate may mend what a plain client is to show

@@ -32,9 +32,7 @@ func (w *Writer) apply(ctx context.Context, items []*item) (refused []*item, err
 	}
 	refused, err = w.move(ctx, inMain, inSide)
 	if err != nil {
-		for _, it := range slices.Concat(inMain, inSide) {
-			w.suspects.add(it.key)
-		}
+		w.doubt(ctx, slices.Concat(inMain, inSide), err)
 	}
 	return refused, err
 }

@@ -133,15 +133,21 @@ func (k *Keeper) Keep(ctx context.Context, partition int32, progress stage.Progr
 	}
 	// What was done less than a minute before an outage may be lost, however long that took: where it
 	// was settled before it stays until the outage is made good.
-	if progress.Settled != nil && outages == p.outages {
+	if progress.Settled != nil && outages == p.outages && !k.writer.awaitsLate(partition) {
 		p.fed = progress.Settled
+	}
+	overwritten, err := k.writer.overwritten(ctx, partition)
+	if err != nil {
+		return stage.Start{}, err
+	}
+	if overwritten {
+		return k.goBack(p, progress.Now, behind(p.fed, progress.Now)), nil
 	}
 	if back := k.back(partition, p, have); back || outages != p.outages && reached(progress.Now, p.again) {
 		p.outages = outages
 		if offsets := behind(p.fed, progress.Now); back || len(offsets) > 0 {
-			p.write, p.again = true, progress.Now
 			k.writer.TakeOver() // what it knows of the index is not so any more
-			return stage.Start{Offsets: offsets, Seal: k.seal(p)}, nil
+			return k.goBack(p, progress.Now, offsets), nil
 		}
 	}
 	if p.write || !maps.Equal(p.now, progress.Now) {
@@ -150,7 +156,14 @@ func (k *Keeper) Keep(ctx context.Context, partition int32, progress stage.Progr
 		}
 		p.write, p.now = false, progress.Now
 	}
-	return stage.Start{Seal: k.seal(p)}, k.sweep(ctx, partition, p)
+	return stage.Start{Seal: k.seal(p), Late: k.writer.awaitsLate(partition)}, k.sweep(ctx, partition, p)
+}
+
+// goBack has a partition begin anew at earlier offsets. Until they are committed, which is before the next Keep, a commit of
+// what was marked before must not pass for the truth.
+func (k *Keeper) goBack(p *part, now, offsets map[string]int64) stage.Start {
+	p.write, p.again = true, now
+	return stage.Start{Offsets: offsets, Seal: k.seal(p), Late: true}
 }
 
 // part returns what is known of a partition, nil where that is nothing.

@@ -221,6 +221,8 @@ func TestKeeper_resumes(t *testing.T) {
 		place.ByHand = true
 		byHand[topic] = place
 	}
+	late := places(9, 4, writer.SealOf(7, "", "Product"))
+	late["bulk"] = stage.CommittedOffset{Offset: 4, Seal: late["bulk"].Seal, Late: true}
 	none := map[int32]weaviate.Ledger{}
 	for name, tt := range map[string]struct {
 		index     map[int32]weaviate.Ledger
@@ -243,9 +245,10 @@ func TestKeeper_resumes(t *testing.T) {
 		"it is older, and further than the group":           {index: ledger(6, 50, "aa"), committed: places(9, 4, writer.SealOf(7, "", "Product")), seal: writer.SealOf(7, "", "Product")},
 		"it is older, and only one topic's commit knows it": {index: ledger(6, 5, "aa"), committed: stage.Committed{"live": {Offset: 9}, "bulk": {Offset: 4, Seal: writer.SealOf(7, "", "Product")}}, lower: map[string]int64{"live": 5}, seal: writer.SealOf(7, "", "Product")},
 		"it was started anew, and perhaps nobody saw it":    {index: ledger(7, 5, "aa"), committed: places(9, 4, writer.SealOf(7, "3", "Product")), life: "4", lower: map[string]int64{"live": 5}, seal: writer.SealOf(7, "4", "Product")},
-		"it lives on":                     {index: ledger(7, 5, "aa"), committed: places(9, 4, writer.SealOf(7, "3", "Product")), life: "3", seal: writer.SealOf(7, "3", "Product")},
-		"it says nothing of its life":     {index: ledger(7, 5, "aa"), committed: places(9, 4, writer.SealOf(7, "3", "Product")), seal: writer.SealOf(7, "3", "Product")},
-		"it has said nothing of its life": {index: ledger(7, 5, "aa"), committed: places(9, 4, writer.SealOf(7, "", "Product")), life: "3", seal: writer.SealOf(7, "3", "Product")},
+		"a call of the owner before may land":               {index: ledger(7, 5, "aa"), committed: late, lower: map[string]int64{"live": 5}, seal: writer.SealOf(7, "", "Product")},
+		"it lives on":                                       {index: ledger(7, 5, "aa"), committed: places(9, 4, writer.SealOf(7, "3", "Product")), life: "3", seal: writer.SealOf(7, "3", "Product")},
+		"it says nothing of its life":                       {index: ledger(7, 5, "aa"), committed: places(9, 4, writer.SealOf(7, "3", "Product")), seal: writer.SealOf(7, "3", "Product")},
+		"it has said nothing of its life":                   {index: ledger(7, 5, "aa"), committed: places(9, 4, writer.SealOf(7, "", "Product")), life: "3", seal: writer.SealOf(7, "3", "Product")},
 	} {
 		t.Run(name, func(t *testing.T) {
 			index := newFake()

@@ -101,7 +101,7 @@ type item struct {
 	key     string
 	records []rec
 	plan    plan
-	had     *weaviate.Stored // what is remembered of it; nil where nothing is
+	had     *weaviate.Stored // what is remembered of it, or was found first
 	whole   bool             // the plan was made from all that the index has, not only from what decides
 	known   bool             // the index has, or will have, just what the plan says: it was not refused
 	written bool             // by the last put

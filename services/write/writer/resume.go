@@ -35,6 +35,7 @@ func (k *Keeper) Resume(ctx context.Context, committed map[int32]stage.Committed
 				return nil, err
 			}
 		}
+		k.writer.forgetLate(partition)
 		k.mu.Lock()
 		k.parts[partition] = p
 		k.mu.Unlock()
@@ -78,7 +79,8 @@ type beginning struct {
 // begin decides where a partition begins. The index went back where its oldest ledger is older than
 // Kafka knows of. Where Kafka knows of none, the group's offsets have expired, or a person has set
 // them, and that counts. In another life than it knows of, the index may have lost what it had
-// acknowledged last: the owner before may have died in the same outage, so that nobody saw a call fail.
+// acknowledged last: the owner before may have died in the same outage, so that nobody saw a call fail. The ledgers are
+// of before a call of that owner's which may still land.
 func (k *Keeper) begin(partition int32, committed stage.Committed, have map[string]weaviate.Ledger, life string) (beginning, error) {
 	known := sealed(committed)
 	b := beginning{fed: map[string]int64{}, life: cmp.Or(life, known.life)}
@@ -111,10 +113,20 @@ func (k *Keeper) begin(partition int32, committed stage.Committed, have map[stri
 	}
 	b.serial = max(oldest, known.serial)
 	b.back = len(have) > 0 && (known.serial == 0 || oldest < known.serial)
-	if b.back || known.ofOther(b.life) {
+	if b.back || known.ofOther(b.life) || anyLate(committed) {
 		b.lower = behind(b.fed, offsetsOf(committed))
 	}
 	return b, nil
+}
+
+// anyLate reports whether a call of the owner before may land over what is committed.
+func anyLate(committed stage.Committed) bool {
+	for _, place := range committed {
+		if place.Late {
+			return true
+		}
+	}
+	return false
 }
 
 func offsetsOf(committed stage.Committed) map[string]int64 {

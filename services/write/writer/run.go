@@ -25,7 +25,7 @@ type Settings struct {
 	Group      string         `envconfig:"WRITE_GROUP" desc:"consumer group; the topic prefix and -write if empty"`
 	InFlight   int            `envconfig:"WRITE_IN_FLIGHT" default:"2" desc:"calls to Weaviate at a time, of all partitions"`
 	Remembered int            `envconfig:"WRITE_REMEMBERED_BYTES" default:"33554432" desc:"memory for the states of items that were written or read lately, about 700 bytes each, so that they are not read again; 0 keeps none"`
-	Doubt      time.Duration  `envconfig:"WRITE_DOUBT" default:"90s" desc:"after a writer that did not leave cleanly nothing is committed for so long, and then all of it is worked on once more: a call of that writer may still land; longer than a call to Weaviate may take (60s)"`
+	Doubt      time.Duration  `envconfig:"WRITE_DOUBT" default:"90s" desc:"after a writer that did not leave cleanly nothing is committed for so long, and then all of it is worked on once more: a call of that writer may still land; also how long a call that failed may land after all; longer than a call to Weaviate may take (60s)"`
 	Stage      stage.Settings `inline:"true"`
 
 	Bulk               string        `envconfig:"EMBED_GROUP" desc:"consumer group of embed, whose bulk lane's has -bulk behind it: no tombstone is swept while it has records to read; the topic prefix and -embed if empty"`
@@ -75,6 +75,7 @@ func Run(ctx context.Context, p *service.Process, cfg Settings) error {
 	writer := New(index, Config{
 		Collections: all, InFlight: cfg.InFlight, Recipes: NewPublished(cfg.Kafka, cfg.Topics, p.Log),
 		Log: versions, Partitions: identity.Partitions, Observe: observer(ctx, p, all), Outage: index.Waited(), Remembered: cfg.Remembered,
+		Doubt: cfg.Doubt,
 	})
 	if err := writer.publish(p.Telemetry.Metrics); err != nil {
 		return err

@@ -12,9 +12,11 @@
 package writer
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/freshet-io/freshet/libs/record"
 	"github.com/freshet-io/freshet/libs/stage"
@@ -39,6 +41,8 @@ type Config struct {
 	Observe    func(ctx context.Context, collection string, why error)
 	Outage     bool // the index was away: it may have lost what it had acknowledged last
 	Remembered int  // bytes for the states of items, so that they are not read again; 0 is none
+	// Doubt is after how long a call that failed has surely landed, or never will; 0: it is taken for one that has not.
+	Doubt time.Duration
 }
 
 // Outcome is the fate of one record. What it emits asks embed for the vector of a text that was merged here.
@@ -74,6 +78,7 @@ type Writer struct {
 	outages     outages
 	breakers    map[string]*breaker // by collection
 	memory      *memory
+	late        lateCalls
 }
 
 // New returns a writer that is unsure of what the index finds, as after TakeOver.
@@ -88,6 +93,7 @@ func New(index Index, cfg Config) *Writer {
 		index: index, collections: cfg.Collections, recipes: cfg.Recipes, inFlight: make(chan struct{}, cfg.InFlight),
 		suspects: newSuspects(), completions: newCompletions(),
 		log: cfg.Log, partitions: cfg.Partitions, versions: newVersions(), breakers: map[string]*breaker{}, memory: newMemory(cfg.Remembered),
+		late: lateCalls{bound: cfg.Doubt, items: map[string]*lateItem{}},
 	}
 	for name := range cfg.Collections {
 		w.breakers[name] = &breaker{tell: func(ctx context.Context, why error) { cfg.Observe(ctx, name, why) }}
@@ -178,6 +184,7 @@ func (w *Writer) write(ctx context.Context, stay int, items []*item) error {
 			return err
 		}
 		w.memory.keep(stay, items)
+		w.late.leave(items)
 		items = refused
 	}
 	return nil
@@ -231,10 +238,13 @@ func (w *Writer) loadBy(ctx context.Context, load loadCall, items []*item, whole
 	}
 	inDoubt := stage.InDoubt(ctx)
 	for i, it := range items {
-		// A late call of the owner before has replaced what was put since. Merged with that, a row would lack its columns
-		// for good: its order would have their own rows be late ones when they come once more.
-		if inDoubt && it.isOverwritten(&stored[i]) {
+		left := w.late.left(it.key)
+		it.had = cmp.Or(it.had, left, &stored[i])
+		// A late call has replaced what was put since. Merged with that, a row would lack its columns for good: its order
+		// would have their own rows be late ones when they come once more.
+		if (inDoubt || left != nil) && it.isOverwritten(&stored[i]) {
 			it.leave()
+			w.late.land(it.key)
 			continue
 		}
 		if err := w.decide(ctx, it, stored[i], whole); err != nil {

@@ -1,0 +1,66 @@
+package writer_test
+
+import (
+	"maps"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/freshet-io/freshet/services/write/writer"
+)
+
+// lateBound is after how long the calls of these tests are over.
+const lateBound = 90 * time.Second
+
+// A put fails on the way, is repeated, and a newer state is put. Then the first one lands.
+func TestKeeper_looksWhetherCallsThatFailedHaveLandedSince(t *testing.T) {
+	for name, tt := range map[string]struct {
+		lands func(index *fakeIndex, late map[string]fakeObject)
+		back  bool
+	}{
+		"it never lands":                          {lands: func(*fakeIndex, map[string]fakeObject) {}},
+		"it lands":                                {lands: func(index *fakeIndex, late map[string]fakeObject) { index.main = maps.Clone(late) }, back: true},
+		"it was a delete, and lands":              {lands: func(index *fakeIndex, _ map[string]fakeObject) { clear(index.main) }, back: true},
+		"it lands where the item is aside by now": {lands: func(index *fakeIndex, late map[string]fakeObject) { index.side = maps.Clone(late) }, back: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				index := newFake()
+				cfg := config()
+				cfg.Doubt, cfg.Partitions = lateBound, spec(collection).Partitions
+				w := writer.New(index, cfg)
+				k, p := writer.NewKeeper(w, index, ids, 0), partitionOf("a")
+				resume(t, k, p, places(5, 0, ""))
+				settled := at(5, 0)
+				keep(t, k, p, settled, settled)
+
+				index.interrupt = func(n int) failure { return map[bool]failure{true: after}[n == index.writes] }
+				if _, err := w.Handle(t.Context(), batch{row("a", 5, "lamp", 1)}); err == nil {
+					t.Fatal("the call has not failed")
+				}
+				index.interrupt = nil
+				late := maps.Clone(index.main)
+				handle(t, w, row("a", 5, "lamp", 1))
+				handle(t, w, row("a", 6, "lantern", 2))
+				w.TakeOver() // of other partitions
+
+				began := time.Now()
+				for now := int64(6); time.Since(began) < lateBound; now++ { // what is done meanwhile is settled, and not fed for good
+					start := keep(t, k, p, at(now, 0), at(now, 0))
+					if !start.Late {
+						t.Fatalf("after %s nobody waits for the call any more", time.Since(began))
+					}
+					time.Sleep(10 * time.Second)
+				}
+				tt.lands(index, late)
+				start := keep(t, k, p, at(100, 0), at(99, 0))
+				if back := start.Offsets["live"] == 5; back != tt.back || start.Late != back {
+					t.Errorf("goes on from %v, late %t", start.Offsets, start.Late)
+				}
+				if again := keep(t, k, p, at(100, 0), at(99, 0)); again.Offsets != nil || again.Late {
+					t.Errorf("and then from %v, late %t", again.Offsets, again.Late)
+				}
+			})
+		})
+	}
+}
