@@ -1,14 +1,12 @@
-// Package schemaregistry is a schema registry for tests, in memory: of Confluent's API what reads schemas, and of
-// Apicurio's own what its converters for Kafka Connect register them with.
+// Package schemaregistry is a schema registry for tests, in memory: what of Confluent's API reads schemas.
 //
-//	test or converter ─▶ registered, an id for each new text ─▶ readers
-//	                          └─ Trouble, where it is set, answers first
+//	test ─▶ registered, an id for each new text ─▶ readers
+//	              └─ Trouble, where it is set, answers first
 package schemaregistry
 
 import (
 	"context"
 	"encoding/json"
-	"io"
 	"net"
 	"net/http"
 	"strconv"
@@ -153,7 +151,6 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /schemas/ids/{id}", s.byID)
 	mux.HandleFunc("GET /subjects/{subject}/versions/{version}", s.byVersion)
-	mux.HandleFunc("POST /apis/registry/v2/groups/{group}/artifacts", s.artifact)
 	mux.ServeHTTP(w, r)
 }
 
@@ -189,25 +186,6 @@ func (s *Server) byVersion(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	reply(w, http.StatusNotFound, map[string]any{"error_code": 40402, "message": "Version " + r.PathValue("version") + " not found"})
-}
-
-// artifact registers a schema as Apicurio's serialisers do, and answers what they read.
-func (s *Server) artifact(w http.ResponseWriter, r *http.Request) {
-	text, err := io.ReadAll(r.Body)
-	if err != nil {
-		return
-	}
-	subject := r.Header.Get("X-Registry-ArtifactId")
-	kind := r.Header.Get("X-Registry-ArtifactType")
-	registered := Schema{Text: string(text)}
-	if kind != "AVRO" {
-		registered.Type = kind
-	}
-	id := s.Register(subject, registered)
-	reply(w, http.StatusOK, map[string]any{
-		"id": subject, "groupId": r.PathValue("group"), "name": subject, "type": kind, "state": "ENABLED", "version": "1",
-		"globalId": id, "contentId": id, "createdOn": "2026-11-22T00:00:00+0000", "modifiedOn": "2026-11-22T00:00:00+0000",
-	})
 }
 
 func reply(w http.ResponseWriter, status int, body any) {

@@ -12,7 +12,7 @@ import (
 )
 
 const (
-	maxAnswer     = 8 << 20 // a schema within JSON
+	maxAnswer     = 4 << 20 // a schema within JSON
 	maxRetryAfter = time.Minute
 )
 

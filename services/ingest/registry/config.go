@@ -59,7 +59,8 @@ func (c Config) open(log *slog.Logger) (*sr.Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	transport := &http.Transport{Proxy: http.ProxyFromEnvironment, IdleConnTimeout: time.Minute}
+	// A schema is asked for once: a connection that is kept would be found dead the next time.
+	transport := &http.Transport{Proxy: http.ProxyFromEnvironment, DisableKeepAlives: true}
 	certificates.Secure(transport)
 	return sr.NewClient(
 		sr.URLs(c.URL...), sr.UserAgent("freshet/"+service.Version), sr.PreReq(c.sign),

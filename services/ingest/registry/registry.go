@@ -18,7 +18,7 @@ import (
 
 const (
 	maxKnown      = 1024            // schemas: a table has two, and a new one when it is altered
-	maxKnownBytes = 64 << 20        // of their texts
+	maxKnownBytes = 8 << 20         // of their texts
 	maxReferences = 100             // of one schema, of its references too
 	unknownFor    = time.Minute     // how long the registry is not asked again for what it does not know
 	askAgain      = 1 * time.Second // after the first time that it does not know an id

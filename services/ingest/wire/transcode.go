@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"math"
 	"strconv"
+	"strings"
 
 	"github.com/freshet-io/freshet/libs/fault"
 	"github.com/freshet-io/freshet/services/ingest/change"
@@ -15,7 +16,8 @@ import (
 // limit of what is written bounds time and memory: a few bytes of Avro can say that a list has a billion nulls, or name
 // the fields of a record that has no bytes of its own. The first error ends it, as each step is one of nothing then.
 type transcoder struct {
-	in     []byte // what is left to read
+	in     []byte
+	at     int // of in
 	out    []byte
 	depth  int
 	limits change.Limits
@@ -23,7 +25,7 @@ type transcoder struct {
 }
 
 // usual is how many bytes of JSON a byte of Avro makes, about, with the names of its columns.
-const usual = 3
+const usual = 4
 
 func transcode(root *node, value []byte, limits change.Limits) ([]byte, error) {
 	if len(value) > limits.Bytes {
@@ -31,7 +33,7 @@ func transcode(root *node, value []byte, limits change.Limits) ([]byte, error) {
 	}
 	t := transcoder{in: value, out: make([]byte, 0, usual*len(value)), limits: limits}
 	t.value(root)
-	if len(t.in) > 0 {
+	if t.at < len(t.in) {
 		t.fail(fault.Malformed, "Avro value has bytes behind its end")
 	}
 	if t.err != nil {
@@ -69,9 +71,9 @@ func (t *transcoder) value(n *node) {
 	case kindString:
 		t.out = appendText(t.out, t.take(t.length()))
 	case kindEnum:
-		t.out = append(t.out, at(t, n.symbols)...)
+		t.out = append(t.out, one(t, n.symbols)...)
 	case kindUnion:
-		if branch := at(t, n.branches); branch != nil {
+		if branch := one(t, n.branches); branch != nil {
 			t.value(branch)
 		}
 	case kindRecord:
@@ -142,12 +144,12 @@ func (t *transcoder) close(bracket byte) {
 
 // long reads a number of up to 64 bits: seven to a byte, the lowest first, the sign in the lowest of all.
 func (t *transcoder) long() int64 {
-	n, size := binary.Uvarint(t.in)
+	n, size := binary.Uvarint(t.in[t.at:])
 	if size <= 0 || t.err != nil {
 		t.short()
 		return 0
 	}
-	t.in = t.in[size:]
+	t.at += size
 	return int64(n>>1) ^ -int64(n&1) //nolint:gosec // both halves fit
 }
 
@@ -173,7 +175,7 @@ func (t *transcoder) boolean() {
 // length reads that of bytes or a text.
 func (t *transcoder) length() int {
 	n := t.long()
-	if n < 0 || n > int64(len(t.in)) {
+	if n < 0 || n > int64(len(t.in)-t.at) {
 		t.short()
 		return 0
 	}
@@ -181,13 +183,12 @@ func (t *transcoder) length() int {
 }
 
 func (t *transcoder) take(n int) []byte {
-	if n > len(t.in) || t.err != nil {
+	if n > len(t.in)-t.at || t.err != nil {
 		t.short()
 		return nil
 	}
-	b := t.in[:n]
-	t.in = t.in[n:]
-	return b
+	t.at += n
+	return t.in[t.at-n : t.at]
 }
 
 var word [8]byte // never written
@@ -204,8 +205,8 @@ func (t *transcoder) short() {
 	t.fail(fault.Malformed, "Avro value does not fit its schema: it ends too early, or has a length or a number that cannot be")
 }
 
-// at reads the place of a symbol or a branch.
-func at[T any](t *transcoder, list []T) (found T) {
+// one reads the place of a symbol or a branch.
+func one[T any](t *transcoder, list []T) (found T) {
 	i := t.long()
 	if i < 0 || i >= int64(len(list)) {
 		t.short()
@@ -243,11 +244,22 @@ func appendFloat(b []byte, f float64, bits int) []byte {
 	case math.IsInf(f, -1):
 		return append(b, `"-Infinity"`...)
 	case abs != 0 && (abs < 1e-3 || abs >= 1e7):
-		return strconv.AppendFloat(b, f, 'E', -1, bits)
+		return appendScientific(b, f, bits)
 	case f == math.Trunc(f):
 		return append(strconv.AppendFloat(b, f, 'f', -1, bits), ".0"...)
 	}
 	return strconv.AppendFloat(b, f, 'f', -1, bits)
+}
+
+// appendScientific writes 1.5E300 and -2.0E-7, where Go would write 1.5E+300 and -2E-07.
+func appendScientific(b []byte, f float64, bits int) []byte {
+	digits, exponent, _ := strings.Cut(strconv.FormatFloat(f, 'E', -1, bits), "E")
+	b = append(b, digits...)
+	if !strings.Contains(digits, ".") {
+		b = append(b, ".0"...)
+	}
+	sign, exponent := exponent[:1], strings.TrimLeft(exponent[1:], "0")
+	return append(append(append(b, 'E'), strings.TrimPrefix(sign, "+")...), exponent...)
 }
 
 // appendText writes a text as JSON. Bytes that are no UTF-8 stay what they are.

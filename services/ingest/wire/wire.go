@@ -33,8 +33,9 @@ type Definition struct {
 	References []string // the texts of Avro schemas that it names types of, each behind those that it needs itself
 }
 
-// maxText bounds a schema: one of a table with 1,000 columns has about 200,000 bytes.
-const maxText = 4 << 20
+// maxText bounds a schema: one of a table with 1,000 columns has about 200,000 bytes. To read a byte of it takes up to 300
+// bytes of memory.
+const maxText = 1 << 20
 
 // Schema is a definition that was read. It may be used from several goroutines.
 type Schema struct {
