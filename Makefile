@@ -24,7 +24,7 @@ build: ## Build freshet and the three services into bin/
 	@go build -trimpath -ldflags '$(LDFLAGS)' -o bin/freshet ./services/ctl
 
 .PHONY: servers
-servers: weaviate kafka python ## Install the pinned Weaviate, Apache Kafka and Python clients into the cache (once, about 4 minutes)
+servers: weaviate kafka schema-registry python ## Install the pinned Weaviate, Apache Kafka, Apicurio and Python clients into the cache (once, about 4 minutes)
 
 .PHONY: weaviate
 weaviate:
@@ -37,6 +37,14 @@ kafka:
 		scripts/install-kafka.sh >/dev/null; \
 	else \
 		echo '*** SKIPPED: no java or mvn here, so nothing is tested against Apache Kafka ***' >&2; \
+	fi
+
+.PHONY: schema-registry
+schema-registry:
+	@if [ "$${CI:-}" = true ] || { command -v javac && command -v mvn; } >/dev/null; then \
+		scripts/install-schema-registry.sh >/dev/null; \
+	else \
+		echo '*** SKIPPED: no javac or mvn here, so nothing is tested against a real schema registry ***' >&2; \
 	fi
 
 .PHONY: python

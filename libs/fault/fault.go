@@ -47,6 +47,7 @@ type Reason string
 const (
 	Malformed         Reason = "malformed"          // not the JSON, Avro or protobuf it should be
 	FormatMismatch    Reason = "format-mismatch"    // well-formed, but of another format than the pipeline's
+	UnknownSchema     Reason = "unknown-schema"     // the schema registry does not know its schema, or nobody can read that
 	MissingID         Reason = "missing-id"         // neither the value nor the key has every id column
 	FieldType         Reason = "field-type"         // a value does not fit the type of its property
 	UnavailableValue  Reason = "unavailable-value"  // a mapped column was left out by the producer
@@ -64,7 +65,7 @@ const (
 // Unreadable reports whether the reason is that a record has not the form which the
 // pipeline expects: where most of a topic's records are so, the topic has changed.
 func (r Reason) Unreadable() bool {
-	return r == Malformed || r == FormatMismatch || r == MissingID || r == FieldType
+	return r == Malformed || r == FormatMismatch || r == UnknownSchema || r == MissingID || r == FieldType
 }
 
 // Error is an error with a class. The zero After means that the other side named no time.

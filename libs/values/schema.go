@@ -105,12 +105,18 @@ var semantic = map[string]Type{
 	"org.apache.kafka.connect.data.Time":      {Kind: TimeOfDay, Nanos: Millisecond},
 }
 
-func typeOf(field gjson.Result) Type {
-	name := field.Get("name").String()
+// Named returns the type that the name of a schema of Debezium's or Connect's says, whatever serialises it; scale is
+// that of Connect's decimals.
+func Named(name string, scale int) (t Type, known bool) {
 	if name == "org.apache.kafka.connect.data.Decimal" {
-		return Type{Kind: Decimal, Scale: int(field.Get("parameters.scale").Int())}
+		return Type{Kind: Decimal, Scale: scale}, true
 	}
-	if t, known := semantic[name]; known {
+	t, known = semantic[name]
+	return t, known
+}
+
+func typeOf(field gjson.Result) Type {
+	if t, known := Named(field.Get("name").String(), int(field.Get("parameters.scale").Int())); known {
 		return t
 	}
 	switch field.Get("type").String() {

@@ -21,6 +21,7 @@ import (
 	"github.com/freshet-io/freshet/services/ctl/plan"
 	"github.com/freshet-io/freshet/services/embed/embedder"
 	"github.com/freshet-io/freshet/services/ingest/ingester"
+	"github.com/freshet-io/freshet/services/ingest/registry"
 )
 
 // planConfig is what the services' settings say that matters without a server.
@@ -33,6 +34,7 @@ type planConfig struct {
 // planFlags are the options of a plan.
 type planFlags struct {
 	file, sample, topic, output string
+	schemas                     string
 	check, strict, schema       bool
 	load                        plan.Load
 }
@@ -48,12 +50,14 @@ func planCommand() *cobra.Command {
 			"and what the load takes, by rough means. With -o ndjson it goes to standard error.",
 		Example: `  freshet plan -f pipeline.yaml --check
   kcat -C -b kafka:9092 -t shop.catalog.products -J -c 1000 -e | freshet plan -f pipeline.yaml --sample -
-  freshet plan -f pipeline.yaml --sample events/ --strict -o ndjson`,
+  freshet plan -f pipeline.yaml --sample events/ --strict -o ndjson
+  freshet plan -f pipeline.yaml --sample avro.ndjson --schemas schemas/`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return flags.run(cmd) },
 	}
 	f := cmd.Flags()
 	f.StringVarP(&flags.file, "file", "f", "", "pipeline file; FRESHET_PIPELINE if empty")
 	f.StringVar(&flags.sample, "sample", "", "file or folder of events, or - for standard input")
+	f.StringVar(&flags.schemas, "schemas", "", "folder of schemas, for events in Avro or JSON Schema as a registry describes them: a file each, as 7.avsc, or what the registry answered, with its id")
 	f.StringVar(&flags.topic, "topic", "", "topic of events that do not say theirs, where the pipeline file reads several")
 	f.StringVarP(&flags.output, "output", "o", "table", "table or ndjson")
 	f.BoolVar(&flags.check, "check", false, "check the pipeline file alone; faults are told with their lines")
@@ -104,7 +108,15 @@ func (f planFlags) run(cmd *cobra.Command) error {
 
 // plan prints what becomes of the sample's events, and the summary.
 func (f planFlags) plan(cmd *cobra.Command, file *pipeline.File, cfg planConfig) error {
-	planner, err := plan.New(file, cfg.Ingest, f.topic)
+	var schemas ingester.Schemas
+	if f.schemas != "" {
+		folder, err := registry.OpenFolder(f.schemas)
+		if err != nil {
+			return err
+		}
+		schemas = folder
+	}
+	planner, err := plan.New(file, cfg.Ingest, f.topic, schemas)
 	if err != nil {
 		return err
 	}

@@ -2,7 +2,9 @@ package main
 
 import (
 	"bytes"
+	"encoding/base64"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -64,6 +66,25 @@ func TestPlan_printsLinesForProgramsAndTheSummaryBeside(t *testing.T) {
 	const want = `{"line":1,"outcome":"document","format":"rows","pipeline":"products","collection":"Product","id":"1","text":"<Cup>"}` + "\n"
 	if err != nil || out != want || !strings.HasPrefix(stderr, "1 events: 1 documents") {
 		t.Errorf("%v\n%s\n%s", err, out, stderr)
+	}
+}
+
+func TestPlan_readsAvroByTheSchemasOfAFolder(t *testing.T) {
+	schemas := t.TempDir()
+	schema := `{"type":"record","name":"Row","fields":[{"name":"id","type":"long"},{"name":"name","type":"string"}]}`
+	if err := os.WriteFile(filepath.Join(schemas, "7.avsc"), []byte(schema), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	event := func(id byte) string { // as kcat -J prints it
+		value := base64.StdEncoding.EncodeToString([]byte{0, 0, 0, 0, id, 14, 6, 'C', 'u', 'p'})
+		return fmt.Sprintf(`{"topic":"t","partition":0,"offset":1,"key":null,"payload_base64":%q}`, value) + "\n"
+	}
+	out, _, err := runPlan(t, planFile, event(7)+event(8), "--sample", "-", "--schemas", schemas, "-o", "ndjson")
+	want := `{"line":1,"outcome":"document","format":"rows","pipeline":"products","collection":"Product","id":"7","text":"Cup"}
+{"line":2,"outcome":"reject","reason":"unknown-schema","message":"no file in ` + schemas + ` has schema 8"}
+`
+	if err != nil || out != want {
+		t.Errorf("%v\ngot\n%s\nwant\n%s", err, out, want)
 	}
 }
 

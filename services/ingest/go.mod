@@ -4,7 +4,10 @@ go 1.26.0
 
 require (
 	github.com/freshet-io/freshet/libs v0.0.0
+	github.com/freshet-io/freshet/libs/fake v0.0.0
 	github.com/tidwall/gjson v1.20.1
+	github.com/twmb/avro v1.9.1
+	github.com/twmb/franz-go/pkg/sr v1.8.0
 	go.uber.org/goleak v1.3.0
 )
 
@@ -69,4 +72,7 @@ require (
 	google.golang.org/protobuf v1.36.12 // indirect
 )
 
-replace github.com/freshet-io/freshet/libs => ../../libs
+replace (
+	github.com/freshet-io/freshet/libs => ../../libs
+	github.com/freshet-io/freshet/libs/fake => ../../libs/fake
+)

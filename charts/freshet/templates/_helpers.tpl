@@ -124,6 +124,14 @@ source-kafka-tls: {{ $source.tls.existingSecret | quote }}
 source-kafka-sasl: {{ $source.sasl.existingSecret | quote }}
 {{- end }}
 {{- end }}
+{{- if eq .component "ingest" }}
+{{- with $v.schemaRegistry.existingSecret }}
+schema-registry: {{ . | quote }}
+{{- end }}
+{{- with $v.schemaRegistry.tls.existingSecret }}
+schema-registry-tls: {{ . | quote }}
+{{- end }}
+{{- end }}
 {{- if ne .component "ingest" }}
 {{- with $v.weaviate.existingSecret }}
 weaviate: {{ . | quote }}
@@ -148,6 +156,24 @@ openai-backup: {{ . | quote }}
 {{ include "freshet.kafkaEnv" (dict "prefix" "FRESHET_KAFKA" "kafka" $v.kafka "mount" (printf "%s/kafka" $secrets)) }}
 {{- if and (eq .component "ingest") (default dict $v.sourceKafka).brokers }}
 {{ include "freshet.kafkaEnv" (dict "prefix" "FRESHET_SOURCE_KAFKA" "kafka" $v.sourceKafka "mount" (printf "%s/source-kafka" $secrets)) }}
+{{- end }}
+{{- if and (eq .component "ingest") $v.schemaRegistry.urls }}
+{{- with $v.schemaRegistry }}
+- {name: FRESHET_SCHEMA_REGISTRY_URL, value: {{ join "," .urls | quote }}}
+{{- with .user }}
+- {name: FRESHET_SCHEMA_REGISTRY_USER, value: {{ . | quote }}}
+{{- end }}
+{{- if .existingSecret }}
+- {name: FRESHET_SCHEMA_REGISTRY_{{ ternary "PASSWORD" "TOKEN" (ne .user "") }}_FILE, value: {{ printf "%s/schema-registry/%s" $secrets .key | quote }}}
+{{- end }}
+{{- if .tls.existingSecret }}
+{{- range $name, $key := dict "CA_FILE" .tls.caKey "CERT_FILE" .tls.certKey "KEY_FILE" .tls.keyKey }}
+{{- if $key }}
+- {name: FRESHET_SCHEMA_REGISTRY_TLS_{{ $name }}, value: {{ printf "%s/schema-registry-tls/%s" $secrets $key | quote }}}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
 {{- end }}
 - {name: FRESHET_TOPIC_PREFIX, value: {{ $v.topics.prefix | quote }}}
 - {name: FRESHET_PIPELINE, value: /etc/freshet/pipeline/{{ $v.pipeline.key }}}

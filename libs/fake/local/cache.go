@@ -10,6 +10,7 @@ import (
 const (
 	WeaviateVersion = "1.35.2"
 	KafkaVersion    = "4.3.1"
+	ApicurioVersion = "2.6.13.Final"
 )
 
 const kafkaLibs = "libs" // the folder with the jars, in Kafka's folder
@@ -23,6 +24,12 @@ func WeaviatePath() (string, error) {
 // installs them.
 func KafkaLibs() (string, error) {
 	return cached("Apache Kafka "+KafkaVersion, "kafka-"+KafkaVersion, kafkaLibs)
+}
+
+// SchemaRegistryHome returns the folder of Apicurio's registry and converters in the cache, or an error that names the
+// command that installs them.
+func SchemaRegistryHome() (string, error) {
+	return cached("the schema registry of Apicurio "+ApicurioVersion, "apicurio-"+ApicurioVersion)
 }
 
 // CacheDir returns Freshet's folder for what can be made again, by the rule that scripts/cache.sh has too; it need not

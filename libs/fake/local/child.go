@@ -81,7 +81,8 @@ func (c *child) awaitReady(ctx context.Context, ready func(context.Context) erro
 		select {
 		case <-c.done:
 			line := c.tail.last()
-			if strings.Contains(strings.ToLower(c.tail.String()), "address already in use") {
+			said := strings.ToLower(c.tail.String())
+			if strings.Contains(said, "address already in use") || strings.Contains(said, "already bound") { // the second is Quarkus'
 				return fmt.Errorf("starting %s: %w: %s", c.name, errPortTaken, line)
 			}
 			return fmt.Errorf("starting %s: it ended: %s", c.name, line)

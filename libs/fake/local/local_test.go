@@ -28,8 +28,9 @@ func TestMain(m *testing.M) {
 // The cache is filled by scripts and read by Go: they must mean the same versions.
 func TestVersions_theScriptsInstallWhatIsLookedFor(t *testing.T) {
 	for script, version := range map[string]string{
-		"install-weaviate.sh": local.WeaviateVersion,
-		"install-kafka.sh":    local.KafkaVersion,
+		"install-weaviate.sh":        local.WeaviateVersion,
+		"install-kafka.sh":           local.KafkaVersion,
+		"install-schema-registry.sh": local.ApicurioVersion,
 	} {
 		text, err := os.ReadFile("../../../scripts/" + script)
 		if err != nil {
@@ -43,7 +44,7 @@ func TestVersions_theScriptsInstallWhatIsLookedFor(t *testing.T) {
 
 func TestPaths_aMissingServerNamesTheCommandThatInstallsIt(t *testing.T) {
 	t.Setenv("XDG_CACHE_HOME", t.TempDir())
-	for name, path := range map[string]func() (string, error){"Weaviate": local.WeaviatePath, "Kafka": local.KafkaLibs} {
+	for name, path := range map[string]func() (string, error){"Weaviate": local.WeaviatePath, "Kafka": local.KafkaLibs, "Apicurio": local.SchemaRegistryHome} {
 		_, err := path()
 		if !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), "make servers") {
 			t.Errorf("%s: got %v, want an error that names `make servers`", name, err)

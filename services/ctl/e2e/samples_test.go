@@ -1,20 +1,29 @@
 package e2e_test
 
 import (
+	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
+	"net/http"
+	"os"
+	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"github.com/freshet-io/freshet/libs/fake/schemaregistry"
 	"github.com/freshet-io/freshet/libs/fault"
 	"github.com/freshet-io/freshet/libs/pipeline"
 	"github.com/freshet-io/freshet/libs/record"
 	"github.com/freshet-io/freshet/libs/stage"
 	"github.com/freshet-io/freshet/services/ingest/ingester"
+	"github.com/freshet-io/freshet/services/ingest/registry"
 	"github.com/freshet-io/freshet/services/ingest/samples"
 )
 
@@ -38,6 +47,7 @@ var wantSamples = map[string]sampleCounts{
 	// had it under the old one; unwrapped it does not say that it is new, and waits. Skipped: a logical message.
 	"pg-plain":   {Found: 21, Gone: 14, Skipped: 1, Letters: 1},
 	"pg-schemas": {Found: 21, Gone: 14, Skipped: 1, Letters: 1},
+	"pg-avro":    {Found: 21, Gone: 14, Skipped: 1, Letters: 1},
 	"pg-unwrap":  {Found: 21, Waiting: 1, Gone: 7, Skipped: 1},
 	// 108 messages of 122 rows, 9 of which are deleted; one update changes two ids. Skipped: statements.
 	"canal-json":       {Found: 113, Gone: 11, Skipped: 18},
@@ -45,9 +55,8 @@ var wantSamples = map[string]sampleCounts{
 	// Skipped: the start and the end of a bootstrap. Letters: two parts of the text of a table's definition; and a row with
 	// a list in a column that is a text in another table with columns of these names, which has its pipeline here.
 	"maxwell": {Found: 72, Gone: 6, Skipped: 2, Letters: 3},
-	// A format that is recognised and not read yet, and the samples of debezium-json cut in half.
-	"pg-avro": {Letters: 37},
-	"cut":     {Letters: 88},
+	// The samples of debezium-json cut in half.
+	"cut": {Letters: 88},
 }
 
 // TestSamples sends real change events of others through the three processes. Each one
@@ -68,10 +77,15 @@ func TestSamples(t *testing.T) {
 	// No sample file has a key, and with one partition none is needed: all ids are in the rows.
 	r := newRig(t, options{
 		brokers: broker.Brokers, pipeline: file.String(), partitions: 3, sourcePartitions: 1,
-		environ: []string{"FRESHET_STORM_BREAKER=false"}, // some topics have nothing but what cannot be read
+		// Some topics have nothing but what cannot be read.
+		environ: []string{"FRESHET_STORM_BREAKER=false", "FRESHET_SCHEMA_REGISTRY_URL=" + startRegistry(t, root)},
 	})
 	r.startAll()
-	expect, err := ingester.New(r.file, ingester.Options{Config: ingester.DefaultConfig()})
+	schemas, err := registry.OpenFolder(samples.Schemas(root))
+	if err != nil {
+		t.Fatal(err)
+	}
+	expect, err := ingester.New(r.file, ingester.Options{Config: ingester.DefaultConfig(), Schemas: schemas})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -142,7 +156,7 @@ func sampleStreams(t *testing.T, root string) []stream {
 		noRows("debezium-schema-change", pipeline.Debezium, samples.Files(t, root, "cdc", "debezium-schema-change")),
 		noRows("cut", pipeline.Debezium, halves(samples.Files(t, root, "cdc", "debezium-json"))),
 	)
-	for _, connector := range []string{"pg-plain", "pg-schemas", "pg-unwrap"} {
+	for _, connector := range []string{"pg-plain", "pg-schemas", "pg-avro", "pg-unwrap"} {
 		format := pipeline.Debezium
 		if connector == "pg-unwrap" {
 			format = pipeline.Rows
@@ -156,11 +170,44 @@ func sampleStreams(t *testing.T, root string) []stream {
 			})
 		}
 	}
-	var avro []samples.Record
-	for _, table := range []string{"products", "stock", "fullrow", "nokey", "message"} {
-		avro = append(avro, samples.Capture(t, root, "pg-avro", table)...)
+	return streams
+}
+
+// startRegistry returns the address of a registry with the schemas of the captures, which is away when it is asked first.
+func startRegistry(t *testing.T, root string) string {
+	t.Helper()
+	server := &schemaregistry.Server{}
+	files, err := filepath.Glob(filepath.Join(samples.Schemas(root), "*.json"))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no schemas: %v", err)
 	}
-	return append(streams, noRows("pg-avro", pipeline.Auto, avro))
+	for _, file := range files {
+		var schema schemaregistry.Schema
+		text, err := os.ReadFile(file)
+		if err := errors.Join(err, json.Unmarshal(text, &schema)); err != nil {
+			t.Fatal(err)
+		}
+		id, err := strconv.Atoi(strings.TrimSuffix(filepath.Base(file), ".json"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		server.Put(id, schema)
+	}
+	var asked atomic.Int32
+	server.Have(func(w http.ResponseWriter, r *http.Request) bool {
+		return asked.Add(1) <= 3 && schemaregistry.Status(http.StatusServiceUnavailable)(w, r)
+	})
+	url, stop, err := server.Start(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ports.add(strings.TrimPrefix(url, "http://"))
+	t.Cleanup(func() {
+		if err := stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	return url
 }
 
 func byColumns(folder string, format pipeline.Format, files []samples.Record, rooms *collections) []stream {

@@ -49,9 +49,10 @@ type Planner struct {
 }
 
 // New returns a planner for a pipeline file. topic is that of events which do not say
-// theirs; it may be empty where the file names one topic.
-func New(file *pipeline.File, config ingester.Config, topic string) (*Planner, error) {
-	in, err := ingester.New(file, ingester.Options{Config: config})
+// theirs; it may be empty where the file names one topic. schemas are those of events in
+// Confluent's wire format; nil: there are none.
+func New(file *pipeline.File, config ingester.Config, topic string, schemas ingester.Schemas) (*Planner, error) {
+	in, err := ingester.New(file, ingester.Options{Config: config, Schemas: schemas})
 	if err != nil {
 		return nil, err
 	}
@@ -81,7 +82,7 @@ func (p *Planner) Lines(ctx context.Context, e events.Event) ([]Line, error) {
 	if err != nil {
 		return nil, err
 	}
-	blank := Line{Line: e.Line, File: e.File, Format: p.ingester.Recognise(r.Value)}
+	blank := Line{Line: e.Line, File: e.File, Format: p.ingester.Recognise(ctx, r.Value)}
 	o := outcomes[0]
 	lines := make([]Line, 0, len(o.Out)+1)
 	for _, d := range o.Out {

@@ -32,7 +32,7 @@ func planner(t *testing.T, topic string) *plan.Planner {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := plan.New(file, ingester.DefaultConfig(), topic)
+	p, err := plan.New(file, ingester.DefaultConfig(), topic, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,11 +82,11 @@ func TestPlanner_wantsToKnowTheTopic(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := plan.New(file, ingester.DefaultConfig(), "c"); err == nil {
+	if _, err := plan.New(file, ingester.DefaultConfig(), "c", nil); err == nil {
 		t.Error("a --topic that nobody reads is taken")
 	}
 	file.Pipelines[0].Source.Topics = []string{"shop.*"}
-	if _, err := plan.New(file, ingester.DefaultConfig(), "shop.c"); err != nil {
+	if _, err := plan.New(file, ingester.DefaultConfig(), "shop.c", nil); err != nil {
 		t.Errorf("a topic of a pattern: %v", err)
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/freshet-io/freshet/services/ctl/events"
 	"github.com/freshet-io/freshet/services/ctl/plan"
 	"github.com/freshet-io/freshet/services/ingest/ingester"
+	"github.com/freshet-io/freshet/services/ingest/registry"
 	"github.com/freshet-io/freshet/services/ingest/samples"
 )
 
@@ -50,7 +51,8 @@ var justified = map[string]string{
 	"pg-schemas debezium unavailable-value":         "as pg-plain",
 	"pg-schemas debezium logical-message":           "as pg-plain",
 	"pg-unwrap rows logical-message":                "as pg-plain: unwrapping lets it through",
-	"pg-avro debezium":                              "Confluent's wire format is recognised, and not read yet",
+	"pg-avro debezium unavailable-value":            "as pg-plain",
+	"pg-avro debezium logical-message":              "as pg-plain",
 }
 
 // row is a line of the table.
@@ -124,7 +126,7 @@ func ofFolder(t *testing.T, root, folder string, format pipeline.Format) *row {
 		if sample == nil {
 			sample = e.Record.Key
 		}
-		r.add(linesOf(t, samples.Pipeline("sample", "Sample", format, samples.Rows(sample)...), e))
+		r.add(linesOf(t, samples.Pipeline("sample", "Sample", format, samples.Rows(sample)...), nil, e))
 		return nil
 	})
 	if err != nil {
@@ -137,10 +139,14 @@ func ofFolder(t *testing.T, root, folder string, format pipeline.Format) *row {
 func ofCapture(t *testing.T, root, connector string, format pipeline.Format) *row {
 	t.Helper()
 	r := newRow(connector, format)
+	schemas, err := registry.OpenFolder(samples.Schemas(root))
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, table := range []string{"products", "stock", "fullrow", "nokey", "message"} {
 		text := samples.LivePipeline(table, table, "Sample", format)
 		for _, s := range samples.Capture(t, root, connector, table) {
-			r.add(linesOf(t, text, events.Event{File: s.Name, Line: 1, Record: stage.Record{
+			r.add(linesOf(t, text, schemas, events.Event{File: s.Name, Line: 1, Record: stage.Record{
 				Topic: table, Partition: s.Partition, Offset: s.Offset, Time: s.Time, Key: s.Key, Value: s.Value,
 			}}))
 		}
@@ -148,13 +154,13 @@ func ofCapture(t *testing.T, root, connector string, format pipeline.Format) *ro
 	return r
 }
 
-func linesOf(t *testing.T, text string, e events.Event) []plan.Line {
+func linesOf(t *testing.T, text string, schemas ingester.Schemas, e events.Event) []plan.Line {
 	t.Helper()
 	file, err := pipeline.Parse([]byte("apiVersion: freshet/v1\nspace: {provider: hash, dimensions: 8}\npipelines:\n" + text))
 	if err != nil {
 		t.Fatalf("%s: %v\n%s", e.File, err, text)
 	}
-	planner, err := plan.New(file, ingester.DefaultConfig(), "")
+	planner, err := plan.New(file, ingester.DefaultConfig(), "", schemas)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -29,8 +29,6 @@ func OpenKey(key []byte, limits Limits, schemas *values.Schemas) Key {
 	switch {
 	case len(key) == 0:
 		return Key{}
-	case confluentWire(key):
-		return Key{Err: fault.Reject(fault.FormatMismatch, "the key is in Confluent's wire format, which is not read yet")}
 	case len(key) > limits.Bytes:
 		return Key{Err: fault.Reject(fault.Oversize, "the key has %d bytes, the limit is %d", len(key), limits.Bytes)}
 	}
@@ -48,11 +46,24 @@ func OpenKey(key []byte, limits Limits, schemas *values.Schemas) Key {
 	if wrapped {
 		root = payload
 	}
+	return keyOf(root, schemas.Compile(schema))
+}
+
+// OpenTypedKey reads a key whose schema a registry has, as OpenTyped does a value.
+func OpenTypedKey(key []byte, types *values.Schema, limits Limits) Key {
+	root, err := parse(key, limits)
+	if err != nil {
+		return Key{Err: err}
+	}
+	return keyOf(root, types)
+}
+
+func keyOf(root gjson.Result, types *values.Schema) Key {
 	switch {
 	case root.Type == gjson.Null:
 		return Key{}
 	case root.IsObject():
-		return Key{Object: root, Schema: schemas.Compile(schema)}
+		return Key{Object: root, Schema: types}
 	case root.IsArray():
 		return Key{Err: fault.Reject(fault.Malformed, "the key is a list")}
 	case root.Type == gjson.String:

@@ -6,6 +6,7 @@ import (
 	"github.com/tidwall/gjson"
 
 	"github.com/freshet-io/freshet/libs/fault"
+	"github.com/freshet-io/freshet/libs/values"
 )
 
 // Limits bound what is decoded, before it is decoded.
@@ -20,6 +21,15 @@ type Body struct {
 	Null   bool
 	Object gjson.Result
 	Schema gjson.Result // where Connect's converter sends it along
+	types  *values.Schema
+}
+
+// Types returns what is known of the columns: by the schema that came along, or by the one that a registry has.
+func (b Body) Types(schemas *values.Schemas) *values.Schema {
+	if b.types != nil {
+		return b.types
+	}
+	return schemas.Compile(b.Schema)
 }
 
 // Open checks a record's value and takes it out of its wrapping. Its errors are
@@ -36,21 +46,32 @@ func Open(value []byte, limits Limits) (Body, error) {
 	if wrapped {
 		root = payload
 	}
+	return bodyOf(root, schema, nil)
+}
+
+// OpenTyped checks a value whose schema a registry has. It is in no wrapping: a row may have columns of those names.
+func OpenTyped(value []byte, types *values.Schema, limits Limits) (Body, error) {
+	root, err := parse(value, limits)
+	if err != nil {
+		return Body{}, err
+	}
+	return bodyOf(root, gjson.Result{}, types)
+}
+
+func bodyOf(root, schema gjson.Result, types *values.Schema) (Body, error) {
 	switch {
 	case root.Type == gjson.Null: // so converters write a null value with a schema
 		return Body{Null: true}, nil
 	case !root.IsObject():
-		return Body{}, fault.Reject(fault.FormatMismatch, "the value is JSON and no object")
+		return Body{}, fault.Reject(fault.FormatMismatch, "the value is neither an object nor a record")
 	}
-	return Body{Object: root, Schema: schema}, nil
+	return Body{Object: root, Schema: schema, types: types}, nil
 }
 
 func parse(value []byte, limits Limits) (gjson.Result, error) {
 	switch {
 	case len(value) > limits.Bytes:
 		return gjson.Result{}, fault.Reject(fault.Oversize, "the value has %d bytes, the limit is %d", len(value), limits.Bytes)
-	case confluentWire(value):
-		return gjson.Result{}, fault.Reject(fault.FormatMismatch, "the value is in Confluent's wire format, which is not read yet")
 	case !utf8.Valid(value):
 		return gjson.Result{}, fault.Reject(fault.Malformed, "the value is not UTF-8")
 	}
@@ -62,9 +83,6 @@ func parse(value []byte, limits Limits) (gjson.Result, error) {
 	}
 	return gjson.ParseBytes(value), nil
 }
-
-// confluentWire recognises a zero byte and the four of a schema's id.
-func confluentWire(b []byte) bool { return len(b) > 5 && b[0] == 0 }
 
 // check counts what opens and separates, outside of strings. It must come before
 // gjson, which descends on the stack as deep as its input goes.

@@ -58,7 +58,7 @@ func Decode(body change.Body, schemas *values.Schemas) (c change.Change, is bool
 		return change.Change{}, false, nil
 	}
 	c, err = e.change()
-	if schema := schemas.Compile(body.Schema); schema != nil {
+	if schema := body.Types(schemas); schema != nil {
 		c.Schema = schema.Row
 	}
 	return c, true, err

@@ -2,9 +2,11 @@ package ingester
 
 import (
 	"cmp"
+	"context"
 
 	"github.com/freshet-io/freshet/libs/fault"
 	"github.com/freshet-io/freshet/libs/pipeline"
+	"github.com/freshet-io/freshet/libs/stage"
 	"github.com/freshet-io/freshet/libs/values"
 	"github.com/freshet-io/freshet/services/ingest/canal"
 	"github.com/freshet-io/freshet/services/ingest/change"
@@ -35,8 +37,8 @@ var formats = []format{
 
 // decode reads a value by the format of its topic. Where it fails, changes has one element
 // with what is known all the same: the key, and perhaps the table.
-func (in *Ingester) decode(value []byte, key change.Key, t *topic) ([]change.Change, error) {
-	body, err := change.Open(value, in.limits)
+func (in *Ingester) decode(value []byte, known described, key change.Key, t *topic) ([]change.Change, error) {
+	body, err := in.open(value, known)
 	switch {
 	case err != nil:
 		return []change.Change{{Key: key}}, err
@@ -74,8 +76,12 @@ func (in *Ingester) decodeBody(body change.Body, t *topic) ([]change.Change, err
 }
 
 // Recognise returns the format that a value looks like, none where it is null or cannot be read.
-func (in *Ingester) Recognise(value []byte) pipeline.Format {
-	body, err := change.Open(value, in.limits)
+func (in *Ingester) Recognise(ctx context.Context, value []byte) pipeline.Format {
+	known, err := in.describe(ctx, []Change{{stage.Record{Value: value}}})
+	if err != nil {
+		return ""
+	}
+	body, err := in.open(value, known)
 	if err != nil || body.Null {
 		return ""
 	}

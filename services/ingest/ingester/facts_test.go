@@ -9,6 +9,7 @@ import (
 
 	"github.com/freshet-io/freshet/libs/record"
 	"github.com/freshet-io/freshet/libs/stage"
+	"github.com/freshet-io/freshet/services/ingest/ingester"
 )
 
 // shop is the pipeline that most tests change a little.
@@ -113,6 +114,11 @@ type fact struct {
 
 func (f fact) run(t *testing.T, base, topic string) {
 	t.Helper()
+	f.runWith(t, base, topic, nil)
+}
+
+func (f fact) runWith(t *testing.T, base, topic string, schemas ingester.Schemas) {
+	t.Helper()
 	text := base
 	for i := 0; i < len(f.change); i += 2 {
 		changed := strings.Replace(text, f.change[i], f.change[i+1], 1)
@@ -122,7 +128,7 @@ func (f fact) run(t *testing.T, base, topic string) {
 		text = changed
 	}
 	r := stage.Record{Topic: topic, Offset: 7, LeaderEpoch: 2, Time: time.UnixMilli(5), Key: bytesOf(f.key), Value: bytesOf(f.value)}
-	if got := describe(handle(t, newIngester(t, parse(t, text)), r)); got != f.want {
+	if got := describe(handle(t, newIngesterOf(t, parse(t, text), schemas), r)); got != f.want {
 		t.Errorf("got\n%s\nwant\n%s", got, f.want)
 	}
 }

@@ -1,10 +1,10 @@
 // Package ingester turns the changes of producers into documents: the state of an
 // item that is ready to embed, or its deletion.
 //
-//	record → open (limits, JSON) → decode (debezium, canal, maxwell, rows) → map (one a pipeline) → documents
+//	record → open (limits, JSON; Avro by its schema) → decode (debezium, canal, maxwell, rows) → map (one a pipeline) → documents
 //
 // It owns which item a change is about, what is taken from it, and when it is
-// refused. It never does I/O and keeps nothing between records but compiled
+// refused. It never does I/O, but for schemas by one small interface, and keeps nothing between records but compiled
 // schemas; whatever it cannot understand is rejected with a reason, never guessed.
 package ingester
 
@@ -52,6 +52,8 @@ type Options struct {
 	// Recognised, if not nil, is told of what format the records of a topic are that the
 	// file leaves to auto, once or, where two goroutines begin, twice for each.
 	Recognised func(topic string, f pipeline.Format)
+	// Schemas has those of values in Confluent's wire format; nil means that there is no registry.
+	Schemas Schemas
 }
 
 // Ingester is a stage.Handler. It may be used from several goroutines.
@@ -59,8 +61,9 @@ type Ingester struct {
 	mappings []*mapping
 	topics   sync.Map // *topic by name, as far as records have come
 
-	limits  change.Limits
-	schemas values.Schemas
+	limits   change.Limits
+	schemas  values.Schemas // that came with the values
+	registry Schemas
 
 	rewind      func(source string) uint64
 	partitioned func(topic string) bool
@@ -79,10 +82,13 @@ func New(file *pipeline.File, options Options) (*Ingester, error) {
 	c := options.Config
 	in := &Ingester{
 		limits: change.Limits{Bytes: c.MaxValueBytes, Depth: c.MaxDepth, Fields: c.MaxFields},
-		rewind: options.Rewind, partitioned: options.Partitioned, recognised: options.Recognised,
+		rewind: options.Rewind, partitioned: options.Partitioned, recognised: options.Recognised, registry: options.Schemas,
 	}
 	if in.partitioned == nil {
 		in.partitioned = func(string) bool { return false }
+	}
+	if in.registry == nil {
+		in.registry = noSchemas{}
 	}
 	if in.rewind == nil {
 		in.rewind = func(string) uint64 { return 0 }
@@ -99,13 +105,18 @@ func New(file *pipeline.File, options Options) (*Ingester, error) {
 	return in, nil
 }
 
-// Handle implements stage.Handler. It never returns an error: each record has its
-// outcome, and one that several pipelines read is rejected if one of them rejects
-// it, after the documents of the others.
-func (in *Ingester) Handle(_ context.Context, batch []Change) ([]stage.Outcome[*record.Document], error) {
+// Handle implements stage.Handler. Each record has its outcome, and one that several
+// pipelines read is rejected if one of them rejects it, after the documents of the
+// others. Its errors are those of Schemas that are not permanent: a batch whose
+// registry is away has no outcome yet.
+func (in *Ingester) Handle(ctx context.Context, batch []Change) ([]stage.Outcome[*record.Document], error) {
+	known, err := in.describe(ctx, batch)
+	if err != nil {
+		return nil, err
+	}
 	outcomes := make([]stage.Outcome[*record.Document], len(batch))
 	for i := range batch {
-		outcomes[i] = in.handle(&batch[i].Record)
+		outcomes[i] = in.handle(&batch[i].Record, known)
 	}
 	return outcomes, nil
 }
@@ -135,13 +146,13 @@ func (in *Ingester) topic(name string) *topic {
 	return t
 }
 
-func (in *Ingester) handle(r *stage.Record) stage.Outcome[*record.Document] {
+func (in *Ingester) handle(r *stage.Record, known described) stage.Outcome[*record.Document] {
 	t := in.topic(r.Topic)
 	if len(t.mappings) == 0 {
 		return stage.Skip[*record.Document](labelUnmatched)
 	}
-	key := change.OpenKey(r.Key, in.limits, &in.schemas)
-	changes, err := in.decode(r.Value, key, t)
+	key := in.openKey(r.Key, known)
+	changes, err := in.decode(r.Value, known, key, t)
 	b := in.newBuilder(r)
 	if err != nil {
 		b.begin(&changes[0])

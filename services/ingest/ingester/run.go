@@ -12,6 +12,7 @@ import (
 	"github.com/freshet-io/freshet/libs/record"
 	"github.com/freshet-io/freshet/libs/service"
 	"github.com/freshet-io/freshet/libs/stage"
+	"github.com/freshet-io/freshet/services/ingest/registry"
 )
 
 // Settings is the configuration of the service.
@@ -20,12 +21,13 @@ type Settings struct {
 	Source struct {
 		Kafka kafka.Config `inherit:"KAFKA"`
 	}
-	Topics   kafka.Topics   `inline:"true"`
-	Pipeline string         `required:"true" desc:"path of the pipeline file"`
-	Group    string         `envconfig:"INGEST_GROUP" desc:"consumer group on the source cluster; the topic prefix and -ingest if empty"`
-	Reader   string         `envconfig:"EMBED_GROUP" desc:"consumer group that reads the documents, so that ingest can wait for it; the topic prefix and -embed if empty"`
-	Ingest   Config         `envconfig:"INGEST"`
-	Stage    stage.Settings `inline:"true"`
+	Topics   kafka.Topics    `inline:"true"`
+	Pipeline string          `required:"true" desc:"path of the pipeline file"`
+	Group    string          `envconfig:"INGEST_GROUP" desc:"consumer group on the source cluster; the topic prefix and -ingest if empty"`
+	Reader   string          `envconfig:"EMBED_GROUP" desc:"consumer group that reads the documents, so that ingest can wait for it; the topic prefix and -embed if empty"`
+	Ingest   Config          `envconfig:"INGEST"`
+	Registry registry.Config `envconfig:"SCHEMA_REGISTRY"`
+	Stage    stage.Settings  `inline:"true"`
 }
 
 // Run turns the changes of the pipeline file's topics into documents until ctx ends.
@@ -54,8 +56,14 @@ func Run(ctx context.Context, p *service.Process, cfg Settings) error {
 	if err != nil {
 		return err
 	}
+	var schemas Schemas
+	if len(cfg.Registry.URL) > 0 {
+		if schemas, err = registry.Open(cfg.Registry, p.Log); err != nil {
+			return err
+		}
+	}
 	ingester, err := New(file, Options{
-		Config: cfg.Ingest, Rewind: func(source string) uint64 { return rewinds[source] }, Partitioned: from.partitioned,
+		Config: cfg.Ingest, Schemas: schemas, Rewind: func(source string) uint64 { return rewinds[source] }, Partitioned: from.partitioned,
 		Recognised: func(topic string, f pipeline.Format) {
 			p.Log.WarnContext(ctx, "format auto is for trying out: set the format of the topic", "topic", topic, "format", f)
 		},

@@ -22,7 +22,7 @@ const DefaultPrefix = "__"
 // Decode reads a row. It never fails.
 func Decode(body change.Body, schemas *values.Schemas, prefix string) change.Change {
 	c := change.Change{
-		Op: change.Upsert, After: body.Object, Schema: schemas.Compile(body.Schema), Sparse: true,
+		Op: change.Upsert, After: body.Object, Schema: body.Types(schemas), Sparse: true,
 	}
 	if strings.Contains(body.Object.Raw, `"`+prefix) || strings.Contains(body.Object.Raw, `"__deleted"`) || strings.Contains(body.Object.Raw, `"update_type"`) {
 		readMarks(&c, prefix)

@@ -107,6 +107,9 @@ func Capture(tb testing.TB, root, connector, table string) []Record {
 	return records
 }
 
+// Schemas returns the folder of the schemas, by their ids, of what was captured in Avro.
+func Schemas(root string) string { return filepath.Join(root, "debezium-live", "avro-schemas") }
+
 // raw undoes the capture's base64 of what was no JSON.
 func raw(b json.RawMessage) []byte {
 	if string(b) == "null" {

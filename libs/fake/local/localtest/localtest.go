@@ -64,6 +64,22 @@ func KafkaCluster(tb testing.TB, o local.KafkaClusterOptions) *local.KafkaCluste
 	return k
 }
 
+// SchemaRegistry starts an Apicurio registry that ends with the test, and is skipped or fails as Weaviate is.
+func SchemaRegistry(tb testing.TB) *local.SchemaRegistry {
+	tb.Helper()
+	_, err := local.SchemaRegistryHome()
+	if err == nil {
+		_, err = exec.LookPath("javac") // a program of one source file needs the compiler, too
+	}
+	need(tb, err)
+	r, err := local.StartSchemaRegistry(tb.Context(), nil)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	stopWith(tb, r.Stop)
+	return r
+}
+
 // SharedKafka is one broker for all tests of a package, started when the first of them asks for it. Its Stop belongs
 // into TestMain. The zero value is ready.
 type SharedKafka struct {
