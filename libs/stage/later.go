@@ -32,20 +32,22 @@ const (
 	laterPoll = 16
 	// laterShare is what part of Settings.QueueBytes a batch has, about.
 	laterShare = 64
+	// dueLook is how often it is looked whether something has come due: the clock may be set, and the machine may sleep.
+	dueLook = time.Minute
 	// laterGrace is how long a batch may go on when its partition goes. It may wait for something that is away for hours,
 	// and nothing is lost with it.
 	laterGrace = 5 * time.Second
 )
 
 // owe takes note of the records of a batch that are not finished. The mutex is held.
-func (w *worker) owe(batch []arrival, later []int) {
+func (w *worker) owe(batch []arrival, later []leftover) {
 	if len(later) == 0 {
 		return
 	}
-	for _, i := range later {
-		r := batch[i]
+	for _, l := range later {
+		r := batch[l.index].Record
 		o := &w.owned[r.Topic].owed
-		o.places = append(o.places, kgo.EpochOffset{Epoch: r.LeaderEpoch, Offset: r.Offset})
+		o.places = append(o.places, owedAt(r, l.notBefore))
 	}
 	select {
 	case w.owing <- struct{}{}:
@@ -58,26 +60,28 @@ func (w *worker) markNext(topic string, c *claim) {
 	w.client.MarkCommitOffsets(map[string]map[int32]kgo.EpochOffset{topic: {w.partition: c.next}})
 }
 
-// pay takes the batch's records off that are finished, and lets be committed what they have held up.
-func (w *worker) pay(topic string, batch []arrival, later []int) (rest []arrival) {
-	left := map[int]bool{}
-	for _, i := range later {
-		left[i] = true
-	}
-	var finished []int64
-	for i, r := range batch {
-		if left[i] {
-			rest = append(rest, r)
-		} else {
-			finished = append(finished, r.Offset)
-		}
-	}
+// pay takes the batch's records off that are finished, and lets be committed what they have held up. It returns those
+// that are to be handled again at once.
+func (w *worker) pay(topic string, batch []arrival, later []leftover) (rest []arrival) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.disowned {
 		return nil
 	}
 	c := w.owned[topic]
+	var finished []int64
+	for i, r := range batch {
+		switch {
+		case len(later) == 0 || later[0].index != i:
+			finished = append(finished, r.Offset)
+			continue
+		case later[0].notBefore.IsZero():
+			rest = append(rest, r)
+		default: // it is read again then
+			c.owed.postpone(owedAt(r.Record, later[0].notBefore))
+		}
+		later = later[1:]
+	}
 	c.owed.pay(finished)
 	c.next = c.owed.next()
 	w.markNext(topic, c)
@@ -110,13 +114,33 @@ func (w *worker) fulfil() error {
 	return nil
 }
 
+// awaitOwed waits until something is owed and due. It reports false where the worker is halted before.
 func (w *worker) awaitOwed() bool {
-	select {
-	case <-w.owing:
-		return !w.hasStopped()
-	case <-w.halted:
-		return false
+	for {
+		var due <-chan time.Time
+		switch wait, owes := w.untilDue(); {
+		case owes && wait == 0:
+			return !w.hasStopped()
+		case owes:
+			due = time.After(min(wait, dueLook))
+		}
+		select {
+		case <-due:
+		case <-w.owing:
+		case <-w.halted:
+			return false
+		}
 	}
+}
+
+// untilDue returns how long it takes until something that is owed may be handled.
+func (w *worker) untilDue() (wait time.Duration, owes bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, c := range w.owned { // one
+		wait, owes = c.owed.untilDue(time.Now())
+	}
+	return wait, owes
 }
 
 // debtor returns the worker's topic: what is left for later is of stages with one topic a worker.
@@ -129,11 +153,19 @@ func (w *worker) debtor() (topic string) {
 	return topic
 }
 
-// firstOwed returns the first owed offset from another one on.
+// firstOwed returns the first offset from another one on that is owed and due.
 func (w *worker) firstOwed(topic string, from int64) (offset int64, ok bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.owned[topic].owed.first(from)
+	return w.owned[topic].owed.first(from, time.Now())
+}
+
+// passedOver returns how many were not due when they were passed, and are now: what is due below an offset but for those
+// in hand.
+func (w *worker) passedOver(topic string, next int64, inHand int) int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.owned[topic].owed.dueBelow(next, time.Now()) - inHand
 }
 
 // passed returns the offset of the first record that may still be in flight.
@@ -146,7 +178,7 @@ func (w *worker) passed(topic string) int64 {
 func (w *worker) owes(topic string, offset int64) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.owned[topic].owed.has(offset)
+	return w.owned[topic].owed.has(offset, time.Now())
 }
 
 // publish shows how much is owed, where anything can be.
@@ -187,7 +219,7 @@ func (b *debt) close() {
 	}
 }
 
-// work returns nil when nothing is owed any more.
+// work returns nil when nothing more is due, or something that was passed over is.
 func (b *debt) work(ctx context.Context) error {
 	for wait := firstWait; ; {
 		if err := b.gather(ctx); err != nil || len(b.batch) == 0 {
@@ -228,6 +260,9 @@ func (b *debt) gather(ctx context.Context) error {
 	for len(b.batch) < s.Items && b.bytes() < s.QueueBytes/laterShare {
 		want, ok := b.worker.firstOwed(b.topic, b.next)
 		if !ok {
+			if b.worker.passedOver(b.topic, b.next, len(b.batch)) > 0 {
+				b.batch = nil // the next reader begins with the first of them
+			}
 			return nil
 		}
 		if err := b.read(ctx, want); err != nil {

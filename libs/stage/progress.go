@@ -110,9 +110,8 @@ func (w *worker) commit(all []commitment) bool {
 	return err == nil
 }
 
-// mark lets the batch's offsets be committed, unless the partition has gone. later are the places of those that are not
-// finished.
-func (w *worker) mark(batch []arrival, later []int) {
+// mark lets the batch's offsets be committed, unless the partition has gone. later is what is not finished.
+func (w *worker) mark(batch []arrival, later []leftover) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.count(batch, -1)

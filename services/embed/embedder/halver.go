@@ -57,7 +57,7 @@ func (h *halver) ask(ctx context.Context, asks []ask) []answer {
 
 // probe asks for a text that is good. Whose texts are in doubt pays for it.
 func (h *halver) probe(ctx context.Context, a account) error {
-	return h.request(ctx, []ask{{fitted: fitted{text: probe, tokens: estimate(probe)}, account: a}}, make([]answer, 1))
+	return h.call(ctx, []ask{{fitted: fitted{text: probe, tokens: estimate(probe)}, account: a}}, make([]answer, 1))
 }
 
 func (h *halver) split(ctx context.Context, asks []ask) []answer {
@@ -141,10 +141,27 @@ func allPassed(answers []answer) bool {
 	return true
 }
 
-// request asks once, as soon as the budget allows it, and sets answers where all is well. A panic is a refusal, so that
+// request asks once for those texts whose pipelines have budget left, and has the others turned away.
+func (h *halver) request(ctx context.Context, asks []ask, answers []answer) error {
+	admitted, places := h.ledger.purses.admit(asks, answers)
+	defer h.ledger.purses.dismiss(admitted)
+	if len(admitted) == 0 {
+		return nil
+	}
+	got := make([]answer, len(admitted))
+	err := h.call(ctx, admitted, got)
+	if err == nil {
+		for i, place := range places {
+			answers[place] = got[i]
+		}
+	}
+	return err
+}
+
+// call asks once, as soon as the budget allows it, and sets answers where all is well. A panic is a refusal, so that
 // halving finds the text that causes it: the stage cannot recover one of a request,
 // which has its own goroutine. What it says may quote the text, and is not told.
-func (h *halver) request(ctx context.Context, asks []ask, answers []answer) (err error) {
+func (h *halver) call(ctx context.Context, asks []ask, answers []answer) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fault.Reject(fault.Panic, "the provider panics on this text, with a %T", p)
