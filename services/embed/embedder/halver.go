@@ -37,10 +37,17 @@ const probe = "freshet"
 // ask returns an answer an ask.
 func (h *halver) ask(ctx context.Context, asks []ask) []answer {
 	answers := h.split(ctx, asks)
+	refused := false
 	for _, a := range answers {
-		if a.err == nil || fault.ClassOf(a.err) != fault.Permanent {
-			return answers
+		if _, away := errors.AsType[turnedAway](a.err); away {
+			continue // the provider was not asked
 		}
+		if refused = a.err != nil && fault.ClassOf(a.err) == fault.Permanent; !refused {
+			break
+		}
+	}
+	if !refused {
+		return answers
 	}
 	// All were refused. A setting that the provider does not take looks the same, and
 	// would make a dead letter of every item there is.

@@ -219,13 +219,17 @@ func TestPurse_holdsUpNoBatchThatWouldWaitForItsVectors(t *testing.T) {
 
 // That every text is refused is found by one that is good, which must be asked for whatever is spent meanwhile.
 func TestPurse_makesNoDeadLettersOfAProviderThatRefusesAll(t *testing.T) {
-	e := newEmbedder(t, &charging{}, &fakeIndex{}, offersBound(40))
-	e.batcher.halver.provider.(*charging).before = func(ctx context.Context, texts []string) error {
-		e.ledger.purses["offers"].spend(40)
-		return refuse(func([]string) bool { return true })(ctx, texts)
-	}
-	if _, err := e.Handle(t.Context(), offers(0, 1)); fault.ClassOf(err) != fault.Fatal {
-		t.Errorf("got %v", err)
+	for _, texts := range []int64{1, 6} { // of six, two are turned away
+		e := newEmbedder(t, &charging{}, &fakeIndex{}, offersBound(40))
+		e.batcher.halver.provider.(*charging).before = func(ctx context.Context, texts []string) error {
+			if len(texts) == 1 {
+				e.ledger.purses["offers"].spend(40)
+			}
+			return refuse(func([]string) bool { return true })(ctx, texts)
+		}
+		if _, err := e.Handle(t.Context(), offers(0, texts)); fault.ClassOf(err) != fault.Fatal {
+			t.Errorf("%d texts: %v", texts, err)
+		}
 	}
 }
 
