@@ -254,11 +254,7 @@ func (b *batcher) sendLane(ctx context.Context, l *lane) time.Duration {
 // batch returns how many calls go into the next request, and whether waiting could
 // add none.
 func (b *batcher) batch(queue []*call) (n int, full bool) {
-	most := b.size
-	if limited, ok := b.halver.provider.(Limited); ok {
-		l := limited.Largest()
-		most = provider.Size{Texts: min(most.Texts, l.Texts), Tokens: min(most.Tokens, l.Tokens), Bytes: min(most.Bytes, l.Bytes)}
-	}
+	most := b.halver.most(b.size)
 	tokens, size := 0, 0
 	for _, c := range queue {
 		tokens += c.text.tokens

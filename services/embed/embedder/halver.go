@@ -69,12 +69,14 @@ func (h *halver) probe(ctx context.Context, a account) error {
 
 func (h *halver) split(ctx context.Context, asks []ask) []answer {
 	answers := make([]answer, len(asks))
-	err := h.request(ctx, asks, answers)
-	if err == nil {
-		return answers
-	}
-	if fault.ClassOf(err) != fault.Permanent || len(asks) == 1 {
-		return h.isolate(ctx, asks, err)
+	var err error
+	if !h.exceed(asks) {
+		if err = h.request(ctx, asks, answers); err == nil {
+			return answers
+		}
+		if fault.ClassOf(err) != fault.Permanent || len(asks) == 1 {
+			return h.isolate(ctx, asks, err)
+		}
 	}
 	half := len(asks) / 2
 	answers = append(h.split(ctx, asks[:half]), h.split(ctx, asks[half:])...)
@@ -83,6 +85,23 @@ func (h *halver) split(ctx context.Context, asks []ask) []answer {
 		refusal.Fits(provider.Size{Texts: right.Texts, Tokens: max(left.Tokens, right.Tokens), Bytes: max(left.Bytes, right.Bytes)})
 	}
 	return answers
+}
+
+// exceed reports whether the asks are more than the provider is known to take, as it may be since they were put together.
+func (h *halver) exceed(asks []ask) bool {
+	size := sizeOf(asks)
+	most := h.most(size)
+	return len(asks) > 1 && (most.Texts < size.Texts || most.Tokens < size.Tokens || most.Bytes < size.Bytes)
+}
+
+// most returns how much of a size the provider takes.
+func (h *halver) most(size provider.Size) provider.Size {
+	limited, ok := h.provider.(Limited)
+	if !ok {
+		return size
+	}
+	l := limited.Largest()
+	return provider.Size{Texts: min(size.Texts, l.Texts), Tokens: min(size.Tokens, l.Tokens), Bytes: min(size.Bytes, l.Bytes)}
 }
 
 // isolate returns the answers to texts that have failed with err. Where one half of them
