@@ -125,13 +125,14 @@ func (e *Embedder) handle(ctx context.Context, batch []Input, m manner) ([]stage
 	for i, in := range batch {
 		works[i] = e.begin(in)
 	}
-	if !m.again { // what was handed on must come true, also where write refuses what came later
-		supersede(works)
-	}
 	if err := e.lookUp(ctx, works); err != nil {
 		return nil, err
 	}
+	if !m.again { // what was handed on must come true, also where write refuses what came later
+		supersede(works)
+	}
 	for _, w := range works {
+		e.compare(w)
 		e.fit(w)
 	}
 	if err := e.embed(ctx, works, m); err != nil {
