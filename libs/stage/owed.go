@@ -6,10 +6,13 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/freshet-io/freshet/libs/kafka"
 )
 
-// owed is what a partition still owes: the places of records whose outcome was Later, in their order, 16 bytes each.
-// Nothing behind the first of them is committed, so that the next owner reads all of it again.
+// owed is what a partition still owes: the places of records whose outcome was Later, in their order, 16 bytes each. As many
+// of the first ones as fit stand in the note of each commit, and nothing behind those is committed: the next owner goes on
+// from there, and from the note.
 type owed struct {
 	places []owedPlace
 	passed kgo.EpochOffset // of the first record that was not handled yet
@@ -32,12 +35,32 @@ func owedAt(r *kgo.Record, notBefore time.Time) owedPlace {
 // isDue reports whether it may be handled.
 func (p owedPlace) isDue(now time.Time) bool { return int64(p.due) <= now.Unix() }
 
-// next returns where the next owner of the partition has to begin.
+// mostNoted is how many bytes a note has of what is owed, before they become base64: one for each place mostly. Kafka takes
+// 4,096 letters with an offset (offset.metadata.max.bytes), which leaves some for the rest of the note.
+const mostNoted = 2800
+
+// next returns where the next owner of the partition has to begin. It never goes back: what comes to be owed is behind it.
 func (o *owed) next() kgo.EpochOffset {
-	if len(o.places) > 0 {
-		return kgo.EpochOffset{Epoch: o.places[0].epoch, Offset: o.places[0].offset}
+	size, before := 0, int64(0)
+	for _, p := range o.places {
+		if size += kafka.OwedBytes(p.offset, before); size > mostNoted {
+			return kgo.EpochOffset{Epoch: p.epoch, Offset: p.offset}
+		}
+		before = p.offset
 	}
 	return o.passed
+}
+
+// before returns what is owed before an offset, for the note.
+func (o *owed) before(end int64) string {
+	var offsets []int64
+	for _, p := range o.places {
+		if p.offset >= end {
+			break
+		}
+		offsets = append(offsets, p.offset)
+	}
+	return kafka.EncodeOwed(offsets)
 }
 
 // first returns the first owed offset from another one on that is due; ok is false where there is none.

@@ -7,6 +7,8 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kgo"
 	"pgregory.net/rapid"
+
+	"github.com/freshet-io/freshet/libs/kafka"
 )
 
 // plainly is an owed record in a plain list.
@@ -65,17 +67,19 @@ func TestOwed_isWhatWasAddedAndNotPaid(t *testing.T) {
 }
 
 func compareOwed(t *rapid.T, o *owed, plain []plainly, end int64, now time.Time) {
-	next, wait := end, time.Duration(-1)
+	wait := time.Duration(-1)
+	var offsets []int64
 	for i, p := range plain {
-		if i == 0 {
-			next = p.offset
-		}
+		offsets = append(offsets, p.offset)
 		if until := max(0, p.due.Sub(now).Round(time.Second)); i == 0 || until < wait {
 			wait = until
 		}
 	}
-	if got := o.next().Offset; got != next {
-		t.Fatalf("the next owner begins at %d, not %d", got, next)
+	if got := o.next().Offset; got != end {
+		t.Fatalf("the next owner begins at %d, not %d", got, end)
+	}
+	if noted, err := kafka.DecodeOwed(o.before(end)); err != nil || !slices.Equal(noted, offsets) {
+		t.Fatalf("noted is %v, %v; owed is %v", noted, err, offsets)
 	}
 	if got, ok := o.untilDue(now); ok != (len(plain) > 0) || ok && got != wait {
 		t.Fatalf("due in %s, not %s; owed is %v", got, wait, plain)
@@ -93,4 +97,40 @@ func compareOwed(t *rapid.T, o *owed, plain []plainly, end int64, now time.Time)
 	if got := o.dueBelow(from, now); got != below {
 		t.Fatalf("%d are due below %d, not %d; owed is %v", got, from, below, plain)
 	}
+}
+
+// TestOwed_whatDoesNotFitIntoANoteIsReadAgain: the next owner begins with the first record that is not in the note. A note of
+// an offset that was marked before is not larger, whatever was paid since.
+func TestOwed_whatDoesNotFitIntoANoteIsReadAgain(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		o := owed{}
+		offset := rapid.Int64Range(0, 1<<40).Draw(t, "first")
+		for range rapid.IntRange(mostNoted, 2*mostNoted).Draw(t, "owed") {
+			o.places = append(o.places, owedPlace{offset: offset})
+			offset += rapid.Int64Range(1, 300).Draw(t, "gap")
+		}
+		o.passed.Offset = offset
+		last := int64(-1)
+		for len(o.places) > 0 {
+			next := o.next().Offset
+			noted, err := kafka.DecodeOwed(o.before(next))
+			if err != nil || next < last || len(o.before(next)) > (4*mostNoted+2)/3 {
+				t.Fatalf("%d after %d, with %d letters; %v", next, last, len(o.before(next)), err)
+			}
+			for i, p := range o.places {
+				if i < len(noted) && p.offset != noted[i] || i == len(noted) && p.offset != next {
+					t.Fatalf("%d is owed, neither noted nor next, which is %d", p.offset, next)
+				}
+			}
+			if len(noted) == len(o.places) && next != offset {
+				t.Fatalf("all is noted, and the next owner begins at %d, not %d", next, offset)
+			}
+			last = next
+			var finished []int64
+			for i := 0; i < min(1000, len(o.places)); i += rapid.IntRange(1, 3).Draw(t, "skipped") {
+				finished = append(finished, o.places[i].offset)
+			}
+			o.pay(finished)
+		}
+	})
 }

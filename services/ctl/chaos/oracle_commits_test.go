@@ -23,20 +23,26 @@ func (o *oracle) judgeCommits() {
 			vectors[key] = append(vectors[key], l)
 		}
 	}
-	checked := map[commit]int64{} // up to which offset, by all but time and offset
+	checked := map[progress]int64{} // up to which offset
+	owed := map[progress][]int64{}  // before it
 	for _, c := range o.commits {
-		key := commit{group: c.group, topic: c.topic, partition: c.partition}
-		if c.offset < checked[key] {
-			o.report(invRegress, "", "group %s went back from %d to %d in %s partition %d at %s", c.group, checked[key], c.offset, c.topic, c.partition, c.at)
+		of := c.progress
+		if c.offset < checked[of] {
+			o.report(invRegress, "", "group %s went back from %d to %d in %s partition %d at %s", c.group, checked[of], c.offset, c.topic, c.partition, c.at)
 		}
-		for offset := checked[key]; offset < c.offset; offset++ {
+		claimed := owed[of]
+		for offset := checked[of]; offset < c.offset; offset++ {
+			claimed = append(claimed, offset)
+		}
+		for _, offset := range claimed {
 			at := place{c.topic, c.partition, offset}
-			if t, ok := letters[at]; ok && t <= c.at {
+			if t, ok := letters[at]; ok && t <= c.at || slices.Contains(c.owed, offset) {
 				continue
 			}
 			o.judgeCommitted(c, at, documents, vectors)
 		}
-		checked[key] = max(checked[key], c.offset)
+		owed[of] = slices.Clone(c.owed)
+		checked[of] = max(checked[of], c.offset)
 	}
 }
 

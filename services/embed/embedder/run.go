@@ -128,13 +128,8 @@ func NewStages(cfg Settings, identity kafka.Identity, embedder *Embedder) (live,
 	}
 	live = lane("embed", cfg.Topics.DocumentsLive(), cfg.Topics.VectorsLive(), group, embedder, decodeLive(identity.Epoch))
 	bulk = lane("embed-bulk", cfg.Topics.DocumentsBulk(), cfg.Topics.VectorsBulk(), group+"-bulk", backfill{embedder}, decodeBulk)
-	purses := len(embedder.ledger.purses) > 0
-	if embedder.overtakeAfter > 0 || purses {
-		live.Later = followers{embedder}
-	}
-	if purses {
-		bulk.Later = followers{embedder}
-	}
+	// Also where nothing is left for later now: an owner before may have had other settings.
+	live.Later, bulk.Later = followers{embedder}, followers{embedder}
 	return live, bulk
 }
 
