@@ -109,7 +109,7 @@ func (v *Versions) unread(ctx context.Context, topic, group string, partition in
 	if err = errors.Join(err, at.Err); err != nil {
 		return false, fmt.Errorf("reading the offsets of group %s: %w", group, err)
 	}
-	return !ok || at.At < end, nil
+	return !ok || Finished(at) < end, nil
 }
 
 func (v *Versions) end(ctx context.Context, topic string, partition int32) (int64, error) {

@@ -106,6 +106,8 @@ func TestParse_eachFaultIsFoundWithItsLine(t *testing.T) {
 		"a unit of a text":             {property("{name: a, type: text, unit: ms}"), "unit: is for dates only"},
 		"a scale below zero":           {property("{name: a, type: number, decimal: {scale: -1}}"), "decimal.scale: -1 is not between"},
 		"a scale of a boolean":         {property("{name: a, type: boolean, decimal: {scale: 1}}"), "decimal: is for number, int and text only"},
+		"a negative budget":            {[2]string{"  id:", "  budgetPerDay: -1\n  id:"}, "pipelines[0].budgetPerDay: -1 is negative"},
+		"a budget that is no number":   {[2]string{"  id:", "  budgetPerDay: .nan\n  id:"}, "pipelines[0].budgetPerDay: NaN is negative"},
 		"one column read in two ways":  {property("{name: a, from: x, type: date, unit: ms}, {name: b, from: x, type: date, unit: us}"), "column x is declared with another unit"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -192,6 +194,9 @@ func TestRecipe_changesWithTheTextAndWithNothingElse(t *testing.T) {
 	// Committed: stored documents carry it, so it must never change for this body.
 	if got, want := hex.EncodeToString(hash), goldenRecipe; got != want {
 		t.Errorf("hash %s, want %s", got, want)
+	}
+	if again, _ := parse(strings.Replace(minimal, "  id:", "  budgetPerDay: 1\n  id:", 1)).Recipe(); !slices.Equal(hash, again) {
+		t.Error("a budget changes the hash")
 	}
 	for _, same := range []string{"oversize: truncate, ", "require: [], "} {
 		if again, _ := parse(strings.Replace(minimal, "text: {", "text: {"+same, 1)).Recipe(); !slices.Equal(hash, again) {

@@ -48,6 +48,8 @@ type Pipeline struct {
 	Text       Text        `yaml:"text"`
 	Properties []Property  `yaml:"properties"`
 	When       []Predicate `yaml:"when"`
+	// BudgetPerDay is what embedding its texts may cost a day (UTC), in the currency of embed; 0 sets no bound.
+	BudgetPerDay float64 `yaml:"budgetPerDay"`
 }
 
 // Source names the topics and their format.
@@ -171,6 +173,17 @@ type Predicate struct {
 	Ne     any    `yaml:"ne"`
 	In     []any  `yaml:"in"`
 	Exists *bool  `yaml:"exists"`
+}
+
+// Budgets returns the budgets of the pipelines that have one, by name.
+func (f *File) Budgets() map[string]float64 {
+	budgets := map[string]float64{}
+	for _, p := range f.Pipelines {
+		if p.BudgetPerDay > 0 {
+			budgets[p.Name] = p.BudgetPerDay
+		}
+	}
+	return budgets
 }
 
 // OversizePolicy returns the pipeline's policy as documents carry it.

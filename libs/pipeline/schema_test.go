@@ -49,7 +49,7 @@ func (n *node) check(v any, at string) (wrong []string) {
 			wrong = append(wrong, n.Items.check(of, fmt.Sprintf("%s[%d]", at, i))...)
 		}
 	default:
-		kind := map[string]string{"string": "string", "bool": "boolean", "uint64": "integer", "int64": "integer"}[fmt.Sprintf("%T", v)]
+		kind := map[string]string{"string": "string", "bool": "boolean", "float64": "number", "uint64": "integer", "int64": "integer"}[fmt.Sprintf("%T", v)]
 		if n.Type != "" && n.Type != kind || n.Enum != nil && !slices.Contains(n.Enum, fmt.Sprint(v)) {
 			wrong = append(wrong, fmt.Sprintf("%s is %v", at, v))
 		}

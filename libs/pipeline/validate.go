@@ -68,6 +68,9 @@ func (c *checker) checkPipeline(p *Pipeline, at string) {
 		c.each(at+".when", err)
 	}
 	c.checkProperties(p.Properties, at+".properties")
+	if !(p.BudgetPerDay >= 0) { // also what is no number
+		c.at(at+".budgetPerDay", "%g is negative; 0 sets no bound", p.BudgetPerDay)
+	}
 }
 
 func (c *checker) checkSource(s Source, at string) {

@@ -94,7 +94,7 @@ func (b *backlog) behind(ctx context.Context, now time.Time) (bool, error) {
 		start, _ := starts.Lookup(o.Topic, o.Partition)
 		next := start.Offset
 		if c, ok := committed.Lookup(o.Topic, o.Partition); ok {
-			next = max(next, c.At)
+			next = max(next, kafka.Finished(c))
 		}
 		behind = behind || next < o.Offset
 	})

@@ -43,7 +43,8 @@
 // eager, and all its partitions are revoked at each rebalance.
 //
 // What a handler cannot finish now it may leave for later (later.go): everything holds but that the partition goes on
-// meanwhile, uncommitted, and that what follows may leave behind outputs of later inputs.
+// meanwhile, that a commit's note names what is not finished before its offset, and that what follows may leave behind
+// outputs of later inputs.
 //
 // # When offsets are committed
 //
@@ -52,7 +53,7 @@
 //   - When work begins: the offset where it does, with a note (note.go). This one goes backwards where a Keeper's Start
 //     says so (keep.go), or the last one does, where the partition goes before work begins.
 //   - Before and after each record that is worked on alone, with a note.
-//   - Each second: what is marked.
+//   - Each second: what is marked. When something was finished that had been left for later: with the note of that.
 //   - At a revoke and at a stop, also a fatal one: what is marked, with a note of how the partition was left.
 //
 // What a failure does stands in attempt.go, a topic that cannot be read in storm.go.

@@ -79,7 +79,7 @@ type decided[In, Out any] struct {
 	inputs []input[In, Out]
 }
 
-func (d *decided[In, Out]) settle() (later []int, err error) {
+func (d *decided[In, Out]) settle() (later []leftover, err error) {
 	defer d.drop()
 	if err := d.engine.settle(d.tenure, d.inputs); err != nil {
 		return nil, err
@@ -87,7 +87,7 @@ func (d *decided[In, Out]) settle() (later []int, err error) {
 	d.engine.count(d.tenure.ctx, d.inputs, time.Since(d.start))
 	for i := range d.inputs {
 		if in := &d.inputs[i]; in.outcome.Later && in.outcome.Err == nil {
-			later = append(later, i)
+			later = append(later, leftover{i, in.outcome.NotBefore})
 		}
 	}
 	return later, nil

@@ -18,10 +18,16 @@ type processor func(t tenure, batch []arrival) (verdict, error)
 // verdict is a decided batch. Exactly one of settle and drop is called.
 type verdict interface {
 	// settle makes the outcomes come true: when it returns no error, everything that the batch
-	// caused has been acknowledged. later are the places in the batch of what is to be handled again.
-	settle() (later []int, err error)
+	// caused has been acknowledged. later is what is to be handled again.
+	settle() (later []leftover, err error)
 	// drop forgets them.
 	drop()
+}
+
+// leftover is a record that is to be handled again.
+type leftover struct {
+	index     int // in its batch
+	notBefore time.Time
 }
 
 // errGivenUp says that a batch was dropped because its partition goes: no fault.

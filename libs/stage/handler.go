@@ -38,6 +38,9 @@ type Outcome[Out any] struct {
 	// Later leaves the input's offset unmarked once Out is acknowledged, while the partition goes on. Only the offset
 	// is kept: the record is read again for Stage.Later, until that one gives it another outcome.
 	Later bool
+	// NotBefore is when Stage.Later may have it again; others that are left for later go before it meanwhile. The zero
+	// time is as soon as can be.
+	NotBefore time.Time
 }
 
 // Emit hands records on to the next topic.

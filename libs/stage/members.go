@@ -2,6 +2,7 @@ package stage
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"maps"
 	"slices"
@@ -49,6 +50,7 @@ type members struct {
 
 	mu      sync.Mutex
 	workers map[workerKey]*worker
+	leaving map[workerKey]*worker         // those whose partitions are being taken
 	ending  map[workerKey]<-chan struct{} // workers that were given up and may still run
 	closed  bool
 }
@@ -64,7 +66,7 @@ func newMembers(o memberOptions) *members {
 	o.flights = max(1, o.flights)
 	return &members{
 		memberOptions: o, lease: newLease(o.settings.SessionTimeout), rewinds: make(chan rewind, 1), cut: func() {}, giving: make(chan struct{}, 1),
-		workers: map[workerKey]*worker{}, ending: map[workerKey]<-chan struct{}{},
+		workers: map[workerKey]*worker{}, leaving: map[workerKey]*worker{}, ending: map[workerKey]<-chan struct{}{},
 	}
 }
 
@@ -89,17 +91,19 @@ func (m *members) callbacks(ctx context.Context, assigned func()) []kgo.Opt {
 			workers := m.take(parts)
 			release(workers, m.settings.Drain)
 			m.leave(ctx, client, workers)
+			m.left()
 		}),
 		kgo.OnPartitionsLost(func(ctx context.Context, _ *kgo.Client, parts map[string][]int32) {
 			m.log.WarnContext(ctx, "partitions are lost: this member was silent for longer than its session", "partitions", parts)
 			release(m.take(parts), 0)
+			m.left()
 		}),
 	}
 	ctx, m.cut = context.WithCancel(context.WithoutCancel(m.lease.into(ctx)))
 	if m.keeper != nil {
 		options = append(options, kgo.AdjustFetchOffsetsFn(m.adjust))
 	}
-	return append(options, kgo.WithContext(withNotes(ctx, m.seal)))
+	return append(options, kgo.WithContext(withNotes(ctx, m.complete)))
 }
 
 // worker returns the worker of a topic's partition, nil where this member does not own it.
@@ -182,6 +186,10 @@ func (m *members) tell(topic string, partition int32, committed kgo.EpochOffset,
 		return
 	}
 	c.next, c.clean = committed, n.Clean && n.Doubt == 0 && !n.byHand
+	if err := m.restore(c, n.Owed); err != nil {
+		m.spawn(func() error { return fmt.Errorf("taking over partition %d of %s: %w", partition, topic, err) })
+	}
+	w.owes()
 	w.kept.placed[topic] = CommittedOffset{committed.Offset, n.Seal, n.Late, n.byHand && committed.Offset >= 0}
 	w.doubt(n)
 	c.note = note{Starts: n.Starts + 1, Tries: n.Tries, Storm: n.Storm}
@@ -204,7 +212,7 @@ func (m *members) take(parts map[string][]int32) []*worker {
 			if w := m.workers[key]; w != nil {
 				taken = append(taken, w)
 				delete(m.workers, key)
-				m.ending[key] = w.done
+				m.leaving[key], m.ending[key] = w, w.done
 			}
 		}
 	}

@@ -16,8 +16,8 @@ import (
 
 type nothing struct{}
 
-func (nothing) settle() ([]int, error) { return nil, nil }
-func (nothing) drop()                  {}
+func (nothing) settle() ([]leftover, error) { return nil, nil }
+func (nothing) drop()                       {}
 
 // ledger keeps what is committed.
 type ledger struct {

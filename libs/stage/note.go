@@ -14,7 +14,7 @@ import (
 
 // note is what one owner of a partition tells the next, in the metadata of the committed offset. It is committed before
 // work begins, with the offset where it begins, and when the partition is left. An ordinary commit has no more than the
-// seal: it says that there was progress.
+// seal, or what is owed: it says that there was progress.
 //
 // After carefulAfter beginnings the next records, as many as may have been in flight, are worked on one at a time: all
 // other work of the process waits meanwhile, and the note says before and after each that it is being worked on. A
@@ -39,6 +39,9 @@ type note struct {
 	Late bool `json:"late,omitempty"`
 	// Seal is the keeper's. It stands in ordinary commits, too.
 	Seal string `json:"seal,omitempty"`
+	// Owed is what is not finished before the offset (owed.go), as kafka.EncodeOwed writes it. It stands in ordinary
+	// commits, too.
+	Owed string `json:"owed,omitempty"`
 
 	byHand bool // no stage has committed the offset
 }
@@ -97,7 +100,10 @@ func commit(ctx context.Context, client *kgo.Client, all []commitment) error {
 		offsets[c.topic][c.partition] = c.next
 		notes[c.topic][c.partition] = c.note.encode()
 	}
-	ctx = withNotes(ctx, func(topic string, partition int32) *string { return notes[topic][partition] })
+	ctx = withNotes(ctx, func(topic string, p *committing) error {
+		p.Metadata = notes[topic][p.Partition]
+		return nil
+	})
 	var failed error
 	client.CommitOffsetsSync(ctx, offsets, func(_ *kgo.Client, _ *kmsg.OffsetCommitRequest, answer *kmsg.OffsetCommitResponse, err error) {
 		if failed = err; err == nil {
@@ -110,9 +116,12 @@ func commit(ctx context.Context, client *kgo.Client, all []commitment) error {
 	return nil
 }
 
-// withNotes has what is committed with the context carry the notes that of returns; nil is none. The context has the
-// lease under which that may be committed.
-func withNotes(ctx context.Context, of func(topic string, partition int32) *string) context.Context {
+// committing is an offset in a request to commit.
+type committing = kmsg.OffsetCommitRequestTopicPartition
+
+// withNotes has complete look at each offset that is committed with the context, right before: no commit is under way then.
+// The context has the lease under which that may be committed.
+func withNotes(ctx context.Context, complete func(topic string, p *committing) error) context.Context {
 	l, leased := ctx.Value(leaseKey{}).(*lease)
 	return kgo.PreCommitFnContext(ctx, func(r *kmsg.OffsetCommitRequest) error {
 		if leased {
@@ -122,8 +131,8 @@ func withNotes(ctx context.Context, of func(topic string, partition int32) *stri
 		}
 		for _, t := range r.Topics {
 			for i := range t.Partitions {
-				if text := of(t.Topic, t.Partitions[i].Partition); text != nil {
-					t.Partitions[i].Metadata = text
+				if err := complete(t.Topic, &t.Partitions[i]); err != nil {
+					return err
 				}
 			}
 		}
@@ -131,15 +140,46 @@ func withNotes(ctx context.Context, of func(topic string, partition int32) *stri
 	})
 }
 
-// seal returns the note of ordinary commits.
-func (m *members) seal(topic string, partition int32) *string {
-	w := m.worker(topic, partition)
-	if w == nil || m.keeper == nil {
+// complete gives ordinary commits their note. Where something may be owed the note and the offset belong together, so it
+// takes both as they are now, whatever the offset was when the client began; they never go back.
+func (m *members) complete(topic string, p *committing) error {
+	if m.keeper == nil && m.later == nil {
 		return nil
+	}
+	w := m.committer(topic, p.Partition)
+	switch {
+	case w == nil && m.later == nil:
+		return nil
+	case w == nil:
+		return fmt.Errorf("topic %s, partition %d is given up: what it owes is not known any more", topic, p.Partition)
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.sealed(note{}).encode()
+	if m.later == nil {
+		p.Metadata = w.sealed(note{}).encode()
+		return nil
+	}
+	c := w.commitment(topic, w.owned[topic].standing())
+	p.Offset, p.LeaderEpoch, p.Metadata = c.next.Offset, c.next.Epoch, c.note.encode()
+	return nil
+}
+
+// left forgets the workers that were taken.
+func (m *members) left() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	clear(m.leaving)
+}
+
+// committer returns the worker whose offsets an ordinary commit may have: one may be under way while its partition is taken.
+func (m *members) committer(topic string, partition int32) *worker {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	key := m.key(topic, partition)
+	if w := m.workers[key]; w != nil {
+		return w
+	}
+	return m.leaving[key]
 }
 
 func refusals(answer *kmsg.OffsetCommitResponse) error {

@@ -15,6 +15,7 @@ type claim struct {
 	next      kgo.EpochOffset // of the first record that is not finished; Offset is -1 where that is not known
 	owed      owed
 	note      note
+	trying    bool // the next record is being worked on alone
 	careful   int  // so many records more are worked on one by one
 	begun     bool // by this worker
 	finished  bool // at least one record, by this worker
@@ -36,6 +37,16 @@ func (c *claim) finish(n int, last *kgo.Record) {
 	if c.careful = max(0, c.careful-n); c.careful == 0 {
 		c.note.Starts = 0
 	}
+}
+
+// standing returns the note of now.
+func (c *claim) standing() note {
+	n := c.note
+	n.Storm = n.Storm && !c.finished
+	if c.trying {
+		n.Tries++
+	}
+	return n
 }
 
 // begin tells the next owner that work has begun on topics, before the first batch does: one
@@ -70,9 +81,10 @@ func (w *worker) begin(batch []arrival) bool {
 	return true
 }
 
-// commitment returns what a topic has come to, with a note and the keeper's seal.
+// commitment returns what a topic has come to, with a note, the keeper's seal and what is owed.
 func (w *worker) commitment(topic string, n note) commitment {
 	c := w.owned[topic]
+	n.Owed = c.owed.before(c.next.Offset)
 	return commitment{topic, w.partition, c.next, w.sealed(n)}
 }
 
@@ -88,7 +100,7 @@ func (w *worker) sign(topic string, working bool) {
 	w.mu.Lock()
 	c := w.owned[topic]
 	n := c.note
-	if working {
+	if c.trying = working; working {
 		n.Tries++
 	}
 	disowned, all := w.disowned, []commitment{w.commitment(topic, n)}
@@ -103,20 +115,24 @@ func (w *worker) commit(all []commitment) bool {
 	ctx, cancel := context.WithTimeout(w.ctx, noteBound)
 	defer cancel()
 	err := w.members.commit(ctx, w.client, all)
+	w.noted(ctx, err)
+	return err == nil
+}
+
+// noted tells of a note that was not committed.
+func (w *worker) noted(ctx context.Context, err error) {
 	switch {
 	case errors.Is(err, kerr.OffsetMetadataTooLarge):
 		w.members.spawn(func() error {
 			return fault.Halt("group %s: Kafka takes no note as long as ours with an offset: raise offset.metadata.max.bytes of the brokers (4096 by default), or have fewer collections in the pipeline file: %w", w.members.from.Group, err)
 		})
 	case err != nil && w.ctx.Err() == nil:
-		w.members.log.WarnContext(w.ctx, "noting where work begins", "error", err)
+		w.members.log.WarnContext(ctx, "noting where work begins", "error", err)
 	}
-	return err == nil
 }
 
-// mark lets the batch's offsets be committed, unless the partition has gone. later are the places of those that are not
-// finished.
-func (w *worker) mark(batch []arrival, later []int) {
+// mark lets the batch's offsets be committed, unless the partition has gone. later is what is not finished.
+func (w *worker) mark(batch []arrival, later []leftover) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.count(batch, -1)

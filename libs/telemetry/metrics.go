@@ -54,9 +54,9 @@ var gauges = map[string]struct{ unit, description string }{
 	ProviderRefused: {"", "1 while a key is put aside, since the provider refused it, else 0."},
 	ProviderWaiting: {"", "Requests that wait for a rate limit."},
 	ProviderWaited:  {"s", "Time that requests have waited for a rate limit, since the start."},
-	BudgetSpent:     {"", "What all replicas have spent today (UTC); without a budget, this one."},
-	BudgetLimit:     {"", "What all replicas may spend a day; 0 is no bound."},
-	BudgetWaiting:   {"", "Requests to the provider that wait for the budget of the next day."},
+	BudgetSpent:     {"", "What all replicas have spent today (UTC), and with a pipeline, for that one; without any budget, this replica."},
+	BudgetLimit:     {"", "What all replicas may spend a day, and with a pipeline, for that one; 0 is no bound."},
+	BudgetWaiting:   {"", "Requests to the provider that wait for the budget of the next day; with a pipeline, texts that its budget has turned away today."},
 	ProviderBreaker: {"", "State of an endpoint's circuit breaker: 0 closed, 1 open, 2 half open."},
 }
 

@@ -31,7 +31,7 @@ func (w *world) doubting(h handler) *stage.Stage[string, string] {
 func TestStage_commitsNothingAfterACrashUntilACallOfBeforeHasEndedAndWorksOnItAllAgain(t *testing.T) {
 	w := newWorld(t)
 	w.send("a=1", "a=2")
-	m := w.raise(func(m *mortal, _ []string) ([]stage.Outcome[string], error) {
+	m := w.raise(nil, func(m *mortal, _ []string) ([]stage.Outcome[string], error) {
 		m.die() // its call may still be under way
 		return nil, errDead
 	})
@@ -77,7 +77,7 @@ func TestStage_commitsNothingAfterACrashUntilACallOfBeforeHasEndedAndWorksOnItAl
 func TestStage_handsADoubtOnWithWhatIsLeftOfIt(t *testing.T) {
 	w := newWorld(t)
 	w.send("a=1")
-	m := w.raise(func(m *mortal, _ []string) ([]stage.Outcome[string], error) {
+	m := w.raise(nil, func(m *mortal, _ []string) ([]stage.Outcome[string], error) {
 		m.die()
 		return nil, errDead
 	})

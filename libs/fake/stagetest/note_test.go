@@ -32,11 +32,12 @@ type mortal struct {
 
 var errDead = errors.New("the process is dead")
 
-// raise starts a stage whose handler is given the means to end its process.
-func (w *world) raise(handle func(m *mortal, batch []string) ([]stage.Outcome[string], error)) *mortal {
+// raise starts a stage whose handler is given the means to end its process. later may be nil.
+func (w *world) raise(later stage.Handler[string, string], handle func(m *mortal, batch []string) ([]stage.Outcome[string], error)) *mortal {
 	w.Helper()
 	m := &mortal{ended: make(chan struct{})}
 	s := w.stage(func(_ context.Context, batch []string) ([]stage.Outcome[string], error) { return handle(m, batch) })
+	s.Later = later
 	s.From.Cluster.Dial, s.To.Cluster.Dial = m.dial, m.dial
 	s.Settings.Drain = time.Millisecond
 	ctx, cancel := context.WithCancel(w.Context())
@@ -96,6 +97,7 @@ func (w *world) bury(m *mortal) {
 }
 
 func TestStage_aRecordThatEndsTheProcessBecomesALetterAndNoInnocentOneDoes(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	var good []string
 	for i := range 30 {
@@ -112,7 +114,7 @@ func TestStage_aRecordThatEndsTheProcessBecomesALetterAndNoInnocentOneDoes(t *te
 		}
 		return copies(t.Context(), batch)
 	}
-	m := w.raise(handle)
+	m := w.raise(nil, handle)
 	for {
 		select {
 		case <-m.ended:
@@ -120,7 +122,7 @@ func TestStage_aRecordThatEndsTheProcessBecomesALetterAndNoInnocentOneDoes(t *te
 				t.Fatal("it loops for ever")
 			}
 			w.bury(m)
-			m = w.raise(handle)
+			m = w.raise(nil, handle)
 			continue
 		case <-time.After(50 * time.Millisecond):
 		}

@@ -50,6 +50,7 @@ type bed struct {
 	index    *weaviate.Client // nil without a Weaviate
 	arrived  pace             // items that reached the index
 	last     int64            // offset or version that was given out last
+	given    int              // products, by fresh
 
 	closers []func(context.Context) error
 }

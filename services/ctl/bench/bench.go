@@ -3,7 +3,7 @@
 //
 //	stage    a handler that does nothing     a copy loop on the same broker
 //	ingest   Debezium changes → documents    the same
-//	embed    documents → vectors             full requests to the same provider
+//	embed    documents → vectors             full requests to the same provider, or its limits
 //	write    vectors → Weaviate              the same batches, sent by a bare client
 //	e2e      change → searchable             provider, put and search, one by one
 //	builtin  what the built-in model finds   chance; and its speed over HTTP: the model alone
@@ -107,6 +107,8 @@ type sizes struct {
 	envelopes int // a round of ingest
 	objects   int // a round, of each dimension; full batches in each partition
 	texts     int // that are embedded
+	waiting   int // texts that wait, or changes of prices
+	limited   int // texts, by a provider that bounds what comes a minute
 	items     int // in the index while freshness is measured
 	probes    int // of a floor that is a time
 	paced     time.Duration
@@ -116,9 +118,9 @@ type sizes struct {
 
 func sizesOf(o Options) sizes {
 	if o.Tiny {
-		return sizes{rounds: 1, records: 20_000, envelopes: 10_000, objects: 300, texts: 400, items: 50, probes: 5, paced: time.Second, soak: 3 * time.Second, look: watchPoll}
+		return sizes{rounds: 1, records: 20_000, envelopes: 10_000, objects: 300, texts: 400, waiting: 500, limited: 400, items: 50, probes: 5, paced: time.Second, soak: 3 * time.Second, look: watchPoll}
 	}
-	return sizes{rounds: 3, records: 200_000, envelopes: 100_000, objects: 1200, texts: 12_000, items: 1000, probes: 50, paced: 20 * time.Second, soak: cmp.Or(o.Soak, 30*time.Second), look: 50 * time.Millisecond}
+	return sizes{rounds: 3, records: 200_000, envelopes: 100_000, objects: 1200, texts: 12_000, waiting: 10_000, limited: 15_000, items: 1000, probes: 50, paced: 20 * time.Second, soak: cmp.Or(o.Soak, 30*time.Second), look: 50 * time.Millisecond}
 }
 
 // rate is a figure that should be high: goal, if not 0, is its least ratio.

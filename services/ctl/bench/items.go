@@ -30,6 +30,12 @@ func products(n int) []catalogue.Product {
 	return list
 }
 
+// fresh returns n products that the bed has not had yet.
+func (b *bed) fresh(n int) []catalogue.Product {
+	b.given += n
+	return products(b.given)[b.given-n:]
+}
+
 // changeBytes is the size of the envelopes that ingest is measured with.
 const changeBytes = 2048
 

@@ -12,6 +12,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 
 	"github.com/freshet-io/freshet/libs/fake/local"
+	"github.com/freshet-io/freshet/libs/kafka"
 	"github.com/freshet-io/freshet/services/ctl/catalogue"
 	"github.com/freshet-io/freshet/services/ctl/rig"
 )
@@ -65,7 +66,7 @@ func writeResident(ctx context.Context, r run) (figures []Figure, err error) {
 		return b.sendItems(ctx, some)
 	})
 	if err == nil {
-		err = b.awaitCommitted(ctx)
+		err = b.awaitCommitted(ctx, "-write", b.topics.VectorsLive())
 	}
 	most := residentMB(process, "VmHWM")
 	return []Figure{atMost(fmt.Sprintf("resident memory at %d items/s, %d dimensions", residentRate, residentDimensions), "MB", most, idle, residentGoal)}, err
@@ -84,21 +85,27 @@ func (b *bed) sendItems(ctx context.Context, list []catalogue.Product) error {
 	return b.send(ctx, records...)
 }
 
-// awaitCommitted waits until the write service has done all that it was sent.
-func (b *bed) awaitCommitted(ctx context.Context) error {
-	sent, err := b.size(ctx, b.topics.VectorsLive())
+// awaitCommitted waits until the group of a service has done all that it was sent.
+func (b *bed) awaitCommitted(ctx context.Context, group, topic string) error {
+	if err := b.client.Flush(ctx); err != nil {
+		return fmt.Errorf("sending: %w", err)
+	}
+	sent, err := b.size(ctx, topic)
 	if err != nil {
 		return err
 	}
-	done := 0
+	done, last := 0, error(nil) // a coordinator may not be there yet
 	err = rig.Poll(ctx, bound, watchPoll, func(ctx context.Context) (bool, error) {
-		offsets, err := kadm.NewClient(b.client).FetchOffsetsForTopics(ctx, b.topics.Prefix+"-write", b.topics.VectorsLive())
+		var offsets kadm.OffsetResponses
+		if offsets, last = kadm.NewClient(b.client).FetchOffsetsForTopics(ctx, b.topics.Prefix+group, topic); last != nil {
+			return false, nil //nolint:nilerr // it is told at the end
+		}
 		done = 0
-		offsets.Each(func(o kadm.OffsetResponse) { done += max(0, int(o.At)) })
-		return done >= sent, err
+		offsets.Each(func(o kadm.OffsetResponse) { done += max(0, int(kafka.Finished(o))) })
+		return done >= sent, nil
 	})
 	if err != nil {
-		return fmt.Errorf("%d of %d records are done: %w", done, sent, err)
+		return fmt.Errorf("%d of %d records are done: %w", done, sent, errors.Join(err, last))
 	}
 	return nil
 }

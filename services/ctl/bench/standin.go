@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -25,13 +26,25 @@ const (
 	atATime     = 8
 )
 
-// standIn is an OpenAI-compatible server whose speed is known.
+// standIn is an OpenAI-compatible server whose speed and limits are known.
 type standIn struct {
 	url        string
 	dimensions int
 	slots      chan struct{}
-	served     pace // texts
 	client     *http.Client
+
+	served           pace // texts
+	requests, tokens atomic.Int64
+	unlimited        atomic.Bool // it takes no longer than its own work does, and as many requests as come
+	limits           atomic.Pointer[limits]
+}
+
+// tokensOf is what the stand-in charges.
+func tokensOf(texts ...string) (n int64) {
+	for _, text := range texts {
+		n += int64(len(text)/4 + 1)
+	}
+	return n
 }
 
 type (
@@ -46,6 +59,10 @@ type (
 	embeddingsAnswer struct {
 		Model string      `json:"model"`
 		Data  []embedding `json:"data"`
+		Usage charge      `json:"usage"`
+	}
+	charge struct {
+		TotalTokens int64 `json:"total_tokens"`
 	}
 )
 
@@ -72,11 +89,18 @@ func (s *standIn) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
-	s.slots <- struct{}{}
-	defer func() { <-s.slots }()
-	// The time that its own work takes is part of it.
-	ready := time.NewTimer(requestTime + time.Duration(len(request.Input))*itemTime)
-	answer := embeddingsAnswer{Model: request.Model, Data: make([]embedding, len(request.Input))}
+	charged := tokensOf(request.Input...)
+	if l := s.limits.Load(); l != nil && !l.admit(w, charged) {
+		return
+	}
+	ready := time.NewTimer(0)
+	if !s.unlimited.Load() {
+		s.slots <- struct{}{}
+		defer func() { <-s.slots }()
+		// The time that its own work takes is part of it.
+		ready.Reset(requestTime + time.Duration(len(request.Input))*itemTime)
+	}
+	answer := embeddingsAnswer{Model: request.Model, Data: make([]embedding, len(request.Input)), Usage: charge{charged}}
 	for i, text := range request.Input {
 		answer.Data[i] = embedding{i, record.AppendVector(nil, vectorOf(text, s.dimensions))}
 	}
@@ -86,6 +110,8 @@ func (s *standIn) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	<-ready.C
+	s.requests.Add(1)
+	s.tokens.Add(charged)
 	_, _ = w.Write(body) // a client that has left needs no answer
 	s.served.add(len(request.Input))
 }

@@ -111,9 +111,9 @@ var mutants = []mutant{
 		[]string{invVector, invLoss},
 	},
 	{
-		"what is left for later is committed", "libs/stage/owed.go",
-		"if len(o.places) > 0 {",
-		"if len(o.places) > 1<<40 {",
+		"what is left for later is not in the note", "libs/stage/owed.go",
+		"offsets = append(offsets, p.offset)",
+		"_ = append(offsets, p.offset)",
 		"provider-hangs",
 		[]string{invCommit, invLoss},
 	},
@@ -130,6 +130,13 @@ var mutants = []mutant{
 		"n.Late = w.kept.seal, false",
 		"writes-linger",
 		[]string{invStale, invLoss, invCommit},
+	},
+	{
+		"what an owner before has left for later is forgotten", "libs/stage/later.go",
+		"c.owed = owed{passed: c.next, places: make([]owedPlace, len(offsets))}",
+		"c.owed, offsets = owed{passed: c.next}, nil",
+		"provider-hangs",
+		[]string{invCommit, invVector, invLoss},
 	},
 	{
 		"what is done in doubt is marked", "libs/stage/progress.go",

@@ -2,6 +2,7 @@ package chaos
 
 import (
 	"context"
+	"encoding/json"
 	"strings"
 	"sync"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/freshet-io/freshet/libs/kafka"
 	"github.com/freshet-io/freshet/libs/record"
 )
 
@@ -44,12 +46,19 @@ type logged struct {
 
 // commit is an offset that the broker has accepted.
 type commit struct {
-	at        time.Duration
+	progress
+
+	at     time.Duration
+	offset int64
+	owed   []int64 // offsets before it that are not finished, by its note
+	late   bool    // by its note, what it counts as done may be overwritten yet
+}
+
+// progress is whose offset it is.
+type progress struct {
 	group     string
 	topic     string
 	partition int32
-	offset    int64
-	late      bool // it says that what it counts as done may be overwritten yet
 }
 
 func (w *world) observe() {
@@ -58,7 +67,7 @@ func (w *world) observe() {
 	for _, topic := range w.logs() {
 		w.observed.ends[topic] = map[int32][]end{}
 	}
-	last := map[commit]commit{} // by all but time and offset
+	last := map[progress]kfake.GroupCommit{}
 	w.watch(ctx, kmsg.OffsetCommit, func() {
 		for group := range w.groups() {
 			w.seeCommits(group, last)
@@ -176,7 +185,7 @@ func (w *world) seeEnds() {
 	}
 }
 
-func (w *world) seeCommits(group string, last map[commit]commit) {
+func (w *world) seeCommits(group string, last map[progress]kfake.GroupCommit) {
 	info := w.cluster.GroupInfo(group)
 	if info == nil {
 		return
@@ -185,15 +194,26 @@ func (w *world) seeCommits(group string, last map[commit]commit) {
 	defer w.observed.mu.Unlock()
 	for topic, parts := range info.Commits {
 		for p, c := range parts {
-			key := commit{group: group, topic: topic, partition: p}
-			now := key
-			now.offset, now.late = c.Offset, strings.Contains(c.Metadata, `"late":true`)
-			if had, ok := last[key]; ok && had == now {
+			of := progress{group, topic, p}
+			if had, ok := last[of]; ok && had.Offset == c.Offset && had.Metadata == c.Metadata {
 				continue
 			}
-			last[key] = now
-			now.at = c.At.Sub(w.start)
-			w.observed.commits = append(w.observed.commits, now)
+			last[of] = c
+			late := strings.Contains(c.Metadata, `"late":true`)
+			w.observed.commits = append(w.observed.commits, commit{of, c.At.Sub(w.start), c.Offset, owedIn(c), late})
 		}
 	}
+}
+
+// owedIn returns the offsets that a commit's note names as not finished.
+func owedIn(c kfake.GroupCommit) []int64 {
+	var note struct{ Owed string }
+	if json.Unmarshal([]byte(c.Metadata), &note) != nil { // a member's id
+		return nil
+	}
+	owed, err := kafka.DecodeOwed(note.Owed)
+	if err != nil {
+		panic(err)
+	}
+	return owed
 }

@@ -23,24 +23,30 @@ func (o *oracle) judgeCommits() {
 			vectors[key] = append(vectors[key], l)
 		}
 	}
-	checked := map[commit]int64{} // up to which offset, by all but time and offset
+	checked := map[progress]int64{} // up to which offset
+	owed := map[progress][]int64{}  // before it
 	for _, c := range o.commits {
-		key := commit{group: c.group, topic: c.topic, partition: c.partition}
+		of := c.progress
 		// write goes back on purpose, after any call that failed; whether it does so to where it should, the end shows.
-		if c.offset < checked[key] && c.topic != o.topics.vectorsLive && c.topic != o.topics.vectorsBulk {
-			o.report(invRegress, "", "group %s went back from %d to %d in %s partition %d at %s", c.group, checked[key], c.offset, c.topic, c.partition, c.at)
+		if c.offset < checked[of] && c.topic != o.topics.vectorsLive && c.topic != o.topics.vectorsBulk {
+			o.report(invRegress, "", "group %s went back from %d to %d in %s partition %d at %s", c.group, checked[of], c.offset, c.topic, c.partition, c.at)
 		}
 		if c.late {
 			continue // the next owner would do it again: what counts is the next commit, or the end
 		}
-		for offset := checked[key]; offset < c.offset; offset++ {
+		claimed := owed[of]
+		for offset := checked[of]; offset < c.offset; offset++ {
+			claimed = append(claimed, offset)
+		}
+		for _, offset := range claimed {
 			at := place{c.topic, c.partition, offset}
-			if t, ok := letters[at]; ok && t <= c.at {
+			if t, ok := letters[at]; ok && t <= c.at || slices.Contains(c.owed, offset) {
 				continue
 			}
 			o.judgeCommitted(c, at, documents, vectors)
 		}
-		checked[key] = max(checked[key], c.offset)
+		owed[of] = slices.Clone(c.owed)
+		checked[of] = max(checked[of], c.offset)
 	}
 }
 

@@ -379,7 +379,7 @@ func (w *world) groups() map[string][]string {
 	}
 }
 
-// lag returns how many records of a group are not committed.
+// lag returns how many records of a group are not committed, or owed.
 func (w *world) lag(group string) int64 {
 	info := w.cluster.GroupInfo(group)
 	var sum int64
@@ -387,7 +387,8 @@ func (w *world) lag(group string) int64 {
 		for _, p := range w.cluster.PartitionInfos(topic) {
 			sum += p.HighWatermark
 			if info != nil {
-				sum -= info.Commits[topic][p.Partition].Offset
+				c := info.Commits[topic][p.Partition]
+				sum += int64(len(owedIn(c))) - c.Offset
 			}
 		}
 	}
@@ -439,7 +440,7 @@ func (w *world) standing(group string) string {
 	}
 	for _, topic := range w.groups()[group] {
 		for _, p := range w.cluster.PartitionInfos(topic) {
-			fmt.Fprintf(&b, "  offsets   %s/%d committed %d of %d\n", topic, p.Partition, info.Commits[topic][p.Partition].Offset, p.HighWatermark)
+			fmt.Fprintf(&b, "  offsets   %s/%d committed %d of %d, owed %v\n", topic, p.Partition, info.Commits[topic][p.Partition].Offset, p.HighWatermark, owedIn(info.Commits[topic][p.Partition]))
 		}
 	}
 	return b.String()

@@ -235,7 +235,7 @@ func (r *rig) ends(ctx context.Context, service string) (kadm.ListedOffsets, err
 	return ends, errors.Join(err, ends.Error())
 }
 
-// behind counts the records below the given ends that a service's group has not committed.
+// behind counts the records below the given ends, from the first that a service's group has not finished.
 func (r *rig) behind(ctx context.Context, service string, ends kadm.ListedOffsets) (int64, error) {
 	group, topics := r.group(service)
 	committed, err := r.adm.FetchOffsetsForTopics(ctx, group, topics...)
@@ -245,8 +245,8 @@ func (r *rig) behind(ctx context.Context, service string, ends kadm.ListedOffset
 	var n int64
 	ends.Each(func(end kadm.ListedOffset) {
 		at := int64(0)
-		if c, ok := committed.Lookup(end.Topic, end.Partition); ok && c.At > 0 {
-			at = c.At
+		if c, ok := committed.Lookup(end.Topic, end.Partition); ok {
+			at = max(0, kafka.Finished(c))
 		}
 		n += max(0, end.Offset-at)
 	})

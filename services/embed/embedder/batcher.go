@@ -67,7 +67,7 @@ type ask struct {
 // is closed.
 type call struct {
 	text    fitted
-	asks    []ask // the first one pays; one text may be what is left of several longer ones
+	asks    []ask // one of them pays; one text may be what is left of several longer ones
 	queued  time.Time
 	lane    *lane // in whose queue it is or was
 	waiting int
@@ -153,16 +153,14 @@ func (b *batcher) hurry(c *call) {
 }
 
 // recall returns a call that has its answer already, or nil. The text may have landed
-// since the caller found nothing in the cache.
+// since the caller found nothing in the cache, or its pipeline has spent its budget.
 func (b *batcher) recall(a ask, l *lane) *call {
-	if a.again {
+	c := &call{text: a.fitted, lane: l, done: make(chan struct{})}
+	if m, ok := b.cache.get(a.fingerprint); ok && !a.again {
+		c.answer = answer{vector: m.vector, known: true}
+	} else if c.answer.err = b.halver.ledger.purses.refuse(a); c.answer.err == nil {
 		return nil
 	}
-	m, ok := b.cache.get(a.fingerprint)
-	if !ok {
-		return nil
-	}
-	c := &call{text: a.fitted, lane: l, answer: answer{vector: m.vector, known: true}, done: make(chan struct{})}
 	close(c.done)
 	return c
 }
@@ -256,11 +254,7 @@ func (b *batcher) sendLane(ctx context.Context, l *lane) time.Duration {
 // batch returns how many calls go into the next request, and whether waiting could
 // add none.
 func (b *batcher) batch(queue []*call) (n int, full bool) {
-	most := b.size
-	if limited, ok := b.halver.provider.(Limited); ok {
-		l := limited.Largest()
-		most = provider.Size{Texts: min(most.Texts, l.Texts), Tokens: min(most.Tokens, l.Tokens), Bytes: min(most.Bytes, l.Bytes)}
-	}
+	most := b.halver.most(b.size)
 	tokens, size := 0, 0
 	for _, c := range queue {
 		tokens += c.text.tokens
@@ -290,7 +284,7 @@ func (b *batcher) start(ctx context.Context, l *lane, calls []*call) {
 	for i, c := range calls {
 		c.flight = f
 		f.waiting += c.waiting
-		asks[i] = c.asks[0]
+		asks[i] = b.halver.ledger.purses.payer(c.asks)
 	}
 	l.flights = append(l.flights, f)
 	b.flying.Go(func() {

@@ -9,29 +9,17 @@ import (
 	"github.com/freshet-io/freshet/libs/fault"
 )
 
-const (
-	day = 24 * time.Hour // a day of the budget is one of UTC, which has no shorter ones
-	// budgetLook is how often a call that waits looks whether it may go. It looks instead of
-	// sleeping till midnight since the clock may be set, and the machine may sleep.
-	budgetLook = time.Second
-)
+// budgetLook is how often a call that waits looks whether it may go. It looks instead of
+// sleeping till midnight since the clock may be set, and the machine may sleep.
+const budgetLook = time.Second
 
-// budget is how many tokens may be paid a day, by all replicas together. It counts in tokens at
-// this replica's price, so that sums are exact.
+// budget is the allowance of all texts, for which calls wait.
 type budget struct {
-	limit   int64         // 0: none
 	stopped chan struct{} // closed: the process stops, and nobody is to wait
 
-	mu       sync.Mutex
-	reserved int64               // of calls that are under way
-	spent    map[string]spending // by key of an entry, and by day what this replica itself has paid
-	queue    []*int64            // what the calls that wait want, in the order in which they came
-}
-
-// spending is what was paid of a day's budget.
-type spending struct {
-	day    time.Time
-	tokens int64
+	mu sync.Mutex
+	allowance
+	queue []*int64 // what the calls that wait want, in the order in which they came
 }
 
 // reserve sets tokens aside for a call, until release. It returns when the budget of the day has
@@ -80,7 +68,7 @@ func (b *budget) pass(turn *int64) bool {
 	if b.queue[0] != turn {
 		return false
 	}
-	if gone := b.today() + b.reserved; b.limit > 0 && gone > 0 && gone+*turn > b.limit {
+	if !b.fits(*turn) {
 		return false
 	}
 	b.reserved += *turn
@@ -103,16 +91,13 @@ func (b *budget) release(tokens int64) {
 func (b *budget) spend(tokens int64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	today := dayOf(time.Now())
-	key := today.String()
-	b.spent[key] = spending{today, b.spent[key].tokens + tokens}
+	b.allowance.spend(tokens)
 }
 
-// learn replaces what is known of an entry of another replica.
 func (b *budget) learn(key string, hour time.Time, tokens int64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.spent[key] = spending{dayOf(hour), tokens}
+	b.allowance.learn(key, hour, tokens)
 }
 
 // state returns what all replicas have spent today, and how many calls wait because of it.
@@ -121,20 +106,3 @@ func (b *budget) state() (tokens int64, waiting int) {
 	defer b.mu.Unlock()
 	return b.today(), len(b.queue)
 }
-
-// today returns what was spent on the present day. Yesterday and tomorrow are remembered: a clock
-// may be ahead, and be set back.
-func (b *budget) today() (tokens int64) {
-	today := dayOf(time.Now())
-	for key, s := range b.spent {
-		switch {
-		case s.day.Equal(today):
-			tokens += s.tokens
-		case s.day.Before(today.Add(-day)):
-			delete(b.spent, key)
-		}
-	}
-	return tokens
-}
-
-func dayOf(t time.Time) time.Time { return t.UTC().Truncate(day) }

@@ -123,7 +123,7 @@ func TestBudget_isNotExceededByCallsThatGoAtTheSameTime(t *testing.T) {
 
 func TestBudget_isGivenInTheOrderInWhichCallsCame(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := budget{limit: 100, spent: map[string]spending{}}
+		b := budget{allowance: allow(100, 1e6)}
 		b.spend(50)
 		var mu sync.Mutex
 		var went []int64
@@ -152,7 +152,7 @@ func TestBudget_isGivenInTheOrderInWhichCallsCame(t *testing.T) {
 
 func TestBudget_isNotGivenTwiceWhereTheClockIsSetBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := budget{limit: 100, spent: map[string]spending{}}
+		b := budget{allowance: allow(100, 1e6)}
 		b.spend(60)
 		b.learn("another replica, an hour ahead", time.Now().Add(24*time.Hour), 30)
 		for _, tt := range []struct {
@@ -189,7 +189,7 @@ func TestBudget_withoutBoundsIsNotAToken(t *testing.T) {
 
 func TestBudget_smallerThanACallLetsOneADayGo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := budget{limit: 5, spent: map[string]spending{}}
+		b := budget{allowance: allow(5, 1e6)}
 		for range 3 {
 			if err := b.reserve(bounded(t), 10); err != nil {
 				t.Fatal(err)

@@ -26,7 +26,9 @@ type Config struct {
 
 	PricePerMillion float64 `envconfig:"PRICE_PER_MILLION" default:"-1" desc:"what the provider charges for a million tokens; -1 takes what OpenAI's models cost (text-embedding-3-large 0.13, -3-small 0.02, ada-002 0.10), and 0 for others"`
 	Currency        string  `default:"USD" desc:"of that price"`
-	BudgetPerDay    float64 `envconfig:"BUDGET_PER_DAY" default:"0" desc:"what all replicas may spend a day (UTC), in that currency; then texts that must be paid for wait for the next day; 0 sets no bound"`
+	BudgetPerDay    float64 `envconfig:"BUDGET_PER_DAY" default:"0" desc:"what all replicas may spend a day (UTC), in that currency; then texts that must be paid for wait for the next day; 0 sets no bound; budgetPerDay in the pipeline file bounds one pipeline"`
+
+	Budgets map[string]float64 `ignored:"true"` // of pipelines, by name, a day: the pipeline file has them
 }
 
 // Space is what the pipeline file says of the vectors.
@@ -58,6 +60,20 @@ func (c Config) Validate() error {
 	refuse(!(c.PricePerMillion >= 0) && c.PricePerMillion != -1, "PRICE_PER_MILLION is %g: it cannot be negative, but for -1", c.PricePerMillion)
 	refuse(!(c.BudgetPerDay >= 0), "BUDGET_PER_DAY is %g: it cannot be negative", c.BudgetPerDay)
 	return errors.Join(wrong...)
+}
+
+// checkPrice returns an error where there is a budget, and no price of the model to count it by. One that is known to be
+// free may have budgets in the pipeline file.
+func (c Config) checkPrice(model string) error {
+	price, known := ListPrice(model)
+	switch free := known && price == 0; {
+	case c.priceOf(model) > 0:
+	case c.BudgetPerDay > 0:
+		return fmt.Errorf("BUDGET_PER_DAY is %g, and the price of model %s is not known: set PRICE_PER_MILLION", c.BudgetPerDay, model)
+	case len(c.Budgets) > 0 && !free:
+		return fmt.Errorf("pipelines have a budgetPerDay, and the price of model %s is not known: set PRICE_PER_MILLION", model)
+	}
+	return nil
 }
 
 // priceOf returns what a million tokens of the model cost.

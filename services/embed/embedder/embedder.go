@@ -16,6 +16,7 @@ package embedder
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"sync/atomic"
@@ -97,8 +98,8 @@ func New(p Provider, index Index, space Space, cfg Config) (*Embedder, error) {
 	if err != nil {
 		return nil, err
 	}
-	if cfg.BudgetPerDay > 0 && cfg.priceOf(space.Model) == 0 {
-		return nil, fmt.Errorf("BUDGET_PER_DAY is %g, and the price of model %s is not known: set PRICE_PER_MILLION", cfg.BudgetPerDay, space.Model)
+	if err := cfg.checkPrice(space.Model); err != nil {
+		return nil, err
 	}
 	c, costs := newCache(cfg.CacheBytes, space.Dimensions), newLedger(cfg, space.Model)
 	return &Embedder{
@@ -124,13 +125,14 @@ func (e *Embedder) handle(ctx context.Context, batch []Input, m manner) ([]stage
 	for i, in := range batch {
 		works[i] = e.begin(in)
 	}
-	if !m.again { // what was handed on must come true, also where write refuses what came later
-		supersede(works)
-	}
 	if err := e.lookUp(ctx, works); err != nil {
 		return nil, err
 	}
+	if !m.again { // what was handed on must come true, also where write refuses what came later
+		supersede(works)
+	}
 	for _, w := range works {
+		e.compare(w)
 		e.fit(w)
 	}
 	if err := e.embed(ctx, works, m); err != nil {
@@ -219,22 +221,27 @@ func (e *Embedder) embed(ctx context.Context, works []*work, m manner) error {
 	var failed, late error
 	postponed := 0
 	for i, w := range asking {
-		switch a := answers[i]; {
+		a := answers[i]
+		away, spent := errors.AsType[turnedAway](a.err)
+		switch {
 		case a.err == nil && a.known:
 			w.take(w.text.made(a.vector), Reused)
 		case a.err == nil:
 			w.take(w.text.made(a.vector), Embedded)
 		case fault.ClassOf(a.err) == fault.Permanent:
 			w.reject(a.err)
+		case spent:
+			w.postpone(m, away.of(w))
+			postponed++
 		case m.overtakes() && fault.ClassOf(a.err) == fault.Transient:
-			w.postpone(m)
+			w.postpone(m, time.Time{})
 			postponed, late = postponed+1, a.err
 		case failed == nil || fault.ClassOf(a.err) == fault.Fatal:
 			failed = a.err
 		}
 	}
 	if m.again && postponed == len(works) { // it would be handled again at once
-		failed = cmp.Or(failed, late)
+		failed = cmp.Or(failed, late) // what was turned away has its time
 	}
 	if failed != nil {
 		return fmt.Errorf("embedding %d texts: %w", len(asks), failed)

@@ -37,10 +37,17 @@ const probe = "freshet"
 // ask returns an answer an ask.
 func (h *halver) ask(ctx context.Context, asks []ask) []answer {
 	answers := h.split(ctx, asks)
+	refused := false
 	for _, a := range answers {
-		if a.err == nil || fault.ClassOf(a.err) != fault.Permanent {
-			return answers
+		if _, away := errors.AsType[turnedAway](a.err); away {
+			continue // the provider was not asked
 		}
+		if refused = a.err != nil && fault.ClassOf(a.err) == fault.Permanent; !refused {
+			break
+		}
+	}
+	if !refused {
+		return answers
 	}
 	// All were refused. A setting that the provider does not take looks the same, and
 	// would make a dead letter of every item there is.
@@ -57,17 +64,19 @@ func (h *halver) ask(ctx context.Context, asks []ask) []answer {
 
 // probe asks for a text that is good. Whose texts are in doubt pays for it.
 func (h *halver) probe(ctx context.Context, a account) error {
-	return h.request(ctx, []ask{{fitted: fitted{text: probe, tokens: estimate(probe)}, account: a}}, make([]answer, 1))
+	return h.call(ctx, []ask{{fitted: fitted{text: probe, tokens: estimate(probe)}, account: a}}, make([]answer, 1))
 }
 
 func (h *halver) split(ctx context.Context, asks []ask) []answer {
 	answers := make([]answer, len(asks))
-	err := h.request(ctx, asks, answers)
-	if err == nil {
-		return answers
-	}
-	if fault.ClassOf(err) != fault.Permanent || len(asks) == 1 {
-		return h.isolate(ctx, asks, err)
+	var err error
+	if !h.exceed(asks) {
+		if err = h.request(ctx, asks, answers); err == nil {
+			return answers
+		}
+		if fault.ClassOf(err) != fault.Permanent || len(asks) == 1 {
+			return h.isolate(ctx, asks, err)
+		}
 	}
 	half := len(asks) / 2
 	answers = append(h.split(ctx, asks[:half]), h.split(ctx, asks[half:])...)
@@ -76,6 +85,23 @@ func (h *halver) split(ctx context.Context, asks []ask) []answer {
 		refusal.Fits(provider.Size{Texts: right.Texts, Tokens: max(left.Tokens, right.Tokens), Bytes: max(left.Bytes, right.Bytes)})
 	}
 	return answers
+}
+
+// exceed reports whether the asks are more than the provider is known to take, as it may be since they were put together.
+func (h *halver) exceed(asks []ask) bool {
+	size := sizeOf(asks)
+	most := h.most(size)
+	return len(asks) > 1 && (most.Texts < size.Texts || most.Tokens < size.Tokens || most.Bytes < size.Bytes)
+}
+
+// most returns how much of a size the provider takes.
+func (h *halver) most(size provider.Size) provider.Size {
+	limited, ok := h.provider.(Limited)
+	if !ok {
+		return size
+	}
+	l := limited.Largest()
+	return provider.Size{Texts: min(size.Texts, l.Texts), Tokens: min(size.Tokens, l.Tokens), Bytes: min(size.Bytes, l.Bytes)}
 }
 
 // isolate returns the answers to texts that have failed with err. Where one half of them
@@ -141,10 +167,27 @@ func allPassed(answers []answer) bool {
 	return true
 }
 
-// request asks once, as soon as the budget allows it, and sets answers where all is well. A panic is a refusal, so that
+// request asks once for those texts whose pipelines have budget left, and has the others turned away.
+func (h *halver) request(ctx context.Context, asks []ask, answers []answer) error {
+	admitted, places := h.ledger.purses.admit(asks, answers)
+	defer h.ledger.purses.dismiss(admitted)
+	if len(admitted) == 0 {
+		return nil
+	}
+	got := make([]answer, len(admitted))
+	err := h.call(ctx, admitted, got)
+	if err == nil {
+		for i, place := range places {
+			answers[place] = got[i]
+		}
+	}
+	return err
+}
+
+// call asks once, as soon as the budget allows it, and sets answers where all is well. A panic is a refusal, so that
 // halving finds the text that causes it: the stage cannot recover one of a request,
 // which has its own goroutine. What it says may quote the text, and is not told.
-func (h *halver) request(ctx context.Context, asks []ask, answers []answer) (err error) {
+func (h *halver) call(ctx context.Context, asks []ask, answers []answer) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fault.Reject(fault.Panic, "the provider panics on this text, with a %T", p)

@@ -1,11 +1,15 @@
 package embedder
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/freshet-io/freshet/libs/record"
@@ -33,7 +37,7 @@ type Journal interface {
 func (l *ledger) keep(ctx context.Context, j Journal, log *slog.Logger) error {
 	beat := time.NewTicker(keepEvery)
 	defer beat.Stop()
-	var told time.Time // the day of which a spent budget was told
+	told := map[string]time.Time{} // by pipeline, the day of which a spent budget was told
 	for {
 		select {
 		case <-ctx.Done():
@@ -42,7 +46,7 @@ func (l *ledger) keep(ctx context.Context, j Journal, log *slog.Logger) error {
 		case <-beat.C:
 		}
 		l.beat(ctx, j, log)
-		told = l.tell(told, log)
+		l.tell(told, log)
 	}
 }
 
@@ -74,7 +78,7 @@ func (l *ledger) write(ctx context.Context, j Journal) error {
 
 // read learns what others have spent, where that matters.
 func (l *ledger) read(ctx context.Context, j Journal) error {
-	if l.budget.limit == 0 {
+	if !l.bounded() {
 		return nil
 	}
 	costs, err := j.Read(ctx)
@@ -82,27 +86,55 @@ func (l *ledger) read(ctx context.Context, j Journal) error {
 	return err
 }
 
-// tell says once a day that calls wait for the budget. Those that wait when a day begins are about
-// to go.
-func (l *ledger) tell(told time.Time, log *slog.Logger) time.Time {
-	today := dayOf(time.Now())
-	if l.pause() == "" || told.Equal(today) {
-		return told
-	}
-	tokens, _ := l.budget.state()
-	log.Warn("the embedding budget of the day is spent: texts that must be paid for wait",
-		"spent", amount(l.money(tokens)), "budget", amount(l.money(l.budget.limit)), "currency", l.currency, "until", today.Add(day))
-	return today
+// purchase is what is spent of one budget, and what waits because of it.
+type purchase struct {
+	pipeline     string // "" is the budget of all
+	limit, spent int64
+	waiting      int
 }
 
-// pause returns what to tell people while calls wait for the budget, else "".
-func (l *ledger) pause() string {
-	tokens, waiting := l.budget.state()
-	if waiting == 0 || tokens == 0 {
-		return ""
+// purchases returns how the budget of all stands, and then those of pipelines, by name.
+func (l *ledger) purchases() []purchase {
+	spent, waiting := l.budget.state()
+	all := []purchase{{"", l.budget.limit, spent, waiting}}
+	for _, name := range slices.Sorted(maps.Keys(l.purses)) {
+		spent, away := l.purses[name].state()
+		all = append(all, purchase{name, l.purses[name].limit, spent, away})
 	}
-	return fmt.Sprintf("the embedding budget of the day is spent (%s of %s %s): %d requests wait until %s, or for a higher FRESHET_EMBED_BUDGET_PER_DAY; nothing fails",
-		amount(l.money(tokens)), amount(l.money(l.budget.limit)), l.currency, waiting, dayOf(time.Now()).Add(day).Format(time.RFC3339))
+	return all
+}
+
+// pauses reports whether paid calls wait for the next day. Those that wait when a day begins are about to go.
+func (p purchase) pauses() bool { return p.waiting > 0 && p.spent > 0 }
+
+// tell says once a day of each budget that texts wait for it.
+func (l *ledger) tell(told map[string]time.Time, log *slog.Logger) {
+	today := dayOf(time.Now())
+	for _, p := range l.purchases() {
+		if !p.pauses() || told[p.pipeline].Equal(today) {
+			continue
+		}
+		told[p.pipeline] = today
+		log.Warn("the embedding budget of the day is spent: texts that must be paid for wait", "pipeline", cmp.Or(p.pipeline, "(all)"),
+			"spent", amount(l.money(p.spent)), "budget", amount(l.money(p.limit)), "currency", l.currency, "until", today.Add(day))
+	}
+}
+
+// pause returns what to tell people while texts wait for a budget, else "".
+func (l *ledger) pause() string {
+	var notes []string
+	for _, p := range l.purchases() {
+		if !p.pauses() {
+			continue
+		}
+		whose, wait, raise := "of the day", fmt.Sprintf("%d requests wait", p.waiting), "FRESHET_EMBED_BUDGET_PER_DAY"
+		if p.pipeline != "" {
+			whose, wait, raise = "of pipeline "+p.pipeline, fmt.Sprintf("%d texts wait", p.waiting), "budgetPerDay in the pipeline file"
+		}
+		notes = append(notes, fmt.Sprintf("the embedding budget %s is spent (%s of %s %s): %s until %s, or for a higher %s; nothing fails",
+			whose, amount(l.money(p.spent)), amount(l.money(p.limit)), l.currency, wait, dayOf(time.Now()).Add(day).Format(time.RFC3339), raise))
+	}
+	return strings.Join(notes, "; ")
 }
 
 func amount(money float64) string { return strconv.FormatFloat(money, 'f', 4, 64) }

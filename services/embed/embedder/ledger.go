@@ -34,6 +34,7 @@ type ledger struct {
 	price    float64 // of a million tokens
 	currency string
 	budget   budget
+	purses   purses
 	texts    *lru.Cache[string, struct{}] // fingerprints of what was paid for
 
 	mu      sync.Mutex
@@ -58,12 +59,13 @@ func newLedger(cfg Config, model string) *ledger {
 		replica: rand.Text(), price: cfg.priceOf(model), currency: cfg.Currency,
 		texts: texts, entries: map[entryKey]*entry{},
 	}
-	l.budget.spent, l.budget.stopped = map[string]spending{}, make(chan struct{})
-	if cfg.BudgetPerDay > 0 {
-		l.budget.limit = int64(min(max(1, cfg.BudgetPerDay/l.price*1e6), 1<<62)) // beyond it would be none
-	}
+	l.budget.allowance, l.budget.stopped = allow(cfg.BudgetPerDay, l.price), make(chan struct{})
+	l.purses = newPurses(cfg.Budgets, l.price)
 	return l
 }
+
+// bounded reports whether anything bounds what is spent.
+func (l *ledger) bounded() bool { return l.budget.limit > 0 || len(l.purses) > 0 }
 
 func (l *ledger) money(tokens int64) float64 { return float64(tokens) * l.price / 1e6 }
 
@@ -83,6 +85,7 @@ func (l *ledger) pay(asks []ask, charged int64) {
 		if known, _ := l.texts.ContainsOrAdd(string(asks[i].fingerprint), struct{}{}); known || asks[i].held {
 			t.Again = share
 		}
+		l.purses.spend(asks[i].account.pipeline, share)
 		l.add(asks[i].account, t)
 	}
 }
@@ -149,7 +152,9 @@ func (l *ledger) written(costs []*record.Cost, err error) {
 func (l *ledger) learn(costs []*record.Cost) {
 	for _, c := range costs {
 		if c.Replica != l.replica && c.Currency == l.currency && l.price > 0 {
-			l.budget.learn(c.Key(), c.Hour, int64(float64(c.Paid())*c.Price/l.price))
+			tokens := int64(float64(c.Paid()) * c.Price / l.price)
+			l.budget.learn(c.Key(), c.Hour, tokens)
+			l.purses.learn(c.Pipeline, c.Key(), c.Hour, tokens)
 		}
 	}
 }

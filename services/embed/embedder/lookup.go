@@ -10,8 +10,7 @@ import (
 	"github.com/freshet-io/freshet/libs/stage"
 )
 
-// lookUp asks the index once a collection, drops what is stale, and uses the vectors
-// that the index or the cache has.
+// lookUp asks the index once a collection what it has of the items.
 func (e *Embedder) lookUp(ctx context.Context, works []*work) error {
 	asking := map[string][]*work{} // by collection
 	for _, w := range works {
@@ -20,9 +19,13 @@ func (e *Embedder) lookUp(ctx context.Context, works []*work) error {
 		}
 	}
 	for collection, list := range asking {
-		items := make([]record.Item, len(list))
-		for i, w := range list {
-			items[i] = w.in.Document.Item()
+		var items []record.Item
+		places := map[string]int{} // by item
+		for _, w := range list {
+			if _, known := places[w.key]; !known {
+				places[w.key] = len(items)
+				items = append(items, w.in.Document.Item())
+			}
 		}
 		states, err := e.index.Lookup(ctx, collection, items)
 		if err != nil && e.withoutIndex && fault.ClassOf(err) == fault.Transient {
@@ -35,20 +38,27 @@ func (e *Embedder) lookUp(ctx context.Context, works []*work) error {
 		if len(states) != len(items) {
 			return fmt.Errorf("looking up %d items of %s: the index gave %d states", len(items), collection, len(states))
 		}
-		for i, w := range list {
-			e.compare(w, &states[i])
+		for _, w := range list {
+			w.found(&states[places[w.key]])
 		}
 	}
 	return nil
 }
 
+// found takes note of what the index has of the item.
+func (w *work) found(s *record.State) {
+	w.state, w.taken = s, s.Judge(w.vector)
+	w.held = bytes.Equal(s.Held, w.vector.GetFingerprint())
+	w.there = w.taken == record.TakenAgain
+}
+
 // compare drops w where the state has made it pointless, or gives it a known vector.
-func (e *Embedder) compare(w *work, s *record.State) {
-	fingerprint := w.vector.GetFingerprint()
-	w.held = bytes.Equal(s.Held, fingerprint)
-	taken := s.Judge(w.vector)
-	w.there = taken == record.TakenAgain
-	if pointless(w, s, taken) {
+func (e *Embedder) compare(w *work) {
+	if !w.asks() {
+		return
+	}
+	s := w.state
+	if w.isPointless() {
 		w.finish(stage.Skip[*record.Vector](Stale))
 		return
 	}
@@ -60,22 +70,22 @@ func (e *Embedder) compare(w *work, s *record.State) {
 		w.take(stored, Reused)
 		return
 	}
-	if m, ok := e.cache.get(fingerprint); ok && w.accepts(m) {
+	if m, ok := e.cache.get(w.vector.GetFingerprint()); ok && w.accepts(m) {
 		w.take(m, Reused)
 	}
 }
 
-// pointless reports whether the state has all that w would bring. What write asks for is never dropped: where the
+// isPointless reports whether the index has all that w would bring. What write asks for is never dropped: where the
 // answer was an old one, nobody would ask again.
-func pointless(w *work, s *record.State, taken record.Taken) bool {
+func (w *work) isPointless() bool {
 	if w.op() == record.Op_OP_COMPLETION_REQUEST {
 		return false
 	}
-	switch taken {
+	switch w.taken {
 	case record.Stale, record.OutOfOrder:
 		return true
 	case record.TakenAgain: // at its own version the text may still wait for its vector, or for another one by order
-		return w.held && bytes.Equal(s.Wanted, w.vector.GetFingerprint()) && !w.in.Document.GetForce()
+		return w.held && bytes.Equal(w.state.Wanted, w.vector.GetFingerprint()) && !w.in.Document.GetForce()
 	case record.TakenNew:
 	}
 	return false

@@ -67,14 +67,16 @@ func (e *Embedder) behind(after time.Duration) bool {
 	return e.batcher.halver.failing.Load() || e.batcher.waitsSince(time.Now().Add(-after))
 }
 
-// postpone has the document wait for its vector, and hands it on meanwhile unless that was done before.
-func (w *work) postpone(m manner) {
-	if m.again || w.there || w.op() != record.Op_OP_UPSERT {
-		w.finish(stage.Later[*record.Vector](Pending))
-		return
+// postpone has the document wait for its vector, at least until a time, and hands it on meanwhile unless that was done
+// before.
+func (w *work) postpone(m manner, until time.Time) {
+	owed := stage.Later[*record.Vector](Pending)
+	if !m.again && !w.there && w.op() == record.Op_OP_UPSERT {
+		w.vector.State = record.VectorState_VECTOR_STATE_PENDING
+		owed = stage.Later(Pending, w.vector)
 	}
-	w.vector.State = record.VectorState_VECTOR_STATE_PENDING
-	w.finish(stage.Later(Pending, w.vector))
+	owed.NotBefore = until
+	w.finish(owed)
 }
 
 // embedWithin is embed for callers who wait only so long. What has not come by then is errLate: if it is under way, it

@@ -50,6 +50,7 @@ func Run(ctx context.Context, p *service.Process, cfg Settings) error {
 		return err
 	}
 	defer func() { _ = index.Close() }()
+	cfg.Embed.Budgets = file.Budgets()
 	embedder, err := cfg.open(ctx, p, file.Space, index)
 	if err != nil {
 		return err
@@ -126,10 +127,10 @@ func NewStages(cfg Settings, identity kafka.Identity, embedder *Embedder) (live,
 		}
 	}
 	live = lane("embed", cfg.Topics.DocumentsLive(), cfg.Topics.VectorsLive(), group, embedder, decodeLive(identity.Epoch))
-	if embedder.overtakeAfter > 0 {
-		live.Later = followers{embedder}
-	}
-	return live, lane("embed-bulk", cfg.Topics.DocumentsBulk(), cfg.Topics.VectorsBulk(), group+"-bulk", backfill{embedder}, decodeBulk)
+	bulk = lane("embed-bulk", cfg.Topics.DocumentsBulk(), cfg.Topics.VectorsBulk(), group+"-bulk", backfill{embedder}, decodeBulk)
+	// Also where nothing is left for later now: an owner before may have had other settings.
+	live.Later, bulk.Later = followers{embedder}, followers{embedder}
+	return live, bulk
 }
 
 // backfill handles documents whose texts wait for the live ones'.
@@ -161,16 +162,23 @@ func (l *ledger) publish(m *telemetry.Metrics) error {
 	return errors.Join(
 		m.Money(telemetry.ProviderCost, func() float64 { return l.money(l.totals().Paid) }),
 		m.Money(telemetry.ProviderSavedCost, func() float64 { return l.money(l.totals().Saved) }),
-		m.Gauge(telemetry.BudgetLimit, func(observe func(float64, ...string)) { observe(l.money(l.budget.limit)) }),
-		m.Gauge(telemetry.BudgetSpent, func(observe func(float64, ...string)) {
-			tokens, _ := l.budget.state()
-			observe(l.money(tokens))
-		}),
-		m.Gauge(telemetry.BudgetWaiting, func(observe func(float64, ...string)) {
-			_, waiting := l.budget.state()
-			observe(float64(waiting))
-		}),
+		m.Gauge(telemetry.BudgetLimit, l.each(func(p purchase) float64 { return l.money(p.limit) })),
+		m.Gauge(telemetry.BudgetSpent, l.each(func(p purchase) float64 { return l.money(p.spent) })),
+		m.Gauge(telemetry.BudgetWaiting, l.each(func(p purchase) float64 { return float64(p.waiting) })),
 	)
+}
+
+// each shows a value of each budget.
+func (l *ledger) each(value func(purchase) float64) func(observe func(float64, ...string)) {
+	return func(observe func(float64, ...string)) {
+		for _, p := range l.purchases() {
+			if p.pipeline == "" {
+				observe(value(p))
+			} else {
+				observe(value(p), "pipeline", p.pipeline)
+			}
+		}
+	}
 }
 
 func encode(v *record.Vector) (stage.Output, error) {

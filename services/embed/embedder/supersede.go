@@ -6,12 +6,13 @@ import (
 )
 
 // supersede drops each whole row that a later whole row or delete of its item makes
-// superfluous, before anything is looked up or paid for. Deletes are never dropped,
-// and marks of dead letters neither replace nor are replaced.
+// superfluous, before anything is paid for. Deletes are never dropped,
+// and marks of dead letters neither replace nor are replaced. Nor is a row that the index has, without its vector perhaps:
+// an owner before may have handed it on, and write may refuse the later one.
 func supersede(works []*work) {
 	last := map[string]*work{}
 	for _, w := range works {
-		if w.vector == nil || w.op() != record.Op_OP_UPSERT && w.op() != record.Op_OP_DELETE {
+		if w.vector == nil || w.there || w.op() != record.Op_OP_UPSERT && w.op() != record.Op_OP_DELETE {
 			continue
 		}
 		before := last[w.key]

@@ -10,11 +10,13 @@ import (
 type work struct {
 	in      Input
 	vector  *record.Vector
-	key     string // of the item
-	text    fitted // what is sent to the provider
-	held    bool   // the index has a vector of the document's text
-	there   bool   // the index has the document
-	done    bool   // outcome is set
+	key     string        // of the item
+	text    fitted        // what is sent to the provider
+	state   *record.State // what the index has of the item
+	taken   record.Taken  // what the index would do with the document
+	held    bool          // the index has a vector of the document's text
+	there   bool          // the index has the document
+	done    bool          // outcome is set
 	outcome stage.Outcome[*record.Vector]
 }
 

@@ -29,7 +29,7 @@ func moreBytesThan(n int) func(embeddings.Request) bool {
 }
 
 // TestCapsOfAnEndpointAreLearntAndRemembered: the first batch finds out how much a request may
-// have, and each later one is divided before it is sent.
+// have by one refused request for each time that it is halved, and each later one is divided before it is sent.
 func TestCapsOfAnEndpointAreLearntAndRemembered(t *testing.T) {
 	for _, tt := range []struct {
 		name    string
@@ -40,13 +40,13 @@ func TestCapsOfAnEndpointAreLearntAndRemembered(t *testing.T) {
 		first   int // requests for the first batch, refused ones too
 		later   int // for a later one
 	}{
-		{"OpenAI, 2,048 texts", moreTextsThan(2048), apiError(400, "invalid_request_error", "array_above_max_length"), 4000, 20, 3, 2},
-		{"OpenAI, 300,000 tokens", moreTokensThan(300_000), apiError(400, "max_tokens_per_request", "max_tokens_per_request"), 512, 4000, 3, 2},
-		{"TEI, 32 texts", moreTextsThan(32), embeddings.Status(413, `{"error":"batch size 64 > maximum allowed batch size 32","error_type":"Validation"}`), 256, 20, 15, 8},
-		{"a gateway that says 400, 10 texts", moreTextsThan(10), apiError(400, "InvalidParameter", "InvalidParameter"), 64, 20, 15, 8},
-		{"a gateway that says 413, 64 texts", moreTextsThan(64), embeddings.Status(413, `{"code":20042,"message":"input batch size 136 > 64"}`), 256, 20, 7, 4},
-		{"a server that says 422, 1,024 texts", moreTextsThan(1024), embeddings.Status(422, `{"detail":{"error":"too many"}}`), 4096, 20, 7, 4},
-		{"a proxy, a megabyte", moreBytesThan(1 << 20), embeddings.Status(413, "<html>413 Request Entity Too Large"), 512, 4000, 3, 2},
+		{"OpenAI, 2,048 texts", moreTextsThan(2048), apiError(400, "invalid_request_error", "array_above_max_length"), 4000, 20, 1 + 2, 2},
+		{"OpenAI, 300,000 tokens", moreTokensThan(300_000), apiError(400, "max_tokens_per_request", "max_tokens_per_request"), 512, 4000, 1 + 2, 2},
+		{"TEI, 32 texts", moreTextsThan(32), embeddings.Status(413, `{"error":"batch size 64 > maximum allowed batch size 32","error_type":"Validation"}`), 256, 20, 3 + 8, 8},
+		{"a gateway that says 400, 10 texts", moreTextsThan(10), apiError(400, "InvalidParameter", "InvalidParameter"), 64, 20, 3 + 8, 8},
+		{"a gateway that says 413, 64 texts", moreTextsThan(64), embeddings.Status(413, `{"code":20042,"message":"input batch size 136 > 64"}`), 256, 20, 2 + 4, 4},
+		{"a server that says 422, 1,024 texts", moreTextsThan(1024), embeddings.Status(422, `{"detail":{"error":"too many"}}`), 4096, 20, 2 + 4, 4},
+		{"a proxy, a megabyte", moreBytesThan(1 << 20), embeddings.Status(413, "<html>413 Request Entity Too Large"), 512, 4000, 1 + 2, 2},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
