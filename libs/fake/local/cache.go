@@ -10,6 +10,9 @@ import (
 const (
 	WeaviateVersion = "1.35.2"
 	KafkaVersion    = "4.3.1"
+	PostgresVersion = "17.6.0"
+	MariaDBVersion  = "11.4.5"
+	DebeziumVersion = "3.7.0.Final"
 )
 
 const kafkaLibs = "libs" // the folder with the jars, in Kafka's folder
@@ -23,6 +26,22 @@ func WeaviatePath() (string, error) {
 // installs them.
 func KafkaLibs() (string, error) {
 	return cached("Apache Kafka "+KafkaVersion, "kafka-"+KafkaVersion, kafkaLibs)
+}
+
+// PostgresHome returns the folder of PostgreSQL in the cache, or an error that names the command that installs it.
+func PostgresHome() (string, error) {
+	return cached("PostgreSQL "+PostgresVersion, "postgres-"+PostgresVersion)
+}
+
+// MariaDBHome returns the folder of MariaDB in the cache, or an error that names the command that installs it.
+func MariaDBHome() (string, error) {
+	return cached("MariaDB "+MariaDBVersion, "mariadb-"+MariaDBVersion)
+}
+
+// DebeziumHome returns the folder with the jars of Kafka Connect and of Debezium's connectors in the cache, or an error
+// that names the command that installs them.
+func DebeziumHome() (string, error) {
+	return cached("Debezium "+DebeziumVersion, "debezium-"+DebeziumVersion)
 }
 
 // CacheDir returns Freshet's folder for what can be made again, by the rule that scripts/cache.sh has too; it need not
