@@ -9,8 +9,8 @@ maven() {
 	need java "install a Java runtime, version 17 or later"
 	need mvn "install Apache Maven"
 	mkdir -p "$folder"
-	mvn -q -B -ntp -Dmaven.repo.local="$folder/repository" "$@" \
-		"org.apache.maven.plugins:maven-dependency-plugin:3.6.1:$goal" >"$folder/log" 2>&1 || {
+	(cd "$folder" && mvn -q -B -ntp -Dmaven.repo.local="$folder/repository" "$@" \
+		"org.apache.maven.plugins:maven-dependency-plugin:3.6.1:$goal") >"$folder/log" 2>&1 || {
 		cat "$folder/log" >&2
 		die "Maven could not fetch $what"
 	}
@@ -27,4 +27,6 @@ copy_jars() {
 # unpack FOLDER INTO WHAT GROUP:ARTIFACT:VERSION: unpacks a jar into FOLDER/INTO.
 unpack() {
 	maven "$1" "$3" unpack -Dartifact="$4" -DoutputDirectory="$1/$2"
+	# shellcheck disable=SC2016 # The plugin takes this for the name of a project's folder, and leaves a marker there.
+	rm -rf "$1/"'${project.basedir}'
 }
