@@ -106,11 +106,20 @@ func (c *Connect) write() ([]string, error) {
 }
 
 // ready asks once whether all connectors run.
-func (c *Connect) ready(ctx context.Context) error {
+func (c *Connect) ready(ctx context.Context) error { return c.each(ctx, c.runs) }
+
+// Check says whether all connectors and their tasks run, and why not.
+func (c *Connect) Check(ctx context.Context) error { return c.ready(ctx) }
+
+// Streams says whether all connectors have noted a place behind their snapshots, which a restart goes on from. One that
+// is killed before takes another snapshot, and nobody ever tells what was deleted between the two.
+func (c *Connect) Streams(ctx context.Context) error { return c.each(ctx, c.streams) }
+
+func (c *Connect) each(ctx context.Context, ask func(ctx context.Context, connector string) error) error {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
 	for _, connector := range c.connectors {
-		if err := c.runs(ctx, connector["name"]); err != nil {
+		if err := ask(ctx, connector["name"]); err != nil {
 			return err
 		}
 	}
@@ -120,8 +129,42 @@ func (c *Connect) ready(ctx context.Context) error {
 // state is how a connector or a task of it does; a failed one says why.
 type state struct{ State, Trace string }
 
-func (c *Connect) runs(ctx context.Context, name string) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+c.Address+"/connectors/"+name+"/status", http.NoBody)
+func (c *Connect) runs(ctx context.Context, connector string) error {
+	var status struct {
+		Connector state
+		Tasks     []state
+	}
+	if err := c.get(ctx, connector, "status", &status); err != nil {
+		return err
+	}
+	if len(status.Tasks) == 0 {
+		return errors.New("asking connect: connector " + connector + " has no task yet")
+	}
+	for _, s := range append(status.Tasks, status.Connector) {
+		if s.State != "RUNNING" {
+			return fmt.Errorf("asking connect: connector %s is %s: %.2000s", connector, s.State, s.Trace)
+		}
+	}
+	return nil
+}
+
+func (c *Connect) streams(ctx context.Context, connector string) error {
+	var noted struct {
+		Offsets []struct{ Offset map[string]any }
+	}
+	if err := c.get(ctx, connector, "offsets", &noted); err != nil {
+		return err
+	}
+	if len(noted.Offsets) == 0 || noted.Offsets[0].Offset["snapshot"] != nil {
+		return errors.New("asking connect: connector " + connector + " has noted no place behind its snapshot yet")
+	}
+	return nil
+}
+
+// get reads what the worker answers about a connector.
+func (c *Connect) get(ctx context.Context, connector, what string, out any) error {
+	url := "http://" + c.Address + "/connectors/" + connector + "/" + what
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
 	if err != nil {
 		return fmt.Errorf("asking connect: %w", err)
 	}
@@ -130,23 +173,8 @@ func (c *Connect) runs(ctx context.Context, name string) error {
 		return fmt.Errorf("asking connect: %w", err)
 	}
 	defer func() { _ = resp.Body.Close() }() // it was only read
-	var status struct {
-		Connector state
-		Tasks     []state
-	}
-	if err := json.NewDecoder(resp.Body).Decode(&status); err != nil {
+	if err := json.NewDecoder(resp.Body).Decode(out); err != nil {
 		return fmt.Errorf("asking connect: %w", err)
-	}
-	if len(status.Tasks) == 0 {
-		return errors.New("asking connect: connector " + name + " has no task yet")
-	}
-	for _, s := range append(status.Tasks, status.Connector) {
-		if s.State != "RUNNING" {
-			return fmt.Errorf("asking connect: connector %s is %s: %.2000s", name, s.State, s.Trace)
-		}
 	}
 	return nil
 }
-
-// Check says whether all connectors and their tasks run, and why not.
-func (c *Connect) Check(ctx context.Context) error { return c.ready(ctx) }

@@ -54,6 +54,7 @@ func (p *Postgres) start(ctx context.Context, home string, log io.Writer) (*chil
 	args := []string{"-D", data, "-p", port}
 	for _, setting := range []string{
 		"listen_addresses=127.0.0.1", "unix_socket_directories=", "wal_level=logical", "fsync=off", "shared_buffers=32MB",
+		"dynamic_shared_memory_type=mmap", // in the data folder, where a kill leaves nothing behind
 	} {
 		args = append(args, "-c", setting)
 	}

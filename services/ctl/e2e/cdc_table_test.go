@@ -4,9 +4,14 @@ import (
 	"cmp"
 	"database/sql"
 	"fmt"
+	"maps"
 	"math/rand/v2"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/freshet-io/freshet/libs/fake/local"
 )
 
 // cdcColumn is a column of the tables, in both databases, and the property that the pipelines make of it.
@@ -152,4 +157,65 @@ func (c *cdcTable) bound(statement string) string {
 		parts[i] += fmt.Sprint("$", i+1)
 	}
 	return strings.Join(parts, "")
+}
+
+// pipeline is the table's part of the pipeline file.
+func (c *cdcTable) pipeline() string {
+	active := "1"
+	if c.postgres {
+		active = "true"
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, `- name: %s
+  source: {topics: [%s], format: debezium}
+  collection: %s
+  id: {from: [%s]}
+  text: {template: "{{name}}\n{{description | strip_html | truncate 40}}"}
+  when: [{field: active, eq: %s}]
+  properties:
+`, strings.ToLower(c.collection), c.topic(), c.collection, strings.Join(c.keyColumns(), ", "), active)
+	for _, column := range cdcColumns {
+		if column.kind == "" {
+			continue
+		}
+		words := []string{"name: " + column.property(), fmt.Sprintf("type: %q", column.kind), column.made}
+		if !c.postgres {
+			words = append(words, column.madeOfMy)
+		}
+		words = slices.DeleteFunc(words, func(word string) bool { return word == "" })
+		fmt.Fprintf(&b, "  - {%s}\n", strings.Join(words, ", "))
+	}
+	return b.String()
+}
+
+// connector captures the table, with Debezium's defaults but for what must be said. The names of all that must differ
+// between connectors are the prefix.
+func (c *cdcTable) connector(database, brokers string) local.Connector {
+	host, port, _ := strings.Cut(database, ":")
+	one := local.Connector{
+		"name": c.prefix, "topic.prefix": c.prefix, "table.include.list": c.name,
+		"database.hostname": host, "database.port": port, "database.password": "",
+		"topic.creation.default.replication.factor": "1", "topic.creation.default.partitions": "1",
+	}
+	if c.postgres {
+		maps.Copy(one, local.Connector{
+			"connector.class": "io.debezium.connector.postgresql.PostgresConnector", "database.user": "postgres",
+			"database.dbname": "postgres", "plugin.name": "pgoutput", "slot.name": c.prefix,
+			"publication.name": c.prefix, "publication.autocreate.mode": "filtered",
+		})
+	} else {
+		maps.Copy(one, local.Connector{
+			"connector.class": "io.debezium.connector.mariadb.MariaDbConnector", "database.user": "root",
+			"database.server.id": strconv.Itoa(100 + len(c.prefix)), "database.include.list": "shop",
+			"schema.history.internal.kafka.bootstrap.servers": brokers,
+			"schema.history.internal.kafka.topic":             "history." + c.prefix,
+		})
+	}
+	if c.schemas {
+		for _, of := range []string{"key", "value"} {
+			one[of+".converter"] = "org.apache.kafka.connect.json.JsonConverter"
+			one[of+".converter.schemas.enable"] = "true"
+		}
+	}
+	return one
 }

@@ -7,7 +7,6 @@ import (
 	"math/rand/v2"
 	"os"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -136,62 +135,22 @@ func (c *cdc) open(t *testing.T) (pg, my *sql.DB) {
 
 // pipelines is the pipeline file, with one for each table.
 func (c *cdc) pipelines() string {
-	var b strings.Builder
-	b.WriteString("apiVersion: freshet/v1\nspace: {provider: builtin, model: use-lite, dimensions: 512}\npipelines:\n")
+	parts := []string{"apiVersion: freshet/v1\nspace: {provider: builtin, model: use-lite, dimensions: 512}\npipelines:\n"}
 	for _, table := range c.tables {
-		active := "1"
-		if table.postgres {
-			active = "true"
-		}
-		fmt.Fprintf(&b, "- name: %s\n  source: {topics: [%s], format: debezium}\n  collection: %s\n  id: {from: [%s]}\n",
-			strings.ToLower(table.collection), table.topic(), table.collection, strings.Join(table.keyColumns(), ", "))
-		fmt.Fprintf(&b, "  text: {template: \"{{name}}\\n{{description | strip_html | truncate 40}}\"}\n  when: [{field: active, eq: %s}]\n  properties:\n", active)
-		for _, column := range cdcColumns {
-			if column.kind == "" {
-				continue
-			}
-			words := []string{"name: " + column.property(), fmt.Sprintf("type: %q", column.kind)}
-			if column.made != "" {
-				words = append(words, column.made)
-			}
-			if column.madeOfMy != "" && !table.postgres {
-				words = append(words, column.madeOfMy)
-			}
-			fmt.Fprintf(&b, "  - {%s}\n", strings.Join(words, ", "))
-		}
+		parts = append(parts, table.pipeline())
 	}
-	return b.String()
+	return strings.Join(parts, "")
 }
 
-// connectors returns one for each table, with Debezium's defaults but for what must be said.
+// connectors returns one for each table.
 func (c *cdc) connectors() []local.Connector {
 	var all []local.Connector
-	for i, table := range c.tables {
-		host, port, _ := strings.Cut(c.mariadb.Address, ":")
-		one := local.Connector{
-			"connector.class": "io.debezium.connector.mariadb.MariaDbConnector", "database.user": "root",
-			"database.server.id": strconv.Itoa(100 + i), "database.include.list": "shop",
-			"schema.history.internal.kafka.bootstrap.servers": c.brokers,
-			"schema.history.internal.kafka.topic":             "history." + table.prefix,
-		}
+	for _, table := range c.tables {
+		database := c.mariadb.Address
 		if table.postgres {
-			host, port, _ = strings.Cut(c.postgres.Address, ":")
-			one = local.Connector{
-				"connector.class": "io.debezium.connector.postgresql.PostgresConnector", "database.user": "postgres",
-				"database.dbname": "postgres", "plugin.name": "pgoutput", "slot.name": table.prefix,
-				"publication.name": table.prefix, "publication.autocreate.mode": "filtered",
-			}
+			database = c.postgres.Address
 		}
-		one["name"], one["topic.prefix"], one["table.include.list"] = table.prefix, table.prefix, table.name
-		one["database.hostname"], one["database.port"], one["database.password"] = host, port, ""
-		one["topic.creation.default.replication.factor"], one["topic.creation.default.partitions"] = "1", "1"
-		if table.schemas {
-			for _, of := range []string{"key", "value"} {
-				one[of+".converter"] = "org.apache.kafka.connect.json.JsonConverter"
-				one[of+".converter.schemas.enable"] = "true"
-			}
-		}
-		all = append(all, one)
+		all = append(all, table.connector(database, c.brokers))
 	}
 	return all
 }
@@ -205,6 +164,9 @@ func (c *cdc) round(n int, connect *local.Connect) {
 			table.addColumn()
 		}
 	case 5:
+		await(c.t, cdcBound, "a restart of Kafka Connect takes no second snapshot", func() (bool, error) {
+			return connect.Streams(c.t.Context()) == nil, nil
+		})
 		if err := connect.Kill(); err != nil {
 			c.t.Fatal(err)
 		}
