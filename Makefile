@@ -24,7 +24,7 @@ build: ## Build freshet and the three services into bin/
 	@go build -trimpath -ldflags '$(LDFLAGS)' -o bin/freshet ./services/ctl
 
 .PHONY: servers
-servers: weaviate kafka schema-registry python ## Install the pinned Weaviate, Apache Kafka, Apicurio and Python clients into the cache (once, about 4 minutes)
+servers: weaviate kafka schema-registry python ## Install the pinned Weaviate, Kafka, Debezium, databases and Python clients into the cache (once, about 6 minutes)
 
 .PHONY: weaviate
 weaviate:
@@ -34,9 +34,9 @@ weaviate:
 .PHONY: kafka
 kafka:
 	@if [ "$${CI:-}" = true ] || { command -v java && command -v mvn; } >/dev/null; then \
-		scripts/install-kafka.sh >/dev/null; \
+		for server in kafka debezium postgres mariadb; do scripts/install-$$server.sh >/dev/null; done; \
 	else \
-		echo '*** SKIPPED: no java or mvn here, so nothing is tested against Apache Kafka ***' >&2; \
+		echo '*** SKIPPED: no java or mvn here, so nothing is tested against Apache Kafka, Debezium and databases ***' >&2; \
 	fi
 
 .PHONY: schema-registry
@@ -66,6 +66,10 @@ test: servers ## Run every test under the race detector, also against the real s
 	go test -count=1 -timeout 15m -v -run Explorer ./services/write/writer
 	go test -tags synctests -count=1 -timeout 15m -v -run 'TestChaos|TestMutants' ./services/ctl/chaos
 	FRESHET_TEST_CLUSTER=1 go test -count=1 -timeout 15m -v ./services/ctl/cluster
+
+.PHONY: test-cdc
+test-cdc: servers ## Change real databases, capture them by Debezium, and compare each table with the index (about 4 minutes)
+	FRESHET_TEST_CDC=1 go test -count=1 -timeout 30m -v -run TestCDC ./services/ctl/e2e
 
 .PHONY: test-fast
 test-fast: ## Run the tests that need no server (under a minute once built)

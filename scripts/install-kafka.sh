@@ -7,19 +7,12 @@ version=4.3.1
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source-path=SCRIPTDIR source=cache.sh
 . "$here/cache.sh"
+# shellcheck source-path=SCRIPTDIR source=maven.sh
+. "$here/maven.sh"
 
-# The local repository is a part of the partial folder and goes with it: outside the cache nothing is left.
 build() {
-	need java "install a Java runtime, version 17 or later"
-	need mvn "install Apache Maven"
-	mkdir -p "$1"
-	mvn -q -B -ntp -f "$here/kafka/pom.xml" -Dkafka.version="$version" -Dmaven.repo.local="$1/repository" \
-		-DincludeScope=runtime -DoutputDirectory="$1/libs" \
-		org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy-dependencies >"$1/log" 2>&1 || {
-		cat "$1/log" >&2
-		die "Maven could not fetch Apache Kafka"
-	}
-	rm -rf "$1/repository" "$1/log"
+	copy_jars "$1" libs "Apache Kafka" "$here/kafka/pom.xml" -Dkafka.version="$version"
+	rm -rf "$1/repository"
 	archive_classes "$1" || say "Kafka's classes were not archived; its starts take twice as long."
 }
 

@@ -11,6 +11,9 @@ const (
 	WeaviateVersion = "1.35.2"
 	KafkaVersion    = "4.3.1"
 	ApicurioVersion = "2.6.13.Final"
+	PostgresVersion = "17.6.0"
+	MariaDBVersion  = "11.4.5"
+	DebeziumVersion = "3.7.0.Final"
 )
 
 const kafkaLibs = "libs" // the folder with the jars, in Kafka's folder
@@ -30,6 +33,22 @@ func KafkaLibs() (string, error) {
 // command that installs them.
 func SchemaRegistryHome() (string, error) {
 	return cached("the schema registry of Apicurio "+ApicurioVersion, "apicurio-"+ApicurioVersion)
+}
+
+// PostgresHome returns the folder of PostgreSQL in the cache, or an error that names the command that installs it.
+func PostgresHome() (string, error) {
+	return cached("PostgreSQL "+PostgresVersion, "postgres-"+PostgresVersion)
+}
+
+// MariaDBHome returns the folder of MariaDB in the cache, or an error that names the command that installs it.
+func MariaDBHome() (string, error) {
+	return cached("MariaDB "+MariaDBVersion, "mariadb-"+MariaDBVersion)
+}
+
+// DebeziumHome returns the folder with the jars of Kafka Connect and of Debezium's connectors in the cache, or an error
+// that names the command that installs them.
+func DebeziumHome() (string, error) {
+	return cached("Debezium "+DebeziumVersion, "debezium-"+DebeziumVersion)
 }
 
 // CacheDir returns Freshet's folder for what can be made again, by the rule that scripts/cache.sh has too; it need not

@@ -1,7 +1,6 @@
 package local
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -40,7 +39,9 @@ func startChild(name string, cmd *exec.Cmd, env []string, log io.Writer) (*child
 	// An empty but non-nil slice: nil would mean this process's whole environment.
 	cmd.Env = append([]string{}, env...)
 	cmd.Stdout, cmd.Stderr = c.tail, c.tail
-	cmd.SysProcAttr = attributes()
+	if cmd.SysProcAttr == nil {
+		cmd.SysProcAttr = attributes()
+	}
 	started := make(chan error)
 	go func() {
 		// The kernel sends the death signal when the THREAD that started the child ends, not when the process does. The
@@ -91,6 +92,16 @@ func (c *child) awaitReady(ctx context.Context, ready func(context.Context) erro
 			return fmt.Errorf("waiting until %s answers: %w (%w): %s", c.name, ctx.Err(), last, c.tail.last())
 		case <-tick.C:
 		}
+	}
+}
+
+// said is a question for awaitReady: whether the process has written a text, which must come at the end of its start.
+func (c *child) said(text string) func(context.Context) error {
+	return func(context.Context) error {
+		if !strings.Contains(c.tail.String(), text) {
+			return fmt.Errorf("%s is still starting", c.name)
+		}
+		return nil
 	}
 }
 
@@ -154,12 +165,13 @@ func (t *tail) String() string {
 	return string(t.kept)
 }
 
-// last returns the last line, shortened to what fits into an error.
+// last returns the last line, or the last cause that a JVM names before its stack, shortened to what fits into an error.
 func (t *tail) last() string {
-	lines := bytes.Split(bytes.TrimSpace([]byte(t.String())), []byte("\n"))
-	line := lines[len(lines)-1]
-	if len(line) > 300 {
-		line = line[:300]
+	text := strings.TrimSpace(t.String())
+	begin := strings.LastIndex(text, "\nCaused by: ")
+	if begin < 0 {
+		begin = strings.LastIndexByte(text, '\n')
 	}
-	return string(line)
+	last := text[begin+1:]
+	return strings.ReplaceAll(last[:min(len(last), 300)], "\n", " ")
 }

@@ -6,3 +6,18 @@ import "syscall"
 func attributes() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 }
+
+// unprivileged returns the attributes of a child that refuses to run as root. Where this process is root, the child sees
+// itself as nobody, in a namespace of its own, and is root to all others: it can use the cache and a test's temporary
+// folder, which are root's. Another user could not.
+func unprivileged() *syscall.SysProcAttr {
+	a := attributes()
+	if syscall.Getuid() == 0 {
+		root := []syscall.SysProcIDMap{{ContainerID: nobody, HostID: 0, Size: 1}}
+		a.Cloneflags, a.UidMappings, a.GidMappings = syscall.CLONE_NEWUSER, root, root
+	}
+	return a
+}
+
+// nobody is a user that every Linux has: PostgreSQL wants one with a name.
+const nobody = 65534

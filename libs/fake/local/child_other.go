@@ -9,3 +9,6 @@ import "syscall"
 func attributes() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Setpgid: true}
 }
+
+// unprivileged returns the attributes of a child that refuses to run as root.
+func unprivileged() *syscall.SysProcAttr { return attributes() }

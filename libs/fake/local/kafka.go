@@ -1,6 +1,7 @@
 package local
 
 import (
+	"cmp"
 	"context"
 	_ "embed" // the broker's properties
 	"errors"
@@ -135,6 +136,7 @@ type jvm struct {
 	java string // the program
 	home string // the folder above the jars
 	data string
+	heap string // at most; empty: enough for a broker
 }
 
 //go:embed kafka.properties
@@ -157,7 +159,7 @@ func (j jvm) tmp() string        { return filepath.Join(j.data, "tmp") }
 // temporary folder: the first are off, the second go into the data folder.
 func (j jvm) command(ctx context.Context, class string, rest ...string) *exec.Cmd {
 	args := []string{
-		"-Xms32m", "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData",
+		"-Xms32m", "-Xmx" + cmp.Or(j.heap, "256m"), "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData",
 		"-Djava.io.tmpdir=" + j.tmp(),
 		"-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
 	}

@@ -31,6 +31,9 @@ func TestVersions_theScriptsInstallWhatIsLookedFor(t *testing.T) {
 		"install-weaviate.sh":        local.WeaviateVersion,
 		"install-kafka.sh":           local.KafkaVersion,
 		"install-schema-registry.sh": local.ApicurioVersion,
+		"install-postgres.sh":        local.PostgresVersion,
+		"install-mariadb.sh":         local.MariaDBVersion,
+		"install-debezium.sh":        local.DebeziumVersion,
 	} {
 		text, err := os.ReadFile("../../../scripts/" + script)
 		if err != nil {
@@ -44,7 +47,10 @@ func TestVersions_theScriptsInstallWhatIsLookedFor(t *testing.T) {
 
 func TestPaths_aMissingServerNamesTheCommandThatInstallsIt(t *testing.T) {
 	t.Setenv("XDG_CACHE_HOME", t.TempDir())
-	for name, path := range map[string]func() (string, error){"Weaviate": local.WeaviatePath, "Kafka": local.KafkaLibs, "Apicurio": local.SchemaRegistryHome} {
+	for name, path := range map[string]func() (string, error){
+		"Weaviate": local.WeaviatePath, "Kafka": local.KafkaLibs, "Apicurio": local.SchemaRegistryHome,
+		"PostgreSQL": local.PostgresHome, "MariaDB": local.MariaDBHome, "Debezium": local.DebeziumHome,
+	} {
 		_, err := path()
 		if !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), "make servers") {
 			t.Errorf("%s: got %v, want an error that names `make servers`", name, err)
@@ -219,6 +225,32 @@ func TestKafka_stopLeavesNoProcessPortOrFolder(t *testing.T) {
 	t.Setenv("TMPDIR", t.TempDir())
 	k := localtest.Kafka(t, local.KafkaOptions{})
 	assertStopsWithoutTrace(t, k, []int{k.PID()}, k.Brokers)
+}
+
+func TestDatabases_stopLeavesNoProcessPortOrFolder(t *testing.T) {
+	t.Setenv("TMPDIR", t.TempDir())
+	p := localtest.Postgres(t)
+	assertStopsWithoutTrace(t, p, []int{p.PID()}, p.Address)
+	m := localtest.MariaDB(t)
+	assertStopsWithoutTrace(t, m, []int{m.PID()}, m.Address)
+}
+
+func TestConnect_aConnectorThatIsRefusedSaysWhyAndLeavesNoProcessOrFolder(t *testing.T) {
+	t.Setenv("TMPDIR", t.TempDir())
+	k := localtest.Kafka(t, local.KafkaOptions{})
+	if _, err := local.DebeziumHome(); err != nil {
+		localtest.Connect(t, k.Brokers, nil)
+	}
+	_, err := local.StartConnect(t.Context(), k.Brokers, []local.Connector{{
+		"name": "refused", "connector.class": "io.debezium.connector.postgresql.PostgresConnector",
+	}}, nil)
+	if err == nil || !strings.Contains(err.Error(), "database.hostname") {
+		t.Errorf("got %v, want an error that names the setting", err)
+	}
+	if err := k.Stop(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	assertEmpty(t, os.TempDir())
 }
 
 func TestKafkaCluster_takesRecordsWhileOneOfThreeBrokersIsAway(t *testing.T) {

@@ -53,7 +53,12 @@ func newSeed(t *testing.T) uint64 {
 	if testing.Short() {
 		t.Skip("needs real servers: not under -short")
 	}
-	seed := uint64(time.Now().UnixNano()) //nolint:gosec // any number
+	return seedOr(t, uint64(time.Now().UnixNano())) //nolint:gosec // any number
+}
+
+// seedOr returns the seed that the environment asks for, else the given one.
+func seedOr(t *testing.T, seed uint64) uint64 {
+	t.Helper()
 	if text := os.Getenv("FRESHET_TEST_SEED"); text != "" {
 		var err error
 		if seed, err = strconv.ParseUint(text, 10, 64); err != nil {

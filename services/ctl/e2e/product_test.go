@@ -124,14 +124,22 @@ func sameDirection(stored []byte, want []float32) error {
 	if err != nil || len(got) != len(want) {
 		return fmt.Errorf("a vector of %d bytes: %w", len(stored), err)
 	}
+	if cosine := cosineOf(got, want); !(cosine > 0.9999) {
+		return fmt.Errorf("the vector is another text's: cosine %.4f", cosine)
+	}
+	return nil
+}
+
+// cosineOf is not a number where one of the vectors is zero.
+func cosineOf(got, want []float32) float64 {
+	if len(got) != len(want) {
+		return 0
+	}
 	var dot, a, b float64
 	for i := range got {
 		dot += float64(got[i]) * float64(want[i])
 		a += float64(got[i]) * float64(got[i])
 		b += float64(want[i]) * float64(want[i])
 	}
-	if cosine := dot / math.Sqrt(a*b); !(cosine > 0.9999) {
-		return fmt.Errorf("the vector is another text's: cosine %.4f", cosine)
-	}
-	return nil
+	return dot / math.Sqrt(a*b)
 }

@@ -4,6 +4,7 @@ package localtest
 
 import (
 	"context"
+	"errors"
 	"os"
 	"os/exec"
 	"sync"
@@ -18,50 +19,61 @@ import (
 func Weaviate(tb testing.TB, o local.WeaviateOptions) *local.Weaviate {
 	tb.Helper()
 	_, err := local.WeaviatePath()
-	need(tb, err)
-	w, err := local.StartWeaviate(tb.Context(), o)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	stopWith(tb, w.Stop)
-	return w
+	return run(tb, err, func(ctx context.Context) (*local.Weaviate, error) { return local.StartWeaviate(ctx, o) })
 }
 
 // WeaviateCluster starts three servers that end with the test, and is skipped or fails as Weaviate is.
 func WeaviateCluster(tb testing.TB, o local.WeaviateClusterOptions) *local.WeaviateCluster {
 	tb.Helper()
 	_, err := local.WeaviatePath()
-	need(tb, err)
-	w, err := local.StartWeaviateCluster(tb.Context(), o)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	stopWith(tb, w.Stop)
-	return w
+	return run(tb, err, func(ctx context.Context) (*local.WeaviateCluster, error) { return local.StartWeaviateCluster(ctx, o) })
 }
 
 // Kafka starts an Apache Kafka broker that ends with the test, and is skipped or fails as Weaviate is.
 func Kafka(tb testing.TB, o local.KafkaOptions) *local.Kafka {
 	tb.Helper()
-	needKafka(tb)
-	k, err := local.StartKafka(tb.Context(), o)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	stopWith(tb, k.Stop)
-	return k
+	return run(tb, noKafka(), func(ctx context.Context) (*local.Kafka, error) { return local.StartKafka(ctx, o) })
 }
 
 // KafkaCluster starts three brokers that end with the test, and is skipped or fails as Weaviate is.
 func KafkaCluster(tb testing.TB, o local.KafkaClusterOptions) *local.KafkaCluster {
 	tb.Helper()
-	needKafka(tb)
-	k, err := local.StartKafkaCluster(tb.Context(), o)
+	return run(tb, noKafka(), func(ctx context.Context) (*local.KafkaCluster, error) { return local.StartKafkaCluster(ctx, o) })
+}
+
+// Postgres starts a PostgreSQL that ends with the test, and is skipped or fails as Weaviate is.
+func Postgres(tb testing.TB) *local.Postgres {
+	tb.Helper()
+	_, err := local.PostgresHome()
+	return run(tb, err, func(ctx context.Context) (*local.Postgres, error) { return local.StartPostgres(ctx, nil) })
+}
+
+// MariaDB starts a MariaDB that ends with the test, and is skipped or fails as Weaviate is.
+func MariaDB(tb testing.TB) *local.MariaDB {
+	tb.Helper()
+	_, err := local.MariaDBHome()
+	return run(tb, err, func(ctx context.Context) (*local.MariaDB, error) { return local.StartMariaDB(ctx, nil) })
+}
+
+// Connect starts a worker of Kafka Connect that ends with the test, and is skipped or fails as Weaviate is.
+func Connect(tb testing.TB, brokers string, connectors []local.Connector) *local.Connect {
+	tb.Helper()
+	_, err := local.DebeziumHome()
+	return run(tb, errors.Join(err, noJava()), func(ctx context.Context) (*local.Connect, error) {
+		return local.StartConnect(ctx, brokers, connectors, nil)
+	})
+}
+
+// run starts a server, unless something is missing for it, and registers its end.
+func run[S interface{ Stop(context.Context) error }](tb testing.TB, missing error, start func(context.Context) (S, error)) S {
+	tb.Helper()
+	need(tb, missing)
+	s, err := start(tb.Context())
 	if err != nil {
 		tb.Fatal(err)
 	}
-	stopWith(tb, k.Stop)
-	return k
+	stopWith(tb, s.Stop)
+	return s
 }
 
 // SchemaRegistry starts an Apicurio registry that ends with the test, and is skipped or fails as Weaviate is.
@@ -91,7 +103,7 @@ type SharedKafka struct {
 // Get returns the broker. The test is skipped or fails as with Weaviate.
 func (s *SharedKafka) Get(tb testing.TB) *local.Kafka {
 	tb.Helper()
-	needKafka(tb)
+	need(tb, noKafka())
 	s.once.Do(func() { s.kafka, s.err = local.StartKafka(tb.Context(), local.KafkaOptions{}) })
 	if s.err != nil {
 		tb.Fatal(s.err)
@@ -109,13 +121,14 @@ func (s *SharedKafka) Stop() error {
 	return s.kafka.Stop(ctx)
 }
 
-func needKafka(tb testing.TB) {
-	tb.Helper()
+func noKafka() error {
 	_, err := local.KafkaLibs()
-	if err == nil {
-		_, err = exec.LookPath("java")
-	}
-	need(tb, err)
+	return errors.Join(err, noJava())
+}
+
+func noJava() error {
+	_, err := exec.LookPath("java")
+	return err
 }
 
 func need(tb testing.TB, missing error) {
