@@ -24,7 +24,7 @@ build: ## Build freshet and the three services into bin/
 	@go build -trimpath -ldflags '$(LDFLAGS)' -o bin/freshet ./services/ctl
 
 .PHONY: servers
-servers: weaviate kafka python ## Install the pinned Weaviate, Apache Kafka and Python clients into the cache (once, about 4 minutes)
+servers: weaviate kafka redis python ## Install the pinned Weaviate, Apache Kafka, Redis and Python clients into the cache (once, about 4 minutes)
 
 .PHONY: weaviate
 weaviate:
@@ -37,6 +37,14 @@ kafka:
 		scripts/install-kafka.sh >/dev/null; \
 	else \
 		echo '*** SKIPPED: no java or mvn here, so nothing is tested against Apache Kafka ***' >&2; \
+	fi
+
+.PHONY: redis
+redis:
+	@if [ "$${CI:-}" = true ] || command -v apt-get >/dev/null; then \
+		scripts/install-redis.sh >/dev/null; \
+	else \
+		echo '*** SKIPPED: no apt-get here, so nothing is tested against Redis ***' >&2; \
 	fi
 
 .PHONY: python

@@ -1,4 +1,4 @@
-// Package local runs the real servers that Freshet works with, Weaviate and Apache Kafka, as children of this process:
+// Package local runs the real servers that Freshet works with, Weaviate, Apache Kafka and Redis, as children of this process:
 // for `freshet dev` and for integration tests.
 //
 // It owns their settings, ports, data folder and end. A server is started from the cache that `make servers` fills, and
