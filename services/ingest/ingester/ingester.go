@@ -141,7 +141,7 @@ func (in *Ingester) handle(r *stage.Record) stage.Outcome[*record.Document] {
 		return stage.Skip[*record.Document](labelUnmatched)
 	}
 	key := change.OpenKey(r.Key, in.limits, &in.schemas)
-	changes, err := in.decode(r.Value, key, t)
+	changes, err := in.read(r, key, t)
 	b := in.newBuilder(r)
 	if err != nil {
 		b.begin(&changes[0])

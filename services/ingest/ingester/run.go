@@ -6,12 +6,15 @@ import (
 	"fmt"
 	"log/slog"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/freshet-io/freshet/libs/fault"
 	"github.com/freshet-io/freshet/libs/kafka"
 	"github.com/freshet-io/freshet/libs/pipeline"
 	"github.com/freshet-io/freshet/libs/record"
 	"github.com/freshet-io/freshet/libs/service"
 	"github.com/freshet-io/freshet/libs/stage"
+	"github.com/freshet-io/freshet/services/ingest/redis"
 )
 
 // Settings is the configuration of the service.
@@ -20,11 +23,12 @@ type Settings struct {
 	Source struct {
 		Kafka kafka.Config `inherit:"KAFKA"`
 	}
-	Topics   kafka.Topics   `inline:"true"`
-	Pipeline string         `required:"true" desc:"path of the pipeline file"`
-	Group    string         `envconfig:"INGEST_GROUP" desc:"consumer group on the source cluster; the topic prefix and -ingest if empty"`
-	Reader   string         `envconfig:"EMBED_GROUP" desc:"consumer group that reads the documents, so that ingest can wait for it; the topic prefix and -embed if empty"`
-	Ingest   Config         `envconfig:"INGEST"`
+	Topics   kafka.Topics `inline:"true"`
+	Pipeline string       `required:"true" desc:"path of the pipeline file"`
+	Group    string       `envconfig:"INGEST_GROUP" desc:"consumer group on the source cluster; the topic prefix and -ingest if empty"`
+	Reader   string       `envconfig:"EMBED_GROUP" desc:"consumer group that reads the documents, so that ingest can wait for it; the topic prefix and -embed if empty"`
+	Ingest   Config       `envconfig:"INGEST"`
+	Redis    redis.Config
 	Stage    stage.Settings `inline:"true"`
 }
 
@@ -68,10 +72,15 @@ func Run(ctx context.Context, p *service.Process, cfg Settings) error {
 	if len(file.Patterns()) > 0 {
 		s.From.More = from.topics
 	}
-	if err := s.Run(ctx, p); err != nil {
-		return fmt.Errorf("ingesting changes: %w", err)
-	}
-	return nil
+	group, work := errgroup.WithContext(ctx)
+	group.Go(func() error { return redis.Run(work, p, cfg.Redis, cfg.Source.Kafka, cfg.Topics.Prefix, file.Feeds()) })
+	group.Go(func() error {
+		if err := s.Run(work, p); err != nil {
+			return fmt.Errorf("ingesting changes: %w", err)
+		}
+		return nil
+	})
+	return group.Wait()
 }
 
 // NewStage returns the stage that has the ingester turn the changes of the topics into documents.
