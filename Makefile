@@ -24,7 +24,7 @@ build: ## Build freshet and the three services into bin/
 	@go build -trimpath -ldflags '$(LDFLAGS)' -o bin/freshet ./services/ctl
 
 .PHONY: servers
-servers: weaviate kafka schema-registry python ## Install the pinned Weaviate, Kafka, Debezium, databases and Python clients into the cache (once, about 6 minutes)
+servers: weaviate kafka schema-registry redis python ## Install the pinned Weaviate, Kafka, Debezium, databases, Redis and Python clients into the cache (once, about 6 minutes)
 
 .PHONY: weaviate
 weaviate:
@@ -45,6 +45,14 @@ schema-registry:
 		scripts/install-schema-registry.sh >/dev/null; \
 	else \
 		echo '*** SKIPPED: no javac or mvn here, so nothing is tested against a real schema registry ***' >&2; \
+	fi
+
+.PHONY: redis
+redis:
+	@if [ "$${CI:-}" = true ] || command -v apt-get >/dev/null; then \
+		scripts/install-redis.sh >/dev/null; \
+	else \
+		echo '*** SKIPPED: no apt-get here, so nothing is tested against Redis ***' >&2; \
 	fi
 
 .PHONY: python

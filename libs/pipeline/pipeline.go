@@ -66,6 +66,8 @@ type Source struct {
 	Order string `yaml:"order"`
 	// Ordered says that all changes of an item are in one partition, though the keys do not show that.
 	Ordered bool `yaml:"ordered"`
+	// Redis is a stream whose entries ingest passes on to the topic; nil where others write it.
+	Redis *Redis `yaml:"redis"`
 }
 
 // Format is a format of change events.

@@ -24,7 +24,7 @@ var words = map[string]any{
 var required = map[string][]string{
 	"File": {"apiVersion", "space", "pipelines"}, "Space": {"provider", "dimensions"}, "Pipeline": {"name", "source", "collection", "id", "text"},
 	"Source": {"topics", "format"}, "ID": {"from"}, "Tenant": {"from"}, "Text": {"template"}, "Property": {"name", "type"}, "Predicate": {"field"},
-	"Decimal": {"scale"}, "Collection": {"name"},
+	"Decimal": {"scale"}, "Redis": {"stream"}, "Collection": {"name"},
 }
 
 // JSONSchema returns the JSON Schema (draft 7) of a pipeline file, for editors. It is made of

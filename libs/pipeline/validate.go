@@ -39,6 +39,7 @@ func (c *checker) checkFile(f *File) {
 		c.checkPipeline(&f.Pipelines[i], fmt.Sprintf("pipelines[%d]", i))
 	}
 	c.checkTogether(f.Pipelines)
+	c.checkFeeds(f.Pipelines)
 	c.checkCollections(f)
 }
 
@@ -91,6 +92,7 @@ func (c *checker) checkSource(s Source, at string) {
 	if s.Order != "" {
 		c.checkColumn(s.Order, at+".order")
 	}
+	c.checkRedis(s, at+".redis")
 	if s.Order != "" && s.Ordered {
 		c.at(at+".ordered", "says that the topic has the order, and order that a column has it: one of them")
 	}

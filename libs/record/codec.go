@@ -16,6 +16,9 @@ const (
 	HeaderContentType = "content-type"
 	HeaderStamps      = "freshet-stamps"
 	HeaderVersion     = "freshet-version"
+	HeaderFault       = "freshet-fault"
+	HeaderRedisStream = "freshet-redis-stream"
+	HeaderRedisID     = "freshet-redis-id"
 
 	Schema      = "1"
 	ContentType = "application/x-protobuf"

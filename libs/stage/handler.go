@@ -79,6 +79,7 @@ type Record struct {
 	Key         []byte    // nil for a null key
 	Value       []byte    // nil for a null value
 	Version     []byte    // nil without a header record.HeaderVersion
+	Fault       []byte    // nil without a header record.HeaderFault
 }
 
 // ExplicitVersion returns the version that the record brings along in its header, as redriven dead letters do; ok is

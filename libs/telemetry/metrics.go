@@ -34,6 +34,8 @@ const (
 	ProviderFallbacks   = "freshet.provider.fallbacks"
 	WriteRemembered     = "freshet.write.states.remembered"
 	WriteLoaded         = "freshet.write.states.loaded"
+	RedisPassed         = "freshet.redis.entries"
+	RedisMissed         = "freshet.redis.entries.missed"
 )
 
 // Values with labels that a service hands to Metrics.Gauge.
@@ -45,6 +47,7 @@ const (
 	ProviderWaited  = "freshet.provider.gate.waited"
 	ProviderBreaker = "freshet.provider.breaker"
 	StageLater      = "freshet.stage.later"
+	RedisLag        = "freshet.redis.lag"
 )
 
 var gauges = map[string]struct{ unit, description string }{
@@ -57,6 +60,7 @@ var gauges = map[string]struct{ unit, description string }{
 	BudgetSpent:     {"", "What all replicas have spent today (UTC), and with a pipeline, for that one; without any budget, this replica."},
 	BudgetLimit:     {"", "What all replicas may spend a day, and with a pipeline, for that one; 0 is no bound."},
 	BudgetWaiting:   {"", "Requests to the provider that wait for the budget of the next day; with a pipeline, texts that its budget has turned away today."},
+	RedisLag:        {"", "Entries of a Redis stream that its group has not read; 0 where another process reads it."},
 	ProviderBreaker: {"", "State of an endpoint's circuit breaker: 0 closed, 1 open, 2 half open."},
 }
 
@@ -68,6 +72,8 @@ var counterDescriptions = map[string]string{
 	ProviderSavedTokens: "Tokens that were not paid for again, estimated.",
 	ProviderFallbacks:   "Texts that the built-in model could not read and embedded by their characters.",
 	WriteRemembered:     "Items whose state write still knew from its own last write or read.",
+	RedisPassed:         "Entries of Redis streams that Kafka and Redis have acknowledged.",
+	RedisMissed:         "Entries of Redis streams that were removed before they were passed on.",
 	WriteLoaded:         "Items whose state write had to read from the index.",
 }
 

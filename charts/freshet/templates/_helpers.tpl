@@ -106,6 +106,34 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 {{- end }}
 {{- end }}
 
+{{/* Settings of .redis; .mount is the folder of its secrets. */}}
+{{- define "freshet.redisEnv" -}}
+{{- $redis := .redis -}}
+- {name: FRESHET_REDIS_URL, value: {{ $redis.url | quote }}}
+{{- with $redis.username }}
+- {name: FRESHET_REDIS_USERNAME, value: {{ . | quote }}}
+{{- end }}
+{{- if $redis.existingSecret }}
+- {name: FRESHET_REDIS_PASSWORD_FILE, value: {{ printf "%s/%s" .mount $redis.passwordKey | quote }}}
+{{- end }}
+{{- with $redis.sentinel.username }}
+- {name: FRESHET_REDIS_SENTINEL_USERNAME, value: {{ . | quote }}}
+{{- end }}
+{{- if $redis.sentinel.existingSecret }}
+- {name: FRESHET_REDIS_SENTINEL_PASSWORD_FILE, value: {{ printf "%s-sentinel/%s" .mount $redis.sentinel.passwordKey | quote }}}
+{{- end }}
+{{- with $redis.tls.serverName }}
+- {name: FRESHET_REDIS_TLS_SERVER_NAME, value: {{ . | quote }}}
+{{- end }}
+{{- if $redis.tls.existingSecret }}
+{{- range $name, $key := dict "CA_FILE" $redis.tls.caKey "CERT_FILE" $redis.tls.certKey "KEY_FILE" $redis.tls.keyKey }}
+{{- if $key }}
+- {name: FRESHET_REDIS_TLS_{{ $name }}, value: {{ printf "%s-tls/%s" $.mount $key | quote }}}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+
 {{/* The secrets that .component mounts, as a YAML map of folder name to secret. */}}
 {{- define "freshet.secrets" -}}
 {{- $v := .root.Values -}}
@@ -130,6 +158,17 @@ schema-registry: {{ . | quote }}
 {{- end }}
 {{- with $v.schemaRegistry.tls.existingSecret }}
 schema-registry-tls: {{ . | quote }}
+{{- end }}
+{{- end }}
+{{- if and (eq .component "ingest") $v.redis.url }}
+{{- with $v.redis.existingSecret }}
+redis: {{ . | quote }}
+{{- end }}
+{{- with $v.redis.sentinel.existingSecret }}
+redis-sentinel: {{ . | quote }}
+{{- end }}
+{{- with $v.redis.tls.existingSecret }}
+redis-tls: {{ . | quote }}
 {{- end }}
 {{- end }}
 {{- if ne .component "ingest" }}
@@ -174,6 +213,9 @@ openai-backup: {{ . | quote }}
 {{- end }}
 {{- end }}
 {{- end }}
+{{- end }}
+{{- if and (eq .component "ingest") $v.redis.url }}
+{{ include "freshet.redisEnv" (dict "redis" $v.redis "mount" (printf "%s/redis" $secrets)) }}
 {{- end }}
 - {name: FRESHET_TOPIC_PREFIX, value: {{ $v.topics.prefix | quote }}}
 - {name: FRESHET_PIPELINE, value: /etc/freshet/pipeline/{{ $v.pipeline.key }}}

@@ -14,6 +14,7 @@ const (
 	PostgresVersion = "17.6.0"
 	MariaDBVersion  = "11.4.5"
 	DebeziumVersion = "3.7.0.Final"
+	RedisVersion    = "7.0.15"
 )
 
 const kafkaLibs = "libs" // the folder with the jars, in Kafka's folder
@@ -21,6 +22,11 @@ const kafkaLibs = "libs" // the folder with the jars, in Kafka's folder
 // WeaviatePath returns the path of the Weaviate server in the cache, or an error that names the command that installs it.
 func WeaviatePath() (string, error) {
 	return cached("Weaviate "+WeaviateVersion, "weaviate-"+WeaviateVersion, "weaviate-server")
+}
+
+// RedisPath returns the path of the Redis server in the cache, or an error that names the command that installs it.
+func RedisPath() (string, error) {
+	return cached("Redis "+RedisVersion, "redis-"+RedisVersion, "usr", "bin", "redis-server")
 }
 
 // KafkaLibs returns the folder with the jars of Apache Kafka in the cache, or an error that names the command that

@@ -3,6 +3,7 @@ package ingester
 import (
 	"cmp"
 	"context"
+	"strings"
 
 	"github.com/freshet-io/freshet/libs/fault"
 	"github.com/freshet-io/freshet/libs/pipeline"
@@ -33,6 +34,18 @@ var formats = []format{
 		c, is := maxwell.Decode(body)
 		return []change.Change{c}, is, nil
 	}},
+}
+
+// read reads a record, or says what whoever wrote it found wrong with it: a source that is no topic was copied into one.
+func (in *Ingester) read(r *stage.Record, known described, key change.Key, t *topic) ([]change.Change, error) {
+	if r.Fault == nil {
+		return in.decode(r.Value, known, key, t)
+	}
+	reason, text, _ := strings.Cut(string(r.Fault), ": ")
+	if reason != string(fault.Oversize) {
+		return []change.Change{{Key: key}}, fault.Reject(fault.FormatMismatch, "%s", text)
+	}
+	return []change.Change{{Key: key}}, fault.Reject(fault.Oversize, "%s", text)
 }
 
 // decode reads a value by the format of its topic. Where it fails, changes has one element

@@ -152,7 +152,7 @@ func (in *Ingester) handle(r *stage.Record, known described) stage.Outcome[*reco
 		return stage.Skip[*record.Document](labelUnmatched)
 	}
 	key := in.openKey(r.Key, known)
-	changes, err := in.decode(r.Value, known, key, t)
+	changes, err := in.read(r, known, key, t)
 	b := in.newBuilder(r)
 	if err != nil {
 		b.begin(&changes[0])

@@ -6,12 +6,15 @@ import (
 	"fmt"
 	"log/slog"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/freshet-io/freshet/libs/fault"
 	"github.com/freshet-io/freshet/libs/kafka"
 	"github.com/freshet-io/freshet/libs/pipeline"
 	"github.com/freshet-io/freshet/libs/record"
 	"github.com/freshet-io/freshet/libs/service"
 	"github.com/freshet-io/freshet/libs/stage"
+	"github.com/freshet-io/freshet/services/ingest/redis"
 	"github.com/freshet-io/freshet/services/ingest/registry"
 )
 
@@ -27,7 +30,8 @@ type Settings struct {
 	Reader   string          `envconfig:"EMBED_GROUP" desc:"consumer group that reads the documents, so that ingest can wait for it; the topic prefix and -embed if empty"`
 	Ingest   Config          `envconfig:"INGEST"`
 	Registry registry.Config `envconfig:"SCHEMA_REGISTRY"`
-	Stage    stage.Settings  `inline:"true"`
+	Redis    redis.Config
+	Stage    stage.Settings `inline:"true"`
 }
 
 // Run turns the changes of the pipeline file's topics into documents until ctx ends.
@@ -74,10 +78,15 @@ func Run(ctx context.Context, p *service.Process, cfg Settings) error {
 
 	s := NewStage(cfg, topics, identity, ingester)
 	s.From.More = from.topics // without patterns, too: a topic may get more partitions
-	if err := s.Run(ctx, p); err != nil {
-		return fmt.Errorf("ingesting changes: %w", err)
-	}
-	return nil
+	group, work := errgroup.WithContext(ctx)
+	group.Go(func() error { return redis.Run(work, p, cfg.Redis, cfg.Source.Kafka, cfg.Topics.Prefix, file.Feeds()) })
+	group.Go(func() error {
+		if err := s.Run(work, p); err != nil {
+			return fmt.Errorf("ingesting changes: %w", err)
+		}
+		return nil
+	})
+	return group.Wait()
 }
 
 // NewStage returns the stage that has the ingester turn the changes of the topics into documents.

@@ -28,6 +28,9 @@ func (s *sources) topics(ctx context.Context) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
+	for _, feed := range s.file.Feeds() {
+		partitions[feed.Topic] = 1 // of a stream's topic only the first one is written to
+	}
 	s.mu.Lock()
 	s.partitions = partitions
 	s.mu.Unlock()

@@ -92,6 +92,45 @@ func SchemaRegistry(tb testing.TB) *local.SchemaRegistry {
 	return r
 }
 
+// Redis starts a Redis server that ends with the test, and is skipped or fails as Weaviate is.
+func Redis(tb testing.TB, o local.RedisOptions) *local.Redis {
+	tb.Helper()
+	_, err := local.RedisPath()
+	need(tb, err)
+	r, err := local.StartRedis(tb.Context(), o)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	stopWith(tb, r.Stop)
+	return r
+}
+
+// RedisCluster starts three servers that end with the test, and is skipped or fails as Weaviate is.
+func RedisCluster(tb testing.TB) *local.RedisCluster {
+	tb.Helper()
+	_, err := local.RedisPath()
+	need(tb, err)
+	r, err := local.StartRedisCluster(tb.Context(), nil)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	stopWith(tb, r.Stop)
+	return r
+}
+
+// RedisSentinel starts a master, its replica and a sentinel that end with the test, and is skipped or fails as Weaviate is.
+func RedisSentinel(tb testing.TB) *local.RedisSentinel {
+	tb.Helper()
+	_, err := local.RedisPath()
+	need(tb, err)
+	r, err := local.StartRedisSentinel(tb.Context(), nil)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	stopWith(tb, r.Stop)
+	return r
+}
+
 // SharedKafka is one broker for all tests of a package, started when the first of them asks for it. Its Stop belongs
 // into TestMain. The zero value is ready.
 type SharedKafka struct {

@@ -1,0 +1,179 @@
+package local
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// RedisCluster is three servers on this machine that share the keys out among them. Its data is temporary.
+type RedisCluster struct {
+	Nodes []*Redis
+
+	*cluster
+}
+
+const (
+	slots           = 16384 // places for keys in a cluster
+	portsOfOneRedis = 2     // for clients, and for the other nodes
+)
+
+// StartRedisCluster starts three servers from the cache and returns when they are one. The caller stops them.
+func StartRedisCluster(ctx context.Context, log io.Writer) (*RedisCluster, error) {
+	r := &RedisCluster{}
+	var buses []int
+	var err error
+	r.cluster, err = startCluster(ctx, "redis", portsOfOneRedis, func(c *cluster, ports []int) error {
+		r.Nodes, buses = nil, nil
+		for own := range slices.Chunk(ports, portsOfOneRedis) {
+			// Of the port, too: what a start left that found one taken is of no use on others.
+			s, err := newServer("redis", filepath.Join(c.data, strconv.Itoa(own[0])))
+			if err != nil {
+				return err
+			}
+			n := &Redis{server: s}
+			n.layOut(RedisOptions{Log: log, Args: []string{"--cluster-enabled", "yes", "--cluster-port", strconv.Itoa(own[1])}}, own)
+			r.Nodes, buses, c.servers = append(r.Nodes, n), append(buses, own[1]), append(c.servers, s)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	if err := r.join(ctx, buses); err != nil {
+		_ = r.Stop(ctx) // that they did not join is the error worth having
+		return nil, err
+	}
+	return r, nil
+}
+
+// join shares out the slots, has the nodes meet, and waits until each of them knows all slots' owners.
+func (r *RedisCluster) join(ctx context.Context, buses []int) error {
+	each := slots / len(r.Nodes)
+	for i, n := range r.Nodes {
+		first, last := i*each, (i+1)*each-1
+		if i == len(r.Nodes)-1 {
+			last = slots - 1
+		}
+		if _, err := n.Do(ctx, "CLUSTER", "ADDSLOTSRANGE", strconv.Itoa(first), strconv.Itoa(last)); err != nil {
+			return err
+		}
+		host, port, _ := strings.Cut(n.Address, ":")
+		if _, err := r.Nodes[0].Do(ctx, "CLUSTER", "MEET", host, port, strconv.Itoa(buses[i])); err != nil {
+			return err
+		}
+	}
+	return until(ctx, "redis's nodes are one cluster", func() error {
+		for _, n := range r.Nodes {
+			if info, err := n.Do(ctx, "CLUSTER", "INFO"); err != nil || !strings.Contains(info, "cluster_state:ok") {
+				return errors.Join(err, errors.New("not all slots have an owner"))
+			}
+		}
+		return nil
+	})
+}
+
+// RedisSentinel is a master, its replica, and a sentinel that makes the replica the master where that one is away for a
+// second. Their data is temporary.
+type RedisSentinel struct {
+	Sentinel string // host:port
+	Master   string // the name of the master
+	Nodes    []*Redis
+
+	servers []*Redis
+	data    string
+}
+
+// StartRedisSentinel starts the three from the cache and returns when the sentinel knows both others, and the replica has
+// what the master has. The caller stops them.
+func StartRedisSentinel(ctx context.Context, log io.Writer) (*RedisSentinel, error) {
+	data, err := os.MkdirTemp("", "freshet-sentinel-")
+	if err != nil {
+		return nil, fmt.Errorf("making a folder for the sentinel: %w", err)
+	}
+	r := &RedisSentinel{Master: "mymaster", data: data}
+	if err := r.start(ctx, log); err != nil {
+		_ = r.Stop(ctx) // that they did not start is the error worth having
+		return nil, err
+	}
+	return r, nil
+}
+
+func (r *RedisSentinel) start(ctx context.Context, log io.Writer) error {
+	for i := range 2 {
+		o := RedisOptions{Log: log, Data: filepath.Join(r.data, strconv.Itoa(i))}
+		if i > 0 {
+			o.Args = append([]string{"--replicaof"}, strings.Split(r.Nodes[0].Address, ":")...)
+		}
+		n, err := StartRedis(ctx, o)
+		if err != nil {
+			return err
+		}
+		r.Nodes, r.servers = append(r.Nodes, n), append(r.servers, n)
+	}
+	s, err := newServer("sentinel", filepath.Join(r.data, "sentinel"))
+	if err != nil {
+		return err
+	}
+	watch := &Redis{server: s}
+	err = s.startFirst(ctx, 1, func(ports []int) {
+		watch.Address, r.Sentinel = loopback(ports[0]), loopback(ports[0])
+		config := filepath.Join(s.data, "sentinel.conf") // the sentinel writes into it
+		s.launch = func(ctx context.Context) (*child, error) {
+			text := fmt.Sprintf("port %d\nbind 127.0.0.1\nsentinel monitor %s %s 1\nsentinel down-after-milliseconds %[2]s 1000\nsentinel failover-timeout %[2]s 5000\n",
+				ports[0], r.Master, strings.Replace(r.Nodes[0].Address, ":", " ", 1))
+			if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
+				return nil, fmt.Errorf("writing the sentinel's settings: %w", err)
+			}
+			return watch.launchWith(ctx, log, config, "--sentinel")
+		}
+	})
+	if err != nil {
+		return err
+	}
+	r.servers = append(r.servers, watch)
+	return until(ctx, "the sentinel knows the replica", func() error {
+		known, err := watch.Do(ctx, "INFO", "sentinel")
+		if err != nil || !strings.Contains(known, "slaves=1") {
+			return errors.Join(err, errors.New("it has none"))
+		}
+		state, err := r.Nodes[1].Do(ctx, "INFO", "replication")
+		if err != nil || !strings.Contains(state, "master_link_status:up") {
+			return errors.Join(err, errors.New("it is not in sync"))
+		}
+		return nil
+	})
+}
+
+// Stop ends the servers and removes their data.
+func (r *RedisSentinel) Stop(ctx context.Context) error {
+	var errs []error
+	for _, s := range slices.Backward(r.servers) {
+		errs = append(errs, s.Stop(ctx))
+	}
+	return errors.Join(append(errs, os.RemoveAll(r.data))...)
+}
+
+// until waits until something holds.
+func until(ctx context.Context, what string, holds func() error) error {
+	ctx, cancel := context.WithTimeout(ctx, startLimit)
+	defer cancel()
+	for {
+		err := holds()
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("waiting until %s: %w", what, err)
+		case <-time.After(pollEvery):
+		}
+	}
+}
