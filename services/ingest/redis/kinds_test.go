@@ -66,7 +66,7 @@ func TestRun_aCluster(t *testing.T) {
 	add(101, 200)
 	for _, topic := range topics {
 		r.await(topic, 200)
-		r.inOrder(r.read(topic), 200)
+		r.inOrder(r.read(topic), 1, 200)
 	}
 }
 
@@ -87,7 +87,7 @@ func TestRun_aFailoverOfSentinels(t *testing.T) {
 	}
 	r.add(1001, 2000)
 	r.await(topic, 2000)
-	r.inOrder(r.read(topic), 2000)
+	r.inOrder(r.read(topic), 1, 2000)
 }
 
 func TestRun_certificatesAndAPasswordThatChanges(t *testing.T) {
@@ -118,7 +118,7 @@ func TestRun_certificatesAndAPasswordThatChanges(t *testing.T) {
 	write(t, files("password"), "second")
 	r.add(11, 20)
 	r.await(topic, 20)
-	r.inOrder(r.read(topic), 20)
+	r.inOrder(r.read(topic), 1, 20)
 }
 
 func read(t *testing.T, path string) string {

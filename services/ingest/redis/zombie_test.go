@@ -82,7 +82,7 @@ func zombies(t *testing.T, brokers string) {
 	r.add(101, 150)
 	r.await(topic, 150)
 	r.settled()
-	r.once(r.read(topic), 150)
+	r.inOrder(r.read(topic), 1, 150)
 }
 
 func TestRun_aReaderThatSleptChangesNothing(t *testing.T) { zombies(t, startKfake(t)) }
@@ -104,7 +104,7 @@ func TestRun_aReaderThatDiesBeforeItAcknowledges(t *testing.T) {
 	r.await(topic, 60)
 	r.settled()
 	records := r.read(topic)
-	if r.inOrder(records, 60); len(records) != 110 {
+	if r.inOrder(records, 1, 60); len(records) < 110 {
 		t.Errorf("%d records: the 50 that nobody acknowledged should come again", len(records))
 	}
 }
@@ -160,5 +160,5 @@ func TestRun_aStoppedProcessGoesOnLater(t *testing.T) {
 		}
 	}
 	r.settled()
-	r.inOrder(r.read(topic), 10+rounds*each)
+	r.inOrder(r.read(topic), 1, 10+rounds*each)
 }
