@@ -38,8 +38,9 @@ func StartSchemaRegistry(ctx context.Context, log io.Writer) (*SchemaRegistry, e
 		return nil, err
 	}
 	r := &SchemaRegistry{server: s}
-	// One compiler, as for Kafka: it starts sooner. What it unpacks goes with its folder.
-	flags := []string{"-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData", "-Djava.io.tmpdir=" + s.data}
+	// One compiler, as for Kafka: it starts sooner. What it unpacks goes with its folder. Java 17 reads source in the
+	// encoding of the environment.
+	flags := []string{"-Dfile.encoding=UTF-8", "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData", "-Djava.io.tmpdir=" + s.data}
 	r.Java = append(append([]string{java}, flags...), "-cp", filepath.Join(home, "converter", "*"))
 	var port int
 	s.launch = func(ctx context.Context) (*child, error) {

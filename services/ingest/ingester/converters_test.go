@@ -55,7 +55,7 @@ func TestHandle_changesFromTheConvertersOfKafkaConnect(t *testing.T) {
 	}
 	for i, line := range lines {
 		avro, json := outcomeOf(t, in, line[0], line[1]), outcomeOf(t, in, line[2], line[3])
-		if avro != json || strings.Contains(avro, "letter") {
+		if avro != json || strings.Contains(avro, "letter") || i == 0 && !strings.HasPrefix(avro, `upsert Thing/9007199254740993 "9007199254740993 Becher \"\\\n\x00 类目 🎉 -128 `) {
 			t.Errorf("change %d is in Avro\n%s\nand in JSON\n%s", i+1, avro, json)
 		}
 	}

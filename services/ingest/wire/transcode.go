@@ -142,10 +142,12 @@ func (t *transcoder) close(bracket byte) {
 	t.out = append(t.out, bracket)
 }
 
-// long reads a number of up to 64 bits: seven to a byte, the lowest first, the sign in the lowest of all.
-func (t *transcoder) long() int64 {
+func (t *transcoder) long() int64 { return t.number(binary.MaxVarintLen64) }
+
+// number reads seven bits to a byte, the lowest first, the sign in the lowest of all. It has up to longest bytes.
+func (t *transcoder) number(longest int) int64 {
 	n, size := binary.Uvarint(t.in[t.at:])
-	if size <= 0 || t.err != nil {
+	if size <= 0 || size > longest || t.err != nil {
 		t.short()
 		return 0
 	}
@@ -154,7 +156,7 @@ func (t *transcoder) long() int64 {
 }
 
 func (t *transcoder) int() {
-	n := t.long()
+	n := t.number(binary.MaxVarintLen32)
 	if n != int64(int32(n)) { //nolint:gosec // that is the question
 		t.fail(fault.Malformed, "Avro value has an int of more than 32 bits")
 	}
@@ -207,7 +209,7 @@ func (t *transcoder) short() {
 
 // one reads the place of a symbol or a branch.
 func one[T any](t *transcoder, list []T) (found T) {
-	i := t.long()
+	i := t.number(binary.MaxVarintLen32)
 	if i < 0 || i >= int64(len(list)) {
 		t.short()
 		return found

@@ -204,6 +204,8 @@ func TestJSON_hostile(t *testing.T) {
 		"a number without an end":             {column(`"long"`), strings.Repeat("\xff", 1<<20), fault.Malformed},
 		"an int of 64 bits":                   {column(`"int"`), "\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", fault.Malformed},
 		"a branch that is not there":          {column(`["null","int"]`), "\x04", fault.Malformed},
+		"a branch in too many bytes":          {column(`["null","int"]`), "\x80\x80\x80\x80\x80\x00", fault.Malformed},
+		"an int in too many bytes":            {column(`"int"`), "\x80\x80\x80\x80\x80\x00", fault.Malformed},
 		"a branch below the first":            {column(`["null","int"]`), "\x01", fault.Malformed},
 		"a symbol that is not there":          {column(`{"type":"enum","name":"E","symbols":["A"]}`), "\x02", fault.Malformed},
 		"a boolean that is neither":           {column(`"boolean"`), "\x02", fault.Malformed},
@@ -265,7 +267,7 @@ func FuzzJSON(f *testing.F) {
 	f.Add(column(`{"type":"bytes","logicalType":"decimal","precision":4,"scale":2}`), []byte{4, 1, 2})
 	f.Add(`{"type":"record","name":"R","fields":[{"name":"r","type":["null","R"]},{"name":"e","type":{"type":"enum","name":"E","symbols":["A","B"]}}]}`, []byte{2, 0, 2, 0})
 	f.Add(`{"type":"object","properties":{"a":{"title":"io.debezium.time.Date"}}}`, []byte(`{"a":1}`))
-	small := change.Limits{Bytes: 1 << 16, Depth: 16, Fields: 1 << 10}
+	small := change.Limits{Bytes: 1 << 12, Depth: 16, Fields: 1 << 10} // below the limits of the other decoder
 	f.Fuzz(func(t *testing.T, text string, value []byte) {
 		for _, language := range []string{"AVRO", "JSON"} {
 			s, err := wire.Compile(wire.Definition{Text: text, Language: language})
@@ -290,8 +292,10 @@ func FuzzJSON(f *testing.F) {
 	})
 }
 
-// agrees reports whether twmb/avro's decoder reads the value whole.
+// agrees reports whether twmb/avro's decoder reads the value whole. It does not look at logical types, of which it may
+// refuse what is out of their range.
 func agrees(text string, value []byte) bool {
+	text = strings.ReplaceAll(text, "logicalType", "logically")
 	s, err := avro.Parse(text, avro.WithLaxNames(func(string) error { return nil }))
 	if err != nil {
 		return true
