@@ -18,6 +18,8 @@ type bucket struct {
 	fixed     bool    // by setting: what the server says does not count
 	perMinute float64 // of this process; 0: not known
 	limiter   *rate.Limiter
+	lent      float64 // what bulk requests had taken at lentAt, and was not made up for
+	lentAt    time.Time
 }
 
 // limit sets the limit. The bucket holds what passes in a second: one that held a whole
@@ -43,20 +45,33 @@ func (b *bucket) pace(share float64, now time.Time) {
 }
 
 // wait returns how long it takes until n can pass. More than the bucket holds passes
-// when it is full, and leaves a debt. An urgent n passes in spite of a debt of up to one
-// large request.
+// when it is full, and leaves a debt. An urgent n passes in spite of the debt of bulk requests, of up to one
+// large one.
 func (b *bucket) wait(n int, urgent bool, now time.Time) time.Duration {
 	if b.limiter == nil {
 		return 0
 	}
 	missing := float64(min(n, b.limiter.Burst())) - b.limiter.TokensAt(now)
 	if urgent {
-		missing -= b.perMinute * large
+		missing -= min(b.perMinute*large, b.owes(now))
 	}
 	if missing < 1e-6 {
 		return 0
 	}
 	return time.Duration(missing/float64(b.limiter.Limit())*float64(time.Second)) + 1
+}
+
+// owes returns what bulk requests have taken and is not made up for.
+func (b *bucket) owes(now time.Time) float64 {
+	return max(0, b.lent-now.Sub(b.lentAt).Seconds()*float64(b.limiter.Limit()))
+}
+
+// charge is take for a request that may be a bulk one.
+func (b *bucket) charge(n int, bulk bool, now time.Time) {
+	if bulk && b.limiter != nil {
+		b.lent, b.lentAt = b.owes(now)+float64(n), now
+	}
+	b.take(n, now)
 }
 
 // take lets n pass, which may leave a debt. A negative n gives back.

@@ -58,7 +58,7 @@ func newGate(key string, cfg Config, now time.Time) *gate {
 }
 
 // wait returns how long a request of so many tokens has to wait. An urgent one need not
-// wait for the debt of a large one.
+// wait for the debt of a large bulk one.
 func (g *gate) wait(tokens int, urgent bool, now time.Time) time.Duration {
 	if steps := int(now.Sub(g.stepped) / step); steps > 0 && g.share < 1 {
 		g.pace(min(g.share+raiseBy*float64(steps), 1), g.stepped.Add(time.Duration(steps)*step), now)
@@ -74,9 +74,9 @@ func (g *gate) pace(share float64, stepped, now time.Time) {
 
 // admit lets a request pass. others is how many wait: where the gate was shut, they leave
 // one after the other, so that they do not arrive as a burst.
-func (g *gate) admit(tokens, others int, now time.Time) {
+func (g *gate) admit(tokens int, bulk bool, others int, now time.Time) {
 	g.requests.take(1, now)
-	g.tokens.take(tokens, now)
+	g.tokens.charge(tokens, bulk, now)
 	if now.Sub(g.opens) < g.spread {
 		g.next = now.Add(rand.N(2*g.spread/time.Duration(others+1) + 1))
 	}

@@ -225,6 +225,24 @@ func TestLiveRequestNeedNotWaitForTheDebtOfALargeBulkOne(t *testing.T) {
 	})
 }
 
+// Else all live requests together would begin with six seconds' worth of tokens, which not every server takes.
+func TestLiveRequestsAloneMakeNoDebt(t *testing.T) {
+	now := time.Now()
+	g := newGate("", Config{TokensPerMinute: 60_000}, now)
+	for _, bulk := range []int{0, 2000} {
+		g.admit(bulk, true, 0, now)
+		passed := 0
+		for ; g.wait(100, true, now) == 0; passed += 100 {
+			g.admit(100, false, 0, now)
+		}
+		if passed != 1000 {
+			t.Errorf("%d live tokens passed at once beside %d of a backfill, and the bucket holds 1000", passed, bulk)
+		}
+		now = now.Add(time.Minute)
+		g.wait(0, true, now)
+	}
+}
+
 func TestLimitsAreLearntFromHeadersAndLoweredByRefusals(t *testing.T) {
 	now := time.Now()
 	g := newGate("", Config{MaxRetryAfter: time.Minute, Replicas: 2}, now)

@@ -34,6 +34,7 @@ type trial struct {
 	came   time.Time
 	tokens int // estimated
 	gate   *gate
+	bulk   bool // when it passed
 	sent   time.Time
 }
 
@@ -164,7 +165,8 @@ func (l *line) pass(t *trial) (wait time.Duration, changed <-chan struct{}, err 
 	if wait > 0 {
 		return min(wait, step), l.changed, nil
 	}
-	g.admit(t.tokens, len(l.waiting)-1, now)
+	t.bulk = t.lane.Bulk()
+	g.admit(t.tokens, t.bulk, len(l.waiting)-1, now)
 	l.charge(t)
 	l.waited[laneOf(t)] += now.Sub(t.came)
 	t.gate = g
@@ -263,7 +265,7 @@ func (l *line) spent(t *trial, tokens int64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.perByte += (min(float64(tokens)/float64(t.bytes), 2) - l.perByte) / 8
-	t.gate.tokens.take(int(min(tokens, 1<<30))-t.tokens, time.Now())
+	t.gate.tokens.charge(int(min(tokens, 1<<30))-t.tokens, t.bulk, time.Now())
 }
 
 // slow shuts the gate that t went through.
