@@ -68,7 +68,7 @@ func (c *Connect) start(ctx context.Context, log io.Writer) (*child, error) {
 	if err != nil {
 		return nil, err
 	}
-	return worker, worker.awaitReady(ctx, c.ready)
+	return worker, worker.awaitReady(ctx, c.Check)
 }
 
 //go:embed connect.properties
@@ -105,11 +105,8 @@ func (c *Connect) write() ([]string, error) {
 	return files, nil
 }
 
-// ready asks once whether all connectors run.
-func (c *Connect) ready(ctx context.Context) error { return c.each(ctx, c.runs) }
-
 // Check says whether all connectors and their tasks run, and why not.
-func (c *Connect) Check(ctx context.Context) error { return c.ready(ctx) }
+func (c *Connect) Check(ctx context.Context) error { return c.each(ctx, c.runs) }
 
 // Streams says whether all connectors have noted a place behind their snapshots, which a restart goes on from. One that
 // is killed before takes another snapshot, and nobody ever tells what was deleted between the two.
