@@ -64,6 +64,8 @@ type Source struct {
 	Order string `yaml:"order"`
 	// Ordered says that all changes of an item are in one partition, though the keys do not show that.
 	Ordered bool `yaml:"ordered"`
+	// HTTP says that clients may bring changes over HTTP, which are written to the topic.
+	HTTP bool `yaml:"http"`
 }
 
 // Format is a format of change events.

@@ -6,12 +6,15 @@ import (
 	"fmt"
 	"log/slog"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/freshet-io/freshet/libs/fault"
 	"github.com/freshet-io/freshet/libs/kafka"
 	"github.com/freshet-io/freshet/libs/pipeline"
 	"github.com/freshet-io/freshet/libs/record"
 	"github.com/freshet-io/freshet/libs/service"
 	"github.com/freshet-io/freshet/libs/stage"
+	"github.com/freshet-io/freshet/services/ingest/intake"
 )
 
 // Settings is the configuration of the service.
@@ -25,10 +28,12 @@ type Settings struct {
 	Group    string         `envconfig:"INGEST_GROUP" desc:"consumer group on the source cluster; the topic prefix and -ingest if empty"`
 	Reader   string         `envconfig:"EMBED_GROUP" desc:"consumer group that reads the documents, so that ingest can wait for it; the topic prefix and -embed if empty"`
 	Ingest   Config         `envconfig:"INGEST"`
+	HTTP     intake.Config  `envconfig:"HTTP"`
 	Stage    stage.Settings `inline:"true"`
 }
 
-// Run turns the changes of the pipeline file's topics into documents until ctx ends.
+// Run turns the changes of the pipeline file's topics into documents, and takes changes over HTTP where that is set, until
+// ctx ends.
 func Run(ctx context.Context, p *service.Process, cfg Settings) error {
 	file, err := pipeline.Load(cfg.Pipeline)
 	if err != nil {
@@ -68,10 +73,15 @@ func Run(ctx context.Context, p *service.Process, cfg Settings) error {
 	if len(file.Patterns()) > 0 {
 		s.From.More = from.topics
 	}
-	if err := s.Run(ctx, p); err != nil {
-		return fmt.Errorf("ingesting changes: %w", err)
-	}
-	return nil
+	group, work := errgroup.WithContext(ctx)
+	group.Go(func() error { return serveHTTP(work, p, cfg, file, ingester) })
+	group.Go(func() error {
+		if err := s.Run(work, p); err != nil {
+			return fmt.Errorf("ingesting changes: %w", err)
+		}
+		return nil
+	})
+	return group.Wait()
 }
 
 // NewStage returns the stage that has the ingester turn the changes of the topics into documents.
