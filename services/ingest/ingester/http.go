@@ -16,7 +16,7 @@ func serveHTTP(ctx context.Context, p *service.Process, cfg Settings, file *pipe
 	if cfg.HTTP.Address == "" {
 		return nil
 	}
-	sources := httpSources(file)
+	sources := HTTPSources(file)
 	if len(sources) == 0 {
 		return fault.Halt("FRESHET_HTTP_ADDRESS is set, and no pipeline of %s says source: {http: true}", cfg.Pipeline)
 	}
@@ -40,7 +40,8 @@ func serveHTTP(ctx context.Context, p *service.Process, cfg Settings, file *pipe
 	return server.Serve(ctx, listener, p.Health)
 }
 
-func httpSources(file *pipeline.File) []intake.Source {
+// HTTPSources returns the pipelines of a file that take changes over HTTP.
+func HTTPSources(file *pipeline.File) []intake.Source {
 	var sources []intake.Source
 	for i := range file.Pipelines {
 		p := &file.Pipelines[i]

@@ -8,32 +8,41 @@ import (
 
 	"github.com/tidwall/gjson"
 
+	"github.com/freshet-io/freshet/libs/record"
 	"github.com/freshet-io/freshet/libs/stage"
 	"github.com/freshet-io/freshet/services/ingest/change"
+	"github.com/freshet-io/freshet/services/ingest/intake"
 )
 
-// Try tells what would become of a record of a topic, before it is written there: it has the record handled as the stage
-// will have it. id is that of its last item, the parts of a composite one joined by +, "" where none is known. label says
-// why the record would be skipped, "" where it would not. The error is that of its dead letter, permanent.
-func (in *Ingester) Try(topic string, key, value []byte) (id, label string, err error) {
-	outcome := in.handle(&stage.Record{Topic: topic, Key: key, Value: value})
-	if n := len(outcome.Out); n > 0 {
-		id = strings.Join(outcome.Out[n-1].GetId(), "+")
-	} else {
-		label = outcome.Label
-	}
-	return id, label, outcome.Err
+// Try implements intake.Mapper: a record is handled as the stage will have it.
+func (in *Ingester) Try(topic string, key, value []byte) intake.Trial {
+	return trialOf(key, in.handle(&stage.Record{Topic: topic, Key: key, Value: value}))
 }
 
-// RowKey returns the key under which a row of a pipeline's topic is written, an object of the columns of id and tenant: all
-// rows of an item have one, however they write its id. It is nil where the row does not name its item.
-func (in *Ingester) RowKey(pipeline, topic string, row []byte) []byte {
-	i := slices.IndexFunc(in.mappings, func(m *mapping) bool { return m.pipeline.Name == pipeline })
-	changes, err := in.decode(row, change.Key{}, in.topic(topic))
-	if i < 0 || err != nil {
-		return nil
+// TryRow implements intake.Mapper. The key is an object of the columns of id and tenant: all rows of an item have one, however
+// they write its id. The row is decoded once for the key and for what becomes of it.
+func (in *Ingester) TryRow(pipeline, topic string, row []byte) intake.Trial {
+	t := in.topic(topic)
+	changes, err := in.decode(row, change.Key{}, t)
+	var key []byte
+	if i := slices.IndexFunc(t.mappings, func(m *mapping) bool { return m.pipeline.Name == pipeline }); i >= 0 && err == nil {
+		key = t.mappings[i].rowKey(&changes[0])
 	}
-	return in.mappings[i].rowKey(&changes[0])
+	opened := change.OpenKey(key, in.limits, &in.schemas)
+	for i := range changes {
+		changes[i].Key = opened
+	}
+	return trialOf(key, in.become(&stage.Record{Topic: topic, Key: key, Value: row}, t, changes, err))
+}
+
+func trialOf(key []byte, outcome stage.Outcome[*record.Document]) intake.Trial {
+	trial := intake.Trial{Key: key, Err: outcome.Err}
+	if n := len(outcome.Out); n > 0 {
+		trial.ID = strings.Join(outcome.Out[n-1].GetId(), "+")
+	} else {
+		trial.Label = outcome.Label
+	}
+	return trial
 }
 
 func (m *mapping) rowKey(c *change.Change) []byte {

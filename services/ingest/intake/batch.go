@@ -56,8 +56,11 @@ func (b *batch) row(line int, row []byte) {
 	case row[0] != '{':
 		b.fail(line, "", fault.Reject(fault.Malformed, "the line is no JSON object"))
 	default:
-		key := b.server.mapper.RowKey(b.source.Name, b.source.Topic, row)
-		b.add(line, key, row, false)
+		trial := b.server.mapper.TryRow(b.source.Name, b.source.Topic, row)
+		if trial.Err == nil && trial.Label != "" {
+			trial.Err = fault.Reject(fault.FormatMismatch, "no item comes of the row: it is skipped, %s", trial.Label)
+		}
+		b.add(line, trial, row)
 	}
 }
 
@@ -66,7 +69,7 @@ func (b *batch) event(line int, event []byte) {
 	defer b.survive(line)
 	if b.fits(line, event) {
 		key, value := keyed(event)
-		b.add(line, key, value, true)
+		b.add(line, b.server.mapper.Try(b.source.Topic, key, value), value)
 	}
 }
 
@@ -86,18 +89,14 @@ func (b *batch) fits(line int, text []byte) bool {
 	return false
 }
 
-// add adds a record, unless ingest would make a dead letter of it, or would skip it where that is not allowed.
-func (b *batch) add(line int, key, value []byte, skips bool) {
-	id, label, err := b.server.mapper.Try(b.source.Topic, key, value)
-	if err == nil && label != "" && !skips {
-		err = fault.Reject(fault.FormatMismatch, "no item comes of the row: it is skipped, %s", label)
-	}
-	if err != nil {
-		b.fail(line, id, err)
+// add adds a record, unless it would become a dead letter.
+func (b *batch) add(line int, trial Trial, value []byte) {
+	if trial.Err != nil {
+		b.fail(line, trial.ID, trial.Err)
 		return
 	}
-	b.sent = append(b.sent, kafka.Sent{Key: key, Value: value, Traceparent: b.trace})
-	b.lines, b.ids = append(b.lines, line), append(b.ids, id)
+	b.sent = append(b.sent, kafka.Sent{Key: trial.Key, Value: value, Traceparent: b.trace})
+	b.lines, b.ids = append(b.lines, line), append(b.ids, trial.ID)
 }
 
 // finish has Kafka take the lines that passed, and tells of those that did not.

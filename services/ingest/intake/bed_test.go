@@ -69,6 +69,7 @@ var sources = []intake.Source{
 type sink struct {
 	mu     sync.Mutex
 	sent   []string // topic, key and value
+	trace  string   // of the last one
 	held   chan struct{}
 	err    error
 	reject error // of each change whose value has "huge" in it
@@ -97,6 +98,7 @@ func (s *sink) Produce(ctx context.Context, topic string, changes []kafka.Sent) 
 			rejected[i] = s.reject
 			continue
 		}
+		s.trace = c.Traceparent
 		s.sent = append(s.sent, topic+" "+string(c.Key)+" "+string(c.Value))
 	}
 	return rejected, nil
@@ -153,7 +155,7 @@ func settings(environ ...string) (intake.Config, error) {
 	return cfg.HTTP, err
 }
 
-func newBed(t *testing.T, environ ...string) *bed {
+func newBed(t testing.TB, environ ...string) *bed {
 	t.Helper()
 	if len(environ) == 0 || !strings.Contains(strings.Join(environ, " "), "TOKENS") {
 		environ = append(environ, "FRESHET_HTTP_TOKENS=an-old-one "+token)
@@ -187,7 +189,7 @@ func newBed(t *testing.T, environ ...string) *bed {
 }
 
 // request is one with the token, of NDJSON where it has a body. headers are pairs.
-func request(t *testing.T, method, path, body string, headers ...string) *http.Request {
+func request(t testing.TB, method, path, body string, headers ...string) *http.Request {
 	t.Helper()
 	r := httptest.NewRequestWithContext(t.Context(), method, path, strings.NewReader(body))
 	r.Header.Set("Authorization", "Bearer "+token)
@@ -207,7 +209,7 @@ type answer struct {
 	Code, Message string
 }
 
-func (b *bed) ask(t *testing.T, r *http.Request) (status int, answer answer, header http.Header) {
+func (b *bed) ask(t testing.TB, r *http.Request) (status int, answer answer, header http.Header) {
 	t.Helper()
 	w := httptest.NewRecorder()
 	b.Handler().ServeHTTP(w, r)
@@ -220,14 +222,19 @@ func (b *bed) ask(t *testing.T, r *http.Request) (status int, answer answer, hea
 // gauge returns the bytes that requests hold.
 func (b *bed) gauge(t *testing.T) string {
 	t.Helper()
-	w := httptest.NewRecorder()
-	b.tel.Handler().ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/metrics", nil))
-	for line := range strings.Lines(w.Body.String()) {
+	for line := range strings.Lines(b.metrics(t)) {
 		if value, is := strings.CutPrefix(line, "freshet_http_in_flight_bytes "); is {
 			return strings.TrimSpace(value)
 		}
 	}
 	return "none"
+}
+
+func (b *bed) metrics(t *testing.T) string {
+	t.Helper()
+	w := httptest.NewRecorder()
+	b.tel.Handler().ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/metrics", nil))
+	return w.Body.String()
 }
 
 var errAway = errors.New("no broker answers")

@@ -328,10 +328,57 @@ func TestAnonymous_isTakenWhereItIsAllowed(t *testing.T) {
 	}
 }
 
+func TestTrace_goesOnFromTheClientToTheRecord(t *testing.T) {
+	const trace = "0af7651916cd43dd8448eb211c80319c"
+	b := newBed(t)
+	b.ask(t, request(t, "POST", "/v1/items?source=products", cup, "Traceparent", "00-"+trace+"-b7ad6b7169203331-01"))
+	if !strings.HasPrefix(b.sink.trace, "00-"+trace+"-") || strings.Contains(b.sink.trace, "b7ad6b7169203331") {
+		t.Errorf("the record has the trace %q", b.sink.trace)
+	}
+	b.ask(t, request(t, "POST", "/v1/items?source=products", cup))
+	if len(b.sink.trace) != 55 || strings.Contains(b.sink.trace, trace) {
+		t.Errorf("the next record has the trace %q", b.sink.trace)
+	}
+}
+
+func TestMetrics_countLinesAndRequestsByWhatBecameOfThem(t *testing.T) {
+	b := newBed(t)
+	b.ask(t, request(t, "POST", "/v1/items?source=products", cup+"\nx\nx"))
+	b.ask(t, request(t, "DELETE", "/v1/items/1", "", "Authorization", ""))
+	page := b.metrics(t)
+	for _, line := range []string{
+		`freshet_items_total{outcome="accepted",stage="http"} 1`,
+		`freshet_items_total{outcome="malformed",stage="http"} 2`,
+		`freshet_http_duration_seconds_count{route="POST /v1/items",status="200"} 1`,
+		`freshet_http_duration_seconds_count{route="DELETE /v1/items/{id}",status="401"} 1`,
+	} {
+		if !strings.Contains(page, line) {
+			t.Errorf("no line %s in\n%s", line, page)
+		}
+	}
+}
+
 func TestDocument_tellsTheLimits(t *testing.T) {
 	for _, limit := range []int{intake.MaxBytes, intake.MaxLineBytes, intake.MaxLines} {
 		if !strings.Contains(string(intake.Document), strconv.Itoa(limit)) {
 			t.Errorf("openapi.yaml does not tell %d", limit)
 		}
 	}
+}
+
+func BenchmarkPost(bench *testing.B) {
+	b := newBed(bench)
+	row := `{"id":%d,"seq":1,"name":"Tent","price":35,"description":"` + strings.Repeat("of a fabric that lasts ", 40) + `"}`
+	var body strings.Builder
+	for i := range 500 {
+		fmt.Fprintf(&body, row+"\n", i)
+	}
+	bench.ReportAllocs()
+	for bench.Loop() {
+		if status, answer, _ := b.ask(bench, request(bench, "POST", "/v1/items?source=products", body.String())); status != 200 || answer.Accepted != 500 {
+			bench.Fatalf("%d %+v", status, answer)
+		}
+		b.sink.sent = nil
+	}
+	bench.ReportMetric(float64(500*bench.N)/bench.Elapsed().Seconds(), "items/s")
 }

@@ -31,12 +31,19 @@ const (
 // part is what the probes call the server.
 const part = "http"
 
+// Trial is what would become of a record, before it is written.
+type Trial struct {
+	Key   []byte // of the record; nil where there is none
+	ID    string // of its last item, the parts of a composite one joined by +; "" where none is known
+	Label string // why it would be skipped; "" where it would not
+	Err   error  // of its dead letter, permanent
+}
+
 // Mapper tells what ingest would make of a record. It does no I/O and may be used from several goroutines.
 type Mapper interface {
-	// RowKey returns the key of a row's item, nil where the row names none.
-	RowKey(pipeline, topic string, row []byte) []byte
-	// Try returns the item of a record, and why it would be skipped or made a dead letter; the error is permanent.
-	Try(topic string, key, value []byte) (id, label string, err error)
+	Try(topic string, key, value []byte) Trial
+	// TryRow finds the key of a row of a pipeline, too; there is none where the row does not name its item.
+	TryRow(pipeline, topic string, row []byte) Trial
 }
 
 // Sink is where changes go; see kafka.Intake.
