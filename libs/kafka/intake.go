@@ -14,6 +14,7 @@ import (
 
 	"github.com/freshet-io/freshet/libs/fault"
 	"github.com/freshet-io/freshet/libs/service"
+	"github.com/freshet-io/freshet/libs/telemetry"
 )
 
 // unknownMaxBytes is what every Kafka takes as it comes: message.max.bytes is 1048588, with what a batch adds to its records.
@@ -66,8 +67,10 @@ func (in *Intake) look(ctx context.Context, topics []string) error {
 		return fmt.Errorf("looking at %v: %w", topics, err)
 	}
 	for _, topic := range topics {
-		if err := details[topic].Err; err != nil || !details.Has(topic) {
-			return fmt.Errorf("topic %s is not there (%w): run `freshet topics apply`", topic, errors.Join(err))
+		if err := details[topic].Err; errors.Is(err, kerr.UnknownTopicOrPartition) {
+			return fmt.Errorf("topic %s does not exist: run `freshet topics apply`", topic)
+		} else if err != nil {
+			return fmt.Errorf("looking at topic %s: %w", topic, err)
 		}
 	}
 	configs, err := adm.DescribeTopicConfigs(ctx, topics...)
@@ -124,7 +127,7 @@ func (in *Intake) Produce(ctx context.Context, topic string, changes []Sent) (re
 func (s *Sent) record(topic string) *kgo.Record {
 	r := &kgo.Record{Topic: topic, Key: s.Key, Value: s.Value}
 	if s.Traceparent != "" {
-		r.Headers = []kgo.RecordHeader{{Key: "traceparent", Value: []byte(s.Traceparent)}}
+		r.Headers = []kgo.RecordHeader{{Key: telemetry.HeaderTraceparent, Value: []byte(s.Traceparent)}}
 	}
 	return r
 }

@@ -21,6 +21,7 @@ func serveHTTP(ctx context.Context, p *service.Process, cfg Settings, file *pipe
 		return fault.Halt("FRESHET_HTTP_ADDRESS is set, and no pipeline of %s says source: {http: true}", cfg.Pipeline)
 	}
 	p.Health.Unready("http", "is not connected to Kafka yet")
+	cfg.Source.Kafka.Meters = p.Telemetry.Meters
 	sink, err := kafka.OpenIntake(ctx, cfg.Source.Kafka, file.HTTPTopics(), p.Log)
 	if err != nil {
 		return fmt.Errorf("connecting HTTP to the source cluster: %w", err)
@@ -49,7 +50,7 @@ func HTTPSources(file *pipeline.File) []intake.Source {
 			continue
 		}
 		source := intake.Source{
-			Name: p.Name, Topic: p.Source.Topics[0], Rows: p.Source.Format == pipeline.Rows || p.Source.Format == pipeline.Auto,
+			Name: p.Name, Topic: p.Source.Topics[0], Rows: p.Source.Format == pipeline.Rows,
 			ID: p.ID.Columns(), Order: p.Source.OrderColumn(),
 		}
 		if p.Tenant != nil {

@@ -1,7 +1,6 @@
 package ingester
 
 import (
-	"cmp"
 	"encoding/json"
 	"slices"
 	"strings"
@@ -60,7 +59,7 @@ func (m *mapping) rowKey(c *change.Change) []byte {
 		parts[m.columns[i].name] = who.id[n]
 	}
 	if m.tenant >= 0 {
-		parts[m.columns[m.tenant].name] = cmp.Or(parts[m.columns[m.tenant].name], who.tenant)
+		parts[m.columns[m.tenant].name] = who.tenant
 	}
 	key, err := json.Marshal(parts) // sorted by column
 	if err != nil {
