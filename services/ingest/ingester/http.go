@@ -20,7 +20,7 @@ func serveHTTP(ctx context.Context, p *service.Process, cfg Settings, file *pipe
 	if len(sources) == 0 {
 		return fault.Halt("FRESHET_HTTP_ADDRESS is set, and no pipeline of %s says source: {http: true}", cfg.Pipeline)
 	}
-	p.Health.Unready("http", "is not connected to Kafka yet")
+	p.Health.Unready(intake.Part, "is not connected to Kafka yet")
 	cfg.Source.Kafka.Meters = p.Telemetry.Meters
 	sink, err := kafka.OpenIntake(ctx, cfg.Source.Kafka, file.HTTPTopics(), p.Log)
 	if err != nil {

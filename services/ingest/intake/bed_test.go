@@ -220,7 +220,7 @@ func (b *bed) ask(t testing.TB, r *http.Request) (status int, answer answer, hea
 }
 
 // gauge returns the bytes that requests hold.
-func (b *bed) gauge(t *testing.T) string {
+func (b *bed) gauge(t testing.TB) string {
 	t.Helper()
 	for line := range strings.Lines(b.metrics(t)) {
 		if value, is := strings.CutPrefix(line, "freshet_http_in_flight_bytes "); is {
@@ -230,7 +230,7 @@ func (b *bed) gauge(t *testing.T) string {
 	return "none"
 }
 
-func (b *bed) metrics(t *testing.T) string {
+func (b *bed) metrics(t testing.TB) string {
 	t.Helper()
 	w := httptest.NewRecorder()
 	b.tel.Handler().ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/metrics", nil))

@@ -204,7 +204,7 @@ func blanks(t *testing.T, n int64) (status int, code string) {
 }
 
 // pack packs a body.
-func pack(t *testing.T, encoding, body string) string {
+func pack(t testing.TB, encoding, body string) string {
 	t.Helper()
 	var b bytes.Buffer
 	if encoding == "gzip" {
@@ -364,6 +364,30 @@ func TestDocument_tellsTheLimits(t *testing.T) {
 			t.Errorf("openapi.yaml does not tell %d", limit)
 		}
 	}
+}
+
+// Whatever is sent, each line is accepted or told of, and nothing is held.
+func FuzzPost(f *testing.F) {
+	for _, l := range bad {
+		f.Add([]byte(l.line+"\n"+cup), "")
+		f.Add([]byte(`{"key":`+l.line+`,"value":{}}`), "")
+	}
+	f.Add([]byte(pack(f, "gzip", cup)), "gzip")
+	f.Add([]byte(pack(f, "zstd", cup)), "zstd")
+	b := newBed(f)
+	f.Fuzz(func(t *testing.T, body []byte, encoding string) {
+		b.sink.sent = nil
+		for _, path := range []string{"/v1/items?source=products", "/v1/sources/cdc/events"} {
+			status, answer, _ := b.ask(t, request(t, "POST", path, string(body), "Content-Type", ndjson, "Content-Encoding", encoding))
+			told := answer.Code != "" && status >= 400 && status < 500
+			if !told && (status != 200 && status != 422 || answer.Failed != len(answer.Items) || (status == 422) != (answer.Accepted == 0 && answer.Failed > 0)) {
+				t.Errorf("%d %+v", status, answer)
+			}
+		}
+		if got := b.gauge(t); got != "0" {
+			t.Errorf("%s bytes are still held", got)
+		}
+	})
 }
 
 func BenchmarkPost(bench *testing.B) {

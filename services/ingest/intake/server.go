@@ -11,6 +11,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/net/netutil"
+
 	"github.com/freshet-io/freshet/libs/kafka"
 	"github.com/freshet-io/freshet/libs/service"
 	"github.com/freshet-io/freshet/libs/telemetry"
@@ -25,11 +27,12 @@ const (
 const (
 	headerTimeout = 5 * time.Second
 	idleTimeout   = 2 * time.Minute
-	headerBytes   = 64 << 10
+	headerBytes   = 16 << 10
+	connections   = 1024 // at once; those of strangers count, too, and each has a header in memory
 )
 
-// part is what the probes call the server.
-const part = "http"
+// Part is what the probes and metrics call the server.
+const Part = "http"
 
 // Trial is what would become of a record, before it is written.
 type Trial struct {
@@ -87,6 +90,7 @@ func (s *Server) Listen(ctx context.Context) (net.Listener, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listening for HTTP at %s: %w", s.config.Address, err)
 	}
+	listener = netutil.LimitListener(listener, connections)
 	if s.config.TLS.CertFile == "" {
 		return listener, nil
 	}
@@ -108,13 +112,13 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener, health Health
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(listener) }()
 	s.log.InfoContext(ctx, "taking changes over HTTP", "address", listener.Addr().String())
-	health.Ready(part)
+	health.Ready(Part)
 	select {
 	case err := <-failed:
 		return fmt.Errorf("serving HTTP: %w", err)
 	case <-ctx.Done():
 	}
-	health.Unready(part, "is stopping")
+	health.Unready(Part, "is stopping")
 	server.SetKeepAlivesEnabled(false)
 	<-time.After(s.config.StopDelay)
 	bound, cancel := context.WithTimeout(context.WithoutCancel(ctx), longest)
@@ -164,8 +168,8 @@ func (s *Server) produce(ctx context.Context, topic string, changes []kafka.Sent
 
 // count counts lines by what became of them.
 func (s *Server) count(ctx context.Context, accepted int, fails []Failure) {
-	s.telemetry.Metrics.Items(ctx, part, "accepted", accepted)
+	s.telemetry.Metrics.Items(ctx, Part, "accepted", accepted)
 	for i := range fails {
-		s.telemetry.Metrics.Items(ctx, part, fails[i].Code, 1)
+		s.telemetry.Metrics.Items(ctx, Part, fails[i].Code, 1)
 	}
 }
