@@ -142,11 +142,6 @@ func (in *Ingester) handle(r *stage.Record) stage.Outcome[*record.Document] {
 	}
 	key := change.OpenKey(r.Key, in.limits, &in.schemas)
 	changes, err := in.decode(r.Value, key, t)
-	return in.become(r, t, changes, err)
-}
-
-// become returns what becomes of a record by what was decoded of it.
-func (in *Ingester) become(r *stage.Record, t *topic, changes []change.Change, err error) stage.Outcome[*record.Document] {
 	b := in.newBuilder(r)
 	if err != nil {
 		b.begin(&changes[0])

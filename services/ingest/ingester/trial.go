@@ -1,56 +1,54 @@
 package ingester
 
 import (
+	"cmp"
+	"context"
 	"encoding/json"
 	"slices"
 	"strings"
 
 	"github.com/tidwall/gjson"
 
-	"github.com/freshet-io/freshet/libs/record"
 	"github.com/freshet-io/freshet/libs/stage"
 	"github.com/freshet-io/freshet/services/ingest/change"
 	"github.com/freshet-io/freshet/services/ingest/intake"
+	"github.com/freshet-io/freshet/services/ingest/rows"
 )
 
 // Try implements intake.Mapper: a record is handled as the stage will have it.
-func (in *Ingester) Try(topic string, key, value []byte) intake.Trial {
-	return trialOf(key, in.handle(&stage.Record{Topic: topic, Key: key, Value: value}))
+func (in *Ingester) Try(ctx context.Context, topic string, key, value []byte) (intake.Trial, error) {
+	outcomes, err := in.Handle(ctx, []Change{{stage.Record{Topic: topic, Key: key, Value: value}}})
+	if err != nil {
+		return intake.Trial{}, err
+	}
+	trial := intake.Trial{Key: key, Err: outcomes[0].Err}
+	if n := len(outcomes[0].Out); n > 0 {
+		trial.ID = strings.Join(outcomes[0].Out[n-1].GetId(), "+")
+	} else {
+		trial.Label = outcomes[0].Label
+	}
+	return trial, nil
 }
 
 // TryRow implements intake.Mapper. The key is an object of the columns of id and tenant: all rows of an item have one, however
-// they write its id. The row is decoded once for the key and for what becomes of it.
-func (in *Ingester) TryRow(pipeline, topic string, row []byte) intake.Trial {
-	t := in.topic(topic)
-	changes, err := in.decode(row, change.Key{}, t)
+// they write its id.
+func (in *Ingester) TryRow(ctx context.Context, pipeline, topic string, row []byte) (intake.Trial, error) {
 	var key []byte
-	if i := slices.IndexFunc(t.mappings, func(m *mapping) bool { return m.pipeline.Name == pipeline }); i >= 0 && err == nil {
-		key = t.mappings[i].rowKey(&changes[0])
+	if i := slices.IndexFunc(in.mappings, func(m *mapping) bool { return m.pipeline.Name == pipeline }); i >= 0 {
+		key = in.mappings[i].rowKey(in, row)
 	}
-	opened := change.OpenKey(key, in.limits, &in.schemas)
-	for i := range changes {
-		changes[i].Key = opened
-	}
-	return trialOf(key, in.become(&stage.Record{Topic: topic, Key: key, Value: row}, t, changes, err))
+	return in.Try(ctx, topic, key, row)
 }
 
-func trialOf(key []byte, outcome stage.Outcome[*record.Document]) intake.Trial {
-	trial := intake.Trial{Key: key, Err: outcome.Err}
-	if n := len(outcome.Out); n > 0 {
-		trial.ID = strings.Join(outcome.Out[n-1].GetId(), "+")
-	} else {
-		trial.Label = outcome.Label
-	}
-	return trial
-}
-
-func (m *mapping) rowKey(c *change.Change) []byte {
-	row := c.After
+// rowKey reads no more of a row than its key is made of. Whether it is JSON at all the trial says.
+func (m *mapping) rowKey(in *Ingester, row []byte) []byte {
+	c := rows.Decode(change.Body{Object: gjson.ParseBytes(row)}, &in.schemas, cmp.Or(m.pipeline.Source.Prefix, rows.DefaultPrefix))
+	object := c.After
 	if c.Op == change.Delete {
-		row = c.Before
+		object = c.Before
 	}
-	picked := m.pick(row)
-	who, known := m.identity(func(i int) gjson.Result { return normalOrNothing(picked[i], m.columns[i].typeIn(c)) })
+	picked := m.pick(object)
+	who, known := m.identity(func(i int) gjson.Result { return normalOrNothing(picked[i], m.columns[i].typeIn(&c)) })
 	if !known {
 		return nil
 	}

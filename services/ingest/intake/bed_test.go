@@ -157,18 +157,23 @@ func settings(environ ...string) (intake.Config, error) {
 
 func newBed(t testing.TB, environ ...string) *bed {
 	t.Helper()
-	if len(environ) == 0 || !strings.Contains(strings.Join(environ, " "), "TOKENS") {
-		environ = append(environ, "FRESHET_HTTP_TOKENS=an-old-one "+token)
-	}
-	cfg, err := settings(environ...)
-	if err != nil {
-		t.Fatal(err)
-	}
 	parsed, err := pipeline.Parse([]byte(file))
 	if err != nil {
 		t.Fatal(err)
 	}
 	mapper, err := ingester.New(parsed, ingester.Options{Config: ingester.DefaultConfig()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return newBedOf(t, mapper, environ...)
+}
+
+func newBedOf(t testing.TB, mapper intake.Mapper, environ ...string) *bed {
+	t.Helper()
+	if !strings.Contains(strings.Join(environ, " "), "TOKENS") {
+		environ = append(environ, "FRESHET_HTTP_TOKENS=an-old-one "+token)
+	}
+	cfg, err := settings(environ...)
 	if err != nil {
 		t.Fatal(err)
 	}

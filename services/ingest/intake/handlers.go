@@ -2,6 +2,7 @@ package intake
 
 import (
 	"bytes"
+	"context"
 	"encoding/base64"
 	"encoding/json"
 	"net/http"
@@ -50,16 +51,25 @@ func (s *Server) postEvents(r *http.Request, h *hold) (Result, error) {
 	return s.post(r, h, source, (*batch).event)
 }
 
-func (s *Server) post(r *http.Request, h *hold, source Source, take func(b *batch, number int, line []byte)) (Result, error) {
+func (s *Server) post(r *http.Request, h *hold, source Source, take take) (Result, error) {
 	body, err := s.read(r, h, ndjson...)
 	if err != nil {
 		return Result{}, err
 	}
 	b := s.newBatch(r.Context(), source)
-	if err := each(body, func(number int, line []byte) { take(b, number, line) }); err != nil {
+	if err := b.all(r.Context(), body, take); err != nil {
 		return Result{}, err
 	}
 	return b.finish(r.Context(), h)
+}
+
+// single takes one row.
+func (s *Server) single(ctx context.Context, h *hold, source Source, row []byte) (Result, error) {
+	b := s.newBatch(ctx, source)
+	if err := b.one(ctx, 1, row, (*batch).row); err != nil {
+		return Result{}, err
+	}
+	return b.finish(ctx, h)
 }
 
 // putItem takes one row, whose id is that of the path.
@@ -76,9 +86,7 @@ func (s *Server) putItem(r *http.Request, h *hold) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	b := s.newBatch(r.Context(), source)
-	b.row(1, row)
-	return b.finish(r.Context(), h)
+	return s.single(r.Context(), h, source, row)
 }
 
 // deleteItem writes the row of a delete: what names the item, and its place in the order.
@@ -107,9 +115,7 @@ func (s *Server) deleteItem(r *http.Request, h *hold) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	b := s.newBatch(r.Context(), source)
-	b.row(1, text)
-	return b.finish(r.Context(), h)
+	return s.single(r.Context(), h, source, text)
 }
 
 // item returns what a path to one item names.

@@ -2,6 +2,7 @@ package intake_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -127,9 +128,9 @@ var bad = []struct {
 	{`null`, "", "malformed", 422},
 	{`"text"`, "", "malformed", 422},
 	{`{`, "", "malformed", 422},
-	{`{"id":1,"seq":1,"name":"a"`, "", "malformed", 422},
-	{`{"id":1,"seq":1,"name":"a"} {}`, "", "malformed", 422},
-	{"{\"id\":1,\"seq\":1,\"name\":\"\xff\"}", "", "malformed", 422},
+	{`{"id":1,"seq":1,"name":"a"`, "1", "malformed", 422},
+	{`{"id":1,"seq":1,"name":"a"} {}`, "1", "malformed", 422},
+	{"{\"id\":1,\"seq\":1,\"name\":\"\xff\"}", "1", "malformed", 422},
 	{strings.Repeat(`{"a":`, 100) + "1" + strings.Repeat("}", 100), "", "malformed", 422},
 	{`{"seq":1,"name":"a"}`, "", "missing-id", 422},
 	{`{"id":null,"seq":1,"name":"a"}`, "", "missing-id", 422},
@@ -265,6 +266,27 @@ func TestKafka_thatIsSlowOrAwayRefusesAndNothingPilesUp(t *testing.T) {
 			t.Errorf("Kafka is back: %d %s", status, code)
 		}
 	})
+}
+
+// away is a mapper without its schema registry.
+type away struct{}
+
+func (away) Try(context.Context, string, []byte, []byte) (intake.Trial, error) {
+	return intake.Trial{}, errAway
+}
+
+func (away) TryRow(context.Context, string, string, []byte) (intake.Trial, error) {
+	return intake.Trial{}, errAway
+}
+
+func TestRegistry_thatIsAwayRefusesTheWholeRequestForNow(t *testing.T) {
+	b := newBedOf(t, away{})
+	for method, path := range map[string]string{"POST": "/v1/sources/cdc/events", "DELETE": "/v1/items/1?source=products&seq=1"} {
+		status, answer, header := b.ask(t, request(t, method, path, "x\ny", "Content-Type", ndjson))
+		if status != 503 || answer.Code != "schemas-away" || header.Get("Retry-After") != "5" || b.gauge(t) != "0" {
+			t.Errorf("%s: %d %+v %v", path, status, answer, header)
+		}
+	}
 }
 
 func TestTokens_areRotatedInTheirFileAndAnEmptyFileLetsNobodyIn(t *testing.T) {

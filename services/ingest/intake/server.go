@@ -42,11 +42,12 @@ type Trial struct {
 	Err   error  // of its dead letter, permanent
 }
 
-// Mapper tells what ingest would make of a record. It does no I/O and may be used from several goroutines.
+// Mapper tells what ingest would make of a record. It may be used from several goroutines. Its errors are those of what it
+// needs for that, and is away: the record may pass later.
 type Mapper interface {
-	Try(topic string, key, value []byte) Trial
+	Try(ctx context.Context, topic string, key, value []byte) (Trial, error)
 	// TryRow finds the key of a row of a pipeline, too; there is none where the row does not name its item.
-	TryRow(pipeline, topic string, row []byte) Trial
+	TryRow(ctx context.Context, pipeline, topic string, row []byte) (Trial, error)
 }
 
 // Sink is where changes go; see kafka.Intake.
