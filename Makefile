@@ -58,9 +58,9 @@ redis:
 .PHONY: python
 python:
 	@if [ "$${CI:-}" = true ] || python3 -c 'import ensurepip, venv' 2>/dev/null; then \
-		scripts/install-python-client.sh >/dev/null; \
+		scripts/install-python-client.sh >/dev/null && scripts/install-schemathesis.sh >/dev/null; \
 	else \
-		echo '*** SKIPPED: no python3 with venv here, so the Python example is not tested ***' >&2; \
+		echo '*** SKIPPED: no python3 with venv here, so the Python example and the contract of HTTP are not tested ***' >&2; \
 	fi
 
 .PHONY: run

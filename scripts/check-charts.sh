@@ -45,6 +45,7 @@ refuses 'no brokers' 'kafka.brokers is empty' --set 'kafka.brokers=null'
 refuses 'no pipeline file' 'pipeline.file is empty' --set pipeline.file=
 refuses 'a mechanism without credentials' 'existingSecret' --set kafka.sasl.mechanism=PLAIN
 refuses 'a password in a URL' 'redis.existingSecret' --set redis.url=redis://user:pass@redis:6379
+refuses 'HTTP for everybody' 'who may send' --set http.enabled=true
 refuses 'more replicas than partitions' 'nothing to do' --set write.replicas=25
 
 # The full values use all secrets; each must be mounted where the services look for it.

@@ -38,7 +38,8 @@ kafka() {
 		* a consumer: `MAX_CONCURRENT_FETCHES` × `FETCH_MAX_BYTES` (64 MiB) as the records come from the brokers; unpacked, that
 		  times the ratio of their compression (JSON in zstd: 5 to 10);
 		* a stage's queue: `FRESHET_QUEUE_BYTES` (128 MiB, of write 32 MiB), unpacked, and what one poll adds to it;
-		* a producer: `MAX_BUFFERED_BYTES` (32 MiB).
+		* a producer: `MAX_BUFFERED_BYTES` (32 MiB);
+		* what `ingest` takes over HTTP: `FRESHET_HTTP_MAX_IN_FLIGHT_BYTES` (32 MiB), and a producer more.
 
 		`embed` has two of each, one a lane. A lane that keeps up holds a few MiB; the bounds matter when it catches up. Three
 		brokers with JSON in zstd come to 3 × 8 MiB × 5 + 128 MiB + 32 MiB = 280 MiB for `ingest`, of the 512 MiB that the chart

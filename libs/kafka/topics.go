@@ -77,14 +77,18 @@ type topicSpec struct {
 	config     map[string]string
 }
 
+func logSpec(name string, partitions int32, retention time.Duration, maxBytes int32) topicSpec {
+	return topicSpec{name, partitions, map[string]string{
+		"cleanup.policy": "delete", "retention.ms": strconv.FormatInt(retention.Milliseconds(), 10),
+		// A byte cap would delete records that nobody has read yet.
+		"retention.bytes": "-1", "compression.type": "producer",
+		"max.message.bytes": strconv.Itoa(int(maxBytes)),
+	}}
+}
+
 func (t Topics) specs(l Layout) []topicSpec {
 	log := func(name string, retention time.Duration) topicSpec {
-		return topicSpec{name, l.Partitions, map[string]string{
-			"cleanup.policy": "delete", "retention.ms": strconv.FormatInt(retention.Milliseconds(), 10),
-			// A byte cap would delete records that nobody has read yet.
-			"retention.bytes": "-1", "compression.type": "producer",
-			"max.message.bytes": strconv.Itoa(int(t.MaxBytes(name))),
-		}}
+		return logSpec(name, l.Partitions, retention, t.MaxBytes(name))
 	}
 	return []topicSpec{
 		log(t.DocumentsLive(), 7*day),

@@ -81,6 +81,7 @@ func TestParse_eachFaultIsFoundWithItsLine(t *testing.T) {
 		"a topic of other signs":       {[2]string{"[t]", `["t?"]`}, `pipelines[0].source.topics[0]: "t?" is no name of a topic`},
 		"an order within a column":     {[2]string{"format: rows", "format: rows, order: a.b"}, "pipelines[0].source.order: a.b is not a column"},
 		"two orders":                   {[2]string{"format: rows", "format: rows, order: a, ordered: true"}, "pipelines[0].source.ordered: says that the topic has the order"},
+		"HTTP to a pattern":            {[2]string{"[t]", `["t*"], http: true`}, "pipelines[0].source.http: needs one topic by its name"},
 		"a format by half":             {[2]string{"format: rows", "format: row"}, "did you mean rows?"},
 		"no format":                    {[2]string{", format: rows", ""}, `pipelines[0].source.format: "" is not one of`},
 		"no id":                        {[2]string{"[id]", "[]"}, "line 7: pipelines[0].id.from: names no column"},

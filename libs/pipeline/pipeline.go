@@ -68,6 +68,8 @@ type Source struct {
 	Ordered bool `yaml:"ordered"`
 	// Redis is a stream whose entries ingest passes on to the topic; nil where others write it.
 	Redis *Redis `yaml:"redis"`
+	// HTTP says that clients may bring changes over HTTP, which are written to the topic.
+	HTTP bool `yaml:"http"`
 }
 
 // Format is a format of change events.

@@ -48,6 +48,18 @@ func (f *File) entries(wanted func(topic string) bool) []string {
 	return slices.Compact(slices.DeleteFunc(topics, func(topic string) bool { return !wanted(topic) }))
 }
 
+// HTTPTopics returns the topics that changes brought over HTTP are written to, sorted, each once.
+func (f *File) HTTPTopics() []string {
+	var topics []string
+	for _, p := range f.Pipelines {
+		if p.Source.HTTP {
+			topics = append(topics, p.Source.Topics...)
+		}
+	}
+	slices.Sort(topics)
+	return slices.Compact(topics)
+}
+
 // CheckTopic tells where pipelines contradict each other in how they read a topic: patterns
 // may meet in one that the file does not name.
 func (f *File) CheckTopic(topic string) error {

@@ -93,6 +93,9 @@ func (c *checker) checkSource(s Source, at string) {
 		c.checkColumn(s.Order, at+".order")
 	}
 	c.checkRedis(s, at+".redis")
+	if s.HTTP && (len(s.Topics) != 1 || isPattern(s.Topics[0])) {
+		c.at(at+".http", "needs one topic by its name, to write to")
+	}
 	if s.Order != "" && s.Ordered {
 		c.at(at+".ordered", "says that the topic has the order, and order that a column has it: one of them")
 	}

@@ -48,10 +48,12 @@ const (
 	ProviderBreaker = "freshet.provider.breaker"
 	StageLater      = "freshet.stage.later"
 	RedisLag        = "freshet.redis.lag"
+	HTTPInFlight    = "freshet.http.in_flight"
 )
 
 var gauges = map[string]struct{ unit, description string }{
 	StageLater:      {"", "Inputs that a stage has let pass, and handles again as soon as it can: their vectors follow."},
+	HTTPInFlight:    {"By", "Bytes of HTTP requests, unpacked, that Kafka has not acknowledged yet."},
 	ProviderLimit:   {"", "Requests or tokens a minute that a key's gate lets pass now; of a limit that is known."},
 	ProviderShut:    {"s", "Time for which a key's gate stays shut, since the provider said 429."},
 	ProviderRefused: {"", "1 while a key is put aside, since the provider refused it, else 0."},
@@ -101,6 +103,7 @@ type Metrics struct {
 	freshness   metric.Float64Histogram
 	deadLetters metric.Int64Counter
 	indexBroken metric.Int64Gauge
+	http        metric.Float64Histogram
 	meter       metric.Meter
 
 	mu         sync.Mutex
@@ -118,7 +121,7 @@ type Freshness struct {
 
 func newMetrics(m metric.Meter) (*Metrics, error) {
 	x := &Metrics{meter: m, unfinished: map[string]func() time.Duration{}, labels: map[[6]string]metric.MeasurementOption{}}
-	var errs [8]error
+	var errs [9]error
 	x.items, errs[0] = m.Int64Counter(nameItems, metric.WithDescription("Inputs of a stage by their outcome."))
 	x.stage, errs[1] = m.Float64Histogram(nameStage, metric.WithUnit("s"), metric.WithDescription("Time of a batch from decoding to its mark."),
 		metric.WithExplicitBucketBoundaries(.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60))
@@ -132,6 +135,7 @@ func newMetrics(m metric.Meter) (*Metrics, error) {
 		metric.WithDescription("Age of the oldest input that a stage has read and not finished; 0 if there is none."),
 		metric.WithFloat64Callback(x.observeUnfinished))
 	x.indexBroken, errs[7] = m.Int64Gauge(nameIndexBroken, metric.WithDescription("1 while the index takes no writes of a collection, else 0."))
+	x.http, errs[8] = newHTTP(m)
 	return x, errors.Join(errs[:]...)
 }
 

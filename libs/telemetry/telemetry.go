@@ -51,6 +51,7 @@ type Telemetry struct {
 	Meters  metric.MeterProvider // for libraries that measure themselves
 
 	tracer   trace.Tracer
+	tracers  trace.TracerProvider // of tracer
 	sampler  sdktrace.Sampler
 	registry *prometheus.Registry
 	close    []func(context.Context) error
@@ -85,7 +86,7 @@ func New(ctx context.Context, cfg Config, service, version string) (*Telemetry, 
 	}
 	tracers := sdktrace.NewTracerProvider(options...)
 	t.close = append(t.close, tracers.Shutdown)
-	t.tracer = tracers.Tracer(scope)
+	t.tracers, t.tracer = tracers, tracers.Tracer(scope)
 	return t, nil
 }
 
@@ -94,7 +95,8 @@ func New(ctx context.Context, cfg Config, service, version string) (*Telemetry, 
 func (t *Telemetry) WithSpans(p sdktrace.SpanProcessor) *Telemetry {
 	c := *t
 	c.sampler = sdktrace.AlwaysSample()
-	c.tracer = sdktrace.NewTracerProvider(sdktrace.WithSampler(c.sampler), sdktrace.WithSpanProcessor(p)).Tracer(scope)
+	c.tracers = sdktrace.NewTracerProvider(sdktrace.WithSampler(c.sampler), sdktrace.WithSpanProcessor(p))
+	c.tracer = c.tracers.Tracer(scope)
 	return &c
 }
 

@@ -172,6 +172,7 @@ func TestReadme_namesNoMetricThatNobodyCounts(t *testing.T) {
 	m.Batch(ctx, "s", 1, time.Second)
 	m.Retry(ctx, "s")
 	m.DeadLetter(ctx, "s", "r")
+	m.HTTPAnswered(ctx, "r", "200", time.Second)
 	m.Fresh(ctx, telemetry.Freshness{Age: time.Second})
 	m.Unfinished("s", func() time.Duration { return 0 })
 	for _, name := range []string{
@@ -229,7 +230,7 @@ func TestDocuments_linkOnlyToWhatIsThere(t *testing.T) {
 // The files that the tests run are the ones that a reader copies.
 func TestReadme_showsTheExamplesAsTheyAre(t *testing.T) {
 	text := read(t, "README.md")
-	for _, name := range []string{"docs/examples/search.go", "docs/examples/search.py", "docs/examples/pipeline.yaml"} {
+	for _, name := range []string{"docs/examples/search.go", "docs/examples/search.py", "docs/examples/pipeline.yaml", "docs/examples/items.yaml", "docs/examples/items.sh"} {
 		if !strings.Contains(text, "<!-- "+name+" -->") || !strings.Contains(text, "\n"+read(t, name)+"```") {
 			t.Errorf("README.md does not show %s as it is: run make generate", name)
 		}

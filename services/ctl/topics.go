@@ -16,7 +16,10 @@ import (
 
 // layoutConfig is what laying out the topics and collections needs.
 type layoutConfig struct {
-	Kafka    kafka.Config
+	Kafka  kafka.Config
+	Source struct {
+		Kafka kafka.Config `inherit:"KAFKA"`
+	}
 	Topics   kafka.Topics `inline:"true"`
 	Weaviate weaviate.Config
 	Pipeline string `required:"true" desc:"path of the pipeline file"`
@@ -55,6 +58,13 @@ func (c connections) apply(ctx context.Context, out io.Writer, layout kafka.Layo
 	if err != nil {
 		return err
 	}
+	created, err = c.createSources(ctx, layout)
+	for _, name := range created {
+		fmt.Fprintln(out, "created topic", name)
+	}
+	if err != nil {
+		return err
+	}
 	identity, err := c.topics.Check(ctx, c.kafka)
 	if err != nil {
 		return err
@@ -67,6 +77,22 @@ func (c connections) apply(ctx context.Context, out io.Writer, layout kafka.Layo
 		return err
 	}
 	return c.check(ctx, out)
+}
+
+// createSources creates the topics that changes brought over HTTP are written to: nobody else makes them.
+func (c connections) createSources(ctx context.Context, layout kafka.Layout) ([]string, error) {
+	topics := c.file.HTTPTopics()
+	if len(topics) == 0 {
+		return nil, nil
+	}
+	client, err := connect(ctx, c.source.Brokers, func(ctx context.Context, log *slog.Logger) (*kgo.Client, error) {
+		return c.source.Connect(ctx, log)
+	})
+	if err != nil {
+		return nil, err
+	}
+	defer client.Close()
+	return kafka.CreateSources(ctx, client, topics, layout)
 }
 
 // check tells that everything is as it must be, or returns what is not.
@@ -90,6 +116,7 @@ func (c connections) check(ctx context.Context, out io.Writer) error {
 type connections struct {
 	topics kafka.Topics
 	kafka  *kgo.Client
+	source kafka.Config // the cluster of the source topics
 	index  *weaviate.Client
 	file   *pipeline.File
 }
@@ -116,5 +143,5 @@ func withLayout(cmd *cobra.Command, f func(connections) error) error {
 		return err
 	}
 	defer func() { _ = index.Close() }()
-	return f(connections{cfg.Topics, client, index, file})
+	return f(connections{cfg.Topics, client, cfg.Source.Kafka, index, file})
 }

@@ -144,7 +144,7 @@ kafka-tls: {{ $v.kafka.tls.existingSecret | quote }}
 {{- if and $v.kafka.sasl.mechanism (ne $v.kafka.sasl.mechanism "AWS_MSK_IAM") }}
 kafka-sasl: {{ $v.kafka.sasl.existingSecret | quote }}
 {{- end }}
-{{- if and (eq .component "ingest") $source.brokers }}
+{{- if and (has .component (list "ingest" "topics")) $source.brokers }}
 {{- if and (default dict $source.tls).enabled (default dict $source.tls).existingSecret }}
 source-kafka-tls: {{ $source.tls.existingSecret | quote }}
 {{- end }}
@@ -171,6 +171,14 @@ redis-sentinel: {{ . | quote }}
 redis-tls: {{ . | quote }}
 {{- end }}
 {{- end }}
+{{- if and (eq .component "ingest") $v.http.enabled }}
+{{- with $v.http.existingSecret }}
+http: {{ . | quote }}
+{{- end }}
+{{- with $v.http.tls.existingSecret }}
+http-tls: {{ . | quote }}
+{{- end }}
+{{- end }}
 {{- if ne .component "ingest" }}
 {{- with $v.weaviate.existingSecret }}
 weaviate: {{ . | quote }}
@@ -193,7 +201,7 @@ openai-backup: {{ . | quote }}
 {{- $v := .root.Values -}}
 {{- $secrets := "/etc/freshet/secrets" -}}
 {{ include "freshet.kafkaEnv" (dict "prefix" "FRESHET_KAFKA" "kafka" $v.kafka "mount" (printf "%s/kafka" $secrets)) }}
-{{- if and (eq .component "ingest") (default dict $v.sourceKafka).brokers }}
+{{- if and (has .component (list "ingest" "topics")) (default dict $v.sourceKafka).brokers }}
 {{ include "freshet.kafkaEnv" (dict "prefix" "FRESHET_SOURCE_KAFKA" "kafka" $v.sourceKafka "mount" (printf "%s/source-kafka" $secrets)) }}
 {{- end }}
 {{- if and (eq .component "ingest") $v.schemaRegistry.urls }}
@@ -219,6 +227,22 @@ openai-backup: {{ . | quote }}
 {{- end }}
 - {name: FRESHET_TOPIC_PREFIX, value: {{ $v.topics.prefix | quote }}}
 - {name: FRESHET_PIPELINE, value: /etc/freshet/pipeline/{{ $v.pipeline.key }}}
+{{- if and (eq .component "ingest") $v.http.enabled }}
+- {name: FRESHET_HTTP_ADDRESS, value: {{ printf ":%v" $v.http.port | quote }}}
+{{- if $v.http.existingSecret }}
+- {name: FRESHET_HTTP_TOKENS_FILE, value: {{ printf "%s/http/%s" $secrets $v.http.tokensKey | quote }}}
+{{- end }}
+{{- if $v.http.allowAnonymous }}
+- {name: FRESHET_HTTP_ALLOW_ANONYMOUS, value: "true"}
+{{- end }}
+{{- if $v.http.tls.existingSecret }}
+{{- range $name, $key := dict "CERT_FILE" $v.http.tls.certKey "KEY_FILE" $v.http.tls.keyKey "CLIENT_CA_FILE" $v.http.tls.clientCaKey }}
+{{- if $key }}
+- {name: FRESHET_HTTP_TLS_{{ $name }}, value: {{ printf "%s/http-tls/%s" $secrets $key | quote }}}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
 {{- if ne .component "ingest" }}
 - {name: FRESHET_WEAVIATE_URL, value: {{ $v.weaviate.url | quote }}}
 - {name: FRESHET_WEAVIATE_GRPC, value: {{ $v.weaviate.grpc | quote }}}

@@ -2,7 +2,7 @@
 // index or the provider gives to a program that does nothing but ask it.
 //
 //	stage    a handler that does nothing     a copy loop on the same broker
-//	ingest   Debezium changes → documents    the same
+//	ingest   Debezium changes → documents    the same; items over HTTP: a bare client
 //	embed    documents → vectors             full requests to the same provider, or its limits
 //	write    vectors → Weaviate              the same batches, sent by a bare client
 //	e2e      change → searchable             provider, put and search, one by one

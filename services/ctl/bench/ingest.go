@@ -13,7 +13,8 @@ import (
 const ingestGoal = 0.25
 
 // ingest measures how fast the ingest service reads changes and writes documents,
-// against a loop that only copies them on the same broker, with the same codec.
+// against a loop that only copies them on the same broker, with the same codec; and how
+// fast it takes items over HTTP.
 func ingest(ctx context.Context, r run) (figures []Figure, err error) {
 	b, err := openBed(ctx, r, rig.BuiltinSpace, false)
 	if err != nil {
@@ -36,5 +37,6 @@ func ingest(ctx context.Context, r run) (figures []Figure, err error) {
 		value, floor := medianOf(rounds, byCPU)
 		figures = append(figures, rate("the same, for the CPU time of the client", "changes/CPU s", value, floor, 0))
 	}
-	return figures, nil
+	taken, err := b.overHTTP(ctx)
+	return append(figures, taken), err
 }

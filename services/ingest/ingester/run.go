@@ -14,6 +14,7 @@ import (
 	"github.com/freshet-io/freshet/libs/record"
 	"github.com/freshet-io/freshet/libs/service"
 	"github.com/freshet-io/freshet/libs/stage"
+	"github.com/freshet-io/freshet/services/ingest/intake"
 	"github.com/freshet-io/freshet/services/ingest/redis"
 	"github.com/freshet-io/freshet/services/ingest/registry"
 )
@@ -29,12 +30,14 @@ type Settings struct {
 	Group    string          `envconfig:"INGEST_GROUP" desc:"consumer group on the source cluster; the topic prefix and -ingest if empty"`
 	Reader   string          `envconfig:"EMBED_GROUP" desc:"consumer group that reads the documents, so that ingest can wait for it; the topic prefix and -embed if empty"`
 	Ingest   Config          `envconfig:"INGEST"`
+	HTTP     intake.Config   `envconfig:"HTTP"`
 	Registry registry.Config `envconfig:"SCHEMA_REGISTRY"`
 	Redis    redis.Config
 	Stage    stage.Settings `inline:"true"`
 }
 
-// Run turns the changes of the pipeline file's topics into documents until ctx ends.
+// Run turns the changes of the pipeline file's topics into documents, and takes changes over HTTP where that is set, until
+// ctx ends.
 func Run(ctx context.Context, p *service.Process, cfg Settings) error {
 	file, err := pipeline.Load(cfg.Pipeline)
 	if err != nil {
@@ -79,6 +82,7 @@ func Run(ctx context.Context, p *service.Process, cfg Settings) error {
 	s := NewStage(cfg, topics, identity, ingester)
 	s.From.More = from.topics // without patterns, too: a topic may get more partitions
 	group, work := errgroup.WithContext(ctx)
+	group.Go(func() error { return serveHTTP(work, p, cfg, file, ingester) })
 	group.Go(func() error { return redis.Run(work, p, cfg.Redis, cfg.Source.Kafka, cfg.Topics.Prefix, file.Feeds()) })
 	group.Go(func() error {
 		if err := s.Run(work, p); err != nil {

@@ -1,0 +1,42 @@
+package telemetry
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
+	"go.opentelemetry.io/otel/metric"
+	"go.opentelemetry.io/otel/metric/noop"
+	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/trace"
+)
+
+const nameHTTP = "freshet.http.duration"
+
+// Traced has a span of the route's name run while the handler answers a request. It continues the client's trace.
+// What is measured besides is HTTPAnswered's: otelhttp labels by the Host header, which is the client's to choose.
+func (t *Telemetry) Traced(route string, h http.Handler) http.Handler {
+	return otelhttp.NewHandler(h, route,
+		otelhttp.WithTracerProvider(t.tracers), otelhttp.WithMeterProvider(noop.NewMeterProvider()), otelhttp.WithPropagators(propagation.TraceContext{}),
+		otelhttp.WithSpanNameFormatter(func(route string, _ *http.Request) string { return route }))
+}
+
+// Traceparent returns the trace of ctx as a record's header carries it, "" where there is none.
+func Traceparent(ctx context.Context) string {
+	span := trace.SpanContextFromContext(ctx)
+	if !span.IsValid() {
+		return ""
+	}
+	return string(Item{context: span}.AppendParent(nil))
+}
+
+// HTTPAnswered records one request that was answered. route and status are of short lists.
+func (x *Metrics) HTTPAnswered(ctx context.Context, route, status string, d time.Duration) {
+	x.http.Record(ctx, d.Seconds(), x.labelled("route", route, "status", status))
+}
+
+func newHTTP(m metric.Meter) (metric.Float64Histogram, error) {
+	return m.Float64Histogram(nameHTTP, metric.WithUnit("s"), metric.WithDescription("Time of an HTTP request until it is answered, by route and status."),
+		metric.WithExplicitBucketBoundaries(.0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30))
+}

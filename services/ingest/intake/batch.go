@@ -1,0 +1,133 @@
+package intake
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"fmt"
+	"net/http"
+	"runtime/debug"
+	"slices"
+
+	"github.com/freshet-io/freshet/libs/fault"
+	"github.com/freshet-io/freshet/libs/kafka"
+	"github.com/freshet-io/freshet/libs/telemetry"
+)
+
+// batch is the lines of a request, on their way.
+type batch struct {
+	server *Server
+	source Source
+	trace  string
+
+	sent  []kafka.Sent
+	lines []int    // of sent
+	ids   []string // of sent
+	fails []Failure
+}
+
+func (s *Server) newBatch(ctx context.Context, source Source) *batch {
+	return &batch{server: s, source: source, trace: telemetry.Traceparent(ctx)}
+}
+
+// take is row or event.
+type take func(b *batch, ctx context.Context, line int, text []byte) error
+
+// all adds the lines of a body that are not blank.
+func (b *batch) all(ctx context.Context, body []byte, take take) error {
+	number := 0
+	for line := range bytes.Lines(body) {
+		if number++; number > MaxLines {
+			return refuse(http.StatusRequestEntityTooLarge, "too-many-lines", "the body has more than %d lines: send it in pieces", MaxLines)
+		}
+		if err := b.one(ctx, number, line, take); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// one adds a line that is not blank.
+func (b *batch) one(ctx context.Context, number int, line []byte, take take) error {
+	switch line = bytes.TrimSpace(line); {
+	case len(line) == 0:
+		return nil
+	case len(line) > MaxLineBytes:
+		b.fail(number, "", fault.Reject(fault.Oversize, "the line has %d bytes, the limit is %d", len(line), MaxLineBytes))
+		return nil
+	}
+	err := take(b, ctx, number, line)
+	if err != nil {
+		b.server.log.WarnContext(ctx, "changes of HTTP cannot be tried", "source", b.source.Name, "error", err)
+		return refuse(http.StatusServiceUnavailable, "schemas-away", "the schema registry does not answer, and a line needs it: send the whole request again").again(awayFor)
+	}
+	return nil
+}
+
+func (b *batch) fail(line int, id string, err error) {
+	b.fails = append(b.fails, failure(line, id, err))
+}
+
+// row adds a row of an item. A row that ingest would skip is one that the sender waits for in vain.
+func (b *batch) row(ctx context.Context, line int, row []byte) error {
+	defer b.survive(line)
+	if row[0] != '{' {
+		b.fail(line, "", fault.Reject(fault.Malformed, "the line is no JSON object"))
+		return nil
+	}
+	trial, err := b.server.mapper.TryRow(ctx, b.source.Name, b.source.Topic, row)
+	if trial.Err == nil && trial.Label != "" {
+		trial.Err = fault.Reject(fault.FormatMismatch, "no item comes of the row: it is skipped, %s", trial.Label)
+	}
+	return b.add(line, trial, row, err)
+}
+
+// event adds an event, with its key where the line has both.
+func (b *batch) event(ctx context.Context, line int, event []byte) error {
+	defer b.survive(line)
+	key, value := keyed(event)
+	trial, err := b.server.mapper.Try(ctx, b.source.Topic, key, value)
+	return b.add(line, trial, value, err)
+}
+
+// survive has a line cost the others nothing, whatever it does to the decoders.
+func (b *batch) survive(line int) {
+	if r := recover(); r != nil {
+		b.server.log.Error("a line made ingest panic", "source", b.source.Name, "panic", fmt.Sprint(r), "stack", string(debug.Stack()))
+		b.fail(line, "", fault.Reject(fault.Panic, "the line makes ingest panic: report it"))
+	}
+}
+
+// add adds a record, unless it would become a dead letter. It hands on the error of a trial that could not be made.
+func (b *batch) add(line int, trial Trial, value []byte, err error) error {
+	switch {
+	case err != nil:
+		return err
+	case trial.Err != nil:
+		b.fail(line, trial.ID, trial.Err)
+	default:
+		b.sent = append(b.sent, kafka.Sent{Key: trial.Key, Value: value, Traceparent: b.trace})
+		b.lines, b.ids = append(b.lines, line), append(b.ids, trial.ID)
+	}
+	return nil
+}
+
+// finish has Kafka take the lines that passed, and tells of those that did not.
+func (b *batch) finish(ctx context.Context, h *hold) (Result, error) {
+	accepted := len(b.sent)
+	if accepted > 0 {
+		rejected, err := b.server.produce(ctx, b.source.Topic, b.sent, h)
+		if err != nil {
+			return Result{}, err
+		}
+		for i, err := range rejected {
+			if err != nil {
+				b.fail(b.lines[i], b.ids[i], err)
+				accepted--
+			}
+		}
+		slices.SortStableFunc(b.fails, func(x, y Failure) int { return cmp.Compare(x.Line, y.Line) })
+	}
+	b.server.count(ctx, accepted, b.fails)
+	return Result{Accepted: accepted, Failed: len(b.fails), Items: append([]Failure{}, b.fails...)}, nil
+}

@@ -1,0 +1,290 @@
+package intake_test
+
+import (
+	"bufio"
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"fmt"
+	"io"
+	"math/big"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/freshet-io/freshet/libs/fake/memnet"
+)
+
+// serve serves the bed until stop, which returns when all is answered.
+func (b *bed) serve(t *testing.T, l net.Listener) (stop func()) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- b.Serve(ctx, l, b.health) }()
+	return func() {
+		t.Helper()
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// dial opens a connection to a server in virtual time.
+func dial(t *testing.T, host *memnet.Host, l net.Listener) net.Conn {
+	t.Helper()
+	conn, err := host.Dial(t.Context(), "tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return conn
+}
+
+const head = "POST /v1/items?source=products HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " + token + "\r\nContent-Type: application/x-ndjson\r\n"
+
+func write(t *testing.T, conn net.Conn, text string) {
+	t.Helper()
+	if _, err := io.WriteString(conn, text); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// answerOf returns the status line and what follows, until the server closes the connection.
+func answerOf(t *testing.T, conn net.Conn) string {
+	t.Helper()
+	text, err := io.ReadAll(conn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+func TestServe_aSlowClientHoldsNothingForLong(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, network := newBed(t, "FRESHET_HTTP_READ_TIMEOUT=30s"), memnet.New(1)
+		l, err := network.Listen("", "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		stop, host := b.serve(t, l), network.Host(time.Millisecond)
+		begun := time.Now()
+		header := dial(t, host, l)
+		write(t, header, head)
+		if got := answerOf(t, header); strings.Contains(got, "200") || time.Since(begun).Round(time.Second) != 5*time.Second {
+			t.Errorf("a header that does not end: %q after %s", got, time.Since(begun))
+		}
+		begun = time.Now()
+		slow := dial(t, host, l)
+		write(t, slow, head+"Content-Length: 1000\r\n\r\n"+cup)
+		if got := answerOf(t, slow); !strings.HasPrefix(got, "HTTP/1.1 408 ") || !strings.Contains(got, `"timeout"`) || time.Since(begun).Round(time.Second) != 30*time.Second {
+			t.Errorf("a body that does not end: %q after %s", got, time.Since(begun))
+		}
+		short := dial(t, host, l)
+		write(t, short, head+"Transfer-Encoding: chunked\r\nConnection: close\r\n\r\nz\r\n")
+		if got := answerOf(t, short); !strings.HasPrefix(got, "HTTP/1.1 400 ") || !strings.Contains(got, `"cut-short"`) {
+			t.Errorf("a body that is none: %q", got)
+		}
+		if got := b.gauge(t); got != "0" || b.sink.all() != "" {
+			t.Errorf("%s bytes are still held, written %q", got, b.sink.all())
+		}
+		stop()
+	})
+}
+
+func TestServe_aStopIsToldFirstThenWhatHasBegunIsAnswered(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, network := newBed(t, "FRESHET_HTTP_STOP_DELAY=5s", "FRESHET_HTTP_WAIT=1m"), memnet.New(1)
+		l, err := network.Listen("", "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		host := network.Host(time.Millisecond)
+		held := make(chan struct{})
+		b.sink.set(held, nil)
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- b.Serve(ctx, l, b.health) }()
+		first := dial(t, host, l)
+		write(t, first, fmt.Sprintf("%sContent-Length: %d\r\n\r\n%s", head, len(cup), cup))
+		time.Sleep(time.Second)
+		cancel()
+		synctest.Wait()
+		if why := b.health.told(); why != "http is stopping" {
+			t.Errorf("the probe says %q", why)
+		}
+		late := dial(t, host, l) // of a balancer that has not looked yet
+		write(t, late, fmt.Sprintf("%sContent-Length: %d\r\n\r\n%s", head, len(cup), cup))
+		time.Sleep(10 * time.Second)
+		if _, err := host.Dial(t.Context(), "tcp", l.Addr().String()); err == nil {
+			t.Error("a connection is taken after the stop")
+		}
+		select {
+		case err := <-ended:
+			t.Fatalf("the server ended with requests in hand: %v", err)
+		default:
+		}
+		close(held)
+		for name, conn := range map[string]net.Conn{"the one before": first, "the one after": late} {
+			resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+			if err == nil {
+				err = resp.Body.Close()
+			}
+			if err != nil || resp.StatusCode != http.StatusOK || !resp.Close {
+				t.Errorf("%s: %+v %v", name, resp, err)
+			}
+			_ = conn.Close()
+		}
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// authority signs certificates for the loopback address.
+type authority struct {
+	key  *ecdsa.PrivateKey
+	cert *x509.Certificate
+}
+
+func newAuthority(t *testing.T) *authority {
+	t.Helper()
+	a := &authority{}
+	var err error
+	if a.key, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader); err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &a.key.PublicKey, a.key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a.cert, err = x509.ParseCertificate(der); err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
+func (a *authority) pem() []byte {
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: a.cert.Raw})
+}
+
+// issue writes a certificate and its key into a folder.
+func (a *authority) issue(t *testing.T, dir string, serial int64) (cert, key string) {
+	t.Helper()
+	own, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(serial), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, KeyUsage: x509.KeyUsageDigitalSignature,
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, a.cert, &own.PublicKey, a.key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	private, err := x509.MarshalPKCS8PrivateKey(own)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert, key = filepath.Join(dir, "tls.crt"), filepath.Join(dir, "tls.key")
+	for path, block := range map[string]*pem.Block{cert: {Type: "CERTIFICATE", Bytes: der}, key: {Type: "PRIVATE KEY", Bytes: private}} {
+		if err := os.WriteFile(path, pem.EncodeToMemory(block), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return cert, key
+}
+
+func TestServe_mutualTLSAndItsRotation(t *testing.T) {
+	clients, servers := newAuthority(t), newAuthority(t)
+	dir := t.TempDir()
+	ca := filepath.Join(dir, "ca.crt")
+	if err := os.WriteFile(ca, clients.pem(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cert, key := servers.issue(t, dir, 7)
+	certificate := func(a *authority) *tls.Certificate {
+		pair, err := tls.LoadX509KeyPair(a.issue(t, t.TempDir(), 1))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return &pair
+	}
+	known, stranger := certificate(clients), certificate(newAuthority(t))
+	files := []string{"FRESHET_HTTP_TLS_CERT_FILE=" + cert, "FRESHET_HTTP_TLS_KEY_FILE=" + key, "FRESHET_HTTP_TLS_CLIENT_CA_FILE=" + ca}
+	for name, tokens := range map[string]string{"certificates alone": "FRESHET_HTTP_TOKENS=", "tokens besides": "FRESHET_HTTP_TOKENS=" + token} {
+		t.Run(name, func(t *testing.T) {
+			b := newBed(t, append(files, tokens, "FRESHET_HTTP_STOP_DELAY=0s")...)
+			l, err := b.Listen(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			stop := b.serve(t, l)
+			defer stop()
+			post := func(pair *tls.Certificate, token string) (status int, serial int64) {
+				t.Helper()
+				roots := x509.NewCertPool()
+				roots.AddCert(servers.cert)
+				cfg := &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots}
+				if pair != nil {
+					cfg.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return pair, nil }
+				}
+				transport := &http.Transport{TLSClientConfig: cfg, DisableKeepAlives: true, ForceAttemptHTTP2: true}
+				defer transport.CloseIdleConnections()
+				r := request(t, "POST", "/", cup, "Authorization", token)
+				r.RequestURI = ""
+				r.URL.Scheme, r.URL.Host, r.URL.Path, r.URL.RawQuery = "https", l.Addr().String(), "/v1/items", "source=products"
+				resp, err := transport.RoundTrip(r)
+				if err != nil {
+					return 0, 0
+				}
+				_ = resp.Body.Close()
+				return resp.StatusCode, resp.TLS.PeerCertificates[0].SerialNumber.Int64()
+			}
+			nobody, bearer := 0, 0
+			if strings.HasSuffix(tokens, token) {
+				nobody, bearer = http.StatusUnauthorized, http.StatusOK
+			}
+			for _, test := range []struct {
+				what   string
+				pair   *tls.Certificate
+				token  string
+				status int
+			}{
+				{"a client of the authority", known, "", http.StatusOK},
+				{"a client of another one", stranger, "Bearer " + token, 0},
+				{"nobody", nil, "", nobody},
+				{"a token", nil, "Bearer " + token, bearer},
+			} {
+				if status, _ := post(test.pair, test.token); status != test.status {
+					t.Errorf("%s: %d, want %d", test.what, status, test.status)
+				}
+			}
+			if err := os.WriteFile(cert, []byte("half of a rotation"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if status, serial := post(known, ""); status != http.StatusOK || serial != 7 {
+				t.Errorf("with a broken file: %d, certificate %d", status, serial)
+			}
+			servers.issue(t, dir, 8)
+			if status, serial := post(known, ""); status != http.StatusOK || serial != 8 {
+				t.Errorf("after the rotation: %d, certificate %d", status, serial)
+			}
+			servers.issue(t, dir, 7)
+		})
+	}
+}
