@@ -1,6 +1,7 @@
 package local
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -142,7 +143,7 @@ type tail struct {
 	kept []byte
 }
 
-const tailBytes = 8 << 10
+const tailBytes = 64 << 10 // a JVM that ends says why, and then much more
 
 // Write implements io.Writer. A failing log does not fail the server.
 func (t *tail) Write(p []byte) (int, error) {
@@ -165,13 +166,12 @@ func (t *tail) String() string {
 	return string(t.kept)
 }
 
-// last returns the last line, or the last cause that a JVM names before its stack, shortened to what fits into an error.
+// last returns the last line, shortened to what fits into an error.
 func (t *tail) last() string {
-	text := strings.TrimSpace(t.String())
-	begin := strings.LastIndex(text, "\nCaused by: ")
-	if begin < 0 {
-		begin = strings.LastIndexByte(text, '\n')
+	lines := bytes.Split(bytes.TrimSpace([]byte(t.String())), []byte("\n"))
+	line := lines[len(lines)-1]
+	if len(line) > 300 {
+		line = line[:300]
 	}
-	last := text[begin+1:]
-	return strings.ReplaceAll(last[:min(len(last), 300)], "\n", " ")
+	return string(line)
 }

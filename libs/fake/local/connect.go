@@ -68,8 +68,16 @@ func (c *Connect) start(ctx context.Context, log io.Writer) (*child, error) {
 	if err != nil {
 		return nil, err
 	}
-	return worker, worker.awaitReady(ctx, c.Check)
+	err = worker.awaitReady(ctx, c.Check)
+	if _, why, found := strings.Cut(worker.tail.String(), refusal); err != nil && found {
+		err = fmt.Errorf("%w: %s%.300s", err, refusal, why)
+	}
+	return worker, err
 }
+
+// refusal begins what a worker says before it ends where it does not take a connector's settings. What it says last is
+// of no use.
+const refusal = "Connector configuration is invalid"
 
 //go:embed connect.properties
 var connectProperties string
