@@ -169,7 +169,7 @@ func TestPurse_aTextIsPaidByWhoeverHasMoney(t *testing.T) {
 			expect(t, e, "embedded:present reused:present", time.Second, upsert("o", "boot", 7, offer), upsert("p", "boot", 8))
 		})
 		synctest.Wait()
-		e.ledger.purses["offers"].shut = dayOf(time.Now())
+		shut(e, "offers")
 		all.Wait()
 		expect(t, e, "reused:present", 0, upsert("o2", "boot", 9, offer)) // what is known costs nothing
 		if spent := gauge(e, func(p purchase) float64 { return float64(p.spent) }); spent["offers"] != 0 || spent[""] != 10 {
@@ -178,10 +178,18 @@ func TestPurse_aTextIsPaidByWhoeverHasMoney(t *testing.T) {
 	})
 }
 
+// shut has a pipeline's budget be spent.
+func shut(e *Embedder, pipeline string) {
+	p := e.ledger.purses[pipeline]
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.shut = dayOf(time.Now())
+}
+
 func TestPurse_nobodyWaitsForAnothersPurse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out bytes.Buffer
-		e, stop := member(t, &log{}, &out, offersBound(40))
+		e, stop := member(t, &log{}, &out, offersBound(40), func(c *Config) { c.Budgets["others"] = 1 })
 		defer stop()
 		e.batcher.wait = time.Second
 		var all sync.WaitGroup
@@ -192,8 +200,8 @@ func TestPurse_nobodyWaitsForAnothersPurse(t *testing.T) {
 			}
 		})
 		synctest.Wait()
-		e.ledger.purses["others"] = &purse{pipeline: "others", allowance: allow(1, 1e6), shut: dayOf(time.Now())}
-		e.ledger.purses["offers"].shut = dayOf(time.Now())
+		shut(e, "others")
+		shut(e, "offers")
 		all.Wait()
 	})
 }
