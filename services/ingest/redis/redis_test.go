@@ -262,7 +262,11 @@ func TestRun_stopsWhereOnlyAPersonCanHelp(t *testing.T) {
 func TestRun_leavesNothingBehind(t *testing.T) {
 	before := goleak.IgnoreCurrent()
 	var r *rig
-	t.Cleanup(func() { r.until("all goroutines have ended", func() bool { return goleak.Find(before) == nil }) })
+	t.Cleanup(func() { // behind the rig's own
+		if !t.Skipped() {
+			r.until("all goroutines have ended", func() bool { return goleak.Find(before) == nil })
+		}
+	})
 	r, _ = newPlainRig(t)
 	stop := r.begin()
 	r.add(1, 10)
