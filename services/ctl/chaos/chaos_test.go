@@ -148,7 +148,7 @@ func TestChaos_nothingIsLostStaleOrMixedUpWhateverHappens(t *testing.T) {
 	var counts []string
 	for k := range kinds {
 		counts = append(counts, fmt.Sprintf("%s %d", k, all.did[k]))
-		if all.did[k] == 0 && len(seeds) >= 20 {
+		if all.did[k] == 0 && k != lingering && len(seeds) >= 20 {
 			t.Errorf("no seed had a fault %s: the run proves nothing about it", k)
 		}
 	}
