@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -61,7 +62,7 @@ func (c *checker) checkRedis(s Source, at string) {
 }
 
 // checkFeeds refuses a stream that is named twice: its entries would be in the topics twice, and two streams of one topic,
-// of which nobody knows the order.
+// of which nobody knows the order. HTTP must not write such a topic either: it has one partition to ingest.
 func (c *checker) checkFeeds(pipelines []Pipeline) {
 	streams, topics := map[string]string{}, map[string]string{}
 	for i, p := range pipelines {
@@ -74,6 +75,8 @@ func (c *checker) checkFeeds(pipelines []Pipeline) {
 			c.at(at+".stream", "%s is read for pipeline %s already, which is enough: give this one the topic alone", r.Stream, other)
 		} else if other, twice := topics[p.Source.Topics[0]]; twice {
 			c.at(at, "the topic has the stream of pipeline %s already: give each stream a topic of its own", other)
+		} else if j := slices.IndexFunc(pipelines, func(o Pipeline) bool { return o.Source.HTTP && o.Source.Reads(p.Source.Topics[0]) }); j >= 0 {
+			c.at(at, "the topic takes changes over HTTP for pipeline %s: give the stream a topic of its own", pipelines[j].Name)
 		}
 		streams[r.Stream], topics[p.Source.Topics[0]] = p.Name, p.Name
 	}

@@ -47,15 +47,16 @@ func TestRedis_aNeighbourIsInTheSlotOfTheStream(t *testing.T) {
 
 func TestParse_impossibleStreams(t *testing.T) {
 	for change, want := range map[[2]string]string{
-		{`{stream: cdc`, `{stream: ""`}:                    `pipelines[1].source.redis.stream: is empty`,
-		{`{stream: cdc`, `{stream: "a}b"`}:                 `pipelines[1].source.redis.stream: "a}b" has a brace`,
-		{`{stream: cdc`, `{stream: "{}b"`}:                 `pipelines[1].source.redis.stream: "{}b" has a brace`,
-		{`{stream: cdc`, `{steam: cdc`}:                    `pipelines[1].source.redis.steam: unknown key, did you mean stream?`,
-		{`[b]`, `["b*"]`}:                                  `pipelines[1].source.redis: needs one topic`,
-		{`[b]`, `[b, c]`}:                                  `pipelines[1].source.redis: needs one topic`,
-		{`value: value, `, ``}:                             `pipelines[1].source.redis.key: is for entries`,
-		{`stream: cdc`, `stream: "product:update:stream"`}: `pipelines[1].source.redis.stream: product:update:stream is read for pipeline one already`,
-		{`[b], format: debezium`, `[a], format: rows`}:     `pipelines[1].source.redis: the topic has the stream of pipeline one already`,
+		{`{stream: cdc`, `{stream: ""`}:                                `pipelines[1].source.redis.stream: is empty`,
+		{`{stream: cdc`, `{stream: "a}b"`}:                             `pipelines[1].source.redis.stream: "a}b" has a brace`,
+		{`{stream: cdc`, `{stream: "{}b"`}:                             `pipelines[1].source.redis.stream: "{}b" has a brace`,
+		{`{stream: cdc`, `{steam: cdc`}:                                `pipelines[1].source.redis.steam: unknown key, did you mean stream?`,
+		{`[b]`, `["b*"]`}:                                              `pipelines[1].source.redis: needs one topic`,
+		{`[b]`, `[b, c]`}:                                              `pipelines[1].source.redis: needs one topic`,
+		{`value: value, `, ``}:                                         `pipelines[1].source.redis.key: is for entries`,
+		{`stream: cdc`, `stream: "product:update:stream"`}:             `pipelines[1].source.redis.stream: product:update:stream is read for pipeline one already`,
+		{`[b], format: debezium`, `[a], format: rows`}:                 `pipelines[1].source.redis: the topic has the stream of pipeline one already`,
+		{`[b], format: debezium`, `[b], http: true, format: debezium`}: `pipelines[1].source.redis: the topic takes changes over HTTP for pipeline`,
 	} {
 		_, err := pipeline.Parse([]byte(strings.Replace(fed, change[0], change[1], 1)))
 		if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "line 10") {

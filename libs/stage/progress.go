@@ -26,6 +26,8 @@ type claim struct {
 	seen  int64
 	clean bool // the owner before has left nothing in flight
 	read  bool // a record, by this worker
+	// tainted: the note of the owner before asks for doubt, or speaks of a late call. Where no record comes it would ask for ever.
+	tainted bool
 }
 
 // finish takes note of records that are done, up to the last of them. Where the owners before came
@@ -158,10 +160,13 @@ func (w *worker) commitments() []commitment {
 	for topic, c := range w.owned {
 		_, lower := w.kept.lower[topic]
 		switch {
-		case !c.begun && !lower:
+		case !c.begun && !lower && (!c.tainted || !w.drained || c.next.Offset < 0):
 		case w.drained:
 			n := note{Clean: true, Storm: w.members.storms.raging(topic)}
 			n.Doubt = w.doubtLeft().Milliseconds()
+			if !c.begun && !c.clean {
+				n.Doubt = max(n.Doubt, 1) // its records may still be ones that come again
+			}
 			if !c.finished {
 				n.Starts, n.Tries = max(0, c.note.Starts-1), c.note.Tries // this start does not count
 			}

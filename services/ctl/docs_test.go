@@ -177,6 +177,7 @@ func TestReadme_namesNoMetricThatNobodyCounts(t *testing.T) {
 	m.Unfinished("s", func() time.Duration { return 0 })
 	for _, name := range []string{
 		telemetry.ProviderRequests, telemetry.ProviderTexts, telemetry.ProviderTokens, telemetry.ProviderSavedTokens, telemetry.ProviderAgainTokens, telemetry.ProviderFallbacks,
+		telemetry.RedisPassed, telemetry.RedisMissed,
 	} {
 		if err := m.Counter(name, func() int64 { return 1 }); err != nil {
 			t.Fatal(err)

@@ -14,4 +14,7 @@ import (
 	"github.com/freshet-io/freshet/services/embed/embedder"
 )
 
-func main() { service.Main("freshet-embed", embedder.Run) }
+func main() {
+	service.CollectOften()
+	service.Main("freshet-embed", embedder.Run)
+}

@@ -7,18 +7,11 @@
 package main
 
 import (
-	"os"
-	"runtime/debug"
-
 	"github.com/freshet-io/freshet/libs/service"
 	"github.com/freshet-io/freshet/services/write/writer"
 )
 
 func main() {
-	// Its heap is vectors on their way, in which a collection has nothing to look for: it may
-	// come twice as often, and a quarter of the memory is free.
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(50)
-	}
+	service.CollectOften()
 	service.Main("freshet-write", writer.Run)
 }

@@ -119,8 +119,8 @@ var mutants = []mutant{
 	},
 	{
 		"calls that failed are not looked after", "services/write/writer/keeper.go",
-		"\tif overwritten {\n",
-		"\tif overwritten && false {\n",
+		"\tcase overwritten:\n",
+		"\tcase overwritten && false:\n",
 		"writes-linger",
 		[]string{invStale, invLoss},
 	},

@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -97,11 +96,6 @@ func (s *Server) deleteItem(r *http.Request, h *hold) (Result, error) {
 	}
 	row := map[string]string{source.ID[0]: id, "__deleted": "true"}
 	query := r.URL.Query()
-	if seq := query.Get(seqParameter); seq != "" {
-		if _, err := strconv.ParseUint(seq, 10, 63); err != nil {
-			return Result{}, refuse(http.StatusBadRequest, "bad-seq", "seq is no whole number from 0 on")
-		}
-	}
 	for name, column := range map[string]string{tenantParameter: source.Tenant, seqParameter: source.Order} {
 		switch value := query.Get(name); {
 		case value == "":

@@ -55,17 +55,25 @@ func document(w http.ResponseWriter, _ *http.Request) {
 	_, _ = w.Write(Document) // the client may have gone
 }
 
-// route has known clients reach a handler, in a span, and measures it.
+// route has known clients reach a handler, in a span, and measures it. Strangers get no span: which are kept is decided by an
+// id that the client may choose.
 func (s *Server) route(name string, handle handler) http.Handler {
-	return s.telemetry.Traced(name, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		begun := time.Now()
-		result, err := Result{}, s.config.authorise(r)
-		if err == nil {
-			result, err = s.handle(r, handle)
-		}
+	answer := func(w http.ResponseWriter, r *http.Request, begun time.Time, result Result, err error) {
 		status := write(w, result, err)
 		s.telemetry.Metrics.HTTPAnswered(r.Context(), name, strconv.Itoa(status), time.Since(begun))
+	}
+	known := s.telemetry.Traced(name, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		begun := time.Now()
+		result, err := s.handle(r, handle)
+		answer(w, r, begun, result, err)
 	}))
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if err := s.config.authorise(r); err != nil {
+			answer(w, r, time.Now(), Result{}, err)
+			return
+		}
+		known.ServeHTTP(w, r)
+	})
 }
 
 // handle calls a handler, and has a fault of this program answered with 500 and logged.

@@ -52,10 +52,12 @@ func Run(ctx context.Context, p *service.Process, cfg Config, cluster kafka.Conf
 		}}
 		readers = append(readers, r)
 		p.Health.Note("redis stream "+feed.Stream, r.note)
-		group.Go(func() error { return r.run(work) })
 	}
 	if err := readers.publish(p.Telemetry.Metrics); err != nil {
 		return err
+	}
+	for _, r := range readers {
+		group.Go(func() error { return r.run(work) })
 	}
 	if err := group.Wait(); err != nil {
 		return fmt.Errorf("reading Redis streams: %w", err)
@@ -78,7 +80,7 @@ type reader struct {
 	log    *slog.Logger
 	open   func(context.Context) (writer, error)
 
-	worked         bool
+	worked         bool // it has read, or seen another one read
 	trouble        atomic.Pointer[string]
 	passed, missed atomic.Int64
 	lag            atomic.Int64 // of the last look, where this is the reader
@@ -99,7 +101,6 @@ func (r *reader) run(ctx context.Context) error {
 	for wait := firstWait; ; wait = min(2*wait, longWait) {
 		before := r.passed.Load()
 		err := r.tenure(ctx)
-		r.lag.Store(0)
 		if err == nil || ctx.Err() != nil {
 			return nil //nolint:nilerr // what is told to stop may fail by that
 		}
@@ -175,7 +176,10 @@ func (r *reader) await(ctx context.Context, s *stream) error {
 		if err != nil || holder == "" {
 			return err
 		}
-		r.trouble.Store(nil) // another one reads
+		// Another one reads, so the settings are good: this one waits, too, while a password is changed.
+		r.worked = true
+		r.trouble.Store(nil)
+		r.lag.Store(0)
 		r.log.DebugContext(ctx, "another process reads the stream", "holder", holder)
 		pause(ctx, standBy)
 	}

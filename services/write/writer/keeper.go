@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -51,6 +52,7 @@ type part struct {
 	fed    map[string]int64 // what the ledgers say, or are to say
 	now    map[string]int64 // how far the partition was when they were written
 	write  bool             // they are to be written whatever is in them
+	known  int64            // the lowest serial that was seen when that was found; 0 where it was found at the assignment
 	// again is how far the partition was when the work since fed began anew. Until it has come there
 	// once more it does not begin anew because of another outage: it would never come to an end.
 	again   map[string]int64
@@ -136,19 +138,21 @@ func (k *Keeper) Keep(ctx context.Context, partition int32, progress stage.Progr
 	if progress.Settled != nil && outages == p.outages && !k.writer.awaitsLate(partition) {
 		p.fed = progress.Settled
 	}
+	back := k.back(partition, p, have) // first: what was fed before an index that is restored decides from where all is done again
 	overwritten, err := k.writer.overwritten(ctx, partition)
 	if err != nil {
 		return stage.Start{}, err
 	}
-	if overwritten {
-		return k.goBack(p, progress.Now, behind(p.fed, progress.Now)), nil
-	}
-	if back := k.back(partition, p, have); back || outages != p.outages && reached(progress.Now, p.again) {
+	outage := outages != p.outages && reached(progress.Now, p.again)
+	if back || outage {
 		p.outages = outages
-		if offsets := behind(p.fed, progress.Now); back || len(offsets) > 0 {
-			k.writer.TakeOver() // what it knows of the index is not so any more
-			return k.goBack(p, progress.Now, offsets), nil
-		}
+	}
+	switch offsets := behind(p.fed, progress.Now); {
+	case back, outage && len(offsets) > 0:
+		k.writer.TakeOver() // what it knows of the index is not so any more
+		return k.goBack(p, progress.Now, offsets, have), nil
+	case overwritten:
+		return k.goBack(p, progress.Now, offsets, have), nil
 	}
 	if p.write || !maps.Equal(p.now, progress.Now) {
 		if err := k.write(ctx, partition, p, have); err != nil {
@@ -161,8 +165,11 @@ func (k *Keeper) Keep(ctx context.Context, partition int32, progress stage.Progr
 
 // goBack has a partition begin anew at earlier offsets. Until they are committed, which is before the next Keep, a commit of
 // what was marked before must not pass for the truth.
-func (k *Keeper) goBack(p *part, now, offsets map[string]int64) stage.Start {
-	p.write, p.again = true, now
+func (k *Keeper) goBack(p *part, now, offsets map[string]int64, have map[string]weaviate.Ledger) stage.Start {
+	p.write, p.again, p.known = true, now, math.MaxInt64
+	for _, l := range have {
+		p.known = min(p.known, l.Serial)
+	}
 	return stage.Start{Offsets: offsets, Seal: k.seal(p), Late: true}
 }
 
@@ -176,12 +183,13 @@ func (k *Keeper) part(partition int32) *part {
 // back reports whether the index has gone back since the ledgers were written. What they say is
 // taken over then.
 func (k *Keeper) back(partition int32, p *part, have map[string]weaviate.Ledger) bool {
+	least := p.serial
 	if p.write {
-		return false // that is known, and they are written next
+		least = p.known // that they are older than they should be is known, and they are written next
 	}
 	back := false
 	for name, l := range have {
-		if l.Serial < p.serial {
+		if l.Serial < least {
 			back = true
 			k.writer.setHorizon(name, partition, l.Horizon)
 		}

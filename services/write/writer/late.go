@@ -32,8 +32,9 @@ type lateItem struct {
 	record.Item
 	over time.Time        // when the call has surely ended
 	left *weaviate.Stored // the item as it was left by the last write that was acknowledged, or as it was found before
-	// landed: the call was seen to have landed, and a record left for the second time because of that.
-	landed bool
+	// acked: left is by a write that was acknowledged after the call, so that the index has nothing else unless the call lands.
+	acked  bool
+	landed bool // the call was seen to have landed
 }
 
 // add takes note of items of a write that failed.
@@ -50,7 +51,7 @@ func (l *lateCalls) add(items []*item) {
 		} else if it.had != nil {
 			late.left = &weaviate.Stored{State: head(it.had.State), Main: it.had.Main, Side: it.had.Side}
 		}
-		l.items[it.key] = late
+		l.items[it.key] = late // not acked: what is moved may be half way
 	}
 }
 
@@ -62,24 +63,32 @@ func (l *lateCalls) leave(items []*item) {
 		return
 	}
 	for _, it := range items {
-		if late := l.items[it.key]; late != nil && it.known {
+		late := l.items[it.key]
+		if late == nil || !it.known {
+			continue
+		}
+		wrote := it.plan.target != nowhere
+		if wrote || !late.acked { // what was only read may be what the call has put back
 			s := it.plan.stands()
-			late.left = &s
+			late.left, late.acked = &s, wrote
 		}
 	}
 }
 
-// left returns how an item was left over which a call may still land; nil where there is no such call.
-func (l *lateCalls) left(key string) *weaviate.Stored {
+// left returns how an item was left over which a call may still land; nil where there is no such call. It takes note where
+// what was read of the item shows that it has landed.
+func (l *lateCalls) left(key string, stored *weaviate.Stored) *weaviate.Stored {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if late := l.items[key]; late != nil {
-		return late.left
+	late := l.items[key]
+	if late == nil {
+		return nil
 	}
-	return nil
+	late.landed = late.landed || late.acked && !stands(late.left, stored)
+	return late.left
 }
 
-// land takes note that a call has landed over an item.
+// land takes note that a call has landed over an item, of which a record is left for the second time because of that.
 func (l *lateCalls) land(key string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -117,7 +126,7 @@ func (w *Writer) doubt(ctx context.Context, items []*item, err error) {
 	for _, it := range items {
 		w.suspects.add(it.key)
 	}
-	if !errors.Is(err, errTurnedAway) && !weaviate.Answered(err) {
+	if !errors.Is(err, errTurnedAway) && !errors.Is(err, errUnfound) && !weaviate.Answered(err) {
 		w.late.add(items)
 		stage.LeaveInDoubt(ctx)
 	}

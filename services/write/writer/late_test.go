@@ -70,3 +70,41 @@ func TestKeeper_looksWhetherCallsThatFailedHaveLandedSince(t *testing.T) {
 		})
 	}
 }
+
+// A call fails because the index is stopped, to be restored from a backup: that decides from where all is done again, and
+// not the call, which has "landed" as all that was done since the backup has gone.
+func TestKeeper_aRestoredIndexIsNoticedWhereACallHadFailed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		index := newFake()
+		cfg := config()
+		cfg.Doubt, cfg.Partitions = lateBound, spec(collection).Partitions
+		w := writer.New(index, cfg)
+		k, p := writer.NewKeeper(w, index, ids, 0), partitionOf("a")
+		resume(t, k, p, places(5, 0, ""))
+		handle(t, w, row("a", 5, "lamp", 1))
+		keep(t, k, p, at(6, 0), nil)
+		main, ledgers := maps.Clone(index.main), maps.Clone(index.ledgers)
+		handle(t, w, row("a", 6, "lantern", 2))
+		keep(t, k, p, at(50, 0), at(50, 0))
+		keep(t, k, p, at(51, 0), at(50, 0))
+
+		index.interrupt = func(int) failure { return after }
+		if _, err := w.Handle(t.Context(), batch{row("a", 7, "lamp", 1)}); err == nil {
+			t.Fatal("the call has not failed")
+		}
+		index.interrupt = nil
+		time.Sleep(lateBound)
+		index.main, index.ledgers = main, maps.Clone(ledgers)
+		handle(t, w, row("a", 7, "lamp", 1))
+		if start := keep(t, k, p, at(52, 0), at(51, 0)); start.Offsets["live"] != 5 {
+			t.Errorf("goes on from %v, want the backup's place", start.Offsets)
+		}
+		if start := keep(t, k, p, at(52, 0), at(51, 0)); start.Offsets != nil {
+			t.Errorf("and then from %v", start.Offsets)
+		}
+		index.ledgers = maps.Clone(ledgers)
+		if start := keep(t, k, p, at(53, 0), at(52, 0)); start.Offsets["live"] != 5 {
+			t.Errorf("restored once more, it goes on from %v", start.Offsets)
+		}
+	})
+}

@@ -70,7 +70,13 @@ func (k *Keeper) sweepSome(ctx context.Context, name string, partition int32, p 
 	}
 	w.setHorizon(name, partition, horizon)
 	w.memory.drop(items)
-	err = w.call(ctx, func() error { return w.index.DeleteSide(ctx, name, items, false) })
+	if err = w.call(ctx, func() error { return w.index.DeleteSide(ctx, name, items, false) }); err != nil {
+		gone := make([]*item, len(items))
+		for i, it := range items {
+			gone[i] = &item{Item: it, key: string(it.Key())}
+		}
+		w.doubt(ctx, gone, err) // one may come again before the call lands
+	}
 	return len(old) == sweepItems, err
 }
 

@@ -238,7 +238,7 @@ func (w *Writer) loadBy(ctx context.Context, load loadCall, items []*item, whole
 	}
 	inDoubt := stage.InDoubt(ctx)
 	for i, it := range items {
-		left := w.late.left(it.key)
+		left := w.late.left(it.key, &stored[i])
 		it.had = cmp.Or(it.had, left, &stored[i])
 		// A late call has replaced what was put since. Merged with that, a row would lack its columns for good: its order
 		// would have their own rows be late ones when they come once more.
