@@ -204,8 +204,8 @@ func (p *path) price() {
 	p.awaitAll()
 	// The offset is not committed when the index has the item already, so the counter may lag.
 	p.settle(soon)
-	embedded := embed.counter("freshet_items_total", `stage="embed"`, `outcome="embedded"`)
-	reused := embed.counter("freshet_items_total", `stage="embed"`, `outcome="reused"`)
+	embedded := embed.outcomes(`stage="embed"`, `outcome="embedded"`)
+	reused := embed.outcomes(`stage="embed"`, `outcome="reused"`)
 	if embedded != 0 || reused != 1 {
 		p.t.Errorf("%d texts were embedded and %d vectors reused, want 0 and 1", embedded, reused)
 	}

@@ -82,8 +82,8 @@ func (p *process) awaitReady() {
 	await(p.t, time.Minute, p.name+" is ready", func() (bool, error) { return p.ready(), p.failure() })
 }
 
-// counter returns the sum of a metric's series with the given labels, 0 if there is none.
-func (p *process) counter(name string, labels ...string) int {
+// outcomes returns how many items have had an outcome with the given labels.
+func (p *process) outcomes(labels ...string) int {
 	p.t.Helper()
 	status, body := p.get("/metrics")
 	if status != http.StatusOK {
@@ -92,7 +92,7 @@ func (p *process) counter(name string, labels ...string) int {
 	sum := 0.0
 	for line := range strings.Lines(body) {
 		series, value, _ := strings.Cut(strings.TrimSpace(line), "} ")
-		if !strings.HasPrefix(series, name+"{") {
+		if !strings.HasPrefix(series, "freshet_items_total{") {
 			continue
 		}
 		matches := true

@@ -88,17 +88,17 @@ func (b *bed) awaitMended() {
 	}
 }
 
-// untilHurt strikes at ever later moments of a put until it has done harm, six times at most: which
-// moment does depends on the machine. What is done in doubt after a start is done once more, and would
+// untilHurt strikes at ever later moments of a put until it has done harm, twelve times at most, up to 121 ms behind its begin:
+// which moment does depends on the machine. What is done in doubt after a start is done once more, and would
 // be put right, so that it begins when all is settled.
 func untilHurt(strike func(b *bed, after time.Duration)) func(*bed) {
 	return func(b *bed) {
-		for i := range 6 {
+		for i := range 12 {
 			b.settle()
 			if v := b.verdict(); len(v.lost)+len(v.stale)+len(v.unfound) > 0 {
 				return
 			}
-			strike(b, time.Duration(4*i)*time.Millisecond)
+			strike(b, time.Duration(i*i)*time.Millisecond)
 		}
 	}
 }
