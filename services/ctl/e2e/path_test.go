@@ -331,7 +331,7 @@ func (p *path) instances() {
 	p.settle(2 * soon)
 	p.awaitAll()
 	for _, name := range services {
-		if n := second[name].counter("freshet_items_total"); n == 0 {
+		if n := second[name].outcomes(); n == 0 {
 			p.t.Errorf("the second instance of %s had partitions and no work", name)
 		}
 		second[name].stop()
