@@ -3,7 +3,6 @@ package embedder
 import (
 	"context"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/freshet-io/freshet/libs/fault"
@@ -17,8 +16,7 @@ const budgetLook = time.Second
 type budget struct {
 	stopped chan struct{} // closed: the process stops, and nobody is to wait
 
-	mu sync.Mutex
-	allowance
+	*allowance
 	queue []*int64 // what the calls that wait want, in the order in which they came
 }
 
@@ -80,24 +78,6 @@ func (b *budget) leave(turn *int64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.queue = slices.DeleteFunc(b.queue, func(t *int64) bool { return t == turn })
-}
-
-func (b *budget) release(tokens int64) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.reserved -= tokens
-}
-
-func (b *budget) spend(tokens int64) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.allowance.spend(tokens)
-}
-
-func (b *budget) learn(key string, hour time.Time, tokens int64) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.allowance.learn(key, hour, tokens)
 }
 
 // state returns what all replicas have spent today, and how many calls wait because of it.

@@ -2,7 +2,6 @@ package embedder
 
 import (
 	"fmt"
-	"sync"
 	"time"
 )
 
@@ -13,8 +12,7 @@ import (
 type purse struct {
 	pipeline string
 
-	mu sync.Mutex
-	allowance
+	*allowance
 	shut time.Time // the day on which it was found to be spent
 	away int       // texts that were turned away on that day
 }
@@ -77,24 +75,6 @@ func (p *purse) isOpen() bool {
 }
 
 func (p *purse) isShut() bool { return p.shut.Equal(dayOf(time.Now())) }
-
-func (p *purse) release(tokens int64) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.reserved -= tokens
-}
-
-func (p *purse) spend(tokens int64) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.allowance.spend(tokens)
-}
-
-func (p *purse) learn(key string, hour time.Time, tokens int64) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.allowance.learn(key, hour, tokens)
-}
 
 // state returns what all replicas have spent today, and how many texts this one has turned away.
 func (p *purse) state() (tokens int64, away int) {
