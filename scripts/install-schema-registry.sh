@@ -7,27 +7,17 @@ version=2.6.13.Final
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source-path=SCRIPTDIR source=cache.sh
 . "$here/cache.sh"
+# shellcheck source-path=SCRIPTDIR source=maven.sh
+. "$here/maven.sh"
 
-plugin=org.apache.maven.plugins:maven-dependency-plugin:3.6.1
-
-# The local repository is a part of the partial folder and goes with it: outside the cache nothing is left.
 build() {
-	need java "install a Java development kit, version 17 or later"
-	need mvn "install Apache Maven"
-	mkdir -p "$1/registry"
-	local maven=(mvn -q -B -ntp "-Dmaven.repo.local=$1/repository")
-	{
-		"${maven[@]}" -f "$here/schema-registry/pom.xml" -Dapicurio.version="$version" -DincludeScope=runtime \
-			-DoutputDirectory="$1/converter" "$plugin:copy-dependencies" &&
-			"${maven[@]}" "$plugin:copy" -Dartifact="io.apicurio:apicurio-registry-app:$version:tar.gz:all" \
-				-DoutputDirectory="$1" &&
-			tar -xzf "$1/apicurio-registry-app-$version-all.tar.gz" -C "$1/registry"
-	} >"$1/log" 2>&1 || {
-		cat "$1/log" >&2
-		die "Maven could not fetch Apicurio"
-	}
-	rm -rf "$1/repository" "$1/log" "$1/apicurio-registry-app-$version-all.tar.gz"
-	mv "$1/registry/apicurio-registry-app-$version-runner.jar" "$1/registry/runner.jar"
+	local archive=apicurio-registry-app-$version
+	copy_jars "$1" converter Apicurio "$here/schema-registry/pom.xml" -Dapicurio.version="$version"
+	maven "$1" Apicurio copy -Dartifact="io.apicurio:apicurio-registry-app:$version:tar.gz:all" -DoutputDirectory="$1"
+	mkdir "$1/registry"
+	tar -xzf "$1/$archive-all.tar.gz" -C "$1/registry"
+	mv "$1/registry/$archive-runner.jar" "$1/registry/runner.jar"
+	rm -rf "$1/repository" "$1/$archive-all.tar.gz"
 }
 
 install_once "apicurio-$version" registry/runner.jar \

@@ -83,52 +83,28 @@ func SchemaRegistry(tb testing.TB) *local.SchemaRegistry {
 	if err == nil {
 		_, err = exec.LookPath("javac") // a program of one source file needs the compiler, too
 	}
-	need(tb, err)
-	r, err := local.StartSchemaRegistry(tb.Context(), nil)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	stopWith(tb, r.Stop)
-	return r
+	return run(tb, err, func(ctx context.Context) (*local.SchemaRegistry, error) { return local.StartSchemaRegistry(ctx, nil) })
 }
 
 // Redis starts a Redis server that ends with the test, and is skipped or fails as Weaviate is.
 func Redis(tb testing.TB, o local.RedisOptions) *local.Redis {
 	tb.Helper()
 	_, err := local.RedisPath()
-	need(tb, err)
-	r, err := local.StartRedis(tb.Context(), o)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	stopWith(tb, r.Stop)
-	return r
+	return run(tb, err, func(ctx context.Context) (*local.Redis, error) { return local.StartRedis(ctx, o) })
 }
 
 // RedisCluster starts three servers that end with the test, and is skipped or fails as Weaviate is.
 func RedisCluster(tb testing.TB) *local.RedisCluster {
 	tb.Helper()
 	_, err := local.RedisPath()
-	need(tb, err)
-	r, err := local.StartRedisCluster(tb.Context(), nil)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	stopWith(tb, r.Stop)
-	return r
+	return run(tb, err, func(ctx context.Context) (*local.RedisCluster, error) { return local.StartRedisCluster(ctx, nil) })
 }
 
 // RedisSentinel starts a master, its replica and a sentinel that end with the test, and is skipped or fails as Weaviate is.
 func RedisSentinel(tb testing.TB) *local.RedisSentinel {
 	tb.Helper()
 	_, err := local.RedisPath()
-	need(tb, err)
-	r, err := local.StartRedisSentinel(tb.Context(), nil)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	stopWith(tb, r.Stop)
-	return r
+	return run(tb, err, func(ctx context.Context) (*local.RedisSentinel, error) { return local.StartRedisSentinel(ctx, nil) })
 }
 
 // SharedKafka is one broker for all tests of a package, started when the first of them asks for it. Its Stop belongs
