@@ -3,11 +3,8 @@ package bench
 import (
 	"context"
 	"fmt"
-	"os"
 	"strconv"
 	"time"
-
-	"github.com/freshet-io/freshet/libs/fake/local"
 )
 
 const (
@@ -44,16 +41,10 @@ func embedLarge(ctx context.Context, b *bed, provider *standIn) ([]Figure, error
 // embedResident measures the most memory that an embed service of its own process takes at a steady rate.
 func embedResident(ctx context.Context, b *bed, provider *standIn) ([]Figure, error) {
 	provider.unlimited.Store(true)
-	binary, err := b.binary(ctx, "embed")
+	program, err := b.program(ctx, "embed")
 	if err != nil {
 		return nil, err
 	}
-	env := append(os.Environ(), append(b.environ, "FRESHET_ADMIN_ADDRESS=127.0.0.1:0")...)
-	program, err := local.StartProgram("freshet-embed", binary, env, b.progress)
-	if err != nil {
-		return nil, err
-	}
-	b.onClose(func(ctx context.Context) error { _, err := program.Stop(ctx); return err })
 	n := int(b.paced.Seconds() * residentRate)
 	docs, err := b.documents(ctx, b.fresh(n+fullRequest))
 	if err != nil {

@@ -33,16 +33,10 @@ func writeResident(ctx context.Context, r run) (figures []Figure, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, b.close(ctx)) }()
-	binary, err := b.binary(ctx, "write")
+	program, err := b.program(ctx, "write")
 	if err != nil {
 		return nil, err
 	}
-	env := append(os.Environ(), append(b.environ, "FRESHET_ADMIN_ADDRESS=127.0.0.1:0")...)
-	program, err := local.StartProgram("freshet-write", binary, env, b.progress)
-	if err != nil {
-		return nil, err
-	}
-	b.onClose(func(ctx context.Context) error { _, err := program.Stop(ctx); return err })
 	list := products(b.items)
 	if err := b.sendsVectors(ctx); err != nil {
 		return nil, err
@@ -108,6 +102,21 @@ func (b *bed) awaitCommitted(ctx context.Context, group, topic string) error {
 		return fmt.Errorf("%d of %d records are done: %w", done, sent, errors.Join(err, last))
 	}
 	return nil
+}
+
+// program starts a service in a process of its own, which ends with the bed.
+func (b *bed) program(ctx context.Context, service string) (*local.Program, error) {
+	binary, err := b.binary(ctx, service)
+	if err != nil {
+		return nil, err
+	}
+	env := append(os.Environ(), append(b.environ, "FRESHET_ADMIN_ADDRESS=127.0.0.1:0")...)
+	program, err := local.StartProgram("freshet-"+service, binary, env, b.progress)
+	if err != nil {
+		return nil, err
+	}
+	b.onClose(func(ctx context.Context) error { _, err := program.Stop(ctx); return err })
+	return program, nil
 }
 
 // binary returns the path of a service's binary: as it was built beside this one, else as

@@ -6,43 +6,59 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/freshet-io/freshet/libs/record"
 	"github.com/freshet-io/freshet/services/write/writer"
 )
 
 // lateBound is after how long the calls of these tests are over.
 const lateBound = 90 * time.Second
 
+// looking returns a writer that looks after calls that failed, and its keeper of item a's partition, which begins at 5.
+func looking(t *testing.T, index *fakeIndex) (w *writer.Writer, k *writer.Keeper, partition int32) {
+	t.Helper()
+	cfg := config()
+	cfg.Doubt, cfg.Partitions = lateBound, spec(collection).Partitions
+	w = writer.New(index, cfg)
+	k, partition = writer.NewKeeper(w, index, ids, 0), partitionOf("a")
+	resume(t, k, partition, places(5, 0, ""))
+	return w, k, partition
+}
+
+// failOnTheWayBack has the put of a record done, and its answer lost.
+func failOnTheWayBack(t *testing.T, index *fakeIndex, w *writer.Writer, v *record.Vector) {
+	t.Helper()
+	index.interrupt = func(int) failure { return after }
+	defer func() { index.interrupt = nil }()
+	if _, err := w.Handle(t.Context(), batch{v}); err == nil {
+		t.Fatal("the call has not failed")
+	}
+}
+
 // A put fails on the way, is repeated, and a newer state is put. Then the first one lands.
 func TestKeeper_looksWhetherCallsThatFailedHaveLandedSince(t *testing.T) {
 	type landing struct {
 		lands func(index *fakeIndex, late map[string]fakeObject) // nil: it never does
 		back  bool
+		read  bool // before the look, for a record that is no newer
 	}
 	put := func(index *fakeIndex, late map[string]fakeObject) { index.main = maps.Clone(late) }
 	aside := func(index *fakeIndex, late map[string]fakeObject) { index.side = maps.Clone(late) }
 	remove := func(index *fakeIndex, _ map[string]fakeObject) { clear(index.main) }
 	for name, tt := range map[string]landing{
-		"the call never lands, as it should": {nil, false},
-		"the call lands on the item itself":  {put, true},
-		"the call was a delete, and lands":   {remove, true},
-		"the call lands, the item is aside":  {aside, true},
+		"the call never lands, as it should": {nil, false, false},
+		"it never lands, and is read":        {nil, false, true},
+		"the call lands on the item itself":  {put, true, false},
+		"the call lands, and then is read":   {put, true, true},
+		"the call was a delete, and lands":   {remove, true, false},
+		"the call lands, the item is aside":  {aside, true, false},
+		"the call lands aside, and is read":  {aside, true, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				index := newFake()
-				cfg := config()
-				cfg.Doubt, cfg.Partitions = lateBound, spec(collection).Partitions
-				w := writer.New(index, cfg)
-				k, p := writer.NewKeeper(w, index, ids, 0), partitionOf("a")
-				resume(t, k, p, places(5, 0, ""))
-				settled := at(5, 0)
-				keep(t, k, p, settled, settled)
-
-				index.interrupt = func(n int) failure { return map[bool]failure{true: after}[n == index.writes] }
-				if _, err := w.Handle(t.Context(), batch{row("a", 5, "lamp", 1)}); err == nil {
-					t.Fatal("the call has not failed")
-				}
-				index.interrupt = nil
+				w, k, p := looking(t, index)
+				keep(t, k, p, at(5, 0), at(5, 0))
+				failOnTheWayBack(t, index, w, row("a", 5, "lamp", 1))
 				late := maps.Clone(index.main)
 				handle(t, w, row("a", 5, "lamp", 1))
 				handle(t, w, row("a", 6, "lantern", 2))
@@ -58,6 +74,10 @@ func TestKeeper_looksWhetherCallsThatFailedHaveLandedSince(t *testing.T) {
 				}
 				if tt.lands != nil {
 					tt.lands(index, late)
+				}
+				if tt.read {
+					w.TakeOver()
+					handle(t, w, bulk(row("a", 4, "lamp", 1)))
 				}
 				start := keep(t, k, p, at(100, 0), at(99, 0))
 				if back := start.Offsets["live"] == 5; back != tt.back || start.Late != back {
@@ -76,11 +96,7 @@ func TestKeeper_looksWhetherCallsThatFailedHaveLandedSince(t *testing.T) {
 func TestKeeper_aRestoredIndexIsNoticedWhereACallHadFailed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		index := newFake()
-		cfg := config()
-		cfg.Doubt, cfg.Partitions = lateBound, spec(collection).Partitions
-		w := writer.New(index, cfg)
-		k, p := writer.NewKeeper(w, index, ids, 0), partitionOf("a")
-		resume(t, k, p, places(5, 0, ""))
+		w, k, p := looking(t, index)
 		handle(t, w, row("a", 5, "lamp", 1))
 		keep(t, k, p, at(6, 0), nil)
 		main, ledgers := maps.Clone(index.main), maps.Clone(index.ledgers)
@@ -88,11 +104,7 @@ func TestKeeper_aRestoredIndexIsNoticedWhereACallHadFailed(t *testing.T) {
 		keep(t, k, p, at(50, 0), at(50, 0))
 		keep(t, k, p, at(51, 0), at(50, 0))
 
-		index.interrupt = func(int) failure { return after }
-		if _, err := w.Handle(t.Context(), batch{row("a", 7, "lamp", 1)}); err == nil {
-			t.Fatal("the call has not failed")
-		}
-		index.interrupt = nil
+		failOnTheWayBack(t, index, w, row("a", 7, "lamp", 1))
 		time.Sleep(lateBound)
 		index.main, index.ledgers = main, maps.Clone(ledgers)
 		handle(t, w, row("a", 7, "lamp", 1))
