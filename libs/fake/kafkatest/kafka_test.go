@@ -4,17 +4,10 @@ package kafkatest
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
 	"encoding/pem"
 	"log/slog"
-	"math/big"
 	"net"
-	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -28,6 +21,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 	"go.uber.org/goleak"
 
+	"github.com/freshet-io/freshet/libs/fake/certs"
 	"github.com/freshet-io/freshet/libs/fault"
 	"github.com/freshet-io/freshet/libs/kafka"
 	"github.com/freshet-io/freshet/libs/record"
@@ -245,20 +239,18 @@ func TestConnect_aWrongPasswordIsFatalAtOnceAndNotShown(t *testing.T) {
 }
 
 func TestConnect_mutualTLS(t *testing.T) {
-	dir, pair := certificate(t)
-	pool := x509.NewCertPool()
-	pool.AddCert(pair.Leaf)
-	_, c := broker(t, kfake.TLS(&tls.Config{Certificates: []tls.Certificate{pair}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: pool, MinVersion: tls.VersionTLS12}))
-	files := service.TLS{CAFile: filepath.Join(dir, "cert.pem"), CertFile: filepath.Join(dir, "cert.pem"), KeyFile: filepath.Join(dir, "key.pem")}
+	own := certs.Make(t, t.TempDir(), "own", nil)
+	_, c := broker(t, kfake.TLS(&tls.Config{Certificates: []tls.Certificate{own.Pair}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: own.Pool(), MinVersion: tls.VersionTLS12}))
+	files := service.TLS{CAFile: own.CertFile, CertFile: own.CertFile, KeyFile: own.KeyFile}
 	c.TLS = kafka.TLS{Enabled: true, Files: files}
 	connect(t, c)
 
-	other, _ := certificate(t)
+	other := certs.Make(t, t.TempDir(), "other", nil)
 	for name, spoil := range map[string]func(*service.TLS){
 		"an authority that the system does not know": func(f *service.TLS) { f.CAFile = "" },
 		"no client certificate":                      func(f *service.TLS) { f.CertFile, f.KeyFile = "", "" },
 		"a client certificate of another authority": func(f *service.TLS) {
-			f.CertFile, f.KeyFile = filepath.Join(other, "cert.pem"), filepath.Join(other, "key.pem")
+			f.CertFile, f.KeyFile = other.CertFile, other.KeyFile
 		},
 	} {
 		c.TLS.Files = files
@@ -270,15 +262,14 @@ func TestConnect_mutualTLS(t *testing.T) {
 }
 
 func TestConnect_aRotatedAuthorityAndCertificateNeedNoRestart(t *testing.T) {
-	var server atomic.Pointer[tls.Certificate]
-	dir, pair := certificate(t)
-	server.Store(&pair)
+	var server atomic.Pointer[certs.Identity]
+	dir := t.TempDir()
+	server.Store(certs.Make(t, dir, "own", nil))
 	_, c := broker(t, kfake.TLS(&tls.Config{
 		MinVersion: tls.VersionTLS12,
 		GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) {
-			pool := x509.NewCertPool()
-			pool.AddCert(server.Load().Leaf)
-			return &tls.Config{Certificates: []tls.Certificate{*server.Load()}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: pool, MinVersion: tls.VersionTLS12}, nil
+			now := server.Load()
+			return &tls.Config{Certificates: []tls.Certificate{now.Pair}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: now.Pool(), MinVersion: tls.VersionTLS12}, nil
 		},
 	}))
 	// The network is the test's, so that it can cut what is connected.
@@ -293,16 +284,10 @@ func TestConnect_aRotatedAuthorityAndCertificateNeedNoRestart(t *testing.T) {
 		}
 		return conn, err
 	}
-	c.TLS = kafka.TLS{Enabled: true, Files: service.TLS{CAFile: filepath.Join(dir, "cert.pem"), CertFile: filepath.Join(dir, "cert.pem"), KeyFile: filepath.Join(dir, "key.pem")}}
+	c.TLS = kafka.TLS{Enabled: true, Files: service.TLS{CAFile: server.Load().CertFile, CertFile: server.Load().CertFile, KeyFile: server.Load().KeyFile}}
 	client := connect(t, c)
 
-	next, nextPair := certificate(t)
-	server.Store(&nextPair)
-	for _, name := range []string{"cert.pem", "key.pem"} {
-		if err := os.Rename(filepath.Join(next, name), filepath.Join(dir, name)); err != nil {
-			t.Fatal(err)
-		}
-	}
+	server.Store(certs.Make(t, dir, "own", nil))
 	mu.Lock()
 	before := len(open)
 	for _, conn := range open {
@@ -324,42 +309,6 @@ func TestConnect_aRotatedAuthorityAndCertificateNeedNoRestart(t *testing.T) {
 
 func pemOf(kind string, content []byte) []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: content})
-}
-
-// certificate writes a certificate for the loopback address that signs itself.
-func certificate(t *testing.T) (dir string, pair tls.Certificate) {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true,
-		KeyUsage:    x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
-		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	keyDER, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir = t.TempDir()
-	write := func(name, kind string, content []byte) string {
-		path := filepath.Join(dir, name)
-		if err := os.WriteFile(path, pemOf(kind, content), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		return path
-	}
-	pair, err = tls.LoadX509KeyPair(write("cert.pem", "CERTIFICATE", der), write("key.pem", "PRIVATE KEY", keyDER))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return dir, pair
 }
 
 func TestValidate_namesWhatDoesNotGoTogether(t *testing.T) {

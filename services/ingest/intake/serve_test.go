@@ -3,24 +3,19 @@ package intake_test
 import (
 	"bufio"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/pem"
 	"fmt"
 	"io"
-	"math/big"
 	"net"
 	"net/http"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/freshet-io/freshet/libs/fake/certs"
 	"github.com/freshet-io/freshet/libs/fake/memnet"
 )
 
@@ -149,83 +144,12 @@ func TestServe_aStopIsToldFirstThenWhatHasBegunIsAnswered(t *testing.T) {
 	})
 }
 
-// authority signs certificates for the loopback address.
-type authority struct {
-	key  *ecdsa.PrivateKey
-	cert *x509.Certificate
-}
-
-func newAuthority(t *testing.T) *authority {
-	t.Helper()
-	a := &authority{}
-	var err error
-	if a.key, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader); err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &a.key.PublicKey, a.key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if a.cert, err = x509.ParseCertificate(der); err != nil {
-		t.Fatal(err)
-	}
-	return a
-}
-
-func (a *authority) pem() []byte {
-	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: a.cert.Raw})
-}
-
-// issue writes a certificate and its key into a folder.
-func (a *authority) issue(t *testing.T, dir string, serial int64) (cert, key string) {
-	t.Helper()
-	own, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(serial), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, KeyUsage: x509.KeyUsageDigitalSignature,
-		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, a.cert, &own.PublicKey, a.key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	private, err := x509.MarshalPKCS8PrivateKey(own)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cert, key = filepath.Join(dir, "tls.crt"), filepath.Join(dir, "tls.key")
-	for path, block := range map[string]*pem.Block{cert: {Type: "CERTIFICATE", Bytes: der}, key: {Type: "PRIVATE KEY", Bytes: private}} {
-		if err := os.WriteFile(path, pem.EncodeToMemory(block), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return cert, key
-}
-
 func TestServe_mutualTLSAndItsRotation(t *testing.T) {
-	clients, servers := newAuthority(t), newAuthority(t)
 	dir := t.TempDir()
-	ca := filepath.Join(dir, "ca.crt")
-	if err := os.WriteFile(ca, clients.pem(), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	cert, key := servers.issue(t, dir, 7)
-	certificate := func(a *authority) *tls.Certificate {
-		pair, err := tls.LoadX509KeyPair(a.issue(t, t.TempDir(), 1))
-		if err != nil {
-			t.Fatal(err)
-		}
-		return &pair
-	}
-	known, stranger := certificate(clients), certificate(newAuthority(t))
-	files := []string{"FRESHET_HTTP_TLS_CERT_FILE=" + cert, "FRESHET_HTTP_TLS_KEY_FILE=" + key, "FRESHET_HTTP_TLS_CLIENT_CA_FILE=" + ca}
+	clients, servers, others := certs.Make(t, dir, "clients", nil), certs.Make(t, dir, "servers", nil), certs.Make(t, dir, "others", nil)
+	known, stranger := &certs.Make(t, dir, "known", clients).Pair, &certs.Make(t, dir, "stranger", others).Pair
+	server := certs.Make(t, dir, "server", servers)
+	files := []string{"FRESHET_HTTP_TLS_CERT_FILE=" + server.CertFile, "FRESHET_HTTP_TLS_KEY_FILE=" + server.KeyFile, "FRESHET_HTTP_TLS_CLIENT_CA_FILE=" + clients.CertFile}
 	for name, tokens := range map[string]string{"certificates alone": "FRESHET_HTTP_TOKENS=", "tokens besides": "FRESHET_HTTP_TOKENS=" + token} {
 		t.Run(name, func(t *testing.T) {
 			b := newBed(t, append(files, tokens, "FRESHET_HTTP_STOP_DELAY=0s")...)
@@ -235,11 +159,9 @@ func TestServe_mutualTLSAndItsRotation(t *testing.T) {
 			}
 			stop := b.serve(t, l)
 			defer stop()
-			post := func(pair *tls.Certificate, token string) (status int, serial int64) {
+			post := func(pair *tls.Certificate, token string) (status int, answers *x509.Certificate) {
 				t.Helper()
-				roots := x509.NewCertPool()
-				roots.AddCert(servers.cert)
-				cfg := &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots}
+				cfg := &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: servers.Pool()}
 				if pair != nil {
 					cfg.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return pair, nil }
 				}
@@ -250,10 +172,10 @@ func TestServe_mutualTLSAndItsRotation(t *testing.T) {
 				r.URL.Scheme, r.URL.Host, r.URL.Path, r.URL.RawQuery = "https", l.Addr().String(), "/v1/items", "source=products"
 				resp, err := transport.RoundTrip(r)
 				if err != nil {
-					return 0, 0
+					return 0, nil
 				}
 				_ = resp.Body.Close()
-				return resp.StatusCode, resp.TLS.PeerCertificates[0].SerialNumber.Int64()
+				return resp.StatusCode, resp.TLS.PeerCertificates[0]
 			}
 			nobody, bearer := 0, 0
 			if strings.HasSuffix(tokens, token) {
@@ -274,17 +196,16 @@ func TestServe_mutualTLSAndItsRotation(t *testing.T) {
 					t.Errorf("%s: %d, want %d", test.what, status, test.status)
 				}
 			}
-			if err := os.WriteFile(cert, []byte("half of a rotation"), 0o600); err != nil {
+			if err := os.WriteFile(server.CertFile, []byte("half of a rotation"), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			if status, serial := post(known, ""); status != http.StatusOK || serial != 7 {
-				t.Errorf("with a broken file: %d, certificate %d", status, serial)
+			if status, answers := post(known, ""); status != http.StatusOK || !answers.Equal(server.Pair.Leaf) {
+				t.Errorf("with a broken file: %d, or another certificate", status)
 			}
-			servers.issue(t, dir, 8)
-			if status, serial := post(known, ""); status != http.StatusOK || serial != 8 {
-				t.Errorf("after the rotation: %d, certificate %d", status, serial)
+			server = certs.Make(t, dir, "server", servers)
+			if status, answers := post(known, ""); status != http.StatusOK || !answers.Equal(server.Pair.Leaf) {
+				t.Errorf("after the rotation: %d, or another certificate", status)
 			}
-			servers.issue(t, dir, 7)
 		})
 	}
 }

@@ -3,15 +3,8 @@ package registry_test
 import (
 	"cmp"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
-	"encoding/pem"
 	"log/slog"
-	"math/big"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -20,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/freshet-io/freshet/libs/fake/certs"
 	"github.com/freshet-io/freshet/libs/fake/schemaregistry"
 	"github.com/freshet-io/freshet/libs/fault"
 	"github.com/freshet-io/freshet/libs/service"
@@ -263,23 +257,15 @@ func TestSchema_credentialsGoNowhereElse(t *testing.T) {
 }
 
 func TestSchema_byMutualTLSWithAPrivateAuthority(t *testing.T) {
-	cert, key := identity(t)
-	pool := x509.NewCertPool()
-	pool.AppendCertsFromPEM(cert)
-	pair, err := tls.X509KeyPair(cert, key)
-	if err != nil {
-		t.Fatal(err)
-	}
+	own := certs.Make(t, t.TempDir(), "own", nil)
 	fake := &schemaregistry.Server{}
 	fake.Put(7, schemaregistry.Schema{Text: row})
 	server := httptest.NewUnstartedServer(fake)
-	server.TLS = &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{pair}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: pool}
+	server.TLS = &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{own.Pair}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: own.Pool()}
 	server.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
 	server.StartTLS()
 	defer server.Close()
-	certFile, keyFile := filepath.Join(t.TempDir(), "cert"), filepath.Join(t.TempDir(), "key")
-	write(t, certFile, string(cert))
-	write(t, keyFile, string(key))
+	certFile, keyFile := own.CertFile, own.KeyFile
 
 	finds(t, open(t, "URL="+server.URL, "TLS_CA_FILE="+certFile, "TLS_CERT_FILE="+certFile, "TLS_KEY_FILE="+keyFile))
 	for name, variables := range map[string][]string{
@@ -396,28 +382,4 @@ func write(t *testing.T, file, content string) {
 	if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
 		t.Fatal(err)
 	}
-}
-
-// identity is a certificate for the loopback address that signs itself, and its key.
-func identity(t *testing.T) (cert, key []byte) {
-	t.Helper()
-	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true,
-		KeyUsage:    x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
-		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &private.PublicKey, private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	pkcs8, err := x509.MarshalPKCS8PrivateKey(private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8})
 }
