@@ -81,29 +81,37 @@ func numbered(from, n int) []ask {
 	return asksOf(texts)
 }
 
-func TestTextsWaitTheShorterTheFewerRequestsAreInFlight(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		p := newSlow(time.Second)
-		b := batcherOf(p, func(c *Config) { c.InFlight = 100 })
-		var all sync.WaitGroup
-		// Each comes when the one before has been sent.
-		for i := range 14 {
-			all.Go(func() { _, _ = b.embed(t.Context(), numbered(i, 1)) })
-			time.Sleep(60 * time.Millisecond)
-		}
-		all.Wait()
-		var waits []time.Duration
-		for i, at := range p.at {
-			waits = append(waits, at-time.Duration(i)*60*time.Millisecond)
-		}
-		var want []time.Duration
-		for flying := range 14 {
-			want = append(want, time.Duration(min(5*flying, 50))*time.Millisecond)
-		}
-		if !slices.Equal(waits, want) {
-			t.Errorf("waits are %v", waits)
-		}
-	})
+// Requests of 80 ms, eight at a time: none begins within 10 ms of another, unless it is full, and no text waits longer.
+func TestRequestsAreSpreadOverTheTimeThatOneTakes(t *testing.T) {
+	for _, gap := range []time.Duration{12 * time.Millisecond, 3 * time.Millisecond, time.Millisecond / 2} {
+		t.Run(gap.String(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				p := newSlow(80 * time.Millisecond)
+				b := batcherOf(p, func(c *Config) { c.InFlight, c.BatchItems = 8, 100 })
+				for i := range 30 { // what a request takes is learnt
+					_, _ = b.embed(t.Context(), numbered(-i, 1))
+				}
+				p.sizes, p.at = nil, nil
+				var all sync.WaitGroup
+				for i := range 100 {
+					all.Go(func() {
+						began := time.Now()
+						_, _ = b.embed(t.Context(), numbered(i, 1))
+						if took := time.Since(began); took > 90*time.Millisecond || gap > 10*time.Millisecond && took > 80*time.Millisecond {
+							t.Errorf("text %d took %s", i, took)
+						}
+					})
+					time.Sleep(gap)
+				}
+				all.Wait()
+				for i := 1; i < len(p.at); i++ {
+					if pause := p.at[i] - p.at[i-1]; pause < 9900*time.Microsecond {
+						t.Errorf("request %d began %s after the one before", i, pause)
+					}
+				}
+			})
+		})
+	}
 }
 
 func TestTextsThatComeWhileARequestIsInFlightGoTogether(t *testing.T) {

@@ -17,7 +17,7 @@ type Config struct {
 	BatchItems  int           `envconfig:"BATCH_ITEMS" default:"256" desc:"most texts in a request"`
 	BatchTokens int           `envconfig:"BATCH_TOKENS" default:"100000" desc:"most tokens in a request, partly estimated; OpenAI takes 300000"`
 	BatchBytes  int           `envconfig:"BATCH_BYTES" default:"4194304" desc:"most bytes of text in a request"`
-	BatchWait   time.Duration `envconfig:"BATCH_WAIT" default:"0s" desc:"fixed time to wait for a batch to fill; 0 sends at once when idle and else waits 5 ms for each request in flight, at most 50 ms"`
+	BatchWait   time.Duration `envconfig:"BATCH_WAIT" default:"0s" desc:"fixed time to wait for a batch to fill; 0 sends at once when idle and else spreads the requests evenly over the time that one takes, at most 50 ms apart"`
 	InFlight    int           `envconfig:"IN_FLIGHT" default:"8" desc:"most requests to the provider at the same time, of live documents and of backfills each; those that wait for a rate limit count"`
 	CacheBytes  int           `envconfig:"CACHE_BYTES" default:"67108864" desc:"memory for the vectors of recent texts, so that a text which comes again soon is not paid again; 0 keeps none"`
 
