@@ -19,7 +19,7 @@ type Config struct {
 	BatchBytes  int           `envconfig:"BATCH_BYTES" default:"4194304" desc:"most bytes of text in a request"`
 	BatchWait   time.Duration `envconfig:"BATCH_WAIT" default:"0s" desc:"fixed time to wait for a batch to fill; 0 sends at once when idle and else spreads the requests evenly over the time that one takes, at most 50 ms apart"`
 	InFlight    int           `envconfig:"IN_FLIGHT" default:"8" desc:"most requests to the provider at the same time, of live documents and of backfills each; those that wait for a rate limit count"`
-	CacheBytes  int           `envconfig:"CACHE_BYTES" default:"67108864" desc:"memory for the vectors of recent texts, so that a text which comes again soon is not paid again; 0 keeps none"`
+	CacheBytes  int           `envconfig:"CACHE_BYTES" default:"33554432" desc:"memory for the vectors of recent texts, so that a text which comes again soon is not paid again; 0 keeps none"`
 
 	OvertakeAfter time.Duration `envconfig:"OVERTAKE_AFTER" default:"2s" desc:"how long a live change waits for the vector of its text while the provider is away, slow or throttled, or the budget is spent; then it goes on without, so that prices, stock and deletes stay fresh, and its vector follows. Once the provider is known to be behind nothing waits. A new item is found when it has its vector. 0 has everything wait for its vector"`
 	WithoutIndex  bool          `envconfig:"WITHOUT_INDEX" default:"false" desc:"go on when the index cannot be asked which vectors it has, and pay for them again, instead of waiting for it"`
