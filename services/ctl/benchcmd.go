@@ -16,7 +16,7 @@ func benchCommand() *cobra.Command {
 		Short: "Measure against floors of the same run",
 		Long: "Runs the services inside this process, against servers that it starts from the cache and\n" +
 			"stops, and prints what they reach of what the broker, the index or the provider gives.\n" +
-			"It takes half a minute a benchmark, stage and write a minute more, embed four; other work on the machine shows\n" +
+			"It takes half a minute to four minutes a benchmark; other work on the machine shows\n" +
 			"in the figures. For one core, set GOMAXPROCS=1.",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := checkOutput(output); err != nil {

@@ -120,7 +120,7 @@ func sizesOf(o Options) sizes {
 	if o.Tiny {
 		return sizes{rounds: 1, records: 20_000, envelopes: 10_000, objects: 300, texts: 400, waiting: 500, limited: 400, items: 50, probes: 5, paced: time.Second, soak: 3 * time.Second, look: watchPoll}
 	}
-	return sizes{rounds: 3, records: 200_000, envelopes: 100_000, objects: 1200, texts: 12_000, waiting: 10_000, limited: 15_000, items: 1000, probes: 50, paced: 20 * time.Second, soak: cmp.Or(o.Soak, 30*time.Second), look: 50 * time.Millisecond}
+	return sizes{rounds: 5, records: 200_000, envelopes: 100_000, objects: 1200, texts: 12_000, waiting: 10_000, limited: 15_000, items: 1000, probes: 50, paced: 20 * time.Second, soak: cmp.Or(o.Soak, 30*time.Second), look: 50 * time.Millisecond}
 }
 
 // rate is a figure that should be high: goal, if not 0, is its least ratio.

@@ -37,8 +37,10 @@ func write(ctx context.Context, r run) ([]Figure, error) {
 		figures = append(figures, rate("new vectors of items that are remembered"+of, "objects/s", value, floor, set.known))
 		value, floor = medianOf(m.known, byCPU)
 		figures = append(figures, atMost("the same, CPU time of the client"+of, "µs/object", 1e6/value, 1e6/floor, 0))
-		value, floor = medianOf(m.properties, byTime)
-		figures = append(figures, rate("changes of properties alone, against new vectors"+of, "objects/s", value, floor, propertiesGoal))
+		value, floor = medianOf(m.prices, byTime)
+		figures = append(figures, rate("changes of properties alone"+of, "objects/s", value, floor, 0))
+		value, floor = medianOf(m.cheaper, byTime)
+		figures = append(figures, rate("the same, against new vectors"+of, "objects/s", value, floor, propertiesGoal))
 	}
 	memory, err := writeResident(ctx, r)
 	return append(figures, memory...), err
@@ -50,8 +52,8 @@ func hashSpace(dimensions int) string {
 
 // written is what was measured of one number of dimensions.
 type written struct {
-	new, known []round // the floor is the bare client
-	properties []round // the floor is the service itself with new vectors, just before
+	new, known, prices []round // the floor is the bare client
+	cheaper            []round // prices, where the floor is the service itself with new vectors, just before
 }
 
 func writeVectors(ctx context.Context, r run, dimensions int) (m written, err error) {
@@ -95,17 +97,15 @@ func (b *bed) writeRound(ctx context.Context, client *bare, list []catalogue.Pro
 	for i := range list {
 		list[i].Price++
 	}
-	docs, err := b.documents(ctx, list)
+	prices, err := b.writeTwice(ctx, client, list)
 	if err != nil {
 		return err
 	}
-	properties, err := b.writeOnce(ctx, b.vectors(docs))
-	if err != nil {
-		return err
+	m.new, m.known, m.prices = append(m.new, fresh), append(m.known, known), append(m.prices, prices)
+	m.cheaper = append(m.cheaper, round{value: prices.value, floor: known.value})
+	for _, r := range []round{fresh, known, prices} {
+		b.say("  %.0f of %.0f a second", r.value.perSecond, r.floor.perSecond)
 	}
-	m.new, m.known = append(m.new, fresh), append(m.known, known)
-	m.properties = append(m.properties, round{value: properties, floor: known.value})
-	b.say("  %.0f of %.0f, %.0f of %.0f, and %.0f a second", fresh.value.perSecond, fresh.floor.perSecond, known.value.perSecond, known.floor.perSecond, properties.perSecond)
 	return nil
 }
 
