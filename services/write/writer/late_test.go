@@ -120,3 +120,20 @@ func TestKeeper_aRestoredIndexIsNoticedWhereACallHadFailed(t *testing.T) {
 		}
 	})
 }
+
+// The first try of a delete has put the tombstone, and its answer was lost. The index has no row of the item then, which is
+// not one that was put back.
+func TestADeleteWhoseFirstTryFailedIsDoneByTheSecond(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		index := newFake()
+		w, _, _ := looking(t, index)
+		handle(t, w, row("a", 5, "lamp", 1))
+		failOnTheWayBack(t, index, w, remove("a", 6))
+		if got := labels(t, w, remove("a", 6)); got[0] != writer.Deleted {
+			t.Errorf("its outcome is %s", got)
+		}
+		if main, side := index.has(itemOf("a")); main || !side {
+			t.Errorf("in the main collection: %t, aside: %t", main, side)
+		}
+	})
+}

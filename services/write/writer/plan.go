@@ -122,9 +122,10 @@ func (it *item) fold(stored weaviate.Stored, whole bool, complete maker) (err er
 	return err
 }
 
-// isOverwritten reports whether the index has less of the item than this process has put there.
+// isOverwritten reports whether the index has less of the item than this process has put there. A row that is gone is not
+// less where a delete above it is there.
 func (it *item) isOverwritten(stored *weaviate.Stored) bool {
-	return it.had != nil && (stored.State.Base < it.had.State.Base || stored.State.Floor < it.had.State.Floor)
+	return it.had != nil && (max(stored.State.Base, stored.State.Floor) < it.had.State.Base || stored.State.Floor < it.had.State.Floor)
 }
 
 // leave has nothing done to the item, and what is remembered of it stay so.
