@@ -109,7 +109,7 @@ func (w *worker) rewound() {
 		}
 		c.rewinding = false
 	}
-	w.members.again()
+	w.members.again(w.partition)
 	w.doubtUntil = time.Time{}
 	w.nudge()
 }

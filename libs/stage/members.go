@@ -31,7 +31,7 @@ type memberOptions struct {
 	storms   *storms
 	places   *semaphore.Weighted // of the process: what a batch may end is all of it
 	spawn    func(func() error)  // runs a worker; its error stops the stage
-	again    func()              // is called before a worker works on something once more
+	again    func(...int32)      // is called before a worker works on something once more
 }
 
 // members holds the partitions that this member of the group owns, a worker each.
@@ -77,13 +77,13 @@ func (m *members) key(topic string, partition int32) workerKey {
 	return workerKey{topic, partition}
 }
 
-func (m *members) callbacks(ctx context.Context, assigned func()) []kgo.Opt {
+func (m *members) callbacks(ctx context.Context, assigned func(partitions ...int32)) []kgo.Opt {
 	options := []kgo.Opt{
 		kgo.WithHooks(m.lease),
 		kgo.OnPartitionsAssigned(func(ctx context.Context, client *kgo.Client, parts map[string][]int32) {
 			member, _ := client.GroupMetadata()
 			m.lease.renew(member)
-			assigned()
+			assigned(slices.Concat(slices.Collect(maps.Values(parts))...)...)
 			m.assigned(ctx, client, parts)
 		}),
 		kgo.OnOffsetsFetched(m.fetched),

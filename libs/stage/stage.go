@@ -47,10 +47,10 @@ type Stage[In, Out any] struct {
 	Doubt time.Duration
 	// Assigned, if set, is called whenever partitions are given to this member, before their
 	// first record is handled: what another member began there may be half done.
-	Assigned func()
+	Assigned func(partitions ...int32)
 	// Again, if set, is called before records are worked on once more that this member has worked
 	// on: a late call of another member may have landed meanwhile.
-	Again func()
+	Again func(partitions ...int32)
 	// Keeper, if set, looks after what the handler has brought into a target that may forget.
 	Keeper Keeper
 }
@@ -109,6 +109,16 @@ func (s Settings) Validate() error {
 	return nil
 }
 
+func (s *Stage[In, Out]) setDefaults() {
+	s.Settings.Items = cmp.Or(s.Settings.Items, s.Items, 1)
+	s.Settings.QueueBytes = cmp.Or(s.Settings.QueueBytes, s.QueueBytes, defaultQueueBytes)
+	for _, hook := range []*func(...int32){&s.Assigned, &s.Again} {
+		if *hook == nil {
+			*hook = func(...int32) {}
+		}
+	}
+}
+
 // Run consumes until ctx ends, which is no error, or a fatal fault stops it. On the
 // way out it finishes the batches in flight within Settings.Drain, commits and
 // leaves the group. It is called once.
@@ -130,13 +140,7 @@ func (s *Stage[In, Out]) Run(ctx context.Context, p *service.Process) error {
 	}
 
 	group, work := errgroup.WithContext(ctx)
-	s.Settings.Items = cmp.Or(s.Settings.Items, s.Items, 1)
-	s.Settings.QueueBytes = cmp.Or(s.Settings.QueueBytes, s.QueueBytes, defaultQueueBytes)
-	for _, hook := range []*func(){&s.Assigned, &s.Again} {
-		if *hook == nil {
-			*hook = func() {}
-		}
-	}
+	s.setDefaults()
 	members := newMembers(memberOptions{
 		from: s.From, settings: s.Settings, flights: s.Flights, doubt: s.Doubt, keeper: s.Keeper, log: log,
 		process: e.process, later: e.later(), commit: commit, storms: e.storms, places: p.Places(), spawn: group.Go, again: s.Again,
@@ -152,9 +156,11 @@ func (s *Stage[In, Out]) Run(ctx context.Context, p *service.Process) error {
 	consumer, err := kafka.Consumer(work, s.From.Cluster, kafka.GroupOptions{
 		Group: s.From.Group, Topics: s.From.Topics, CoPartitioned: s.From.CoPartitioned, Protocol: s.Settings.GroupProtocol,
 		SessionTimeout: s.Settings.SessionTimeout, RebalanceTimeout: s.Settings.RebalanceTimeout,
-		Callbacks: members.callbacks(ctx, func() {
+		Callbacks: members.callbacks(ctx, func(partitions ...int32) {
 			p.Health.Ready(s.Name)
-			s.Assigned()
+			if len(partitions) > 0 {
+				s.Assigned(partitions...)
+			}
 		}),
 	}, log)
 	if err != nil {

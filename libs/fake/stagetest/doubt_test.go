@@ -40,8 +40,8 @@ func TestStage_commitsNothingAfterACrashUntilACallOfBeforeHasEndedAndWorksOnItAl
 	start := time.Now()
 	s := w.doubting(watched(seen))
 	var assigned, twice atomic.Int64
-	s.Assigned = func() { assigned.Add(1) }
-	s.Again = func() { twice.Add(1) }
+	s.Assigned = func(...int32) { assigned.Add(1) }
+	s.Again = func(...int32) { twice.Add(1) }
 	stop := w.run(s)
 	first := []string{<-seen, <-seen}
 	if assigned.Load() != 1 || twice.Load() != 0 {

@@ -168,6 +168,17 @@ func newPlan(seed uint64) *plan {
 	return p
 }
 
+// lateBound is after how long a write that failed has landed; 0: calls that failed are not looked after, and the index's
+// ledgers are not kept. Each going back after a failed call does much once more, which hides what happens without: so half
+// of the plans are without, but where writes linger.
+func (p *plan) lateBound() time.Duration {
+	switch {
+	case aim != nil && aim.kind == lingering, aim == nil && p.seed%2 == 0:
+		return doubt
+	}
+	return 0
+}
+
 func within(r *rand.Rand, d time.Duration) time.Duration { return time.Duration(r.Int64N(int64(d))) }
 
 // drawChanges draws good changes: a few hot items, some that hardly change. They come in

@@ -190,25 +190,16 @@ func (w *world) run(ctx context.Context, p *process) error {
 		index := &indexView{w.index, p}
 		handler := writer.New(index, writer.Config{
 			Collections: map[string]writer.Collection{name: {Space: w.file.Space.String(), Dimensions: dimensions}}, Recipes: w, Remembered: 1 << 20,
-			Doubt: lateBound(), Partitions: w.plan.partitions,
+			Doubt: w.plan.lateBound(), Partitions: w.plan.partitions,
 		})
-		// Only where writes linger: each going back after a failed call puts much once more, and the others' faults are then rarer.
 		var keeper stage.Keeper
-		if lateBound() > 0 {
+		if w.plan.lateBound() > 0 {
 			keeper = writer.NewKeeper(handler, index, w.identity.IDs, 0)
 		}
 		s := writer.NewStage(cfg, w.identity, handler, keeper)
 		s.To.Compress = false // as in runIngest
 		return s.Run(ctx, proc)
 	}
-}
-
-// lateBound is after how long a write that failed has landed, in plans in which that happens.
-func lateBound() time.Duration {
-	if aim == nil || aim.kind != lingering {
-		return 0
-	}
-	return doubt
 }
 
 // Recipe implements writer.Recipes: only the first pipeline's rows can be partial.

@@ -92,12 +92,12 @@ func admitted(ctx context.Context) error {
 }
 
 // guarded is write behind the breaker of the items' collection.
-func (w *Writer) guarded(ctx context.Context, stay int, items []*item) error {
+func (w *Writer) guarded(ctx context.Context, items []*item) error {
 	collection := items[0].Collection
 	b := w.breakers[collection]
-	rest, err := w.probe(ctx, b, stay, items)
+	rest, err := w.probe(ctx, b, items)
 	if err == nil {
-		err = w.write(pass{b, false}.into(ctx), stay, rest)
+		err = w.write(pass{b, false}.into(ctx), rest)
 	}
 	if !blamesIndex(ctx, err) {
 		return err
@@ -111,7 +111,7 @@ func (w *Writer) guarded(ctx context.Context, stay int, items []*item) error {
 }
 
 // probe writes items one by one while the breaker is open, and returns the others.
-func (w *Writer) probe(ctx context.Context, b *breaker, stay int, items []*item) (rest []*item, err error) {
+func (w *Writer) probe(ctx context.Context, b *breaker, items []*item) (rest []*item, err error) {
 	probes, err := b.begin()
 	if err != nil || !probes {
 		return items, err
@@ -119,7 +119,7 @@ func (w *Writer) probe(ctx context.Context, b *breaker, stay int, items []*item)
 	defer b.end()
 	asProbe := pass{b, true}.into(ctx)
 	for ; len(items) > 0 && b.reason() != nil; items = items[1:] {
-		err := w.write(asProbe, stay, items[:1])
+		err := w.write(asProbe, items[:1])
 		if items[0].written && (err == nil || errors.Is(err, errUnfound)) {
 			b.set(ctx, w.index.Unwritable(ctx, items[0].Collection))
 		}

@@ -14,7 +14,9 @@ import (
 // a late one when it comes once more.
 func TestARowIsNotMergedWithWhatALateCallHasPutBack(t *testing.T) {
 	index := newFake()
-	w := writer.New(index, shopConfig(t))
+	cfg := shopConfig(t)
+	cfg.Partitions = 3
+	w, other := writer.New(index, cfg), (record.Partition(itemOf("a").Key(), cfg.Partitions)+1)%cfg.Partitions
 	inDoubt := func(v *record.Vector) {
 		t.Helper()
 		if _, err := w.Handle(stage.Doubting(t.Context()), batch{v}); err != nil {
@@ -26,6 +28,8 @@ func TestARowIsNotMergedWithWhatALateCallHasPutBack(t *testing.T) {
 	late := maps.Clone(index.main)
 	inDoubt(whole)
 	index.main = late
+	w.Again(other) // what is known of this one stays
+	w.TakeOver(other)
 	inDoubt(price)
 	inDoubt(price) // nor by the next record
 	w.Again()

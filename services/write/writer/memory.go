@@ -18,8 +18,9 @@ import (
 // that it need not be read again: the least recently used states are dropped first.
 //
 // It may stand for a read because nothing else writes an item while its partition is owned here.
-// So it is forgotten whole with each assignment, and before a partition is worked on once more: a
-// call of the owner before may have landed meanwhile. A state is taken out while its item is worked
+// So what it has of a partition is forgotten with each assignment of it, and before it is worked on once more: a
+// call of the owner before may have landed meanwhile. That of others stays: it alone tells a row that lacks columns that such
+// a call has landed over the item. A state is taken out while its item is worked
 // on and comes back once everything that was done to it is acknowledged. After a call that failed,
 // or an item that the index refused, nobody knows what is there, and nothing comes back.
 //
@@ -30,31 +31,44 @@ type memory struct {
 	states *simplelru.LRU[string, weaviate.Stored]
 	size   int // bytes, about
 	limit  int
-	stay   int // counts how often all was forgotten
+
+	partitions int32
+	stays      map[int32]int // by partition: how often it was forgotten
 
 	remembered, loaded int64 // items
 }
 
 // newMemory returns a memory of so many bytes; 0 remembers nothing.
-func newMemory(limit int) *memory {
-	m := &memory{limit: limit}
+func newMemory(limit int, partitions int32) *memory {
+	m := &memory{limit: limit, partitions: partitions, stays: map[int32]int{}}
 	m.states, _ = simplelru.NewLRU(math.MaxInt, func(key string, s weaviate.Stored) { m.size -= sizeOf(key, &s) }) // only a size below 1 fails
 	return m
 }
 
-// forget drops everything, and what batches that are under way have yet to bring back.
-func (m *memory) forget() {
+// forget drops what there is of partitions, of all where none is named, and what batches that are under way have yet to
+// bring back.
+func (m *memory) forget(partitions ...int32) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.stay++
-	m.states.Purge()
+	for p := range m.partitions {
+		if len(partitions) == 0 || slices.Contains(partitions, p) {
+			m.stays[p]++
+		}
+	}
+	for _, key := range m.states.Keys() {
+		if len(partitions) == 0 || slices.Contains(partitions, m.partition(key)) {
+			m.states.Remove(key)
+		}
+	}
 }
 
-// now names the time from the last forget to the next one.
-func (m *memory) now() int {
+func (m *memory) partition(key string) int32 { return record.Partition([]byte(key), m.partitions) }
+
+// stay names the time from the last time that an item's partition was forgotten to the next one.
+func (m *memory) stay(key string) int {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.stay
+	return m.stays[m.partition(key)]
 }
 
 // recall folds the records of items onto the states that are remembered, and returns the items of
@@ -97,14 +111,11 @@ func (m *memory) take(items []*item) (known []*item, states []weaviate.Stored, u
 }
 
 // keep brings the states of items back that are known to stand so in the index.
-func (m *memory) keep(stay int, items []*item) {
+func (m *memory) keep(items []*item) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if stay != m.stay {
-		return
-	}
 	for _, it := range items {
-		if !it.known {
+		if !it.known || it.stay != m.stays[m.partition(it.key)] {
 			continue
 		}
 		s := it.plan.stands()

@@ -8,7 +8,7 @@ import (
 )
 
 func TestMemory_isBoundedAndDropsWhatWasUsedLeast(t *testing.T) {
-	m := newMemory(10_000)
+	m := newMemory(10_000, 1)
 	known := func(key string) []*item {
 		return []*item{{key: key, known: true, plan: plan{state: record.State{Held: make([]byte, 100), Sources: record.Orders{"shop": {1, 2}}}}}}
 	}
@@ -16,13 +16,13 @@ func TestMemory_isBoundedAndDropsWhatWasUsedLeast(t *testing.T) {
 		_, _, unknown := m.take(known(key))
 		return len(unknown)
 	}
-	m.keep(0, known("used"))
+	m.keep(known("used"))
 	for i := range 100 {
-		m.keep(0, known(strconv.Itoa(i)))
+		m.keep(known(strconv.Itoa(i)))
 		if unknown("used") > 0 {
 			t.Fatalf("after %d others, the state that is used all the time was dropped", i)
 		}
-		m.keep(0, known("used"))
+		m.keep(known("used"))
 		if m.size > m.limit {
 			t.Fatalf("it holds %d bytes of %d", m.size, m.limit)
 		}
@@ -39,7 +39,7 @@ func TestMemory_isBoundedAndDropsWhatWasUsedLeast(t *testing.T) {
 	if m.forget(); m.size != 0 || m.states.Len() != 0 {
 		t.Errorf("after it was forgotten, it holds %d bytes", m.size)
 	}
-	if m = newMemory(0); unknown("a") == 0 || m.size != 0 {
+	if m = newMemory(0, 1); unknown("a") == 0 || m.size != 0 {
 		t.Error("a memory of no size remembers")
 	}
 }

@@ -99,6 +99,7 @@ func (p *plan) stands() weaviate.Stored {
 type item struct {
 	record.Item
 	key     string
+	stay    int // of the memory, when the batch began
 	records []rec
 	plan    plan
 	had     *weaviate.Stored // what is remembered of it, or was found first

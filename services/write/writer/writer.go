@@ -35,7 +35,7 @@ type Config struct {
 	Recipes     Recipes               // of rows that lack columns
 	InFlight    int                   // calls to the index at a time, of all partitions; 0 is 2
 	Log         Log                   // of the versions; nil: they are taken as they come
-	Partitions  int32                 // of the log
+	Partitions  int32                 // of the log; 0 is 1
 	// Observe, if set, is told that a collection takes no writes, and each time why, and with nil
 	// that it takes them again. ctx is of the batch that has found out.
 	Observe    func(ctx context.Context, collection string, why error)
@@ -86,13 +86,14 @@ func New(index Index, cfg Config) *Writer {
 	if cfg.InFlight < 1 {
 		cfg.InFlight = 2
 	}
+	cfg.Partitions = max(cfg.Partitions, 1)
 	if cfg.Observe == nil {
 		cfg.Observe = func(context.Context, string, error) {}
 	}
 	w := &Writer{
 		index: index, collections: cfg.Collections, recipes: cfg.Recipes, inFlight: make(chan struct{}, cfg.InFlight),
 		suspects: newSuspects(), completions: newCompletions(),
-		log: cfg.Log, partitions: cfg.Partitions, versions: newVersions(), breakers: map[string]*breaker{}, memory: newMemory(cfg.Remembered),
+		log: cfg.Log, partitions: cfg.Partitions, versions: newVersions(), breakers: map[string]*breaker{}, memory: newMemory(cfg.Remembered, cfg.Partitions),
 		late: lateCalls{bound: cfg.Doubt, items: map[string]*lateItem{}},
 	}
 	for name := range cfg.Collections {
@@ -107,30 +108,30 @@ func New(index Index, cfg Config) *Writer {
 
 // TakeOver says that partitions were assigned, or that the index may have lost what it acknowledged:
 // another owner may have written there, and a put may have been interrupted together with the process
-// that made it. Nothing is remembered, and for a while every put changes its vector's bits (see nonce).
+// that made it. Nothing is remembered of them, or of all where none is named, and for a while every put changes its vector's
+// bits (see nonce).
 //
 // The redelivered record alone does not show it: a newer one of the item may come first by the
 // other lane, with the vector of the interrupted put, and the redelivered one is stale then.
-func (w *Writer) TakeOver() {
+func (w *Writer) TakeOver(partitions ...int32) {
 	w.suspects.all()
 	w.completions.takeOver()
-	w.memory.forget()
+	w.memory.forget(partitions...)
 }
 
-// Again says that records are worked on once more: a late call of another owner may have landed over
+// Again says that records of partitions are worked on once more: a late call of another owner may have landed over
 // what was put since. What this process has put completely needs no nonce for that, only a search.
-func (w *Writer) Again() {
+func (w *Writer) Again(partitions ...int32) {
 	w.suspects.shake()
 	w.completions.takeOver()
-	w.memory.forget()
+	w.memory.forget(partitions...)
 }
 
 // Handle implements stage.Handler. An error means that nothing of the batch counts as written.
 func (w *Writer) Handle(ctx context.Context, batch []*record.Vector) ([]Outcome, error) {
 	outcomes := make([]Outcome, len(batch))
-	stay := w.memory.now()
 	for _, items := range w.sort(batch, outcomes) {
-		if err := w.guarded(ctx, stay, items); err != nil {
+		if err := w.guarded(ctx, items); err != nil {
 			return nil, err
 		}
 		for _, it := range items {
@@ -164,7 +165,7 @@ func (w *Writer) sort(batch []*record.Vector, outcomes []Outcome) [][]*item {
 		id := v.GetDocument().Item()
 		key := string(id.Key())
 		if known[key] == nil {
-			known[key] = &item{Item: id, key: key}
+			known[key] = &item{Item: id, key: key, stay: w.memory.stay(key)}
 			collections[place[name]] = append(collections[place[name]], known[key])
 		}
 		known[key].add(i, v, check(v, collection))
@@ -174,7 +175,7 @@ func (w *Writer) sort(batch []*record.Vector, outcomes []Outcome) [][]*item {
 
 // write brings items of one collection to their places. A record that the index refuses is
 // replaced by its mark and its item written again, so that what came before it is not lost.
-func (w *Writer) write(ctx context.Context, stay int, items []*item) error {
+func (w *Writer) write(ctx context.Context, items []*item) error {
 	for len(items) > 0 {
 		if err := w.load(ctx, items); err != nil {
 			return err
@@ -183,7 +184,7 @@ func (w *Writer) write(ctx context.Context, stay int, items []*item) error {
 		if err != nil {
 			return err
 		}
-		w.memory.keep(stay, items)
+		w.memory.keep(items)
 		w.late.leave(items)
 		items = refused
 	}
