@@ -95,6 +95,9 @@ func TestSamples_theTableInTheDocumentIsWhatBecomesOfThem(t *testing.T) {
 			rows = append(rows, ofFolder(t, root, f.folder, format))
 		}
 	}
+	for _, format := range []pipeline.Format{pipeline.Debezium, pipeline.Auto} {
+		rows = append(rows, ofAvro(t, root, format))
+	}
 	for _, c := range []struct {
 		connector string
 		format    pipeline.Format

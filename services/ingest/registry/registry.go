@@ -112,50 +112,22 @@ func (r *Registry) compile(id uint32, d wire.Definition) (*wire.Schema, error) {
 	return schema, nil
 }
 
-// entry is a schema in an answer of the API.
-type entry struct {
-	Schema     string      `json:"schema"`
-	Type       string      `json:"schemaType"`
-	References []reference `json:"references"`
-}
-
-type reference struct {
-	Subject string `json:"subject"`
-	Version int    `json:"version"`
-}
-
 func (r *Registry) fetch(ctx context.Context, id uint32) (wire.Definition, error) {
 	var e entry
 	if err := r.client.Do(ctx, http.MethodGet, "/schemas/ids/"+strconv.FormatUint(uint64(id), 10), nil, &e); err != nil {
 		return wire.Definition{}, err
 	}
-	d := wire.Definition{Text: e.Schema, Language: e.Type}
-	return d, r.follow(ctx, e.References, map[reference]bool{}, &d)
-}
-
-// follow adds the schemas that are referred to, each behind those that it needs itself.
-func (r *Registry) follow(ctx context.Context, to []reference, seen map[reference]bool, d *wire.Definition) error {
-	for _, next := range to {
-		if seen[next] {
-			continue
-		}
-		if seen[next] = true; len(seen) > maxReferences {
-			return fault.Reject(fault.UnknownSchema, "it refers to more than %d others", maxReferences)
-		}
-		found, err := r.client.SchemaByVersion(ctx, next.Subject, next.Version)
+	return e.define(func(to reference) (entry, error) {
+		found, err := r.client.SchemaByVersion(ctx, to.Subject, to.Version)
 		if err != nil {
-			return fmt.Errorf("reading version %d of %s, which it refers to: %w", next.Version, next.Subject, err)
+			return entry{}, fmt.Errorf("reading %s, which it refers to: %w", to, err)
 		}
-		var inner []reference
-		for _, of := range found.References {
-			inner = append(inner, reference{Subject: of.Subject, Version: of.Version})
+		of := entry{Schema: found.Schema.Schema}
+		for _, next := range found.References {
+			of.References = append(of.References, reference{next.Subject, next.Version})
 		}
-		if err := r.follow(ctx, inner, seen, d); err != nil {
-			return err
-		}
-		d.References = append(d.References, found.Schema.Schema)
-	}
-	return nil
+		return of, nil
+	})
 }
 
 // classify says what an answer means. One of 404 without a code of the API's is somebody else's: a proxy whose registry
