@@ -223,7 +223,7 @@ func (m *mapping) wants(b *builder) (bool, error) {
 // Maxwell's messages say all, too.
 func (m *mapping) repeats(c *change.Change) bool {
 	format := m.pipeline.Source.Format
-	return c.Tombstone && c.Key.Err == nil && format != pipeline.Rows && format != pipeline.Auto
+	return c.Tombstone && (c.Key.Err == nil || c.Key.Printed) && format != pipeline.Rows && format != pipeline.Auto
 }
 
 // refuse rejects a record that does not decode. Where its key names an item, the
