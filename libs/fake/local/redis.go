@@ -2,6 +2,7 @@ package local
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -43,6 +44,20 @@ func StartRedis(ctx context.Context, o RedisOptions) (*Redis, error) {
 	return r, nil
 }
 
+// secure returns the settings of TLS, also among servers.
+func (o RedisOptions) secure(port int) []string {
+	return []string{
+		"tls-port " + strconv.Itoa(port), "tls-ca-cert-file " + o.CA, "tls-cert-file " + o.Cert, "tls-key-file " + o.Key,
+		"tls-replication yes", "tls-cluster yes",
+	}
+}
+
+// among returns where other servers of its kind reach it.
+func (r *Redis) among() (host, port string) {
+	host, port, _ = strings.Cut(cmp.Or(r.Secure, r.Address), ":")
+	return host, port
+}
+
 // layOut decides what the server is launched with; its second port is for TLS, where there is TLS.
 func (r *Redis) layOut(o RedisOptions, ports []int) {
 	r.Address = loopback(ports[0])
@@ -52,7 +67,10 @@ func (r *Redis) layOut(o RedisOptions, ports []int) {
 	}
 	if o.CA != "" {
 		r.Secure = loopback(ports[1])
-		args = append(args, "--tls-port", strconv.Itoa(ports[1]), "--tls-ca-cert-file", o.CA, "--tls-cert-file", o.Cert, "--tls-key-file", o.Key)
+		for _, setting := range o.secure(ports[1]) {
+			name, value, _ := strings.Cut(setting, " ")
+			args = append(args, "--"+name, value)
+		}
 	}
 	args = append(args, o.Args...)
 	r.launch = func(ctx context.Context) (*child, error) { return r.launchWith(ctx, o.Log, args...) }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -22,11 +21,12 @@ type RedisCluster struct {
 
 const (
 	slots           = 16384 // places for keys in a cluster
-	portsOfOneRedis = 2     // for clients, and for the other nodes
+	portsOfOneRedis = 3     // for clients, for those with TLS, and for the other nodes
 )
 
-// StartRedisCluster starts three servers from the cache and returns when they are one. The caller stops them.
-func StartRedisCluster(ctx context.Context, log io.Writer) (*RedisCluster, error) {
+// StartRedisCluster starts three servers from the cache and returns when they are one. With certificates they speak TLS with
+// each other, too. The caller stops them.
+func StartRedisCluster(ctx context.Context, o RedisOptions) (*RedisCluster, error) {
 	r := &RedisCluster{}
 	var buses []int
 	var err error
@@ -38,9 +38,11 @@ func StartRedisCluster(ctx context.Context, log io.Writer) (*RedisCluster, error
 			if err != nil {
 				return err
 			}
-			n := &Redis{server: s}
-			n.layOut(RedisOptions{Log: log, Args: []string{"--cluster-enabled", "yes", "--cluster-port", strconv.Itoa(own[1])}}, own)
-			r.Nodes, buses, c.servers = append(r.Nodes, n), append(buses, own[1]), append(c.servers, s)
+			n, bus := &Redis{server: s}, own[portsOfOneRedis-1]
+			one := o
+			one.Args = append([]string{"--cluster-enabled", "yes", "--cluster-port", strconv.Itoa(bus)}, o.Args...)
+			n.layOut(one, own)
+			r.Nodes, buses, c.servers = append(r.Nodes, n), append(buses, bus), append(c.servers, s)
 		}
 		return nil
 	})
@@ -65,7 +67,7 @@ func (r *RedisCluster) join(ctx context.Context, buses []int) error {
 		if _, err := n.Do(ctx, "CLUSTER", "ADDSLOTSRANGE", strconv.Itoa(first), strconv.Itoa(last)); err != nil {
 			return err
 		}
-		host, port, _ := strings.Cut(n.Address, ":")
+		host, port := n.among()
 		if _, err := r.Nodes[0].Do(ctx, "CLUSTER", "MEET", host, port, strconv.Itoa(buses[i])); err != nil {
 			return err
 		}
@@ -84,35 +86,39 @@ func (r *RedisCluster) join(ctx context.Context, buses []int) error {
 // second. Their data is temporary.
 type RedisSentinel struct {
 	Sentinel string // host:port
+	Secure   string // of the sentinel, with TLS; empty where none was asked for
 	Master   string // the name of the master
 	Nodes    []*Redis
+	Watch    *Redis // the sentinel itself
 
 	servers []*Redis
 	data    string
 }
 
 // StartRedisSentinel starts the three from the cache and returns when the sentinel knows both others, and the replica has
-// what the master has. The caller stops them.
-func StartRedisSentinel(ctx context.Context, log io.Writer) (*RedisSentinel, error) {
+// what the master has. With certificates they speak TLS with each other, too. The caller stops them.
+func StartRedisSentinel(ctx context.Context, o RedisOptions) (*RedisSentinel, error) {
 	data, err := os.MkdirTemp("", "freshet-sentinel-")
 	if err != nil {
 		return nil, fmt.Errorf("making a folder for the sentinel: %w", err)
 	}
 	r := &RedisSentinel{Master: "mymaster", data: data}
-	if err := r.start(ctx, log); err != nil {
+	if err := r.start(ctx, o); err != nil {
 		_ = r.Stop(ctx) // that they did not start is the error worth having
 		return nil, err
 	}
 	return r, nil
 }
 
-func (r *RedisSentinel) start(ctx context.Context, log io.Writer) error {
+func (r *RedisSentinel) start(ctx context.Context, o RedisOptions) error {
 	for i := range 2 {
-		o := RedisOptions{Log: log, Data: filepath.Join(r.data, strconv.Itoa(i))}
+		one := o
+		one.Data = filepath.Join(r.data, strconv.Itoa(i))
 		if i > 0 {
-			o.Args = append([]string{"--replicaof"}, strings.Split(r.Nodes[0].Address, ":")...)
+			host, port := r.Nodes[0].among()
+			one.Args = append([]string{"--replicaof", host, port}, o.Args...)
 		}
-		n, err := StartRedis(ctx, o)
+		n, err := StartRedis(ctx, one)
 		if err != nil {
 			return err
 		}
@@ -123,19 +129,8 @@ func (r *RedisSentinel) start(ctx context.Context, log io.Writer) error {
 		return err
 	}
 	watch := &Redis{server: s}
-	err = s.startFirst(ctx, 1, func(ports []int) {
-		watch.Address, r.Sentinel = loopback(ports[0]), loopback(ports[0])
-		config := filepath.Join(s.data, "sentinel.conf") // the sentinel writes into it
-		s.launch = func(ctx context.Context) (*child, error) {
-			text := fmt.Sprintf("port %d\nbind 127.0.0.1\nsentinel monitor %s %s 1\nsentinel down-after-milliseconds %[2]s 1000\nsentinel failover-timeout %[2]s 5000\n",
-				ports[0], r.Master, strings.Replace(r.Nodes[0].Address, ":", " ", 1))
-			if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
-				return nil, fmt.Errorf("writing the sentinel's settings: %w", err)
-			}
-			return watch.launchWith(ctx, log, config, "--sentinel")
-		}
-	})
-	if err != nil {
+	r.Watch = watch
+	if err := s.startFirst(ctx, 2, func(ports []int) { r.watchBy(watch, o, ports) }); err != nil {
 		return err
 	}
 	r.servers = append(r.servers, watch)
@@ -150,6 +145,27 @@ func (r *RedisSentinel) start(ctx context.Context, log io.Writer) error {
 		}
 		return nil
 	})
+}
+
+// watchBy decides what the sentinel is launched with.
+func (r *RedisSentinel) watchBy(watch *Redis, o RedisOptions, ports []int) {
+	watch.Address, r.Sentinel = loopback(ports[0]), loopback(ports[0])
+	host, port := r.Nodes[0].among()
+	settings := []string{
+		"port " + strconv.Itoa(ports[0]), "bind 127.0.0.1", fmt.Sprintf("sentinel monitor %s %s %s 1", r.Master, host, port),
+		"sentinel down-after-milliseconds " + r.Master + " 1000", "sentinel failover-timeout " + r.Master + " 5000",
+	}
+	if o.CA != "" {
+		r.Secure = loopback(ports[1])
+		settings = append(settings, o.secure(ports[1])...)
+	}
+	config := filepath.Join(watch.data, "sentinel.conf") // the sentinel writes into it
+	watch.launch = func(ctx context.Context) (*child, error) {
+		if err := os.WriteFile(config, []byte(strings.Join(settings, "\n")+"\n"), 0o600); err != nil {
+			return nil, fmt.Errorf("writing the sentinel's settings: %w", err)
+		}
+		return watch.launchWith(ctx, o.Log, config, "--sentinel")
+	}
 }
 
 // Stop ends the servers and removes their data.

@@ -38,8 +38,8 @@ type cdcJudge struct {
 
 // verdict is what was found of a table.
 type cdcVerdict struct {
-	rows, indexed int
-	different     []string
+	rows, indexed, letters int
+	different              []string
 }
 
 func (j *cdcJudge) compare(ctx context.Context, c *cdcTable) (v cdcVerdict, err error) {

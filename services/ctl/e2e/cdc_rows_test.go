@@ -89,6 +89,7 @@ func (c *cdcTable) heal() {
 	for _, key := range c.keys {
 		if c.lost[key] {
 			c.update(key, "description = concat(description, '!')")
+			c.healed++
 		}
 	}
 	c.commit(true)

@@ -86,6 +86,7 @@ type cdcTable struct {
 	branded bool // has the column that is added later
 	changes int
 	letters int // that keys which change alone must give
+	healed  int // rows whose long text no event had before it changed
 	queue   []cdcStatement
 }
 

@@ -46,7 +46,7 @@ var justified = map[string]string{
 	"maxwell maxwell bootstrap":                     "the start and the end of a bootstrap: its rows come by themselves",
 	"maxwell auto bootstrap":                        "as read by maxwell",
 	"maxwell maxwell format-mismatch":               "no events, but parts of the text of a table's definition, from Maxwell's documentation",
-	"pg-plain debezium unavailable-value":           "a changed primary key and an unchanged long text: the new row comes without it. REPLICA IDENTITY FULL avoids it",
+	"pg-plain debezium unavailable-value":           "a changed primary key and an unchanged long text: the new row comes without it, and waits. REPLICA IDENTITY FULL avoids it",
 	"pg-plain debezium logical-message":             "a message in PostgreSQL's log",
 	"pg-schemas debezium unavailable-value":         "as pg-plain",
 	"pg-schemas debezium logical-message":           "as pg-plain",
@@ -94,6 +94,9 @@ func TestSamples_theTableInTheDocumentIsWhatBecomesOfThem(t *testing.T) {
 		for _, format := range f.formats {
 			rows = append(rows, ofFolder(t, root, f.folder, format))
 		}
+	}
+	for _, format := range []pipeline.Format{pipeline.Debezium, pipeline.Auto} {
+		rows = append(rows, ofAvro(t, root, format))
 	}
 	for _, c := range []struct {
 		connector string

@@ -19,6 +19,8 @@ type Key struct {
 	// Err says why the key cannot be read. It matters only where the row does not
 	// have what the key should give.
 	Err error
+	// Printed: the key shows the row's columns as Java prints them, which nobody can read back: Err says so.
+	Printed bool
 }
 
 // Null reports whether there is no key.
@@ -66,6 +68,8 @@ func keyOf(root gjson.Result, types *values.Schema) Key {
 		return Key{Object: root, Schema: types}
 	case root.IsArray():
 		return Key{Err: fault.Reject(fault.Malformed, "the key is a list")}
+	case root.Type == gjson.String && isPrinted(root.Str):
+		return printed
 	case root.Type == gjson.String:
 		return Key{Text: root.Str}
 	}
@@ -78,5 +82,17 @@ func textKey(key string) Key {
 	if strings.ContainsFunc(key, binary) || strings.ContainsAny(key[:1], `{["`) {
 		return Key{Err: fault.Reject(fault.Malformed, "the key is neither JSON nor text")}
 	}
+	if isPrinted(key) {
+		return printed
+	}
 	return Key{Text: key}
+}
+
+// printed is what Connect's StringConverter makes of a key: Struct{id=1,name=a,b=c}. Taken for an id it would have other
+// items deleted than the row's.
+var printed = Key{Printed: true, Err: fault.Reject(fault.Malformed,
+	"the key is text that Kafka Connect's StringConverter made of its columns (Struct{…}), which cannot be read back: set the connector's key.converter to the JsonConverter or the AvroConverter")}
+
+func isPrinted(text string) bool {
+	return strings.HasPrefix(text, "Struct{") && strings.HasSuffix(text, "}")
 }

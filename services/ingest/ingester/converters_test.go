@@ -2,6 +2,7 @@ package ingester_test
 
 import (
 	"encoding/base64"
+	"errors"
 	"log/slog"
 	"os/exec"
 	"strings"
@@ -9,10 +10,10 @@ import (
 	"time"
 
 	"github.com/freshet-io/freshet/libs/fake/local/localtest"
-	"github.com/freshet-io/freshet/libs/fault"
 	"github.com/freshet-io/freshet/libs/stage"
 	"github.com/freshet-io/freshet/services/ingest/ingester"
 	"github.com/freshet-io/freshet/services/ingest/registry"
+	"github.com/freshet-io/freshet/services/ingest/wire"
 )
 
 // things reads all columns that testdata/Converters.java writes: each is a property, or in the text.
@@ -59,10 +60,7 @@ func TestHandle_changesFromTheConvertersOfKafkaConnect(t *testing.T) {
 			t.Errorf("change %d is in Avro\n%s\nand in JSON\n%s", i+1, avro, json)
 		}
 	}
-	if _, err := schemas.Schema(t.Context(), 4711); fault.ClassOf(err) != fault.Transient {
-		t.Error(err)
-	}
-	if _, err := schemas.Schema(t.Context(), 4711); fault.ReasonOf(err) != fault.UnknownSchema {
+	if _, err := schemas.Schema(t.Context(), 4711); !errors.Is(err, wire.ErrNotYet) {
 		t.Errorf("an id that the registry does not know: %v", err)
 	}
 }

@@ -165,18 +165,15 @@ func (in *Ingester) handle(r *stage.Record, known described) stage.Outcome[*reco
 // of the record after the other.
 func (t *topic) apply(b *builder, changes []change.Change) stage.Outcome[*record.Document] {
 	var label string
-	var first error
+	var failed []error
 	for i := range changes {
 		b.begin(&changes[i])
-		said, err := t.applyOne(b)
-		label = cmp.Or(label, said)
-		if first == nil {
-			first = err
-		}
+		said, errs := t.applyOne(b)
+		label, failed = cmp.Or(label, said), append(failed, errs...)
 	}
 	switch {
-	case first != nil:
-		return stage.Reject(first, b.marksLast()...)
+	case len(failed) > 0:
+		return stage.Reject(together(failed), b.marksLast()...)
 	case len(b.documents) == 0:
 		return stage.Skip[*record.Document](label)
 	}
@@ -184,7 +181,7 @@ func (t *topic) apply(b *builder, changes []change.Change) stage.Outcome[*record
 }
 
 // applyOne adds the documents of one change. Where there are none, label says why.
-func (t *topic) applyOne(b *builder) (label string, first error) {
+func (t *topic) applyOne(b *builder) (label string, failed []error) {
 	if b.change.Op == change.Skip {
 		return b.change.Label, nil
 	}
@@ -200,12 +197,12 @@ func (t *topic) applyOne(b *builder) (label string, first error) {
 		case wanted:
 			err = m.apply(b)
 		}
-		if first == nil {
-			first = err
+		if err != nil {
+			failed = append(failed, err)
 		}
 	}
 	b.settle()
-	return label, first
+	return label, failed
 }
 
 // wants reports whether the change is of the mapping's table. It is an error not
@@ -223,7 +220,7 @@ func (m *mapping) wants(b *builder) (bool, error) {
 // Maxwell's messages say all, too.
 func (m *mapping) repeats(c *change.Change) bool {
 	format := m.pipeline.Source.Format
-	return c.Tombstone && c.Key.Err == nil && format != pipeline.Rows && format != pipeline.Auto
+	return c.Tombstone && (c.Key.Err == nil || c.Key.Printed) && format != pipeline.Rows && format != pipeline.Auto
 }
 
 // refuse rejects a record that does not decode. Where its key names an item, the

@@ -178,8 +178,9 @@ func TestHandle_unavailableValues(t *testing.T) {
 		"before has it neither": {nil, "-", postgres("u", `{"id":1,"name":`+placeholder+`}`, `{"id":1,"name":`+placeholder+`}`), nameless},
 		"nobody reads it":       {nil, "-", postgres("u", "null", `{"id":1,"name":"Cup","raw":`+placeholder+`}`), `upsert Product/1 "Cup"`},
 		"of a row":              {rows(), "-", `{"id":1,"name":` + placeholder + `}`, nameless},
-		"of a new row":          {nil, "-", postgres("c", "null", `{"id":1,"name":`+placeholder+`}`), "failed Product/1 unavailable-value\nletter unavailable-value: the source left field name out of a new row: it is in the row of the old key alone"},
-		"a part of a text":      {nil, "-", postgres("u", "null", `{"id":1,"name":"about __debezium_unavailable_value"}`), `upsert Product/1 "about __debezium_unavailable_value"`},
+		"of a new row": {nil, "-", postgres("c", "null", `{"id":1,"name":`+placeholder+`}`), nameless + "\nfailed Product/1 unavailable-value\nletter unavailable-value: the source left field name out of a new row: only the row of the old key had it, and the item waits until a row shows it. " +
+			"Have the field written anew (PostgreSQL: SET name = name || ''), or send the row by a backfill"},
+		"a part of a text": {nil, "-", postgres("u", "null", `{"id":1,"name":"about __debezium_unavailable_value"}`), `upsert Product/1 "about __debezium_unavailable_value"`},
 	}
 	for form, value := range map[string]string{
 		"bytes":             `"X19kZWJleml1bV91bmF2YWlsYWJsZV92YWx1ZQ=="`,

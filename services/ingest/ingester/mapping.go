@@ -181,13 +181,15 @@ func (m *mapping) upsert(b *builder, who identity, img *image) error {
 		partial = len(img.unavailable) > 0
 	case img.err != nil:
 		return img.err
-	case partial && b.change.Created: // PostgreSQL's new row of a changed key
-		return fault.Reject(fault.UnavailableValue, "the source left field %s out of a new row: it is in the row of the old key alone", img.unavailable[0])
 	case partial && truth == pipeline.Mistyped:
 		return fault.Reject(fault.FieldType, "field %s does not compare with the value that when gives", field)
 	}
 	if partial {
 		m.row(b, who, record.Op_OP_PARTIAL, img).Unavailable = img.unavailable
+		if b.change.Created && !hidden { // PostgreSQL's new row of a changed key: it waits, and somebody must know
+			return fault.Reject(fault.UnavailableValue, "the source left field %s out of a new row: only the row of the old key had it, and the item waits until a row shows it. "+
+				"Have the field written anew (PostgreSQL: SET %[1]s = %[1]s || ''), or send the row by a backfill", img.unavailable[0])
+		}
 		return nil
 	}
 	made, err := m.recipe.Make(img.row)

@@ -123,7 +123,7 @@ func (c Config) open(log *slog.Logger) (goredis.UniversalClient, error) {
 		Addrs: at.hosts, MasterName: at.master, IsClusterMode: at.cluster, DB: at.db,
 		CredentialsProviderContext: func(context.Context) (string, string, error) { return c.Username, c.Password.Value(), nil },
 		SentinelUsername:           c.Sentinel.Username, SentinelPassword: c.Sentinel.Password.Value(),
-		Dialer: dial, DialTimeout: dialBound, ReadTimeout: callBound, WriteTimeout: callBound,
+		Dialer: dial, DialTimeout: dialBound, ReadTimeout: callBound, WriteTimeout: callBound, ContextTimeoutEnabled: true,
 		// The reader tries again itself, and says so.
 		MaxRetries: -1, DialerRetries: 1, PoolSize: 2,
 		Protocol: 2, // the newer one adds notifications that nobody here reads

@@ -4,8 +4,8 @@
 //	stream ─▶ take (pending ones first) ─▶ record ─▶ source topic ─▶ acknowledge
 //
 // It owns who reads a stream, and that nothing is lost, passed over or out of order on the way. A process reads while it
-// has the stream's lease, which is asked for by the very script that reads; and only the last one that opened the topic's
-// writer can write (docs/decisions/2026-11-30-a-stream-is-copied-to-a-topic.md). It never looks into a change.
+// has the stream's lease, which is renewed while it works and asked for by the very script that reads; and only the last one
+// that opened the topic's writer can write (docs/decisions/2026-11-30-a-stream-is-copied-to-a-topic.md). It never looks into a change.
 package redis
 
 import (
@@ -152,15 +152,20 @@ func (r *reader) tenure(ctx context.Context) error {
 		defer cancel()
 		s.release(leave)
 	}()
+	held, done := s.keep(ctx)
+	defer done() // before the release
 	// Before the first entry is read: nobody who read before can write any more then, so nothing old comes behind.
-	out, err := r.open(ctx)
+	opening, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(held, cancel)()
+	out, err := r.open(opening)
 	if err != nil {
-		return err
+		return because(held, err)
 	}
 	defer out.Close()
 	r.log.InfoContext(ctx, "reading a Redis stream", "topic", r.feed.Topic)
 	for ctx.Err() == nil {
-		if err := r.turn(ctx, s, out); err != nil {
+		if err := r.turn(ctx, held, s, out); err != nil {
 			return err
 		}
 		r.worked = true
@@ -186,8 +191,8 @@ func (r *reader) await(ctx context.Context, s *stream) error {
 	return nil
 }
 
-// turn passes one batch on, or waits for one.
-func (r *reader) turn(ctx context.Context, s *stream, out writer) error {
+// turn passes one batch on, or waits for one. held ends where the lease is lost.
+func (r *reader) turn(ctx, held context.Context, s *stream, out writer) error {
 	t, err := s.take(ctx)
 	if err != nil {
 		return err
@@ -200,11 +205,11 @@ func (r *reader) turn(ctx context.Context, s *stream, out writer) error {
 	for i, e := range t.entries {
 		records[i] = e.raw(r.feed, out.MaxBytes(), time.Now())
 	}
-	// What is read is finished, also when the process is told to stop.
-	work, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeBound)
+	// What is read is finished, also when the process is told to stop, but not where another one reads it too.
+	work, cancel := context.WithTimeout(held, writeBound)
 	defer cancel()
 	if err := out.Write(work, records); err != nil {
-		return err
+		return because(held, err)
 	}
 	if err := s.acknowledge(work, t.entries); err != nil {
 		return err

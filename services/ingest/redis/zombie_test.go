@@ -20,6 +20,7 @@ type held struct {
 	*kafka.Writer
 
 	begun chan int // how many records it sleeps with
+	work  chan context.Context
 	wake  chan struct{}
 	ended chan error // of the write
 	dead  bool
@@ -27,6 +28,7 @@ type held struct {
 
 func (h *held) Write(ctx context.Context, records []kafka.Raw) error {
 	h.begun <- len(records)
+	h.work <- ctx
 	<-h.wake
 	// Not ctx: it has ended meanwhile. Nobody may count on a sleeper's clock.
 	err := h.Writer.Write(context.WithoutCancel(ctx), records)
@@ -39,7 +41,7 @@ func (h *held) Write(ctx context.Context, records []kafka.Raw) error {
 
 // sleeper runs a reader whose first writer is held; later ones are not.
 func (r *rig) sleeper(dead bool) *held {
-	h := &held{begun: make(chan int, 1), wake: make(chan struct{}), ended: make(chan error, 1), dead: dead}
+	h := &held{begun: make(chan int, 1), work: make(chan context.Context, 1), wake: make(chan struct{}), ended: make(chan error, 1), dead: dead}
 	log := slog.New(slog.NewTextHandler(r.log, nil)).With("reader", "sleeper")
 	ctx, cancel := context.WithCancel(r.t.Context())
 	done := make(chan error, 1)
@@ -72,7 +74,8 @@ func zombies(t *testing.T, brokers string) {
 	if n := <-h.begun; n != 50 {
 		t.Fatalf("it sleeps with %d entries", n)
 	}
-	r.begin() // waits for the end of the lease
+	r.loseLease(<-h.work)
+	r.begin()
 	r.add(51, 100)
 	r.await(topic, 100)
 	close(h.wake)
@@ -83,6 +86,44 @@ func zombies(t *testing.T, brokers string) {
 	r.await(topic, 150)
 	r.settled()
 	r.inOrder(r.read(topic), 1, 150)
+}
+
+// loseLease has somebody else take the lease, and free it when the reader's work is stopped for that.
+func (r *rig) loseLease(work context.Context) {
+	r.t.Helper()
+	if err := r.redis.Set(r.t.Context(), lease, "somebody", 0).Err(); err != nil {
+		r.t.Fatal(err)
+	}
+	<-work.Done()
+	if cause := context.Cause(work); !strings.Contains(cause.Error(), "is lost: somebody reads it now") {
+		r.t.Errorf("its work is stopped: %v", cause)
+	}
+	if err := r.redis.Del(r.t.Context(), lease).Err(); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// Where Kafka takes longer than the lease nobody else begins.
+func TestRun_theLeaseIsRenewedDuringAWrite(t *testing.T) {
+	r, _ := newPlainRig(t)
+	r.add(1, 50)
+	h := r.sleeper(false)
+	<-h.begun
+	before := r.cfg.Lease
+	for range 3 {
+		r.until("the lease, which only runs down else, is longer than before", func() bool {
+			left, err := r.redis.PTTL(t.Context(), lease).Result()
+			longer := left > before
+			before = left
+			return err == nil && longer
+		})
+	}
+	r.until("the reader has it", func() bool { return r.redis.Get(t.Context(), lease).Val() == "test" })
+	close(h.wake)
+	if err := <-h.ended; err != nil {
+		t.Fatal(err)
+	}
+	r.await(topic, 50)
 }
 
 func TestRun_aReaderThatSleptChangesNothing(t *testing.T) { zombies(t, startKfake(t)) }

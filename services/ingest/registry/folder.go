@@ -5,8 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -22,52 +24,82 @@ type Folder struct {
 	schemas map[uint32]*wire.Schema
 }
 
+// file is what a file has: a schema, or what a registry answered of one.
+type file struct {
+	entry
+	reference
+	ID uint32 `json:"id"`
+}
+
 // OpenFolder reads all files of a folder. A file has a schema, or what a registry answered of one: {"schema": "…"}. The id
-// is in that answer, or the file's name without its ending: 7.avsc.
+// is in that answer, or the file's name without its ending: 7.avsc. What a schema refers to is found by the subject and
+// version of another file.
 func OpenFolder(dir string) (*Folder, error) {
-	files, err := os.ReadDir(dir)
+	names, err := os.ReadDir(dir)
 	if err != nil {
 		return nil, fmt.Errorf("reading schemas: %w", err)
 	}
-	f := &Folder{dir: dir, schemas: map[uint32]*wire.Schema{}}
-	for _, file := range files {
-		if file.IsDir() || strings.HasPrefix(file.Name(), ".") {
+	files, places := map[string]file{}, map[reference]entry{}
+	for _, name := range names {
+		if name.IsDir() || strings.HasPrefix(name.Name(), ".") {
 			continue
 		}
-		if err := f.read(file.Name()); err != nil {
-			return nil, fmt.Errorf("reading schema %s: %w", filepath.Join(dir, file.Name()), err)
+		path := filepath.Join(dir, name.Name())
+		of, err := read(path)
+		if err != nil {
+			return nil, fmt.Errorf("reading schema %s: %w", path, err)
+		}
+		files[path] = of
+		if of.Subject != "" {
+			places[of.reference] = of.entry
+		}
+	}
+	f := &Folder{dir: dir, schemas: map[uint32]*wire.Schema{}}
+	for _, path := range slices.Sorted(maps.Keys(files)) {
+		if err := f.add(files[path], places); err != nil {
+			return nil, fmt.Errorf("reading schema %s: %w", path, err)
 		}
 	}
 	return f, nil
 }
 
-func (f *Folder) read(name string) error {
-	text, err := os.ReadFile(filepath.Join(f.dir, name))
+func read(path string) (of file, err error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return of, err
+	}
+	if json.Unmarshal(text, &of) != nil || of.Schema == "" {
+		of = file{entry: entry{Schema: string(text)}}
+		if gjson.GetBytes(text, "properties").Exists() { // which Avro has not
+			of.Type = "JSON"
+		}
+	}
+	if of.ID != 0 {
+		return of, nil
+	}
+	stem, _, _ := strings.Cut(filepath.Base(path), ".")
+	id, err := strconv.ParseUint(stem, 10, 32)
+	if err != nil {
+		return of, errors.New("neither its name nor its content has an id: call it 7.avsc, or let it be the registry's answer with an id")
+	}
+	of.ID = uint32(id)
+	return of, nil
+}
+
+func (f *Folder) add(of file, places map[reference]entry) error {
+	if f.schemas[of.ID] != nil {
+		return fmt.Errorf("another file has schema %d, too", of.ID)
+	}
+	definition, err := of.define(func(to reference) (entry, error) {
+		if found, there := places[to]; there {
+			return found, nil
+		}
+		return entry{}, fmt.Errorf("it refers to %s, which no file has: save what the registry answers of /subjects/%s/versions/%d", to, to.Subject, to.Version)
+	})
 	if err != nil {
 		return err
 	}
-	var e struct {
-		entry
-		ID uint32 `json:"id"`
-	}
-	if json.Unmarshal(text, &e) != nil || e.Schema == "" {
-		e.Schema, e.ID = string(text), 0
-		if gjson.GetBytes(text, "properties").Exists() { // which Avro has not
-			e.Type = "JSON"
-		}
-	}
-	if e.ID == 0 {
-		stem, _, _ := strings.Cut(name, ".")
-		id, err := strconv.ParseUint(stem, 10, 32)
-		if err != nil {
-			return errors.New("neither its name nor its content has an id: call it 7.avsc, or let it be the registry's answer with an id")
-		}
-		e.ID = uint32(id)
-	}
-	if f.schemas[e.ID] != nil {
-		return fmt.Errorf("another file has schema %d, too", e.ID)
-	}
-	f.schemas[e.ID], err = wire.Compile(wire.Definition{Text: e.Schema, Language: e.Type})
+	f.schemas[of.ID], err = wire.Compile(definition)
 	return err
 }
 

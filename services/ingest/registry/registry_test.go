@@ -95,35 +95,6 @@ func TestSchema_isAskedForOnce(t *testing.T) {
 	}
 }
 
-func TestSchema_ofAnUnknownIDIsRejectedWhenTheRegistrySaysSoTwice(t *testing.T) {
-	server, url := start(t)
-	r := open(t, "URL="+url)
-	_, first := r.Schema(t.Context(), 8)
-	if fault.ClassOf(first) != fault.Transient || fault.AfterOf(first) <= 0 {
-		t.Errorf("the first time: %v", first)
-	}
-	for range 3 {
-		if _, err := r.Schema(t.Context(), 8); fault.ReasonOf(err) != fault.UnknownSchema {
-			t.Errorf("%v", err)
-		}
-	}
-	if n := server.Asked("/schemas/ids/8"); n != 2 {
-		t.Errorf("asked %d times", n)
-	}
-}
-
-func TestSchema_thatIsRegisteredMeanwhileIsFound(t *testing.T) {
-	server, url := start(t)
-	r := open(t, "URL="+url)
-	if _, err := r.Schema(t.Context(), 8); fault.ClassOf(err) != fault.Transient {
-		t.Fatal(err)
-	}
-	server.Put(8, schemaregistry.Schema{Text: `"string"`})
-	if _, err := r.Schema(t.Context(), 8); err != nil {
-		t.Error(err)
-	}
-}
-
 // Each answer that says nothing of a schema: no record is given up for it.
 func TestSchema_whatTheRegistryCannotAnswer(t *testing.T) {
 	text := func(status int, body string) schemaregistry.Trouble {
@@ -158,9 +129,6 @@ func TestSchema_whatTheRegistryCannotAnswer(t *testing.T) {
 			server.Have(test.trouble)
 			r := open(t, "URL="+url, "TIMEOUT="+cmp.Or(test.timeout, "5m"))
 			_, err := r.Schema(t.Context(), 7)
-			if test.class == fault.Permanent && fault.ClassOf(err) == fault.Transient { // asked once more
-				_, err = r.Schema(t.Context(), 7)
-			}
 			if err == nil || fault.ClassOf(err) != test.class {
 				t.Fatalf("%v", err)
 			}
