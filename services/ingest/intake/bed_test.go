@@ -71,6 +71,7 @@ type sink struct {
 	sent   []string // topic, key and value
 	trace  string   // of the last one
 	held   chan struct{}
+	looks  func() // while it has what it was given
 	err    error
 	reject error // of each change whose value has "huge" in it
 }
@@ -79,6 +80,9 @@ func (s *sink) Produce(ctx context.Context, topic string, changes []kafka.Sent) 
 	s.mu.Lock()
 	held, err := s.held, s.err
 	s.mu.Unlock()
+	if s.looks != nil {
+		s.looks()
+	}
 	if held != nil {
 		select {
 		case <-held:

@@ -55,20 +55,20 @@ func (s *Server) post(r *http.Request, h *hold, source Source, take take) (Resul
 	if err != nil {
 		return Result{}, err
 	}
-	b := s.newBatch(r.Context(), source)
+	b := s.newBatch(r.Context(), h, source)
 	if err := b.all(r.Context(), body, take); err != nil {
 		return Result{}, err
 	}
-	return b.finish(r.Context(), h)
+	return b.finish(r.Context())
 }
 
 // single takes one row.
 func (s *Server) single(ctx context.Context, h *hold, source Source, row []byte) (Result, error) {
-	b := s.newBatch(ctx, source)
+	b := s.newBatch(ctx, h, source)
 	if err := b.one(ctx, 1, row, (*batch).row); err != nil {
 		return Result{}, err
 	}
-	return b.finish(ctx, h)
+	return b.finish(ctx)
 }
 
 // putItem takes one row, whose id is that of the path.

@@ -144,10 +144,10 @@ type answered struct {
 func (s *Server) produce(ctx context.Context, topic string, changes []kafka.Sent, h *hold) ([]error, error) {
 	bound, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.config.Wait)
 	answers := make(chan answered, 1)
-	h.kept = true
+	release := h.handOver()
 	s.producing.Go(func() {
 		defer cancel()
-		defer h.release()
+		defer release()
 		rejected, err := s.sink.Produce(bound, topic, changes)
 		answers <- answered{rejected, err}
 	})
