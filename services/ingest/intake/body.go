@@ -67,17 +67,7 @@ func newEncodings() (map[string]unpacker, error) {
 		return nil, err
 	}
 	return map[string]unpacker{"": nil, "identity": nil, "gzip": gunzip, "zstd": func(h *hold, packed []byte) ([]byte, error) {
-		if err := h.take(MaxBytes); err != nil {
-			return nil, err
-		}
-		body, err := decoder.DecodeAll(packed, nil)
-		switch {
-		case errors.Is(err, zstd.ErrDecoderSizeExceeded), errors.Is(err, zstd.ErrWindowSizeExceeded), len(body) > MaxBytes:
-			return nil, tooLarge()
-		case err != nil:
-			return nil, notPacked("zstd")
-		}
-		return body, nil
+		return unzstd(decoder, h, packed)
 	}}, nil
 }
 
