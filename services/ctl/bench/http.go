@@ -86,7 +86,11 @@ func (b *bed) intake(sink intake.Sink) (*intake.Server, error) {
 		return nil, err
 	}
 	config := intake.Config{Address: "127.0.0.1:0", AllowAnonymous: true, Wait: time.Minute, ReadTimeout: time.Minute, MaxInFlightBytes: 64 << 20}
-	return intake.New(config, ingester.HTTPSources(file), in, sink, b.process)
+	server, err := intake.New(config, ingester.HTTPSources(file), b.process)
+	if err == nil {
+		server.Open(in, sink)
+	}
+	return server, err
 }
 
 // rowsOf returns n rows as a client would send them.

@@ -123,6 +123,30 @@ func TestHTTP_goesOnWhenKafkaIsBack(t *testing.T) {
 	s.items(1, "9")
 }
 
+func TestHTTP_listensBeforeKafkaIsThereAndLosesNothing(t *testing.T) {
+	s := newShop(t, httpPipelines)
+	cut := &network{}
+	cut.set(true, nil)
+	log, _ := s.launch(cut)
+	url := s.address(log, "listening to HTTP")
+	row := `{"id":1,"seq":1,"name":"Cup"}`
+	status, answer, header := s.send(http.MethodPost, url+"/v1/items", lineByLine, row)
+	if status != http.StatusServiceUnavailable || !strings.Contains(answer, `"starting"`) || header.Get("Retry-After") != "5" {
+		t.Errorf("before Kafka: %d %s %v", status, answer, header)
+	}
+	if status, _, _ := s.send(http.MethodGet, url+"/v1/openapi.yaml", "", ""); status != http.StatusOK {
+		t.Errorf("the document: %d", status)
+	}
+	cut.set(false, nil)
+	s.until("the client has sent it again", func() bool {
+		status, _, _ := s.send(http.MethodPost, url+"/v1/items", lineByLine, row)
+		return status == http.StatusOK
+	})
+	if got := s.items(1, "1"); !maps.Equal(got, map[string]string{"1": "Cup"}) {
+		t.Errorf("items %v", got)
+	}
+}
+
 func TestHTTP_wantsAPipelineThatTakesChanges(t *testing.T) {
 	s := newShop(t, strings.ReplaceAll(httpPipelines, ", http: true", ""))
 	tel, err := telemetry.New(t.Context(), telemetry.Config{Exporter: "none"}, "test", "test")

@@ -107,14 +107,34 @@ func (s *shopOverHTTP) start() (url string, stop func()) {
 	return s.startOn(&network{})
 }
 
-// startOn starts an ingest on a network of its own.
+// startOn starts an ingest on a network of its own, and waits until it takes changes.
 func (s *shopOverHTTP) startOn(n *network) (url string, stop func()) {
+	s.t.Helper()
+	log, stop := s.launch(n)
+	return s.address(log, "taking changes over HTTP"), stop
+}
+
+// address returns where an ingest listens, when its log says so.
+func (s *shopOverHTTP) address(log *lines, says string) (url string) {
+	s.t.Helper()
+	address := regexp.MustCompile(`msg="` + says + `.* address=(\S+)`)
+	s.until(says, func() bool {
+		if found := address.FindStringSubmatch(log.String()); found != nil {
+			url = "http://" + found[1]
+		}
+		return url != ""
+	})
+	return url
+}
+
+// launch starts an ingest on a network of its own.
+func (s *shopOverHTTP) launch(n *network) (log *lines, stop func()) {
 	s.t.Helper()
 	tel, err := telemetry.New(s.t.Context(), telemetry.Config{Exporter: "none"}, "test", "test")
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	log := &lines{}
+	log = &lines{}
 	ctx, cancel := context.WithCancel(s.t.Context())
 	ended := make(chan error, 1)
 	p := &service.Process{Name: "test", Log: slog.New(slog.NewTextHandler(log, nil)), Telemetry: tel, Health: service.NewHealth()}
@@ -129,14 +149,7 @@ func (s *shopOverHTTP) startOn(n *network) (url string, stop func()) {
 		_ = tel.Close(context.WithoutCancel(s.t.Context()))
 	})
 	s.t.Cleanup(stop)
-	address := regexp.MustCompile(`msg="taking changes over HTTP".* address=(\S+)`)
-	s.until("HTTP is served", func() bool {
-		if found := address.FindStringSubmatch(log.String()); found != nil {
-			url = "http://" + found[1]
-		}
-		return url != ""
-	})
-	return url, stop
+	return log, stop
 }
 
 func (s *shopOverHTTP) until(what string, is func() bool) {

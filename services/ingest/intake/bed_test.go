@@ -187,8 +187,11 @@ func newBedOf(t testing.TB, mapper intake.Mapper, environ ...string) *bed {
 	}
 	b := &bed{sink: &sink{}, health: &health{}, tel: tel}
 	p := &service.Process{Name: "test", Log: slog.New(slog.DiscardHandler), Telemetry: tel}
-	if b.Server, err = intake.New(cfg, sources, mapper, b.sink, p); err != nil {
+	if b.Server, err = intake.New(cfg, sources, p); err != nil {
 		t.Fatal(err)
+	}
+	if mapper != nil {
+		b.Open(mapper, b.sink)
 	}
 	t.Cleanup(func() {
 		b.Wait()

@@ -89,5 +89,10 @@ func (s *Server) handle(r *http.Request, h *hold, handle handler) (result Result
 			s.log.ErrorContext(ctx, "a request failed", "error", err)
 		}
 	}()
-	return handle(r, h)
+	select {
+	case <-s.opened:
+		return handle(r, h)
+	default:
+		return Result{}, refuse(http.StatusServiceUnavailable, "starting", "Kafka is not there yet, and nothing is taken: send the request again").again(awayFor)
+	}
 }
