@@ -12,6 +12,7 @@ import (
 	"github.com/freshet-io/freshet/libs/fault"
 	"github.com/freshet-io/freshet/libs/kafka"
 	"github.com/freshet-io/freshet/libs/telemetry"
+	"github.com/freshet-io/freshet/services/ingest/change"
 )
 
 // batch is the lines of a request, on their way. All that it keeps of them has room.
@@ -82,12 +83,15 @@ func (b *batch) row(ctx context.Context, line int, row []byte) (err error) {
 // event adds an event, with its key where the line has both.
 func (b *batch) event(ctx context.Context, line int, event []byte) (err error) {
 	defer b.survive(line, &err)
-	key, value := keyed(event)
-	if err := b.hold.take(len(value)); err != nil {
+	e, err := change.ParseEvent(event)
+	if err != nil {
+		return b.fail(line, "", err)
+	}
+	if err := b.hold.take(len(e.Value)); err != nil {
 		return err
 	}
-	trial, err := b.server.mapper.Try(ctx, b.source.Topic, key, value)
-	return b.add(ctx, line, trial, value, err)
+	trial, err := b.server.mapper.Try(ctx, b.source.Topic, e.Key, e.Value)
+	return b.add(ctx, line, trial, e.Value, err)
 }
 
 // survive has a line cost the others nothing, whatever it does to the decoders.

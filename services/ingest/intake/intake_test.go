@@ -93,6 +93,8 @@ func TestRequests_areRefusedWithNothingWritten(t *testing.T) {
 		"a seq without an order":     {"DELETE", "/v1/items/8?source=tenants&tenant=s&seq=1", "", nil, 400, "no-seq"},
 		"a tenant without tenants":   {"DELETE", "/v1/items/8?source=products&seq=1&tenant=s", "", nil, 400, "no-tenant"},
 		"a failing line, all alone":  {"POST", "/v1/items?source=products", `{"seq":1}`, nil, 422, ""},
+		"an event that is not UTF-8": {"POST", "/v1/sources/cdc/events", "{\"key\":{\"id\":1},\"value\":\"{\\\"op\\\":\\\"c\\\",\\\"before\\\":null,\\\"after\\\":{\\\"id\\\":1,\\\"name\\\":\\\"\xff\\\"}}\"}", nil, 422, ""},
+		"an event of half a pair":    {"POST", "/v1/sources/cdc/events", `{"key":"\ud800","value":{"op":"d","before":null,"after":null}}`, nil, 422, ""},
 		"a delete without its seq":   {"DELETE", "/v1/items/8?source=products", "", nil, 422, ""},
 		"a delete without tenant":    {"DELETE", "/v1/items/8?source=tenants", "", nil, 422, ""},
 	} {
