@@ -119,9 +119,9 @@ func inPosts(ctx context.Context, posts [][][]byte, send func(ctx context.Contex
 }
 
 func produce(ctx context.Context, sink *kafka.Intake, rows [][]byte) error {
-	changes := make([]kafka.Sent, len(rows))
+	changes := make([]kafka.Raw, len(rows))
 	for i, row := range rows {
-		changes[i] = kafka.Sent{Key: []byte(gjson.GetBytes(row, "id").Raw), Value: row}
+		changes[i] = kafka.Raw{Key: []byte(gjson.GetBytes(row, "id").Raw), Value: row}
 	}
 	rejected, err := sink.Produce(ctx, itemsTopic, changes)
 	return errors.Join(append(rejected, err)...)

@@ -22,7 +22,7 @@ type batch struct {
 	trace  string
 	hold   *hold
 
-	sent  []kafka.Sent
+	sent  []kafka.Raw
 	lines []int    // of sent
 	ids   []string // of sent
 	fails []Failure
@@ -112,7 +112,11 @@ func (b *batch) add(ctx context.Context, line int, trial Trial, value []byte, er
 		return b.fail(line, trial.ID, trial.Err)
 	}
 	id := bounded(trial.ID)
-	b.sent = append(b.sent, kafka.Sent{Key: trial.Key, Value: value, Traceparent: b.trace})
+	raw := kafka.Raw{Key: trial.Key, Value: value}
+	if b.trace != "" {
+		raw.With(telemetry.HeaderTraceparent, []byte(b.trace))
+	}
+	b.sent = append(b.sent, raw)
 	b.lines, b.ids = append(b.lines, line), append(b.ids, id)
 	return b.hold.take(recordBytes + len(trial.Key) + len(id))
 }

@@ -76,7 +76,7 @@ type sink struct {
 	reject error // of each change whose value has "huge" in it
 }
 
-func (s *sink) Produce(ctx context.Context, topic string, changes []kafka.Sent) ([]error, error) {
+func (s *sink) Produce(ctx context.Context, topic string, changes []kafka.Raw) ([]error, error) {
 	s.mu.Lock()
 	held, err := s.held, s.err
 	s.mu.Unlock()
@@ -102,7 +102,7 @@ func (s *sink) Produce(ctx context.Context, topic string, changes []kafka.Sent) 
 			rejected[i] = s.reject
 			continue
 		}
-		s.trace = c.Traceparent
+		s.trace = string(c.Headers[0].Value)
 		s.sent = append(s.sent, topic+" "+string(c.Key)+" "+string(c.Value))
 	}
 	return rejected, nil

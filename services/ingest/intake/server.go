@@ -52,7 +52,7 @@ type Mapper interface {
 
 // Sink is where changes go; see kafka.Intake.
 type Sink interface {
-	Produce(ctx context.Context, topic string, changes []kafka.Sent) (rejected []error, err error)
+	Produce(ctx context.Context, topic string, changes []kafka.Raw) (rejected []error, err error)
 }
 
 // Health is what the probes are told by; see service.Health.
@@ -155,7 +155,7 @@ type answered struct {
 
 // produce waits for the sink within the bound. What is on its way then stays there, and keeps its room until the sink lets
 // go of it; and a client that leaves takes nothing away, which would tear records of others along.
-func (s *Server) produce(ctx context.Context, topic string, changes []kafka.Sent, h *hold) ([]error, error) {
+func (s *Server) produce(ctx context.Context, topic string, changes []kafka.Raw, h *hold) ([]error, error) {
 	bound, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.config.Wait)
 	answers := make(chan answered, 1)
 	release := h.handOver()
