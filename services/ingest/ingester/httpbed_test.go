@@ -62,12 +62,17 @@ func newShop(t *testing.T, pipelines string, environ ...string) *shopOverHTTP {
 		t.Fatal(err)
 	}
 	t.Cleanup(broker.Close)
+	return newShopOn(t, broker.Brokers(), pipelines, environ...)
+}
+
+func newShopOn(t *testing.T, brokers, pipelines string, environ ...string) *shopOverHTTP {
+	t.Helper()
 	path := filepath.Join(t.TempDir(), "pipeline.yaml")
 	if err := os.WriteFile(path, []byte(pipelines), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	s := &shopOverHTTP{t: t, topics: kafka.Topics{Prefix: "freshet"}, environ: append([]string{
-		"FRESHET_KAFKA_BROKERS=" + broker.Brokers(), "FRESHET_KAFKA_METADATA_MIN_AGE=100ms", "FRESHET_PIPELINE=" + path,
+		"FRESHET_KAFKA_BROKERS=" + brokers, "FRESHET_KAFKA_METADATA_MIN_AGE=100ms", "FRESHET_PIPELINE=" + path,
 		"FRESHET_SESSION_TIMEOUT=10s", "FRESHET_DRAIN=5s", "FRESHET_REBALANCE_TIMEOUT=10s",
 		"FRESHET_HTTP_ADDRESS=127.0.0.1:0", "FRESHET_HTTP_TOKENS=" + token, "FRESHET_HTTP_STOP_DELAY=0s",
 		"FRESHET_HTTP_WAIT=2m", "FRESHET_HTTP_READ_TIMEOUT=2m",
