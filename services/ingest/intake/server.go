@@ -161,8 +161,8 @@ func (s *Server) produce(ctx context.Context, topic string, changes []kafka.Raw,
 	release := h.handOver()
 	s.producing.Go(func() {
 		defer cancel()
-		defer release()
 		rejected, err := s.sink.Produce(bound, topic, changes)
+		release()
 		answers <- answered{rejected, err}
 	})
 	a := answered{err: context.DeadlineExceeded}
