@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"strconv"
 	"sync"
 
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -14,34 +13,22 @@ import (
 
 	"github.com/freshet-io/freshet/libs/fault"
 	"github.com/freshet-io/freshet/libs/service"
-	"github.com/freshet-io/freshet/libs/telemetry"
 )
-
-// unknownMaxBytes is what every Kafka takes as it comes: message.max.bytes is 1048588, with what a batch adds to its records.
-const unknownMaxBytes = 1_000_012
 
 // Intake writes the changes that clients bring to source topics, as any other producer of them does: acknowledged by all
 // replicas, and placed by a hash of the key, by that of Kafka's own clients.
 type Intake struct {
 	client *kgo.Client
-
-	mu    sync.Mutex
-	bytes map[string]int32 // that a batch of a topic may have
-}
-
-// Sent is one change for a source topic. A null key leaves its place open.
-type Sent struct {
-	Key, Value  []byte
-	Traceparent string // "" for none
+	bytes  recordBytes
+	// sending is held alone while batches are taken apart, so that none has records of another request.
+	sending sync.RWMutex
 }
 
 // OpenIntake connects, and waits until the topics are there. The caller closes it.
 func OpenIntake(ctx context.Context, c Config, topics []string, log *slog.Logger) (*Intake, error) {
-	in := &Intake{bytes: map[string]int32{}}
-	options := append(apply(producerOptions(Topics{}, true)), c.Limits.producer()...)
-	client, err := c.Connect(ctx, log, append(options,
+	in := &Intake{}
+	client, err := c.Connect(ctx, log, append(in.bytes.options(c),
 		kgo.RecordPartitioner(kgo.StickyKeyPartitioner(nil)),
-		kgo.ProducerBatchMaxBytesFn(in.maxBytes),
 		// Who was told that a change is not taken sends it again, perhaps to another process: this one must not bring it
 		// minutes later, behind newer ones. What may be written twice then does no harm.
 		kgo.AllowIdempotentProduceCancellation(),
@@ -59,7 +46,7 @@ func OpenIntake(ctx context.Context, c Config, topics []string, log *slog.Logger
 	return in, nil
 }
 
-// look finds out what the topics take. That this cannot be read is no error: a right is asked for that producers do without.
+// look finds out whether the topics are there, and what they take.
 func (in *Intake) look(ctx context.Context, topics []string) error {
 	adm := kadm.NewClient(in.client)
 	details, err := adm.ListTopics(ctx, topics...)
@@ -73,63 +60,67 @@ func (in *Intake) look(ctx context.Context, topics []string) error {
 			return fmt.Errorf("looking at topic %s: %w", topic, err)
 		}
 	}
-	configs, err := adm.DescribeTopicConfigs(ctx, topics...)
-	if _, denied := errors.AsType[*kadm.AuthError](err); err != nil && !denied {
-		return fmt.Errorf("reading the settings of %v: %w", topics, err)
-	}
-	in.mu.Lock()
-	defer in.mu.Unlock()
-	for _, c := range configs {
-		for _, kv := range c.Configs {
-			if n, err := strconv.ParseInt(kv.MaybeValue(), 10, 32); kv.Key == "max.message.bytes" && err == nil {
-				in.bytes[c.Name] = int32(min(n, maxRecordBytes)) //nolint:gosec // parsed as 32 bits
-			}
-		}
-	}
-	return nil
-}
-
-func (in *Intake) maxBytes(topic string) int32 {
-	in.mu.Lock()
-	defer in.mu.Unlock()
-	if n := in.bytes[topic]; n > 0 {
-		return n
-	}
-	return unknownMaxBytes
+	return in.bytes.ask(ctx, in.client, topics...)
 }
 
 // Produce sends changes in their order, and returns when Kafka has acknowledged or refused each of them. rejected has an
 // error for each that the topic can never take, else nil. Any other error is of all: some of them may be written, and all
 // of them should be sent again. When ctx ends, what is not acknowledged is given up.
-func (in *Intake) Produce(ctx context.Context, topic string, changes []Sent) (rejected []error, err error) {
-	rejected = make([]error, len(changes))
+func (in *Intake) Produce(ctx context.Context, topic string, changes []Raw) (rejected []error, err error) {
+	rejected, records := make([]error, len(changes)), recordsOf(topic, changes)
+	in.sending.RLock()
+	settled, err := in.send(ctx, records)
+	in.sending.RUnlock()
+	if err != nil || settled == len(records) {
+		return rejected, err
+	}
+	_ = in.bytes.ask(ctx, in.client, topic) // for what is told: it may have changed
+	in.sending.Lock()
+	defer in.sending.Unlock()
+	return rejected, in.split(ctx, topic, changes[settled:], rejected[settled:])
+}
+
+// split finds the changes that a topic never takes: a broker refuses a batch as a whole. It sends all again from the
+// first one of a batch that was refused, although later ones may be written, so that those of an item keep their order.
+func (in *Intake) split(ctx context.Context, topic string, changes []Raw, rejected []error) error {
+	settled, err := in.send(ctx, recordsOf(topic, changes))
+	switch rest := len(changes) - settled; {
+	case err != nil || rest == 0:
+		return err
+	case len(changes) == 1:
+		rejected[0] = fault.Reject(fault.Oversize, "the change is larger than topic %s takes%s", topic, in.bytes.told(topic))
+		return nil
+	default:
+		half := settled + max(1, rest/2)
+		if err := in.split(ctx, topic, changes[settled:half], rejected[settled:half]); err != nil {
+			return err
+		}
+		return in.split(ctx, topic, changes[half:], rejected[half:])
+	}
+}
+
+// send returns how many records are written before the first one that is refused for the size of its batch.
+func (in *Intake) send(ctx context.Context, records []*kgo.Record) (settled int, err error) {
+	settled = len(records)
 	var wait sync.WaitGroup
 	var mu sync.Mutex
-	wait.Add(len(changes))
-	for i := range changes {
-		in.client.Produce(ctx, changes[i].record(topic), func(_ *kgo.Record, failed error) {
+	wait.Add(len(records))
+	for i, r := range records {
+		in.client.Produce(ctx, r, func(r *kgo.Record, failed error) {
 			defer wait.Done()
 			mu.Lock()
 			defer mu.Unlock()
 			switch {
 			case failed == nil:
 			case errors.Is(failed, kerr.MessageTooLarge), errors.Is(failed, kerr.RecordListTooLarge):
-				rejected[i] = fault.Reject(fault.Oversize, "the change is larger than topic %s takes, %d bytes", topic, in.maxBytes(topic))
+				settled = min(settled, i)
 			case err == nil:
-				err = fmt.Errorf("writing to %s: %w", topic, failed)
+				err = fmt.Errorf("writing to %s: %w", r.Topic, failed)
 			}
 		})
 	}
 	wait.Wait()
-	return rejected, err
-}
-
-func (s *Sent) record(topic string) *kgo.Record {
-	r := &kgo.Record{Topic: topic, Key: s.Key, Value: s.Value}
-	if s.Traceparent != "" {
-		r.Headers = []kgo.RecordHeader{{Key: telemetry.HeaderTraceparent, Value: []byte(s.Traceparent)}}
-	}
-	return r
+	return settled, err
 }
 
 // Close gives up what is not acknowledged yet.

@@ -3,10 +3,13 @@ package kafkatest
 import (
 	"context"
 	"errors"
+	"math/rand/v2"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -36,9 +39,11 @@ func TestIntake_placesChangesAsKafkasOwnClientsDo(t *testing.T) {
 	}
 	// Of the hashes that the tests of Kafka's Java client expect (UtilsTest, murmur2), without their sign.
 	want := map[string]int32{"21": 1173551340 % 3, "foobar": 1357151166 % 3, "a-little-bit-long-string": 1161502112 % 3, "a-little-bit-longer-string": 661178819 % 3, "abc": 479470107 % 3}
-	var changes []kafka.Sent
+	var changes []kafka.Raw
 	for key := range want {
-		changes = append(changes, kafka.Sent{Key: []byte(key), Value: []byte(key), Traceparent: "00-trace"})
+		change := kafka.Raw{Key: []byte(key), Value: []byte(key)}
+		change.With("traceparent", []byte("00-trace"))
+		changes = append(changes, change)
 	}
 	rejected, err := openIntake(t, c, "items").Produce(t.Context(), "items", changes)
 	if err != nil || errors.Join(rejected...) != nil || len(rejected) != len(changes) {
@@ -62,19 +67,68 @@ func TestIntake_placesChangesAsKafkasOwnClientsDo(t *testing.T) {
 func TestIntake_aChangeThatItsTopicNeverTakesFailsAlone(t *testing.T) {
 	_, c := broker(t, kfake.SeedTopics(1, "small"))
 	client := connect(t, c)
-	request := kmsg.NewPtrIncrementalAlterConfigsRequest()
-	resource := kmsg.NewIncrementalAlterConfigsRequestResource()
-	resource.ResourceType, resource.ResourceName = kmsg.ConfigResourceTypeTopic, "small"
-	resource.Configs = []kmsg.IncrementalAlterConfigsRequestResourceConfig{{Name: "max.message.bytes", Value: new("2000")}}
-	request.Resources = append(request.Resources, resource)
-	if _, err := request.RequestWith(t.Context(), client); err != nil {
-		t.Fatal(err)
-	}
-	rejected, err := openIntake(t, c, "small").Produce(t.Context(), "small", []kafka.Sent{
+	takes(t, client, "small", "2000")
+	rejected, err := openIntake(t, c, "small").Produce(t.Context(), "small", []kafka.Raw{
 		{Value: []byte("a")}, {Value: []byte(strings.Repeat("b", 3000))}, {Value: []byte("c")},
 	})
 	if err != nil || rejected[0] != nil || rejected[2] != nil || fault.ReasonOf(rejected[1]) != fault.Oversize || !strings.Contains(rejected[1].Error(), "2000") {
 		t.Errorf("%v %v", rejected, err)
+	}
+}
+
+// takes has a topic take so many bytes.
+func takes(t *testing.T, client *kgo.Client, topic, bytes string) {
+	t.Helper()
+	answers, err := kadm.NewClient(client).AlterTopicConfigs(t.Context(), []kadm.AlterConfig{{Name: "max.message.bytes", Value: &bytes}}, topic)
+	if err == nil {
+		_, err = answers.On(topic, func(r *kadm.AlterConfigsResponse) error { return r.Err })
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// The broker knows better than the client what the topic takes.
+func TestIntake_aRefusedBatchCostsTheCulpritsAloneAndKeepsTheOrder(t *testing.T) {
+	_, c := broker(t, kfake.SeedTopics(1, "items"))
+	client := connect(t, c)
+	in := openIntake(t, c, "items")
+	takes(t, client, "items", "20000")
+	large := make([]byte, 30_000)
+	_, _ = rand.NewChaCha8([32]byte{}).Read(large) // does not shrink
+	var changes []kafka.Raw
+	culprits := map[int]bool{17: true, 18: true, 42: true, 99: true}
+	for i := range 100 {
+		changes = append(changes, kafka.Raw{Key: []byte("k"), Value: []byte(strconv.Itoa(i))})
+		if culprits[i] {
+			changes[i].Value = large
+		}
+	}
+	rejected, err := in.Produce(t.Context(), "items", changes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, err := range rejected {
+		if (fault.ReasonOf(err) == fault.Oversize) != culprits[i] || err != nil && !strings.Contains(err.Error(), "20000") {
+			t.Errorf("change %d: %v", i, err)
+		}
+	}
+	ends, err := kadm.NewClient(client).ListEndOffsets(t.Context(), "items")
+	if err != nil {
+		t.Fatal(err)
+	}
+	client.AddConsumePartitions(map[string]map[int32]kgo.Offset{"items": {0: kgo.NewOffset().AtStart()}})
+	found := map[string]int64{} // where it stands last
+	for at, end := int64(-1), ends["items"][0].Offset; at < end-1; {
+		client.PollFetches(t.Context()).EachRecord(func(r *kgo.Record) { at, found[string(r.Value)] = r.Offset, r.Offset })
+	}
+	before := int64(-1)
+	for i := range changes {
+		if at, written := found[string(changes[i].Value)]; written == culprits[i] || written && at <= before {
+			t.Errorf("change %d is at %d, the one before at %d", i, at, before)
+		} else if written {
+			before = at
+		}
 	}
 }
 
@@ -96,7 +150,7 @@ func TestIntake_givesUpWhatIsNotAcknowledgedInTime(t *testing.T) {
 	})
 	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 	defer cancel()
-	if rejected, err := in.Produce(ctx, "items", []kafka.Sent{{Value: []byte("a")}}); err == nil || errors.Join(rejected...) != nil {
+	if rejected, err := in.Produce(ctx, "items", []kafka.Raw{{Value: []byte("a")}}); err == nil || errors.Join(rejected...) != nil {
 		t.Errorf("%v %v", rejected, err)
 	}
 }

@@ -86,7 +86,11 @@ func (b *bed) intake(sink intake.Sink) (*intake.Server, error) {
 		return nil, err
 	}
 	config := intake.Config{Address: "127.0.0.1:0", AllowAnonymous: true, Wait: time.Minute, ReadTimeout: time.Minute, MaxInFlightBytes: 64 << 20}
-	return intake.New(config, ingester.HTTPSources(file), in, sink, b.process)
+	server, err := intake.New(config, ingester.HTTPSources(file), b.process)
+	if err == nil {
+		server.Open(in, sink)
+	}
+	return server, err
 }
 
 // rowsOf returns n rows as a client would send them.
@@ -115,9 +119,9 @@ func inPosts(ctx context.Context, posts [][][]byte, send func(ctx context.Contex
 }
 
 func produce(ctx context.Context, sink *kafka.Intake, rows [][]byte) error {
-	changes := make([]kafka.Sent, len(rows))
+	changes := make([]kafka.Raw, len(rows))
 	for i, row := range rows {
-		changes[i] = kafka.Sent{Key: []byte(gjson.GetBytes(row, "id").Raw), Value: row}
+		changes[i] = kafka.Raw{Key: []byte(gjson.GetBytes(row, "id").Raw), Value: row}
 	}
 	rejected, err := sink.Produce(ctx, itemsTopic, changes)
 	return errors.Join(append(rejected, err)...)

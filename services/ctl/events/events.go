@@ -6,7 +6,6 @@ import (
 	"bufio"
 	"bytes"
 	"cmp"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -19,6 +18,7 @@ import (
 	"github.com/tidwall/gjson"
 
 	"github.com/freshet-io/freshet/libs/stage"
+	"github.com/freshet-io/freshet/services/ingest/change"
 )
 
 // Event is one sample event.
@@ -113,29 +113,17 @@ func wholeOrLine(line []byte, in *bufio.Reader) ([]byte, *bufio.Reader, error) {
 	return line, bufio.NewReader(bytes.NewReader(rest)), nil
 }
 
-// recordOf reads a record as kcat -J prints it (topic and payload), or as key and value; any
-// other text is a bare value. Whoever has rows with such columns wraps them.
+// recordOf reads a line. key is that of a bare value; what is wrong in another form is one, too, for the decoders to refuse.
 func recordOf(text, key []byte, line int64) stage.Record {
-	bare := stage.Record{Key: key, Value: text, Offset: line}
-	if !gjson.ValidBytes(text) {
-		return bare
+	event, err := change.ParseEvent(text)
+	if err != nil || bytes.Equal(event.Value, text) {
+		return stage.Record{Key: key, Value: text, Offset: line}
 	}
-	object := gjson.ParseBytes(text)
-	payload, payload64, value := object.Get("payload"), object.Get("payload_base64"), object.Get("value")
-	topic, keyed := object.Get("topic").Str, object.Get("key").Exists() || object.Get("key_base64").Exists()
-	switch {
-	case topic != "" && object.Get("offset").Exists() && (payload.Exists() || payload64.Exists() || value.Exists()):
-	case keyed && value.Exists() && !object.Get("op").Exists():
-	default:
-		return bare
-	}
-	if !payload.Exists() {
-		payload = value
-	}
+	object := event.Record
 	return stage.Record{
-		Topic: topic, Partition: int32(object.Get("partition").Int()), Offset: cmp.Or(object.Get("offset").Int(), line), //nolint:gosec // a number of Kafka's
+		Topic: object.Get("topic").Str, Partition: int32(object.Get("partition").Int()), Offset: cmp.Or(object.Get("offset").Int(), line), //nolint:gosec // a number of Kafka's
 		Time: timeOf(cmp.Or(object.Get("ts").Int(), object.Get("timestamp").Int())),
-		Key:  part(object.Get("key"), object.Get("key_base64")), Value: part(payload, payload64),
+		Key:  event.Key, Value: event.Value,
 	}
 }
 
@@ -144,25 +132,4 @@ func timeOf(milli int64) time.Time {
 		return time.Time{}
 	}
 	return time.UnixMilli(milli)
-}
-
-// part returns the bytes of a key or a value: a text holds them, JSON is them. Binary ones
-// come in base64, under a name of their own or as {"$base64":…}.
-func part(plain, encoded gjson.Result) []byte {
-	if inner := plain.Get("$base64"); inner.Exists() {
-		encoded = inner
-	}
-	if encoded.Type == gjson.String {
-		if b, err := base64.StdEncoding.DecodeString(encoded.Str); err == nil {
-			return b
-		}
-	}
-	switch plain.Type {
-	case gjson.Null:
-		return nil
-	case gjson.String:
-		return []byte(plain.Str)
-	case gjson.False, gjson.True, gjson.Number, gjson.JSON:
-	}
-	return []byte(plain.Raw)
 }

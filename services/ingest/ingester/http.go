@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/freshet-io/freshet/libs/fault"
 	"github.com/freshet-io/freshet/libs/kafka"
 	"github.com/freshet-io/freshet/libs/pipeline"
@@ -11,8 +13,9 @@ import (
 	"github.com/freshet-io/freshet/services/ingest/intake"
 )
 
-// serveHTTP takes changes over HTTP until ctx ends, where an address is set.
-func serveHTTP(ctx context.Context, p *service.Process, cfg Settings, file *pipeline.File, in *Ingester) error {
+// serveHTTP takes changes over HTTP until ctx ends, where an address is set. It listens at once, so that clients are told to
+// wait for Kafka, and takes changes when there is an ingester.
+func serveHTTP(ctx context.Context, p *service.Process, cfg Settings, file *pipeline.File, ingesters <-chan *Ingester) error {
 	if cfg.HTTP.Address == "" {
 		return nil
 	}
@@ -20,25 +23,37 @@ func serveHTTP(ctx context.Context, p *service.Process, cfg Settings, file *pipe
 	if len(sources) == 0 {
 		return fault.Halt("FRESHET_HTTP_ADDRESS is set, and no pipeline of %s says source: {http: true}", cfg.Pipeline)
 	}
-	p.Health.Unready(intake.Part, "is not connected to Kafka yet")
-	cfg.Source.Kafka.Meters = p.Telemetry.Meters
-	sink, err := kafka.OpenIntake(ctx, cfg.Source.Kafka, file.HTTPTopics(), p.Log)
+	server, err := intake.New(cfg.HTTP, sources, p)
 	if err != nil {
-		return fmt.Errorf("connecting HTTP to the source cluster: %w", err)
-	}
-	server, err := intake.New(cfg.HTTP, sources, in, sink, p)
-	if err != nil {
-		sink.Close()
 		return err
 	}
-	// In this order: what the sink has let go of is at its end.
-	defer server.Wait()
-	defer sink.Close()
 	listener, err := server.Listen(ctx)
 	if err != nil {
 		return err
 	}
-	return server.Serve(ctx, listener, p.Health)
+	var sink *kafka.Intake
+	group, work := errgroup.WithContext(ctx)
+	group.Go(func() error { return server.Serve(work, listener, p.Health) })
+	group.Go(func() (err error) {
+		var in *Ingester
+		select {
+		case in = <-ingesters:
+		case <-work.Done():
+			return nil
+		}
+		cfg.Source.Kafka.Meters = p.Telemetry.Meters
+		if sink, err = kafka.OpenIntake(work, cfg.Source.Kafka, file.HTTPTopics(), p.Log); err != nil {
+			return fmt.Errorf("connecting HTTP to the source cluster: %w", err)
+		}
+		server.Open(in, sink)
+		return nil
+	})
+	err = group.Wait()
+	if sink != nil {
+		sink.Close()
+		server.Wait() // what the sink has let go of is at its end
+	}
+	return err
 }
 
 // HTTPSources returns the pipelines of a file that take changes over HTTP.

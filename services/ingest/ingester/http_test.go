@@ -7,18 +7,25 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"math/rand/v2"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
 
+	"github.com/freshet-io/freshet/libs/fake/local"
+	"github.com/freshet-io/freshet/libs/fake/local/localtest"
 	"github.com/freshet-io/freshet/libs/fault"
+	"github.com/freshet-io/freshet/libs/kafka"
 	"github.com/freshet-io/freshet/libs/service"
 	"github.com/freshet-io/freshet/libs/telemetry"
 	"github.com/freshet-io/freshet/services/ingest/ingester"
@@ -27,7 +34,14 @@ import (
 const lineByLine = "application/x-ndjson"
 
 func TestHTTP_whatIsSentBecomesDocuments(t *testing.T) {
-	s := newShop(t, httpPipelines)
+	t.Run("kfake", func(t *testing.T) { becomesDocuments(t, newShop(t, httpPipelines)) })
+	t.Run("Apache Kafka", func(t *testing.T) {
+		becomesDocuments(t, newShopOn(t, localtest.Kafka(t, local.KafkaOptions{}).Brokers, httpPipelines))
+	})
+}
+
+func becomesDocuments(t *testing.T, s *shopOverHTTP) {
+	t.Helper()
 	url, _ := s.start()
 	post := func(path, body string, accepted int) {
 		t.Helper()
@@ -50,9 +64,36 @@ func TestHTTP_whatIsSentBecomesDocuments(t *testing.T) {
 			t.Errorf("%v: %d %s", r, status, answer)
 		}
 	}
-	if got := s.items(6); !maps.Equal(got, map[string]string{"1": "", "2": "Can", "3": "Pot", "7": "Pan"}) {
+	s.takes("shop.items", 20_000) // as ingest does not know
+	large := make([]byte, 30_000)
+	_, _ = rand.NewChaCha8([32]byte{}).Read(large)
+	status, answer, _ := s.send(http.MethodPost, url+"/v1/items", lineByLine, fmt.Sprintf("{\"id\":4,\"seq\":1,\"name\":\"Lid\"}\n{\"id\":4,\"seq\":2,\"name\":\"%x\"}\n{\"id\":4,\"seq\":3,\"name\":\"Jar\"}", large))
+	if status != http.StatusOK || !strings.HasPrefix(answer, `{"accepted":2,"failed":1,"items":[{"line":2,"id":"4","status":413,"code":"oversize",`) {
+		t.Errorf("a line that Kafka refuses: %d %s", status, answer)
+	}
+	if got := s.items(8, "4"); !maps.Equal(got, map[string]string{"1": "", "2": "Can", "3": "Pot", "4": "Jar", "7": "Pan"}) {
 		t.Errorf("items %v", got)
 	}
+}
+
+// takes has a topic take so many bytes, and waits until the broker knows.
+func (s *shopOverHTTP) takes(topic string, bytes int) {
+	s.t.Helper()
+	const probe = "probe" // altered last, so that the topic is when it is
+	if _, err := kafka.CreateSources(s.t.Context(), s.client, []string{probe}, kafka.Layout{Partitions: 1, Replication: 1}); err != nil {
+		s.t.Fatal(err)
+	}
+	for _, topic := range []string{topic, probe} {
+		_, err := kadm.NewClient(s.client).AlterTopicConfigs(s.t.Context(), []kadm.AlterConfig{{Name: "max.message.bytes", Value: new(strconv.Itoa(bytes))}}, topic)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+	}
+	value := make([]byte, 2*bytes)
+	_, _ = rand.NewChaCha8([32]byte{}).Read(value)
+	s.until("the broker refuses what is larger", func() bool {
+		return errors.Is(s.client.ProduceSync(s.t.Context(), &kgo.Record{Topic: probe, Value: value}).FirstErr(), kerr.MessageTooLarge)
+	})
 }
 
 // As after a kill between the write and the answer: Kafka has the change, and the client does not know.
@@ -121,6 +162,30 @@ func TestHTTP_goesOnWhenKafkaIsBack(t *testing.T) {
 		return status == http.StatusOK
 	})
 	s.items(1, "9")
+}
+
+func TestHTTP_listensBeforeKafkaIsThereAndLosesNothing(t *testing.T) {
+	s := newShop(t, httpPipelines)
+	cut := &network{}
+	cut.set(true, nil)
+	log, _ := s.launch(cut)
+	url := s.address(log, "listening to HTTP")
+	row := `{"id":1,"seq":1,"name":"Cup"}`
+	status, answer, header := s.send(http.MethodPost, url+"/v1/items", lineByLine, row)
+	if status != http.StatusServiceUnavailable || !strings.Contains(answer, `"starting"`) || header.Get("Retry-After") != "5" {
+		t.Errorf("before Kafka: %d %s %v", status, answer, header)
+	}
+	if status, _, _ := s.send(http.MethodGet, url+"/v1/openapi.yaml", "", ""); status != http.StatusOK {
+		t.Errorf("the document: %d", status)
+	}
+	cut.set(false, nil)
+	s.until("the client has sent it again", func() bool {
+		status, _, _ := s.send(http.MethodPost, url+"/v1/items", lineByLine, row)
+		return status == http.StatusOK
+	})
+	if got := s.items(1, "1"); !maps.Equal(got, map[string]string{"1": "Cup"}) {
+		t.Errorf("items %v", got)
+	}
 }
 
 func TestHTTP_wantsAPipelineThatTakesChanges(t *testing.T) {

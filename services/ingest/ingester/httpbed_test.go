@@ -62,12 +62,17 @@ func newShop(t *testing.T, pipelines string, environ ...string) *shopOverHTTP {
 		t.Fatal(err)
 	}
 	t.Cleanup(broker.Close)
+	return newShopOn(t, broker.Brokers(), pipelines, environ...)
+}
+
+func newShopOn(t *testing.T, brokers, pipelines string, environ ...string) *shopOverHTTP {
+	t.Helper()
 	path := filepath.Join(t.TempDir(), "pipeline.yaml")
 	if err := os.WriteFile(path, []byte(pipelines), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	s := &shopOverHTTP{t: t, topics: kafka.Topics{Prefix: "freshet"}, environ: append([]string{
-		"FRESHET_KAFKA_BROKERS=" + broker.Brokers(), "FRESHET_KAFKA_METADATA_MIN_AGE=100ms", "FRESHET_PIPELINE=" + path,
+		"FRESHET_KAFKA_BROKERS=" + brokers, "FRESHET_KAFKA_METADATA_MIN_AGE=100ms", "FRESHET_PIPELINE=" + path,
 		"FRESHET_SESSION_TIMEOUT=10s", "FRESHET_DRAIN=5s", "FRESHET_REBALANCE_TIMEOUT=10s",
 		"FRESHET_HTTP_ADDRESS=127.0.0.1:0", "FRESHET_HTTP_TOKENS=" + token, "FRESHET_HTTP_STOP_DELAY=0s",
 		"FRESHET_HTTP_WAIT=2m", "FRESHET_HTTP_READ_TIMEOUT=2m",
@@ -107,14 +112,34 @@ func (s *shopOverHTTP) start() (url string, stop func()) {
 	return s.startOn(&network{})
 }
 
-// startOn starts an ingest on a network of its own.
+// startOn starts an ingest on a network of its own, and waits until it takes changes.
 func (s *shopOverHTTP) startOn(n *network) (url string, stop func()) {
+	s.t.Helper()
+	log, stop := s.launch(n)
+	return s.address(log, "taking changes over HTTP"), stop
+}
+
+// address returns where an ingest listens, when its log says so.
+func (s *shopOverHTTP) address(log *lines, says string) (url string) {
+	s.t.Helper()
+	address := regexp.MustCompile(`msg="` + says + `.* address=(\S+)`)
+	s.until(says, func() bool {
+		if found := address.FindStringSubmatch(log.String()); found != nil {
+			url = "http://" + found[1]
+		}
+		return url != ""
+	})
+	return url
+}
+
+// launch starts an ingest on a network of its own.
+func (s *shopOverHTTP) launch(n *network) (log *lines, stop func()) {
 	s.t.Helper()
 	tel, err := telemetry.New(s.t.Context(), telemetry.Config{Exporter: "none"}, "test", "test")
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	log := &lines{}
+	log = &lines{}
 	ctx, cancel := context.WithCancel(s.t.Context())
 	ended := make(chan error, 1)
 	p := &service.Process{Name: "test", Log: slog.New(slog.NewTextHandler(log, nil)), Telemetry: tel, Health: service.NewHealth()}
@@ -129,14 +154,7 @@ func (s *shopOverHTTP) startOn(n *network) (url string, stop func()) {
 		_ = tel.Close(context.WithoutCancel(s.t.Context()))
 	})
 	s.t.Cleanup(stop)
-	address := regexp.MustCompile(`msg="taking changes over HTTP".* address=(\S+)`)
-	s.until("HTTP is served", func() bool {
-		if found := address.FindStringSubmatch(log.String()); found != nil {
-			url = "http://" + found[1]
-		}
-		return url != ""
-	})
-	return url, stop
+	return log, stop
 }
 
 func (s *shopOverHTTP) until(what string, is func() bool) {

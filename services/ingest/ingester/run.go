@@ -43,6 +43,15 @@ func Run(ctx context.Context, p *service.Process, cfg Settings) error {
 	if err != nil {
 		return err
 	}
+	ingesters := make(chan *Ingester, 1)
+	group, work := errgroup.WithContext(ctx)
+	group.Go(func() error { return serveHTTP(work, p, cfg, file, ingesters) })
+	group.Go(func() error { return run(work, p, cfg, file, ingesters) })
+	return group.Wait()
+}
+
+// run waits for Kafka, and then turns changes into documents. It hands on the ingester that it does so with.
+func run(ctx context.Context, p *service.Process, cfg Settings, file *pipeline.File, ingesters chan<- *Ingester) error {
 	identity, err := cfg.Topics.Identify(ctx, cfg.Kafka, p.Log)
 	if err != nil {
 		return err
@@ -81,8 +90,8 @@ func Run(ctx context.Context, p *service.Process, cfg Settings) error {
 
 	s := NewStage(cfg, topics, identity, ingester)
 	s.From.More = from.topics // without patterns, too: a topic may get more partitions
+	ingesters <- ingester
 	group, work := errgroup.WithContext(ctx)
-	group.Go(func() error { return serveHTTP(work, p, cfg, file, ingester) })
 	group.Go(func() error { return redis.Run(work, p, cfg.Redis, cfg.Source.Kafka, cfg.Topics.Prefix, file.Feeds()) })
 	group.Go(func() error {
 		if err := s.Run(work, p); err != nil {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"strconv"
 	"strings"
@@ -68,8 +69,25 @@ func write(w http.ResponseWriter, result Result, err error) int {
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(body) // the client may have gone
+	encode(w, body)
 	return status
+}
+
+// encode writes failures one by one: all of them as one text would take as much memory again. The client may have gone.
+func encode(w io.Writer, body any) {
+	result, is := body.(Result)
+	if !is {
+		_ = json.NewEncoder(w).Encode(body)
+		return
+	}
+	_, err := fmt.Fprintf(w, `{"accepted":%d,"failed":%d,"items":[`, result.Accepted, result.Failed)
+	for i, separator := 0, ""; i < len(result.Items) && err == nil; i, separator = i+1, "," {
+		var item []byte
+		if item, err = json.Marshal(&result.Items[i]); err == nil {
+			_, err = fmt.Fprintf(w, "%s%s", separator, item)
+		}
+	}
+	_, _ = io.WriteString(w, "]}\n")
 }
 
 // failure tells of a line whose error is permanent.
@@ -83,11 +101,13 @@ func failure(line int, id string, err error) Failure {
 	return f
 }
 
-// bounded keeps an answer short whatever is in a line.
+// bytes is what it takes of memory.
+func (f *Failure) bytes() int { return failureBytes + len(f.ID) + len(f.Message) }
+
+// bounded keeps an answer short whatever is in a line, of which it keeps nothing else alive.
 func bounded(s string) string {
-	const most = 512
-	if len(s) <= most {
-		return s
+	if len(s) <= mostTold {
+		return strings.Clone(s)
 	}
-	return strings.ToValidUTF8(s[:most], "") + "…"
+	return strings.ToValidUTF8(s[:mostTold], "") + "…"
 }

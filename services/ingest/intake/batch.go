@@ -12,22 +12,24 @@ import (
 	"github.com/freshet-io/freshet/libs/fault"
 	"github.com/freshet-io/freshet/libs/kafka"
 	"github.com/freshet-io/freshet/libs/telemetry"
+	"github.com/freshet-io/freshet/services/ingest/change"
 )
 
-// batch is the lines of a request, on their way.
+// batch is the lines of a request, on their way. All that it keeps of them has room.
 type batch struct {
 	server *Server
 	source Source
 	trace  string
+	hold   *hold
 
-	sent  []kafka.Sent
+	sent  []kafka.Raw
 	lines []int    // of sent
 	ids   []string // of sent
 	fails []Failure
 }
 
-func (s *Server) newBatch(ctx context.Context, source Source) *batch {
-	return &batch{server: s, source: source, trace: telemetry.Traceparent(ctx)}
+func (s *Server) newBatch(ctx context.Context, h *hold, source Source) *batch {
+	return &batch{server: s, source: source, trace: telemetry.Traceparent(ctx), hold: h, fails: []Failure{}}
 }
 
 // take is row or event.
@@ -53,81 +55,90 @@ func (b *batch) one(ctx context.Context, number int, line []byte, take take) err
 	case len(line) == 0:
 		return nil
 	case len(line) > MaxLineBytes:
-		b.fail(number, "", fault.Reject(fault.Oversize, "the line has %d bytes, the limit is %d", len(line), MaxLineBytes))
-		return nil
+		return b.fail(number, "", fault.Reject(fault.Oversize, "the line has %d bytes, the limit is %d", len(line), MaxLineBytes))
 	}
-	err := take(b, ctx, number, line)
-	if err != nil {
-		b.server.log.WarnContext(ctx, "changes of HTTP cannot be tried", "source", b.source.Name, "error", err)
-		return refuse(http.StatusServiceUnavailable, "schemas-away", "the schema registry does not answer, and a line needs it: send the whole request again").again(awayFor)
-	}
-	return nil
+	return take(b, ctx, number, line)
 }
 
-func (b *batch) fail(line int, id string, err error) {
-	b.fails = append(b.fails, failure(line, id, err))
+// fail keeps what is told of a line.
+func (b *batch) fail(line int, id string, err error) error {
+	f := failure(line, id, err)
+	b.fails = append(b.fails, f)
+	return b.hold.tell(f.bytes())
 }
 
 // row adds a row of an item. A row that ingest would skip is one that the sender waits for in vain.
-func (b *batch) row(ctx context.Context, line int, row []byte) error {
-	defer b.survive(line)
+func (b *batch) row(ctx context.Context, line int, row []byte) (err error) {
+	defer b.survive(line, &err)
 	if row[0] != '{' {
-		b.fail(line, "", fault.Reject(fault.Malformed, "the line is no JSON object"))
-		return nil
+		return b.fail(line, "", fault.Reject(fault.Malformed, "the line is no JSON object"))
 	}
 	trial, err := b.server.mapper.TryRow(ctx, b.source.Name, b.source.Topic, row)
 	if trial.Err == nil && trial.Label != "" {
 		trial.Err = fault.Reject(fault.FormatMismatch, "no item comes of the row: it is skipped, %s", trial.Label)
 	}
-	return b.add(line, trial, row, err)
+	return b.add(ctx, line, trial, row, err)
 }
 
 // event adds an event, with its key where the line has both.
-func (b *batch) event(ctx context.Context, line int, event []byte) error {
-	defer b.survive(line)
-	key, value := keyed(event)
-	trial, err := b.server.mapper.Try(ctx, b.source.Topic, key, value)
-	return b.add(line, trial, value, err)
+func (b *batch) event(ctx context.Context, line int, event []byte) (err error) {
+	defer b.survive(line, &err)
+	e, err := change.ParseEvent(event)
+	if err != nil {
+		return b.fail(line, "", err)
+	}
+	if err := b.hold.take(len(e.Value)); err != nil {
+		return err
+	}
+	trial, err := b.server.mapper.Try(ctx, b.source.Topic, e.Key, e.Value)
+	return b.add(ctx, line, trial, e.Value, err)
 }
 
 // survive has a line cost the others nothing, whatever it does to the decoders.
-func (b *batch) survive(line int) {
+func (b *batch) survive(line int, err *error) {
 	if r := recover(); r != nil {
 		b.server.log.Error("a line made ingest panic", "source", b.source.Name, "panic", fmt.Sprint(r), "stack", string(debug.Stack()))
-		b.fail(line, "", fault.Reject(fault.Panic, "the line makes ingest panic: report it"))
+		*err = b.fail(line, "", fault.Reject(fault.Panic, "the line makes ingest panic: report it"))
 	}
 }
 
-// add adds a record, unless it would become a dead letter. It hands on the error of a trial that could not be made.
-func (b *batch) add(line int, trial Trial, value []byte, err error) error {
+// add adds a record, unless it would become a dead letter, or the trial could not be made.
+func (b *batch) add(ctx context.Context, line int, trial Trial, value []byte, err error) error {
 	switch {
 	case err != nil:
-		return err
+		b.server.log.WarnContext(ctx, "changes of HTTP cannot be tried", "source", b.source.Name, "error", err)
+		return refuse(http.StatusServiceUnavailable, "schemas-away", "the schema registry does not answer, and a line needs it: send the whole request again").again(awayFor)
 	case trial.Err != nil:
-		b.fail(line, trial.ID, trial.Err)
-	default:
-		b.sent = append(b.sent, kafka.Sent{Key: trial.Key, Value: value, Traceparent: b.trace})
-		b.lines, b.ids = append(b.lines, line), append(b.ids, trial.ID)
+		return b.fail(line, trial.ID, trial.Err)
 	}
-	return nil
+	id := bounded(trial.ID)
+	raw := kafka.Raw{Key: trial.Key, Value: value}
+	if b.trace != "" {
+		raw.With(telemetry.HeaderTraceparent, []byte(b.trace))
+	}
+	b.sent = append(b.sent, raw)
+	b.lines, b.ids = append(b.lines, line), append(b.ids, id)
+	return b.hold.take(recordBytes + len(trial.Key) + len(id))
 }
 
 // finish has Kafka take the lines that passed, and tells of those that did not.
-func (b *batch) finish(ctx context.Context, h *hold) (Result, error) {
+func (b *batch) finish(ctx context.Context) (Result, error) {
 	accepted := len(b.sent)
 	if accepted > 0 {
-		rejected, err := b.server.produce(ctx, b.source.Topic, b.sent, h)
+		rejected, err := b.server.produce(ctx, b.source.Topic, b.sent, b.hold)
 		if err != nil {
 			return Result{}, err
 		}
 		for i, err := range rejected {
 			if err != nil {
-				b.fail(b.lines[i], b.ids[i], err)
+				f := failure(b.lines[i], b.ids[i], err)
+				b.fails = append(b.fails, f)
+				b.hold.owe(f.bytes()) // less than its record had
 				accepted--
 			}
 		}
 		slices.SortStableFunc(b.fails, func(x, y Failure) int { return cmp.Compare(x.Line, y.Line) })
 	}
 	b.server.count(ctx, accepted, b.fails)
-	return Result{Accepted: accepted, Failed: len(b.fails), Items: append([]Failure{}, b.fails...)}, nil
+	return Result{Accepted: accepted, Failed: len(b.fails), Items: b.fails}, nil
 }

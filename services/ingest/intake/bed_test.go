@@ -71,14 +71,18 @@ type sink struct {
 	sent   []string // topic, key and value
 	trace  string   // of the last one
 	held   chan struct{}
+	looks  func() // while it has what it was given
 	err    error
 	reject error // of each change whose value has "huge" in it
 }
 
-func (s *sink) Produce(ctx context.Context, topic string, changes []kafka.Sent) ([]error, error) {
+func (s *sink) Produce(ctx context.Context, topic string, changes []kafka.Raw) ([]error, error) {
 	s.mu.Lock()
 	held, err := s.held, s.err
 	s.mu.Unlock()
+	if s.looks != nil {
+		s.looks()
+	}
 	if held != nil {
 		select {
 		case <-held:
@@ -98,7 +102,7 @@ func (s *sink) Produce(ctx context.Context, topic string, changes []kafka.Sent) 
 			rejected[i] = s.reject
 			continue
 		}
-		s.trace = c.Traceparent
+		s.trace = string(c.Headers[0].Value)
 		s.sent = append(s.sent, topic+" "+string(c.Key)+" "+string(c.Value))
 	}
 	return rejected, nil
@@ -183,8 +187,11 @@ func newBedOf(t testing.TB, mapper intake.Mapper, environ ...string) *bed {
 	}
 	b := &bed{sink: &sink{}, health: &health{}, tel: tel}
 	p := &service.Process{Name: "test", Log: slog.New(slog.DiscardHandler), Telemetry: tel}
-	if b.Server, err = intake.New(cfg, sources, mapper, b.sink, p); err != nil {
+	if b.Server, err = intake.New(cfg, sources, p); err != nil {
 		t.Fatal(err)
+	}
+	if mapper != nil {
+		b.Open(mapper, b.sink)
 	}
 	t.Cleanup(func() {
 		b.Wait()

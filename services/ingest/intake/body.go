@@ -3,13 +3,11 @@ package intake
 import (
 	"bytes"
 	"errors"
-	"io"
 	"mime"
 	"net/http"
 	"os"
 	"slices"
 	"strings"
-	"sync/atomic"
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
@@ -21,60 +19,6 @@ const (
 	MaxLineBytes = 1 << 20 // a longer line fails alone
 	MaxLines     = 10_000  // so that the answer is bounded, whatever is in them
 )
-
-const firstRead = 16 << 10
-
-// room is how many bytes all requests together may hold.
-type room struct {
-	most int64
-	used atomic.Int64
-}
-
-// hold is what one request has of it. It is used by one goroutine at a time.
-type hold struct {
-	room  *room
-	bytes int64
-	kept  bool // by what goes on after the request
-}
-
-// take takes n bytes more, or refuses: a request never waits for another one while it holds bytes itself.
-func (h *hold) take(n int64) error {
-	if h.room.used.Add(n) > h.room.most {
-		h.room.used.Add(-n)
-		return refuse(http.StatusTooManyRequests, "busy", "more is under way to Kafka than this process holds: send the request again, and less at once").again(busyFor)
-	}
-	h.bytes += n
-	return nil
-}
-
-func (h *hold) release() {
-	h.room.used.Add(-h.bytes)
-	h.bytes = 0
-}
-
-// readAll reads to the end, and takes the room for it as it comes.
-func (h *hold) readAll(from io.Reader) ([]byte, error) {
-	var all []byte
-	for {
-		if len(all) == cap(all) {
-			more := max(cap(all), firstRead)
-			if err := h.take(int64(more)); err != nil {
-				return nil, err
-			}
-			all = append(make([]byte, 0, cap(all)+more), all...)
-		}
-		n, err := from.Read(all[len(all):cap(all)])
-		all = all[:len(all)+n]
-		switch {
-		case len(all) > MaxBytes:
-			return nil, tooLarge()
-		case errors.Is(err, io.EOF):
-			return all, nil
-		case err != nil:
-			return nil, err
-		}
-	}
-}
 
 func tooLarge() error {
 	return refuse(http.StatusRequestEntityTooLarge, "too-large", "the body has more than %d bytes, unpacked: send it in pieces", MaxBytes)
@@ -92,10 +36,13 @@ func (s *Server) read(r *http.Request, h *hold, types ...string) ([]byte, error)
 	case r.ContentLength > MaxBytes:
 		return nil, tooLarge()
 	}
-	packed, err := h.readAll(r.Body)
+	body, err := h.readAll(r.Body)
 	switch {
+	case err == nil && unpack != nil:
+		defer h.giveBack(h.bytes) // the packed body's, which is not needed any more
+		return unpack(h, body)
 	case err == nil:
-		return unpack(h, packed)
+		return body, nil
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return nil, refuse(http.StatusRequestTimeout, "timeout", "the body did not come within %s", s.config.ReadTimeout)
 	case isRefusal(err):
@@ -109,7 +56,7 @@ func isRefusal(err error) bool {
 	return is
 }
 
-// unpacker unpacks a body within the room of its request.
+// unpacker unpacks a body within the room of its request; nil leaves it as it is.
 type unpacker func(h *hold, packed []byte) ([]byte, error)
 
 // newEncodings returns the unpackers by Content-Encoding. A body is unpacked when all of it is there, so that a slow client
@@ -119,19 +66,8 @@ func newEncodings() (map[string]unpacker, error) {
 	if err != nil {
 		return nil, err
 	}
-	asIs := func(_ *hold, body []byte) ([]byte, error) { return body, nil }
-	return map[string]unpacker{"": asIs, "identity": asIs, "gzip": gunzip, "zstd": func(h *hold, packed []byte) ([]byte, error) {
-		if err := h.take(MaxBytes); err != nil {
-			return nil, err
-		}
-		body, err := decoder.DecodeAll(packed, nil)
-		switch {
-		case errors.Is(err, zstd.ErrDecoderSizeExceeded), errors.Is(err, zstd.ErrWindowSizeExceeded), len(body) > MaxBytes:
-			return nil, tooLarge()
-		case err != nil:
-			return nil, notPacked("zstd")
-		}
-		return body, nil
+	return map[string]unpacker{"": nil, "identity": nil, "gzip": gunzip, "zstd": func(h *hold, packed []byte) ([]byte, error) {
+		return unzstd(decoder, h, packed)
 	}}, nil
 }
 

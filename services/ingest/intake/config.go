@@ -15,7 +15,7 @@ type Config struct {
 	AllowAnonymous   bool           `default:"false" desc:"take changes of everybody who reaches the address, where there are neither tokens nor an authority of client certificates"`
 	TLS              TLS
 	Wait             time.Duration `default:"10s" desc:"how long a request waits for Kafka before the client is told to send it again (503)"`
-	MaxInFlightBytes int64         `envconfig:"MAX_IN_FLIGHT_BYTES" default:"33554432" desc:"bytes of all requests, unpacked, that are not in Kafka yet; more are refused (429)"`
+	MaxInFlightBytes int64         `envconfig:"MAX_IN_FLIGHT_BYTES" default:"33554432" desc:"bytes of all requests, unpacked, that are not in Kafka yet, and of what is told of bad lines; more are refused (429)"`
 	ReadTimeout      time.Duration `default:"30s" desc:"how long a client may take to send a request"`
 	StopDelay        time.Duration `default:"5s" desc:"how long a stopping process still takes requests after /readyz has said so, for balancers to notice"`
 }
@@ -46,8 +46,8 @@ func (c Config) Validate() error {
 	if c.TLS.ClientCAFile != "" && c.TLS.CertFile == "" {
 		errs = append(errs, errors.New("TLS_CLIENT_CA_FILE needs TLS_CERT_FILE and TLS_KEY_FILE: there are no client certificates without TLS"))
 	}
-	if c.MaxInFlightBytes < 2*MaxBytes {
-		errs = append(errs, fmt.Errorf("MAX_IN_FLIGHT_BYTES %d must hold the largest request, packed and unpacked: %d", c.MaxInFlightBytes, 2*MaxBytes))
+	if c.MaxInFlightBytes < mostBytes {
+		errs = append(errs, fmt.Errorf("MAX_IN_FLIGHT_BYTES %d must hold the largest request, with what is told of its lines: %d", c.MaxInFlightBytes, mostBytes))
 	}
 	if c.Wait <= 0 || c.ReadTimeout <= 0 || c.StopDelay < 0 {
 		errs = append(errs, errors.New("WAIT and READ_TIMEOUT must be above 0, STOP_DELAY not below"))

@@ -3,12 +3,10 @@ package intake
 import (
 	"bytes"
 	"context"
-	"encoding/base64"
 	"encoding/json"
 	"net/http"
 	"net/url"
 	"slices"
-	"strings"
 	"unicode/utf8"
 
 	"github.com/tidwall/gjson"
@@ -55,20 +53,20 @@ func (s *Server) post(r *http.Request, h *hold, source Source, take take) (Resul
 	if err != nil {
 		return Result{}, err
 	}
-	b := s.newBatch(r.Context(), source)
+	b := s.newBatch(r.Context(), h, source)
 	if err := b.all(r.Context(), body, take); err != nil {
 		return Result{}, err
 	}
-	return b.finish(r.Context(), h)
+	return b.finish(r.Context())
 }
 
 // single takes one row.
 func (s *Server) single(ctx context.Context, h *hold, source Source, row []byte) (Result, error) {
-	b := s.newBatch(ctx, source)
+	b := s.newBatch(ctx, h, source)
 	if err := b.one(ctx, 1, row, (*batch).row); err != nil {
 		return Result{}, err
 	}
-	return b.finish(ctx, h)
+	return b.finish(ctx)
 }
 
 // putItem takes one row, whose id is that of the path.
@@ -179,42 +177,4 @@ func withID(body []byte, column, id string) ([]byte, error) {
 		head = append(head, ',')
 	}
 	return append(head, rest...), nil
-}
-
-// keyed takes an event apart that comes with its key: {"key": …, "value": …}, each also as _base64. A text stands for its
-// bytes, other JSON for itself, null for none. Anything else is a value without key.
-func keyed(event []byte) (key, value []byte) {
-	var parts map[string]json.RawMessage
-	if !bytes.Contains(event, []byte(`"value`)) || json.Unmarshal(event, &parts) != nil {
-		return nil, event
-	}
-	found := map[string][]byte{}
-	for name, raw := range parts {
-		of, encoded := strings.CutSuffix(name, "_base64")
-		part, ok := plain(raw, encoded)
-		if _, twice := found[of]; !ok || twice || of != "key" && of != "value" {
-			return nil, event
-		}
-		found[of] = part
-	}
-	if _, has := found["value"]; !has {
-		return nil, event
-	}
-	return found["key"], found["value"]
-}
-
-// plain returns the bytes that a part stands for.
-func plain(raw json.RawMessage, encoded bool) (part []byte, ok bool) {
-	var text *string
-	err := json.Unmarshal(raw, &text)
-	switch {
-	case err != nil:
-		return raw, !encoded
-	case text == nil:
-		return nil, true
-	case encoded:
-		part, err = base64.StdEncoding.DecodeString(*text)
-		return part, err == nil
-	}
-	return []byte(*text), true
 }

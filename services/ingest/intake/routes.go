@@ -17,7 +17,7 @@ import (
 var Document []byte
 
 // handler answers a request: with what became of its lines, or with an error, of type refusal where it is the client's to
-// know. It leaves room that it has taken to its caller, unless it has handed it on.
+// know. It leaves room that it has taken to its caller, unless it has handed it over.
 type handler func(r *http.Request, h *hold) (Result, error)
 
 // methods are the handlers of a path.
@@ -63,8 +63,9 @@ func (s *Server) route(name string, handle handler) http.Handler {
 		s.telemetry.Metrics.HTTPAnswered(r.Context(), name, strconv.Itoa(status), time.Since(begun))
 	}
 	known := s.telemetry.Traced(name, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		begun := time.Now()
-		result, err := s.handle(r, handle)
+		begun, h := time.Now(), &hold{room: &s.room}
+		defer h.answered()
+		result, err := s.handle(r, h, handle)
 		answer(w, r, begun, result, err)
 	}))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -77,12 +78,10 @@ func (s *Server) route(name string, handle handler) http.Handler {
 }
 
 // handle calls a handler, and has a fault of this program answered with 500 and logged.
-func (s *Server) handle(r *http.Request, handle handler) (result Result, err error) {
-	h, ctx := &hold{room: &s.room}, r.Context()
+func (s *Server) handle(r *http.Request, h *hold, handle handler) (result Result, err error) {
+	ctx := r.Context()
 	defer func() {
-		if !h.kept {
-			h.release()
-		}
+		h.handOver()() // what is not at the sink
 		if p := recover(); p != nil {
 			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
 		}
@@ -90,5 +89,10 @@ func (s *Server) handle(r *http.Request, handle handler) (result Result, err err
 			s.log.ErrorContext(ctx, "a request failed", "error", err)
 		}
 	}()
-	return handle(r, h)
+	select {
+	case <-s.opened:
+		return handle(r, h)
+	default:
+		return Result{}, refuse(http.StatusServiceUnavailable, "starting", "Kafka is not there yet, and nothing is taken: send the request again").again(awayFor)
+	}
 }

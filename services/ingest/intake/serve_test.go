@@ -17,6 +17,7 @@ import (
 
 	"github.com/freshet-io/freshet/libs/fake/certs"
 	"github.com/freshet-io/freshet/libs/fake/memnet"
+	"github.com/freshet-io/freshet/services/ingest/intake"
 )
 
 // serve serves the bed until stop, which returns when all is answered.
@@ -93,6 +94,55 @@ func TestServe_aSlowClientHoldsNothingForLong(t *testing.T) {
 		}
 		stop()
 	})
+}
+
+func TestServe_refusesUntilItIsOpenAndStopsAtOnceIfItNeverWas(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		network := memnet.New(1)
+		host := network.Host(time.Millisecond)
+		post := func(l net.Listener) string {
+			conn := dial(t, host, l)
+			write(t, conn, fmt.Sprintf("%sContent-Length: %d\r\nConnection: close\r\n\r\n%s", head, len(cup), cup))
+			return answerOf(t, conn)
+		}
+		for _, open := range []bool{false, true} {
+			b := newBedOf(t, nil, "FRESHET_HTTP_STOP_DELAY=5s")
+			l, err := network.Listen("", "")
+			if err != nil {
+				t.Fatal(err)
+			}
+			stop := b.serve(t, l)
+			got := post(l)
+			if why := b.health.told(); why != "http waits for Kafka" || !strings.HasPrefix(got, "HTTP/1.1 503 ") || !strings.Contains(got, "Retry-After: 5\r\n") || b.sink.all() != "" {
+				t.Errorf("before it is open, the probe says %q, and a client hears %s", why, got)
+			}
+			delay := time.Duration(0)
+			if open {
+				b.Open(passes{}, b.sink)
+				synctest.Wait()
+				if why, got := b.health.told(), post(l); why != "http is ready" || !strings.HasPrefix(got, "HTTP/1.1 200 ") {
+					t.Errorf("when it is open, the probe says %q, and a client hears %s", why, got)
+				}
+				delay = 5 * time.Second
+			}
+			begun := time.Now()
+			stop()
+			if took := time.Since(begun).Truncate(time.Second); took != delay || b.health.told() != "http is stopping" {
+				t.Errorf("stopped after %s, not %s; the probe says %q", took, delay, b.health.told())
+			}
+		}
+	})
+}
+
+// passes is a mapper that takes all.
+type passes struct{}
+
+func (passes) Try(_ context.Context, _ string, key, _ []byte) (intake.Trial, error) {
+	return intake.Trial{Key: key}, nil
+}
+
+func (p passes) TryRow(ctx context.Context, _, topic string, row []byte) (intake.Trial, error) {
+	return p.Try(ctx, topic, nil, row)
 }
 
 func TestServe_aStopIsToldFirstThenWhatHasBegunIsAnswered(t *testing.T) {

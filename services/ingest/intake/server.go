@@ -52,7 +52,7 @@ type Mapper interface {
 
 // Sink is where changes go; see kafka.Intake.
 type Sink interface {
-	Produce(ctx context.Context, topic string, changes []kafka.Sent) (rejected []error, err error)
+	Produce(ctx context.Context, topic string, changes []kafka.Raw) (rejected []error, err error)
 }
 
 // Health is what the probes are told by; see service.Health.
@@ -61,12 +61,13 @@ type Health interface {
 	Unready(part, why string)
 }
 
-// Server takes requests.
+// Server takes requests. Before it is opened it refuses changes for now (503).
 type Server struct {
 	config    Config
 	sources   []Source
-	mapper    Mapper
-	sink      Sink
+	opened    chan struct{}
+	mapper    Mapper // when opened
+	sink      Sink   // when opened
 	log       *slog.Logger
 	telemetry *telemetry.Telemetry
 	encodings map[string]unpacker
@@ -75,14 +76,20 @@ type Server struct {
 }
 
 // New returns a server for the sources, which are of different names.
-func New(config Config, sources []Source, mapper Mapper, sink Sink, p *service.Process) (*Server, error) {
-	s := &Server{config: config, sources: sources, mapper: mapper, sink: sink, log: p.Log, telemetry: p.Telemetry}
+func New(config Config, sources []Source, p *service.Process) (*Server, error) {
+	s := &Server{config: config, sources: sources, opened: make(chan struct{}), log: p.Log, telemetry: p.Telemetry}
 	s.room.most = config.MaxInFlightBytes
 	var err error
 	if s.encodings, err = newEncodings(); err != nil {
 		return nil, fmt.Errorf("preparing zstd: %w", err)
 	}
 	return s, p.Telemetry.Metrics.Gauge(telemetry.HTTPInFlight, func(observe func(float64, ...string)) { observe(float64(s.room.used.Load())) })
+}
+
+// Open has changes taken from now on. It is called once.
+func (s *Server) Open(mapper Mapper, sink Sink) {
+	s.mapper, s.sink = mapper, sink
+	close(s.opened)
 }
 
 // Listen opens the server's address, with TLS where that is set.
@@ -103,7 +110,7 @@ func (s *Server) Listen(ctx context.Context) (net.Listener, error) {
 }
 
 // Serve answers requests until ctx ends; then it says so to the probes, waits until balancers have noticed, and answers
-// what has begun. The caller closes the sink behind it, and then calls Wait.
+// what has begun. The probes know it as ready when it is open. The caller closes the sink behind it, and then calls Wait.
 func (s *Server) Serve(ctx context.Context, listener net.Listener, health Health) error {
 	longest := s.config.ReadTimeout + 2*s.config.Wait // of a request
 	server := &http.Server{
@@ -112,16 +119,23 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener, health Health
 	}
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(listener) }()
-	s.log.InfoContext(ctx, "taking changes over HTTP", "address", listener.Addr().String())
-	health.Ready(Part)
-	select {
-	case err := <-failed:
-		return fmt.Errorf("serving HTTP: %w", err)
-	case <-ctx.Done():
+	s.log.InfoContext(ctx, "listening to HTTP, where changes are refused (503) until Kafka is there", "address", listener.Addr().String())
+	health.Unready(Part, "waits for Kafka")
+	opened, delay := s.opened, time.Duration(0)
+	for ctx.Err() == nil {
+		select {
+		case err := <-failed:
+			return fmt.Errorf("serving HTTP: %w", err)
+		case <-opened:
+			opened, delay = nil, s.config.StopDelay
+			s.log.InfoContext(ctx, "taking changes over HTTP", "address", listener.Addr().String())
+			health.Ready(Part)
+		case <-ctx.Done():
+		}
 	}
 	health.Unready(Part, "is stopping")
 	server.SetKeepAlivesEnabled(false)
-	<-time.After(s.config.StopDelay)
+	<-time.After(delay)
 	bound, cancel := context.WithTimeout(context.WithoutCancel(ctx), longest)
 	defer cancel()
 	err := server.Shutdown(bound)
@@ -141,14 +155,14 @@ type answered struct {
 
 // produce waits for the sink within the bound. What is on its way then stays there, and keeps its room until the sink lets
 // go of it; and a client that leaves takes nothing away, which would tear records of others along.
-func (s *Server) produce(ctx context.Context, topic string, changes []kafka.Sent, h *hold) ([]error, error) {
+func (s *Server) produce(ctx context.Context, topic string, changes []kafka.Raw, h *hold) ([]error, error) {
 	bound, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.config.Wait)
 	answers := make(chan answered, 1)
-	h.kept = true
+	release := h.handOver()
 	s.producing.Go(func() {
 		defer cancel()
-		defer h.release()
 		rejected, err := s.sink.Produce(bound, topic, changes)
+		release()
 		answers <- answered{rejected, err}
 	})
 	a := answered{err: context.DeadlineExceeded}
