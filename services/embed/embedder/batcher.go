@@ -92,6 +92,7 @@ type flight struct {
 	lane    *lane
 	urgency *provider.Lane // of the request
 	waiting int            // sum over its calls
+	parted  []func() bool  // of callers who went on without it: they no longer leave when their partition goes
 	cancel  context.CancelFunc
 }
 
@@ -204,15 +205,13 @@ func (b *batcher) leave(calls []*call) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, c := range calls {
+		if c.flight == nil {
+			b.drop(c)
+			continue
+		}
 		c.waiting--
-		switch {
-		case c.flight == nil && c.waiting == 0:
-			b.forget(c)
-			c.lane.remove(c)
-		case c.flight != nil:
-			if c.flight.waiting--; c.flight.waiting == 0 {
-				b.abandon(c.flight)
-			}
+		if c.flight.waiting--; c.flight.waiting == 0 {
+			b.abandon(c.flight)
 		}
 	}
 }
@@ -342,6 +341,9 @@ func (b *batcher) land(f *flight, answers []answer) {
 	f.lane.took = (3*f.lane.took + took) / 4
 	if f.lane == &b.lanes[0] && took < b.after/slack {
 		b.lateUntil = time.Time{}
+	}
+	for _, stop := range f.parted {
+		stop()
 	}
 	for i, c := range f.calls {
 		c.answer = answers[i]

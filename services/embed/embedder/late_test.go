@@ -157,14 +157,32 @@ func TestOvertake_aProviderThatWasLateIsAskedForLiveTextsAgain(t *testing.T) {
 		expect(t, e, "pending:pending…", 2*time.Second, late)
 		expect(t, followers{e}, "reused:present", time.Second, late)
 		expect(t, e, "pending:pending…", 0, upsert("2", "sock", 8))
-		p.took = 100 * time.Millisecond
+		p.note(func() { p.took = 100 * time.Millisecond })
 		expect(t, followers{e}, "embedded:present", p.took, upsert("2", "sock", 8))
 		expect(t, e, "embedded:present", p.took, upsert("3", "hat", 9)) // it is quick
 
-		p.took = 3 * time.Second
+		p.note(func() { p.took = 3 * time.Second })
 		expect(t, e, "pending:pending…", 2*time.Second, upsert("4", "shoe", 10))
-		p.took = 1500 * time.Millisecond
+		p.note(func() { p.took = 1500 * time.Millisecond })
 		time.Sleep(lateFor)
 		expect(t, e, "embedded:present", p.took, upsert("5", "glove", 11)) // or has had time
+	})
+}
+
+// TestOvertake_aRequestThatWaitsForTheBudgetEndsWithItsPartition: who has it now pays for its texts.
+func TestOvertake_aRequestThatWaitsForTheBudgetEndsWithItsPartition(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &charging{}
+		e := newEmbedder(t, p, &fakeIndex{}, tight, overtaking)
+		e.ledger.budget.spend(40)
+		owned, revoke := context.WithCancel(t.Context())
+		if out, err := e.Handle(owned, []Input{upsert("1", "one", 6)}); err != nil || summary(out) != "pending:pending…" {
+			t.Fatalf("%s, %v", summary(out), err)
+		}
+		revoke()
+		time.Sleep(48 * time.Hour)
+		if n := e.Counts().Requests; n != 0 {
+			t.Errorf("%d requests for what is another owner's", n)
+		}
 	})
 }

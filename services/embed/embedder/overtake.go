@@ -104,26 +104,39 @@ func (b *batcher) embedWithin(ctx context.Context, asks []ask, after time.Durati
 			b.leave(calls)
 			return nil, err
 		default:
-			b.part(calls)
+			b.part(ctx, calls)
 			return taken(calls, joined), nil
 		}
 	}
 	return taken(calls, joined), nil
 }
 
-// part takes back what the provider was not asked for yet. A request under way still counts its caller, so that nobody
-// ends it but close.
-func (b *batcher) part(calls []*call) {
+// part takes back what the provider was not asked for yet. A request under way still counts its caller, until that one's
+// partition goes, which ctx tells: it may wait for a limit or the budget, and then another owner would pay for its texts, too.
+func (b *batcher) part(ctx context.Context, calls []*call) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	parted := map[*flight][]*call{}
 	for _, c := range calls {
-		if c.waiting--; c.flight == nil && c.waiting == 0 {
-			b.forget(c)
-			c.lane.remove(c)
-		}
-		if c.flight != nil && !c.isDone() {
+		switch {
+		case c.isDone():
+		case c.flight != nil:
+			parted[c.flight] = append(parted[c.flight], c)
 			b.lateUntil = time.Now().Add(lateFor)
+		default:
+			b.drop(c)
 		}
+	}
+	for f, left := range parted {
+		f.parted = append(f.parted, context.AfterFunc(ctx, func() { b.leave(left) }))
+	}
+}
+
+// drop takes a caller's interest away from a call in the queue.
+func (b *batcher) drop(c *call) {
+	if c.waiting--; c.waiting == 0 {
+		b.forget(c)
+		c.lane.remove(c)
 	}
 }
 
