@@ -120,7 +120,8 @@ type Unread struct {
 
 // Rewind sets the offsets of a group that are of topics made anew, or behind the end of the log, to
 // the first record there is, and tells what the group has to read. A record that is read again
-// changes nothing, one that is left out is lost.
+// changes nothing, one that is left out is lost. Where the group owes records, all is read again from the first of them:
+// alone, they would come with versions of the new epoch, above those of newer ones that are done.
 func (s *Succession) Rewind(ctx context.Context, client *kgo.Client, group string, topics ...string) ([]Unread, error) {
 	adm := kadm.NewClient(client)
 	committed, err := adm.FetchOffsetsForTopics(ctx, group, topics...)
@@ -144,10 +145,12 @@ func (s *Succession) Rewind(ctx context.Context, client *kgo.Client, group strin
 			if end.Topic != topic || !ok || at.At < 0 {
 				return // what was never read begins at its start anyway
 			}
-			next := at.At
+			start, _ := starts.Lookup(topic, end.Partition)
+			next := max(Finished(at), start.Offset)
 			if s.replaced(topic) || at.At > end.Offset {
-				start, _ := starts.Lookup(topic, end.Partition)
 				next, u.Reset = start.Offset, true
+			}
+			if next != at.At {
 				set.AddOffset(topic, end.Partition, next, -1)
 			}
 			u.Records += end.Offset - next

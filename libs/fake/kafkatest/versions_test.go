@@ -124,6 +124,31 @@ func TestVersions_wantsTombstonesToOutliveLetters(t *testing.T) {
 	refused(0, false)
 }
 
+// What is owed alone would come with a version of the new epoch, and replace what came after it.
+func TestSucceed_hasWhatIsOwedReadAgainWithAllThatCameAfterIt(t *testing.T) {
+	_, c := broker(t)
+	client := producer(t, c)
+	apply(t, client)
+	produce(t, client, topics.DocumentsLive(), 5)
+	adm := kadm.NewClient(client)
+	owing := kadm.Offset{Topic: topics.DocumentsLive(), Partition: 1, At: 4, LeaderEpoch: -1, Metadata: `{"owed":"` + kafka.EncodeOwed([]int64{1, 3}) + `"}`}
+	if err := adm.CommitAllOffsets(t.Context(), "embed", kadm.Offsets{owing.Topic: {owing.Partition: owing}}); err != nil {
+		t.Fatal(err)
+	}
+	s, err := topics.Succeed(t.Context(), client, true, func(string) (int32, error) { return 0, nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	all, err := s.Rewind(t.Context(), client, "embed", topics.DocumentsLive())
+	if err != nil || len(all) != 1 || all[0].Records != 4 || all[0].Reset {
+		t.Errorf("%+v, %v", all, err)
+	}
+	committed, err := adm.FetchOffsetsForTopics(t.Context(), "embed", topics.DocumentsLive())
+	if at, _ := committed.Lookup(topics.DocumentsLive(), 1); err != nil || at.At != 1 || at.Metadata != "" {
+		t.Errorf("the group stands at %+v, %v", at, err)
+	}
+}
+
 func TestSucceed_rewindsGroupsThatStandBehindTheEnd(t *testing.T) {
 	_, c := broker(t)
 	client := producer(t, c)

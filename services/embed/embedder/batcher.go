@@ -14,6 +14,11 @@ const (
 	usualTime = 60 * time.Millisecond
 	// longestPause bounds the time between two requests that are not full, where a provider is slow.
 	longestPause = 50 * time.Millisecond
+	// slack is what part of the time that live texts are waited for a request may take at most, for them to be asked for
+	// again after some came too late: near it many would. lateFor is when they are in any case: the provider may always
+	// take so long, and seldom longer.
+	slack   = 4
+	lateFor = 5 * time.Minute
 )
 
 // batcher collects the texts of all partitions into requests. It has no goroutine of
@@ -33,12 +38,15 @@ type batcher struct {
 	wait   time.Duration // fixed; 0: until the next request may begin
 	most   int           // requests in flight, of each lane
 	size   provider.Size // of a request, at most
+	after  time.Duration // how long a live text is waited for; 0: for ever
 
 	flying sync.WaitGroup
 
 	mu     sync.Mutex
 	lanes  [2]lane // live, bulk
 	byText map[string]*call
+	// lateUntil is until when live texts are taken to come too late, since one did: unless a request is quick before.
+	lateUntil time.Time
 }
 
 // lane is the texts of one urgency that wait, and the requests that it has under way.
@@ -84,13 +92,14 @@ type flight struct {
 	lane    *lane
 	urgency *provider.Lane // of the request
 	waiting int            // sum over its calls
+	parted  []func() bool  // of callers who went on without it: they no longer leave when their partition goes
 	cancel  context.CancelFunc
 }
 
 func newBatcher(h *halver, c cache, cfg Config) *batcher {
 	return &batcher{
 		halver: h, cache: c, size: provider.Size{Texts: cfg.BatchItems, Tokens: cfg.BatchTokens, Bytes: cfg.BatchBytes},
-		wait: cfg.BatchWait, most: cfg.InFlight, byText: map[string]*call{}, lanes: [2]lane{{took: usualTime}, {took: usualTime}},
+		wait: cfg.BatchWait, after: cfg.OvertakeAfter, most: cfg.InFlight, byText: map[string]*call{}, lanes: [2]lane{{took: usualTime}, {took: usualTime}},
 	}
 }
 
@@ -196,15 +205,13 @@ func (b *batcher) leave(calls []*call) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, c := range calls {
+		if c.flight == nil {
+			b.drop(c)
+			continue
+		}
 		c.waiting--
-		switch {
-		case c.flight == nil && c.waiting == 0:
-			b.forget(c)
-			c.lane.remove(c)
-		case c.flight != nil:
-			if c.flight.waiting--; c.flight.waiting == 0 {
-				b.abandon(c.flight)
-			}
+		if c.flight.waiting--; c.flight.waiting == 0 {
+			b.abandon(c.flight)
 		}
 	}
 }
@@ -330,7 +337,14 @@ func (b *batcher) land(f *flight, answers []answer) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	f.lane.flights = slices.DeleteFunc(f.lane.flights, func(other *flight) bool { return other == f })
-	f.lane.took = (3*f.lane.took + time.Since(f.began)) / 4
+	took := time.Since(f.began)
+	f.lane.took = (3*f.lane.took + took) / 4
+	if f.lane == &b.lanes[0] && took < b.after/slack {
+		b.lateUntil = time.Time{}
+	}
+	for _, stop := range f.parted {
+		stop()
+	}
 	for i, c := range f.calls {
 		c.answer = answers[i]
 		if c.answer.err == nil {

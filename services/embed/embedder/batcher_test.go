@@ -32,7 +32,9 @@ func newSlow(took time.Duration) *slow {
 	s := &slow{took: took}
 	began := time.Now()
 	s.before = func(ctx context.Context, texts []string) error {
+		var took time.Duration
 		s.note(func() {
+			took = s.took
 			s.sizes = append(s.sizes, len(texts))
 			s.at = append(s.at, time.Since(began))
 			s.now++
@@ -40,7 +42,7 @@ func newSlow(took time.Duration) *slow {
 		})
 		var err error
 		select {
-		case <-time.After(s.took):
+		case <-time.After(took):
 		case <-ctx.Done():
 			err = ctx.Err()
 		}

@@ -75,6 +75,7 @@ type Embedder struct {
 	space   Space
 	limit   limit
 	cache   cache
+	orders  orders
 	batcher *batcher
 	ledger  *ledger
 
@@ -103,7 +104,7 @@ func New(p Provider, index Index, space Space, cfg Config) (*Embedder, error) {
 	}
 	c, costs := newCache(cfg.CacheBytes, space.Dimensions), newLedger(cfg, space.Model)
 	return &Embedder{
-		index: index, space: space, limit: l, cache: c, ledger: costs,
+		index: index, space: space, limit: l, cache: c, orders: newOrders(), ledger: costs,
 		batcher:       newBatcher(&halver{provider: p, dimensions: space.Dimensions, ledger: costs}, c, cfg),
 		overtakeAfter: cfg.OvertakeAfter, withoutIndex: cfg.WithoutIndex,
 	}, nil

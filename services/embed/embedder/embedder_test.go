@@ -60,9 +60,10 @@ func TestEachInputHasItsFate(t *testing.T) {
 		{"a stale delete is not dropped", known(stored("shoe")), []Input{remove("1", 4)}, []string{Deleted}, nil},
 		{"a redriven old row does not supersede", nil, []Input{upsert("1", "boot", 7), redriven(upsert("1", "shoe", 6))}, []string{Embedded, Embedded}, []string{"boot", "shoe"}},
 		{"a late append does not supersede", nil, []Input{upsert("1", "boot", 6), upsert("1", "shoe", 7, order("shop", 3))}, []string{Embedded, Embedded}, []string{"boot", "shoe"}},
-		{"after a late append the next row supersedes the right one", nil, []Input{upsert("1", "boot", 6), upsert("1", "shoe", 7, order("shop", 3)), upsert("1", "sock", 8)}, []string{Superseded, Embedded, Embedded}, []string{"shoe", "sock"}},
+		{"after a late append the next row supersedes both", nil, []Input{upsert("1", "boot", 6), upsert("1", "shoe", 7, order("shop", 3)), upsert("1", "sock", 8)}, []string{Superseded, Superseded, Embedded}, []string{"sock"}},
 		{"a row of another source does not supersede", nil, []Input{upsert("1", "boot", 6), upsert("1", "shoe", 7, order("http", 1))}, []string{Embedded, Embedded}, []string{"boot", "shoe"}},
 		{"an order to embed again is not superseded by a row without one", nil, []Input{upsert("1", "boot", 6, force), upsert("1", "shoe", 7)}, []string{Embedded, Embedded}, []string{"boot", "shoe"}},
+		{"a row between two orders to embed again is superseded", nil, []Input{upsert("1", "boot", 6, force), upsert("1", "sock", 7), upsert("1", "shoe", 8, force)}, []string{Superseded, Superseded, Embedded}, []string{"shoe"}},
 		{"an order to embed again is superseded by another one", nil, []Input{upsert("1", "boot", 6, force), upsert("1", "shoe", 7, force)}, []string{Superseded, Embedded}, []string{"shoe"}},
 		{"rows of other items, tenants and collections do not supersede", nil, []Input{
 			upsert("1", "a", 6), upsert("1", "b", 7, func(d *record.Document) { d.Tenant = "t" }), upsert("1", "c", 8, func(d *record.Document) { d.Collection = "Shop" }),

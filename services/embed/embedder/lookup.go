@@ -63,6 +63,10 @@ func (e *Embedder) compare(w *work) {
 		return
 	}
 	if w.in.Document.GetForce() {
+		since := e.orders.since(w)
+		if m, ok := e.cache.get(w.vector.GetFingerprint()); ok && !m.at.Before(since) && w.accepts(m) {
+			w.take(m, Reused)
+		}
 		return
 	}
 	stored := made{vector: s.Vector, truncated: s.Truncated, original: s.OriginalTokens}

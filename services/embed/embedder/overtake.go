@@ -35,12 +35,21 @@ type manner struct {
 func (m manner) overtakes() bool { return m.after > 0 || m.again }
 
 // followers handles again the documents that have overtaken their vectors. Their texts wait for those of newer documents,
-// as a backfill's do: what comes now is worth more than what is late already.
+// as a backfill's do: what comes now is worth more than what is late already. Where the provider is late nobody else asks
+// for live texts, and these go before a backfill's.
 type followers struct{ *Embedder }
 
 // Handle implements stage.Handler.
 func (f followers) Handle(ctx context.Context, batch []Input) ([]stage.Outcome[*record.Vector], error) {
-	return f.handle(provider.WithLane(ctx, provider.NewLane(true, nil)), batch, manner{again: true})
+	return f.handle(provider.WithLane(ctx, provider.NewLane(!f.batcher.isLate(), nil)), batch, manner{again: true})
+}
+
+// laggards handles again the rows of a backfill that wait for their pipeline's budget.
+type laggards struct{ *Embedder }
+
+// Handle implements stage.Handler.
+func (l laggards) Handle(ctx context.Context, batch []Input) ([]stage.Outcome[*record.Vector], error) {
+	return l.handle(provider.WithLane(ctx, provider.NewLane(true, nil)), batch, manner{again: true})
 }
 
 // errLate says that a vector has not come within the time that its document waits.
@@ -61,10 +70,12 @@ func (e *Embedder) answers(ctx context.Context, asks []ask, m manner) ([]answer,
 	return e.batcher.embedWithin(ctx, asks, m.after)
 }
 
-// behind reports whether a vector would be late: the last request has failed, or live texts wait for so long already.
-// Without it each batch would wait its time, and the documents behind it with it.
+// behind reports whether a vector would be late: the last request has failed, a text came too late and none was quick since,
+// or live texts wait for so long already. Without it each batch would wait its time, and the documents behind it with it. And what is asked for and comes
+// late would be paid twice: the cache has long dropped it when the followers, who go by age, come to its document.
 func (e *Embedder) behind(after time.Duration) bool {
-	return e.batcher.halver.failing.Load() || e.batcher.waitsSince(time.Now().Add(-after))
+	b := e.batcher
+	return b.halver.failing.Load() || b.isLate() || b.waitsSince(time.Now().Add(-after))
 }
 
 // postpone has the document wait for its vector, at least until a time, and hands it on meanwhile unless that was done
@@ -93,23 +104,39 @@ func (b *batcher) embedWithin(ctx context.Context, asks []ask, after time.Durati
 			b.leave(calls)
 			return nil, err
 		default:
-			b.part(calls)
+			b.part(ctx, calls)
 			return taken(calls, joined), nil
 		}
 	}
 	return taken(calls, joined), nil
 }
 
-// part takes back what the provider was not asked for yet. A request under way still counts its caller, so that nobody
-// ends it but close.
-func (b *batcher) part(calls []*call) {
+// part takes back what the provider was not asked for yet. A request under way still counts its caller, until that one's
+// partition goes, which ctx tells: it may wait for a limit or the budget, and then another owner would pay for its texts, too.
+func (b *batcher) part(ctx context.Context, calls []*call) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	parted := map[*flight][]*call{}
 	for _, c := range calls {
-		if c.waiting--; c.flight == nil && c.waiting == 0 {
-			b.forget(c)
-			c.lane.remove(c)
+		switch {
+		case c.isDone():
+		case c.flight != nil:
+			parted[c.flight] = append(parted[c.flight], c)
+			b.lateUntil = time.Now().Add(lateFor)
+		default:
+			b.drop(c)
 		}
+	}
+	for f, left := range parted {
+		f.parted = append(f.parted, context.AfterFunc(ctx, func() { b.leave(left) }))
+	}
+}
+
+// drop takes a caller's interest away from a call in the queue.
+func (b *batcher) drop(c *call) {
+	if c.waiting--; c.waiting == 0 {
+		b.forget(c)
+		c.lane.remove(c)
 	}
 }
 
@@ -117,15 +144,23 @@ func (b *batcher) part(calls []*call) {
 func taken(calls []*call, joined []bool) []answer {
 	answers := make([]answer, len(calls))
 	for i, c := range calls {
-		select {
-		case <-c.done:
-			answers[i] = c.answer
-			answers[i].known = c.answer.known || joined[i]
-		default:
+		if !c.isDone() {
 			answers[i].err = errLate
+			continue
 		}
+		answers[i] = c.answer
+		answers[i].known = c.answer.known || joined[i]
 	}
 	return answers
+}
+
+func (c *call) isDone() bool {
+	select {
+	case <-c.done:
+		return true
+	default:
+		return false
+	}
 }
 
 // waitsSince reports whether a live text has waited since a time, in the queue or under way.
@@ -135,6 +170,13 @@ func (b *batcher) waitsSince(t time.Time) bool {
 	l := &b.lanes[0]
 	return len(l.queue) > 0 && !l.queue[0].queued.After(t) ||
 		slices.ContainsFunc(l.flights, func(f *flight) bool { return !f.began.After(t) })
+}
+
+// isLate reports whether live texts are taken to come too late, and so are asked for by followers alone.
+func (b *batcher) isLate() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return time.Now().Before(b.lateUntil)
 }
 
 // close ends all requests that are under way, and returns when what they were charged is in the ledger.

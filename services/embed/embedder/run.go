@@ -129,7 +129,7 @@ func NewStages(cfg Settings, identity kafka.Identity, embedder *Embedder) (live,
 	live = lane("embed", cfg.Topics.DocumentsLive(), cfg.Topics.VectorsLive(), group, embedder, decodeLive(identity.Epoch))
 	bulk = lane("embed-bulk", cfg.Topics.DocumentsBulk(), cfg.Topics.VectorsBulk(), group+"-bulk", backfill{embedder}, decodeBulk)
 	// Also where nothing is left for later now: an owner before may have had other settings.
-	live.Later, bulk.Later = followers{embedder}, followers{embedder}
+	live.Later, bulk.Later = followers{embedder}, laggards{embedder}
 	return live, bulk
 }
 

@@ -1,6 +1,8 @@
 package embedder
 
 import (
+	"slices"
+
 	"github.com/freshet-io/freshet/libs/record"
 	"github.com/freshet-io/freshet/libs/stage"
 )
@@ -10,19 +12,22 @@ import (
 // and marks of dead letters neither replace nor are replaced. Nor is a row that the index has, without its vector perhaps:
 // an owner before may have handed it on, and write may refuse the later one.
 func supersede(works []*work) {
-	last := map[string]*work{}
+	standing := map[string][]*work{} // whole rows, by item
 	for _, w := range works {
 		if w.vector == nil || w.there || w.op() != record.Op_OP_UPSERT && w.op() != record.Op_OP_DELETE {
 			continue
 		}
-		before := last[w.key]
-		if before != nil && before.op() == record.Op_OP_UPSERT {
+		rows := slices.DeleteFunc(standing[w.key], func(before *work) bool {
 			if !w.replaces(before) {
-				continue
+				return false
 			}
 			before.finish(stage.Skip[*record.Vector](Superseded))
+			return true
+		})
+		if w.op() == record.Op_OP_UPSERT {
+			rows = append(rows, w)
 		}
-		last[w.key] = w
+		standing[w.key] = rows
 	}
 }
 

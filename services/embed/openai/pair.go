@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -56,9 +55,11 @@ type Pair struct {
 	first, backup *guarded
 	log           *slog.Logger
 
-	checking  sync.Mutex
+	checking  chan struct{} // has an element while the backup is compared; it guards the rest
 	checked   bool
-	reference []float32 // the first one's vector of checkText, if it gave one
+	compared  atomic.Int64 // how often
+	outcome   error        // of the last time
+	reference []float32    // the first one's vector of checkText, if it gave one
 }
 
 // guarded is an endpoint behind its breaker.
@@ -82,7 +83,7 @@ func NewPair(cfg Config, opt Options, b Backup, backupKeys func() string) (*Pair
 		return nil, fmt.Errorf("the backup's settings: %w", err)
 	}
 	two.role = backup
-	return &Pair{first: guard(one), backup: guard(two), log: one.log}, nil
+	return &Pair{first: guard(one), backup: guard(two), log: one.log, checking: make(chan struct{}, 1)}, nil
 }
 
 func guard(c *Client) *guarded {
@@ -180,10 +181,10 @@ func (p *Pair) ask(ctx context.Context, e *guarded, texts []string) (got provide
 
 // Largest returns the most that a request should have at the endpoint that is in use.
 func (p *Pair) Largest() provider.Size {
-	if p.first.breaker.IsOpen() {
-		return p.backup.Largest()
+	if p.first.breaker.IsClosed() {
+		return p.first.Largest()
 	}
-	return p.first.Largest()
+	return p.backup.Largest()
 }
 
 // Check asks both endpoints for one text, before there is any work. Its error is fatal and
@@ -206,13 +207,31 @@ func (p *Pair) Check(ctx context.Context) error {
 }
 
 // compare returns nil where the backup's vectors are of the same space as the first one's,
-// as far as can be told; once is enough.
+// as far as can be told; once is enough. Who waits for another's question has its answer: where the backup is silent each
+// one takes minutes.
 func (p *Pair) compare(ctx context.Context) error {
-	p.checking.Lock()
-	defer p.checking.Unlock()
-	if p.checked {
-		return nil
+	before := p.compared.Load()
+	select {
+	case p.checking <- struct{}{}:
+	case <-ctx.Done():
+		return ctx.Err()
 	}
+	defer func() { <-p.checking }()
+	switch {
+	case p.checked:
+		return nil
+	case p.compared.Load() != before:
+		return p.outcome
+	}
+	err := p.comparison(ctx)
+	if ctx.Err() == nil {
+		p.checked, p.outcome = err == nil, err
+		p.compared.Add(1)
+	}
+	return err
+}
+
+func (p *Pair) comparison(ctx context.Context) error {
 	got, err := p.backup.Embed(ctx, []string{checkText})
 	if _, ok := errors.AsType[wrongSpace](err); ok {
 		return fault.Halt("%w: %w", errOtherSpace, err)
@@ -225,7 +244,6 @@ func (p *Pair) compare(ctx context.Context) error {
 	} else if likeness := cosine(p.reference, got.Vectors[0]); likeness < leastLikeness {
 		return fault.Halt("%w: its vector of a text and that of %s have a cosine of %.3f, less than %.2f", errOtherSpace, p.first.host, likeness, leastLikeness)
 	}
-	p.checked = true
 	return nil
 }
 

@@ -294,6 +294,26 @@ func TestSilentEndpointHoldsUpNoBatchWhileItIsOutOfUse(t *testing.T) {
 	})
 }
 
+// All who find the first one away ask whether the backup will do, and would wait for its silence one after the other.
+func TestSilentBackupIsWaitedForByAllAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, _ := pairOf(t, newEndpoint(status(401, "")), newEndpoint(hang))
+		began := time.Now()
+		var all sync.WaitGroup
+		for range 16 {
+			all.Go(func() {
+				if _, err := p.Embed(t.Context(), []string{"a"}); fault.ClassOf(err) != fault.Transient {
+					t.Errorf("error is %v", err)
+				}
+			})
+		}
+		all.Wait()
+		if took := time.Since(began); took > p.backup.cfg.TotalTimeout+p.backup.cfg.Timeout {
+			t.Errorf("held up for %s", took)
+		}
+	})
+}
+
 func TestCallerWhoLeavesSaysNothingOfTheEndpoint(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, _ := pairOf(t, newEndpoint(hang), newEndpoint(asSpace()))
