@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -33,14 +34,12 @@ func StartRedisCluster(ctx context.Context, log io.Writer) (*RedisCluster, error
 	r.cluster, err = startCluster(ctx, "redis", portsOfOneRedis, func(c *cluster, ports []int) error {
 		r.Nodes, buses = nil, nil
 		for own := range slices.Chunk(ports, portsOfOneRedis) {
-			// Of the port, too: what a start left that found one taken is of no use on others.
-			s, err := newServer("redis", filepath.Join(c.data, strconv.Itoa(own[0])))
+			o := RedisOptions{Log: log, Args: []string{"--cluster-enabled", "yes", "--cluster-port", strconv.Itoa(own[1])}}
+			s, err := c.add(own, redisDescription(o))
 			if err != nil {
 				return err
 			}
-			n := &Redis{server: s}
-			n.layOut(RedisOptions{Log: log, Args: []string{"--cluster-enabled", "yes", "--cluster-port", strconv.Itoa(own[1])}}, own)
-			r.Nodes, buses, c.servers = append(r.Nodes, n), append(buses, own[1]), append(c.servers, s)
+			r.Nodes, buses = append(r.Nodes, redisOf(s, o)), append(buses, own[1])
 		}
 		return nil
 	})
@@ -118,26 +117,23 @@ func (r *RedisSentinel) start(ctx context.Context, log io.Writer) error {
 		}
 		r.Nodes, r.servers = append(r.Nodes, n), append(r.servers, n)
 	}
-	s, err := newServer("sentinel", filepath.Join(r.data, "sentinel"))
-	if err != nil {
-		return err
-	}
-	watch := &Redis{server: s}
-	err = s.startFirst(ctx, 1, func(ports []int) {
-		watch.Address, r.Sentinel = loopback(ports[0]), loopback(ports[0])
-		config := filepath.Join(s.data, "sentinel.conf") // the sentinel writes into it
-		s.launch = func(ctx context.Context) (*child, error) {
-			text := fmt.Sprintf("port %d\nbind 127.0.0.1\nsentinel monitor %s %s 1\nsentinel down-after-milliseconds %[2]s 1000\nsentinel failover-timeout %[2]s 5000\n",
-				ports[0], r.Master, strings.Replace(r.Nodes[0].Address, ":", " ", 1))
+	s, err := Start(ctx, Description{
+		Name: "sentinel", Data: filepath.Join(r.data, "sentinel"), Ports: 1, Log: log, Ready: redisReady,
+		Command: func(_ context.Context, s *Server) (*exec.Cmd, error) {
+			config := filepath.Join(s.Data, "sentinel.conf") // the sentinel writes into it
+			text := fmt.Sprintf("port %s\nbind 127.0.0.1\nsentinel monitor %s %s 1\nsentinel down-after-milliseconds %[2]s 1000\nsentinel failover-timeout %[2]s 5000\n",
+				s.Port(0), r.Master, strings.Replace(r.Nodes[0].Address, ":", " ", 1))
 			if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 				return nil, fmt.Errorf("writing the sentinel's settings: %w", err)
 			}
-			return watch.launchWith(ctx, log, config, "--sentinel")
-		}
+			return redisCommand(s, config, "--sentinel")
+		},
 	})
 	if err != nil {
 		return err
 	}
+	watch := redisOf(s, RedisOptions{})
+	r.Sentinel = watch.Address
 	r.servers = append(r.servers, watch)
 	return until(ctx, "the sentinel knows the replica", func() error {
 		known, err := watch.Do(ctx, "INFO", "sentinel")

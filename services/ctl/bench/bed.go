@@ -116,7 +116,7 @@ func (b *bed) open(ctx context.Context, space string, withIndex bool) error {
 // startBroker starts Apache Kafka where it is installed, else the broker inside this process.
 func (b *bed) startBroker(ctx context.Context, dir string) (string, error) {
 	_, noJava := exec.LookPath("java")
-	if _, err := local.KafkaLibs(); err != nil || noJava != nil {
+	if _, err := local.KafkaPackage.Path(); err != nil || noJava != nil {
 		b.broker = "kfake, in this process"
 		b.say("starting %s: Apache Kafka or Java is not installed", b.broker)
 		broker, err := fake.StartBroker(filepath.Join(dir, "kafka"))
