@@ -2,6 +2,7 @@ package local
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -56,12 +57,30 @@ func redisDescription(o RedisOptions) Description {
 				"--port", s.Port(0), "--bind", "127.0.0.1", "--dir", s.Data,
 				"--appendonly", "yes", "--appendfsync", "always", "--save", "",
 			}
-			if o.CA != "" {
-				args = append(args, "--tls-port", s.Port(1), "--tls-ca-cert-file", o.CA, "--tls-cert-file", o.Cert, "--tls-key-file", o.Key)
+			for _, setting := range o.secure(s) {
+				name, value, _ := strings.Cut(setting, " ")
+				args = append(args, "--"+name, value)
 			}
 			return redisCommand(s, append(args, o.Args...)...)
 		},
 	}
+}
+
+// secure returns the settings of TLS, also among servers, where there is TLS.
+func (o RedisOptions) secure(s *Server) []string {
+	if o.CA == "" {
+		return nil
+	}
+	return []string{
+		"tls-port " + s.Port(1), "tls-ca-cert-file " + o.CA, "tls-cert-file " + o.Cert, "tls-key-file " + o.Key,
+		"tls-replication yes", "tls-cluster yes",
+	}
+}
+
+// among returns where other servers of its kind reach it.
+func (r *Redis) among() (host, port string) {
+	host, port, _ = strings.Cut(cmp.Or(r.Secure, r.Address), ":")
+	return host, port
 }
 
 func redisCommand(s *Server, args ...string) (*exec.Cmd, error) {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -23,23 +22,25 @@ type RedisCluster struct {
 
 const (
 	slots           = 16384 // places for keys in a cluster
-	portsOfOneRedis = 2     // for clients, and for the other nodes
+	portsOfOneRedis = 3     // for clients, for those with TLS, and for the other nodes
 )
 
-// StartRedisCluster starts three servers from the cache and returns when they are one. The caller stops them.
-func StartRedisCluster(ctx context.Context, log io.Writer) (*RedisCluster, error) {
+// StartRedisCluster starts three servers from the cache and returns when they are one. With certificates they speak TLS with
+// each other, too. The caller stops them.
+func StartRedisCluster(ctx context.Context, o RedisOptions) (*RedisCluster, error) {
 	r := &RedisCluster{}
 	var buses []int
 	var err error
 	r.cluster, err = startCluster(ctx, "redis", portsOfOneRedis, func(c *cluster, ports []int) error {
 		r.Nodes, buses = nil, nil
 		for own := range slices.Chunk(ports, portsOfOneRedis) {
-			o := RedisOptions{Log: log, Args: []string{"--cluster-enabled", "yes", "--cluster-port", strconv.Itoa(own[1])}}
-			s, err := c.add(own, redisDescription(o))
+			one, bus := o, own[portsOfOneRedis-1]
+			one.Args = append([]string{"--cluster-enabled", "yes", "--cluster-port", strconv.Itoa(bus)}, o.Args...)
+			s, err := c.add(own, redisDescription(one))
 			if err != nil {
 				return err
 			}
-			r.Nodes, buses = append(r.Nodes, redisOf(s, o)), append(buses, own[1])
+			r.Nodes, buses = append(r.Nodes, redisOf(s, o)), append(buses, bus)
 		}
 		return nil
 	})
@@ -64,7 +65,7 @@ func (r *RedisCluster) join(ctx context.Context, buses []int) error {
 		if _, err := n.Do(ctx, "CLUSTER", "ADDSLOTSRANGE", strconv.Itoa(first), strconv.Itoa(last)); err != nil {
 			return err
 		}
-		host, port, _ := strings.Cut(n.Address, ":")
+		host, port := n.among()
 		if _, err := r.Nodes[0].Do(ctx, "CLUSTER", "MEET", host, port, strconv.Itoa(buses[i])); err != nil {
 			return err
 		}
@@ -83,57 +84,53 @@ func (r *RedisCluster) join(ctx context.Context, buses []int) error {
 // second. Their data is temporary.
 type RedisSentinel struct {
 	Sentinel string // host:port
+	Secure   string // of the sentinel, with TLS; empty where none was asked for
 	Master   string // the name of the master
 	Nodes    []*Redis
+	Watch    *Redis // the sentinel itself
 
 	servers []*Redis
 	data    string
 }
 
 // StartRedisSentinel starts the three from the cache and returns when the sentinel knows both others, and the replica has
-// what the master has. The caller stops them.
-func StartRedisSentinel(ctx context.Context, log io.Writer) (*RedisSentinel, error) {
+// what the master has. With certificates they speak TLS with each other, too. The caller stops them.
+func StartRedisSentinel(ctx context.Context, o RedisOptions) (*RedisSentinel, error) {
 	data, err := os.MkdirTemp("", "freshet-sentinel-")
 	if err != nil {
 		return nil, fmt.Errorf("making a folder for the sentinel: %w", err)
 	}
 	r := &RedisSentinel{Master: "mymaster", data: data}
-	if err := r.start(ctx, log); err != nil {
+	if err := r.start(ctx, o); err != nil {
 		_ = r.Stop(ctx) // that they did not start is the error worth having
 		return nil, err
 	}
 	return r, nil
 }
 
-func (r *RedisSentinel) start(ctx context.Context, log io.Writer) error {
+func (r *RedisSentinel) start(ctx context.Context, o RedisOptions) error {
 	for i := range 2 {
-		o := RedisOptions{Log: log, Data: filepath.Join(r.data, strconv.Itoa(i))}
+		one := o
+		one.Data = filepath.Join(r.data, strconv.Itoa(i))
 		if i > 0 {
-			o.Args = append([]string{"--replicaof"}, strings.Split(r.Nodes[0].Address, ":")...)
+			host, port := r.Nodes[0].among()
+			one.Args = append([]string{"--replicaof", host, port}, o.Args...)
 		}
-		n, err := StartRedis(ctx, o)
+		n, err := StartRedis(ctx, one)
 		if err != nil {
 			return err
 		}
 		r.Nodes, r.servers = append(r.Nodes, n), append(r.servers, n)
 	}
 	s, err := Start(ctx, Description{
-		Name: "sentinel", Data: filepath.Join(r.data, "sentinel"), Ports: 1, Log: log, Ready: redisReady,
-		Command: func(_ context.Context, s *Server) (*exec.Cmd, error) {
-			config := filepath.Join(s.Data, "sentinel.conf") // the sentinel writes into it
-			text := fmt.Sprintf("port %s\nbind 127.0.0.1\nsentinel monitor %s %s 1\nsentinel down-after-milliseconds %[2]s 1000\nsentinel failover-timeout %[2]s 5000\n",
-				s.Port(0), r.Master, strings.Replace(r.Nodes[0].Address, ":", " ", 1))
-			if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
-				return nil, fmt.Errorf("writing the sentinel's settings: %w", err)
-			}
-			return redisCommand(s, config, "--sentinel")
-		},
+		Name: "sentinel", Data: filepath.Join(r.data, "sentinel"), Ports: 2, Log: o.Log, Ready: redisReady,
+		Command: func(_ context.Context, s *Server) (*exec.Cmd, error) { return r.watchBy(s, o) },
 	})
 	if err != nil {
 		return err
 	}
-	watch := redisOf(s, RedisOptions{})
-	r.Sentinel = watch.Address
+	watch := redisOf(s, o)
+	r.Watch, r.Sentinel, r.Secure = watch, watch.Address, watch.Secure
 	r.servers = append(r.servers, watch)
 	return until(ctx, "the sentinel knows the replica", func() error {
 		known, err := watch.Do(ctx, "INFO", "sentinel")
@@ -146,6 +143,18 @@ func (r *RedisSentinel) start(ctx context.Context, log io.Writer) error {
 		}
 		return nil
 	})
+}
+
+// watchBy returns the sentinel's command.
+func (r *RedisSentinel) watchBy(s *Server, o RedisOptions) (*exec.Cmd, error) {
+	host, port := r.Nodes[0].among()
+	settings := append(o.secure(s), "port "+s.Port(0), "bind 127.0.0.1", fmt.Sprintf("sentinel monitor %s %s %s 1", r.Master, host, port),
+		"sentinel down-after-milliseconds "+r.Master+" 1000", "sentinel failover-timeout "+r.Master+" 5000")
+	config := filepath.Join(s.Data, "sentinel.conf") // the sentinel writes into it
+	if err := os.WriteFile(config, []byte(strings.Join(settings, "\n")+"\n"), 0o600); err != nil {
+		return nil, fmt.Errorf("writing the sentinel's settings: %w", err)
+	}
+	return redisCommand(s, config, "--sentinel")
 }
 
 // Stop ends the servers and removes their data.

@@ -29,7 +29,7 @@ func kafkaAt(t *testing.T, brokers string) kafka.Config {
 }
 
 func TestRun_aCluster(t *testing.T) {
-	cluster := localtest.RedisCluster(t)
+	cluster := localtest.RedisCluster(t, local.RedisOptions{})
 	var hosts []string
 	for _, n := range cluster.Nodes {
 		hosts = append(hosts, n.Address)
@@ -71,7 +71,7 @@ func TestRun_aCluster(t *testing.T) {
 }
 
 func TestRun_aFailoverOfSentinels(t *testing.T) {
-	s := localtest.RedisSentinel(t)
+	s := localtest.RedisSentinel(t, local.RedisOptions{})
 	client := goredis.NewFailoverClient(&goredis.FailoverOptions{MasterName: s.Master, SentinelAddrs: []string{s.Sentinel}, Protocol: 2, MaxRetries: -1})
 	r := newRig(t, startKfake(t), "redis-sentinel://"+s.Sentinel+"/"+s.Master, client)
 	r.begin()

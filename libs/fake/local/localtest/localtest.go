@@ -77,17 +77,17 @@ func Redis(tb testing.TB, o local.RedisOptions) *local.Redis {
 }
 
 // RedisCluster starts three servers that end with the test, and is skipped or fails as Weaviate is.
-func RedisCluster(tb testing.TB) *local.RedisCluster {
+func RedisCluster(tb testing.TB, o local.RedisOptions) *local.RedisCluster {
 	tb.Helper()
 	_, err := local.RedisPackage.Path()
-	return run(tb, err, func(ctx context.Context) (*local.RedisCluster, error) { return local.StartRedisCluster(ctx, nil) })
+	return run(tb, err, func(ctx context.Context) (*local.RedisCluster, error) { return local.StartRedisCluster(ctx, o) })
 }
 
 // RedisSentinel starts a master, its replica and a sentinel that end with the test, and is skipped or fails as Weaviate is.
-func RedisSentinel(tb testing.TB) *local.RedisSentinel {
+func RedisSentinel(tb testing.TB, o local.RedisOptions) *local.RedisSentinel {
 	tb.Helper()
 	_, err := local.RedisPackage.Path()
-	return run(tb, err, func(ctx context.Context) (*local.RedisSentinel, error) { return local.StartRedisSentinel(ctx, nil) })
+	return run(tb, err, func(ctx context.Context) (*local.RedisSentinel, error) { return local.StartRedisSentinel(ctx, o) })
 }
 
 // SharedKafka is one broker for all tests of a package, started when the first of them asks for it. Its Stop belongs
