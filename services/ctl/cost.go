@@ -196,7 +196,7 @@ func (l billLine) cells() []string {
 	tokens := func(n int64) string { return strconv.FormatInt(n, 10) }
 	amount := func(m float64) string { return strconv.FormatFloat(m, 'f', 4, 64) }
 	return []string{
-		orDash(l.Group), tokens(l.Tokens.Paid), tokens(l.Tokens.Again), tokens(l.Tokens.Saved),
+		cmp.Or(l.Group, "-"), tokens(l.Tokens.Paid), tokens(l.Tokens.Again), tokens(l.Tokens.Saved),
 		amount(l.Money.Paid), amount(l.Money.Again), amount(l.Money.Saved), l.Currency,
 	}
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -141,15 +142,8 @@ func printLetters(out io.Writer, letters []letter, output string) error {
 	}
 	t := table{header: []string{"AT", "STAGE", "REASON", "ITEM", "SOURCE"}}
 	for _, l := range letters {
-		t.rows = append(t.rows, []string{l.At.Format(time.DateTime), l.Stage, l.Reason, orDash(l.Item), l.Source})
+		t.rows = append(t.rows, []string{l.At.Format(time.DateTime), l.Stage, l.Reason, cmp.Or(l.Item, "-"), l.Source})
 		t.notes = append(t.notes, strings.TrimPrefix(l.Text, l.Reason+": "))
 	}
 	return t.write(out, outputWidth())
-}
-
-func orDash(s string) string {
-	if s == "" {
-		return "-"
-	}
-	return s
 }
