@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"log/slog"
 	"slices"
 	"strings"
 	"time"
@@ -15,7 +14,6 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"github.com/freshet-io/freshet/libs/kafka"
 	"github.com/freshet-io/freshet/libs/record"
 	"github.com/freshet-io/freshet/libs/stage"
 )
@@ -43,16 +41,11 @@ func dlqCommand() *cobra.Command {
 			if err := checkOutput(output); err != nil {
 				return err
 			}
-			var cfg struct {
-				Kafka  kafka.Config
-				Topics kafka.Topics `inline:"true"`
-			}
+			var cfg cluster
 			if err := load(&cfg, cmd.ErrOrStderr()); err != nil {
 				return err
 			}
-			client, err := connect(cmd.Context(), cfg.Kafka.Brokers, func(ctx context.Context, log *slog.Logger) (*kgo.Client, error) {
-				return cfg.Kafka.Connect(ctx, log, kgo.ConsumeTopics(cfg.Topics.DeadLetters()), kgo.ConsumeStartOffset(kgo.NewOffset().AtStart()))
-			})
+			client, err := connect(cmd.Context(), cfg.Kafka, kgo.ConsumeTopics(cfg.Topics.DeadLetters()), kgo.ConsumeStartOffset(kgo.NewOffset().AtStart()))
 			if err != nil {
 				return err
 			}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"github.com/freshet-io/freshet/libs/kafka"
 	"github.com/freshet-io/freshet/libs/service"
 	"github.com/freshet-io/freshet/services/ctl/dev"
 )
@@ -40,13 +41,33 @@ func load(cfg any, stderr io.Writer) error {
 // person, or a job that is tried again, is better served by an answer.
 const connectBound = 30 * time.Second
 
-// connect opens a Kafka client. Its log is not shown: the error tells what was wrong last.
-func connect(ctx context.Context, brokers []string, open func(context.Context, *slog.Logger) (*kgo.Client, error)) (*kgo.Client, error) {
+// cluster is what a command needs that reads the pipeline's topics.
+type cluster struct {
+	Kafka  kafka.Config
+	Topics kafka.Topics `inline:"true"`
+}
+
+// connect opens a Kafka client.
+func connect(ctx context.Context, c kafka.Config, options ...kgo.Opt) (*kgo.Client, error) {
+	return within(ctx, c, func(ctx context.Context, log *slog.Logger) (*kgo.Client, error) {
+		return c.Connect(ctx, log, options...)
+	})
+}
+
+// producer opens a Kafka client that writes to the pipeline's topics.
+func producer(ctx context.Context, c kafka.Config, t kafka.Topics) (*kgo.Client, error) {
+	return within(ctx, c, func(ctx context.Context, log *slog.Logger) (*kgo.Client, error) {
+		return kafka.Producer(ctx, c, t, true, log)
+	})
+}
+
+// within bounds the time. A client's log is not shown: the error tells what was wrong last.
+func within(ctx context.Context, c kafka.Config, open func(context.Context, *slog.Logger) (*kgo.Client, error)) (*kgo.Client, error) {
 	ctx, cancel := context.WithTimeout(ctx, connectBound)
 	defer cancel()
 	client, err := open(ctx, slog.New(slog.DiscardHandler))
 	if errors.Is(err, context.DeadlineExceeded) {
-		return nil, fmt.Errorf("Kafka at %s does not answer within %s: %w", strings.Join(brokers, ","), connectBound, err) //nolint:staticcheck // a name
+		return nil, fmt.Errorf("Kafka at %s does not answer within %s: %w", strings.Join(c.Brokers, ","), connectBound, err) //nolint:staticcheck // a name
 	}
 	return client, err
 }
