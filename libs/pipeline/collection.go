@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"slices"
@@ -52,12 +53,7 @@ type Index struct {
 }
 
 // Kind returns the type of the index.
-func (i Index) Kind() string {
-	if i.Type == "" {
-		return HNSW
-	}
-	return i.Type
-}
+func (i Index) Kind() string { return cmp.Or(i.Type, HNSW) }
 
 // Quantization is how the index keeps vectors smaller than they are.
 type Quantization struct {

@@ -7,6 +7,7 @@
 package pipeline
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"slices"
@@ -219,12 +220,7 @@ func (s Space) String() string {
 }
 
 // Path returns where the property's value is in a row.
-func (p Property) Path() (Path, error) {
-	if p.From == "" {
-		return ParsePath(p.Name)
-	}
-	return ParsePath(p.From)
-}
+func (p Property) Path() (Path, error) { return ParsePath(cmp.Or(p.From, p.Name)) }
 
 // Fields returns the columns that the pipeline reads for its template, when,
 // require, properties, id and tenant, sorted: the keys of Document.inputs.

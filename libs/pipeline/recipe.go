@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
@@ -103,12 +104,9 @@ func (p *Pipeline) text() map[string]any {
 	for _, w := range p.When {
 		when = append(when, w.canonical())
 	}
-	oversize := p.Text.Oversize
-	if oversize == "" {
-		oversize = oversizeTruncate
-	}
 	return map[string]any{
-		"template": p.Text.Template, "when": when, "require": append([]string{}, p.Text.Require...), "oversize": oversize,
+		"template": p.Text.Template, "when": when, "require": append([]string{}, p.Text.Require...),
+		"oversize": cmp.Or(p.Text.Oversize, oversizeTruncate),
 	}
 }
 

@@ -33,27 +33,26 @@ func (s Source) as() string {
 // Topics returns the source topics of all pipelines that are named, sorted, each once. What
 // patterns stand for is not in it.
 func (f *File) Topics() []string {
-	return f.entries(func(topic string) bool { return !isPattern(topic) })
+	return f.entries(func(_ Source, topic string) bool { return !isPattern(topic) })
 }
 
 // Patterns returns the patterns of source topics, sorted, each once.
-func (f *File) Patterns() []string { return f.entries(isPattern) }
-
-func (f *File) entries(wanted func(topic string) bool) []string {
-	var topics []string
-	for _, p := range f.Pipelines {
-		topics = append(topics, p.Source.Topics...)
-	}
-	slices.Sort(topics)
-	return slices.Compact(slices.DeleteFunc(topics, func(topic string) bool { return !wanted(topic) }))
+func (f *File) Patterns() []string {
+	return f.entries(func(_ Source, topic string) bool { return isPattern(topic) })
 }
 
 // HTTPTopics returns the topics that changes brought over HTTP are written to, sorted, each once.
 func (f *File) HTTPTopics() []string {
+	return f.entries(func(s Source, _ string) bool { return s.HTTP })
+}
+
+func (f *File) entries(wanted func(s Source, topic string) bool) []string {
 	var topics []string
 	for _, p := range f.Pipelines {
-		if p.Source.HTTP {
-			topics = append(topics, p.Source.Topics...)
+		for _, topic := range p.Source.Topics {
+			if wanted(p.Source, topic) {
+				topics = append(topics, topic)
+			}
 		}
 	}
 	slices.Sort(topics)

@@ -1,6 +1,7 @@
 package service
 
 import (
+	"cmp"
 	"encoding"
 	"errors"
 	"fmt"
@@ -85,13 +86,9 @@ func (s Setting) load(env map[string]string, all []Setting) error {
 		s.value.Set(reflect.ValueOf(secret))
 		return nil
 	}
-	value := env[name]
-	if value == "" {
-		value = s.Default
-	}
 	one := reflect.New(reflect.StructOf([]reflect.StructField{{
 		Name: "Field", Type: s.value.Type(),
-		Tag: reflect.StructTag(fmt.Sprintf(`envconfig:"%s" default:%q required:"%t"`, nowhere, value, s.Required)),
+		Tag: reflect.StructTag(fmt.Sprintf(`envconfig:"%s" default:%q required:"%t"`, nowhere, cmp.Or(env[name], s.Default), s.Required)),
 	}}))
 	if err := envconfig.Process("", one.Interface()); err != nil {
 		switch parse, ok := errors.AsType[*envconfig.ParseError](err); {

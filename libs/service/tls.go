@@ -1,6 +1,7 @@
 package service
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -101,10 +102,7 @@ func (c *Certificates) Config(host string) *tls.Config {
 	} else {
 		c.pair = pair
 	}
-	cfg := &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: c.roots, ServerName: c.files.ServerName}
-	if cfg.ServerName == "" {
-		cfg.ServerName = host
-	}
+	cfg := &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: c.roots, ServerName: cmp.Or(c.files.ServerName, host)}
 	if pair := c.pair; pair != nil {
 		// Not Certificates: a server that asks for another authority's would be sent none,
 		// and its alert would not tell why.

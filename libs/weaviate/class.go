@@ -1,6 +1,7 @@
 package weaviate
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -88,10 +89,11 @@ func setVectorIndex(class *models.Class, s pipeline.Collection) {
 // vectorIndex returns the index of vectors in Weaviate's words. Only what the file says is in it.
 func vectorIndex(s pipeline.Collection) (kind string, settings map[string]any) {
 	kind = s.Index.Kind()
+	distance := string(cmp.Or(s.Distance, pipeline.Cosine))
 	hnsw := fields(s.Index)
 	quantize(hnsw, s.Index.Quantization, pipeline.Quantizations)
-	hnsw["distance"] = distanceOf(s)
-	flat := map[string]any{"distance": distanceOf(s)}
+	hnsw["distance"] = distance
+	flat := map[string]any{"distance": distance}
 	if n := s.Index.VectorCacheMaxObjects; n != nil {
 		flat["vectorCacheMaxObjects"] = float64(*n)
 	}
@@ -102,7 +104,7 @@ func vectorIndex(s pipeline.Collection) (kind string, settings map[string]any) {
 	case pipeline.Flat:
 		return kind, flat
 	case pipeline.Dynamic:
-		both := map[string]any{"distance": distanceOf(s), "hnsw": hnsw, "flat": flat}
+		both := map[string]any{"distance": distance, "hnsw": hnsw, "flat": flat}
 		if n := s.Index.Threshold; n != nil {
 			both["threshold"] = float64(*n)
 		}
@@ -142,13 +144,6 @@ func fields(of any) map[string]any {
 		_ = json.Unmarshal(b, &m)
 	}
 	return m
-}
-
-func distanceOf(s pipeline.Collection) string {
-	if s.Distance == "" {
-		return string(pipeline.Cosine)
-	}
-	return string(s.Distance)
 }
 
 // vectors is how a class keeps its vectors.

@@ -2,11 +2,9 @@ package main
 
 import (
 	"cmp"
-	"context"
 	"encoding/json"
 	"fmt"
 	"io"
-	"log/slog"
 	"maps"
 	"slices"
 	"strconv"
@@ -14,7 +12,6 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/freshet-io/freshet/libs/kafka"
 	"github.com/freshet-io/freshet/libs/record"
@@ -108,16 +105,11 @@ func periodOf(from, to, by string, now time.Time) (period, error) {
 }
 
 func readCosts(cmd *cobra.Command, p period) ([]*record.Cost, error) {
-	var cfg struct {
-		Kafka  kafka.Config
-		Topics kafka.Topics `inline:"true"`
-	}
+	var cfg cluster
 	if err := load(&cfg, cmd.ErrOrStderr()); err != nil {
 		return nil, err
 	}
-	client, err := connect(cmd.Context(), cfg.Kafka.Brokers, func(ctx context.Context, log *slog.Logger) (*kgo.Client, error) {
-		return cfg.Kafka.Connect(ctx, log)
-	})
+	client, err := connect(cmd.Context(), cfg.Kafka)
 	if err != nil {
 		return nil, err
 	}
@@ -196,7 +188,7 @@ func (l billLine) cells() []string {
 	tokens := func(n int64) string { return strconv.FormatInt(n, 10) }
 	amount := func(m float64) string { return strconv.FormatFloat(m, 'f', 4, 64) }
 	return []string{
-		orDash(l.Group), tokens(l.Tokens.Paid), tokens(l.Tokens.Again), tokens(l.Tokens.Saved),
+		cmp.Or(l.Group, "-"), tokens(l.Tokens.Paid), tokens(l.Tokens.Again), tokens(l.Tokens.Saved),
 		amount(l.Money.Paid), amount(l.Money.Again), amount(l.Money.Saved), l.Currency,
 	}
 }

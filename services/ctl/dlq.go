@@ -1,11 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
 	"io"
-	"log/slog"
 	"slices"
 	"strings"
 	"time"
@@ -14,7 +14,6 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"github.com/freshet-io/freshet/libs/kafka"
 	"github.com/freshet-io/freshet/libs/record"
 	"github.com/freshet-io/freshet/libs/stage"
 )
@@ -42,16 +41,11 @@ func dlqCommand() *cobra.Command {
 			if err := checkOutput(output); err != nil {
 				return err
 			}
-			var cfg struct {
-				Kafka  kafka.Config
-				Topics kafka.Topics `inline:"true"`
-			}
+			var cfg cluster
 			if err := load(&cfg, cmd.ErrOrStderr()); err != nil {
 				return err
 			}
-			client, err := connect(cmd.Context(), cfg.Kafka.Brokers, func(ctx context.Context, log *slog.Logger) (*kgo.Client, error) {
-				return cfg.Kafka.Connect(ctx, log, kgo.ConsumeTopics(cfg.Topics.DeadLetters()), kgo.ConsumeStartOffset(kgo.NewOffset().AtStart()))
-			})
+			client, err := connect(cmd.Context(), cfg.Kafka, kgo.ConsumeTopics(cfg.Topics.DeadLetters()), kgo.ConsumeStartOffset(kgo.NewOffset().AtStart()))
 			if err != nil {
 				return err
 			}
@@ -141,15 +135,8 @@ func printLetters(out io.Writer, letters []letter, output string) error {
 	}
 	t := table{header: []string{"AT", "STAGE", "REASON", "ITEM", "SOURCE"}}
 	for _, l := range letters {
-		t.rows = append(t.rows, []string{l.At.Format(time.DateTime), l.Stage, l.Reason, orDash(l.Item), l.Source})
+		t.rows = append(t.rows, []string{l.At.Format(time.DateTime), l.Stage, l.Reason, cmp.Or(l.Item, "-"), l.Source})
 		t.notes = append(t.notes, strings.TrimPrefix(l.Text, l.Reason+": "))
 	}
 	return t.write(out, outputWidth())
-}
-
-func orDash(s string) string {
-	if s == "" {
-		return "-"
-	}
-	return s
 }

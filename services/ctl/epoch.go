@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"log/slog"
 	"slices"
 
 	"github.com/spf13/cobra"
@@ -61,9 +60,7 @@ func (c epochConfig) raise(ctx context.Context, wentBack bool, out io.Writer) er
 	if err != nil {
 		return err
 	}
-	client, err := connect(ctx, c.Kafka.Brokers, func(ctx context.Context, log *slog.Logger) (*kgo.Client, error) {
-		return kafka.Producer(ctx, c.Kafka, c.Topics, true, log)
-	})
+	client, err := producer(ctx, c.Kafka, c.Topics)
 	if err != nil {
 		return err
 	}
@@ -111,9 +108,7 @@ func (c epochConfig) idle(ctx context.Context, client *kgo.Client) error {
 	if err := kafka.Idle(ctx, client, embed, embed+"-bulk", c.writeGroup()); err != nil {
 		return err
 	}
-	source, err := connect(ctx, c.Source.Kafka.Brokers, func(ctx context.Context, log *slog.Logger) (*kgo.Client, error) {
-		return c.Source.Kafka.Connect(ctx, log)
-	})
+	source, err := connect(ctx, c.Source.Kafka)
 	if err != nil {
 		return err
 	}

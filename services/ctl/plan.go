@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -82,9 +83,7 @@ func (f planFlags) run(cmd *cobra.Command) error {
 	if err := service.Load(os.Environ(), &cfg); err != nil {
 		return err
 	}
-	if f.file != "" {
-		cfg.Pipeline = f.file
-	}
+	cfg.Pipeline = cmp.Or(f.file, cfg.Pipeline)
 	switch {
 	case cfg.Pipeline == "":
 		return errors.New("name the pipeline file by -f or FRESHET_PIPELINE")
@@ -217,7 +216,7 @@ func (s *show) cellsOf(l plan.Line) []string {
 	case len(l.Properties) > 0:
 		what += " " + propertiesOf(l)
 	}
-	return []string{at, l.Outcome, orDash(string(l.Format)), orDash(strings.Join(item, "/")), orDash(strings.TrimSpace(what))}
+	return []string{at, l.Outcome, cmp.Or(string(l.Format), "-"), cmp.Or(strings.Join(item, "/"), "-"), cmp.Or(strings.TrimSpace(what), "-")}
 }
 
 // propertiesOf returns the properties as JSON, for a line of which mostly the beginning is seen.

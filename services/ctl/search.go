@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -89,9 +90,7 @@ func search(cmd *cobra.Command, text string, flags searchFlags) ([]weaviate.Hit,
 	if err != nil {
 		return nil, err
 	}
-	if flags.collection == "" {
-		flags.collection = file.Pipelines[0].Collection
-	}
+	flags.collection = cmp.Or(flags.collection, file.Pipelines[0].Collection)
 	index, err := weaviate.Open(cmd.Context(), cfg.Weaviate)
 	if err != nil {
 		return nil, err

@@ -7,12 +7,13 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"github.com/freshet-io/freshet/libs/kafka"
 	"github.com/freshet-io/freshet/libs/service"
 	"github.com/freshet-io/freshet/services/ctl/dev"
 )
@@ -21,7 +22,10 @@ import (
 // Kafka nor a Weaviate, the settings of a running `freshet dev` are used, and said.
 func load(cfg any, stderr io.Writer) error {
 	environ := os.Environ()
-	if !sets(environ, "FRESHET_KAFKA_BROKERS") && !sets(environ, "FRESHET_WEAVIATE_URL") {
+	named := func(kv string) bool {
+		return strings.HasPrefix(kv, "FRESHET_KAFKA_BROKERS=") || strings.HasPrefix(kv, "FRESHET_WEAVIATE_URL=")
+	}
+	if !slices.ContainsFunc(environ, named) {
 		if lines, data, ok := dev.Running(); ok {
 			fmt.Fprintf(stderr, "using the `freshet dev` that runs in %s\n", data)
 			environ = append(environ, lines...)
@@ -33,55 +37,37 @@ func load(cfg any, stderr io.Writer) error {
 	return nil
 }
 
-func sets(environ []string, name string) bool {
-	for _, kv := range environ {
-		if strings.HasPrefix(kv, name+"=") {
-			return true
-		}
-	}
-	return false
-}
-
 // connectBound is how long a command waits for Kafka. A service waits without end; a
 // person, or a job that is tried again, is better served by an answer.
 const connectBound = 30 * time.Second
 
-// connect opens a Kafka client. Its log is not shown, but for the last fault.
-func connect(ctx context.Context, brokers []string, open func(context.Context, *slog.Logger) (*kgo.Client, error)) (*kgo.Client, error) {
+// cluster is what a command needs that reads the pipeline's topics.
+type cluster struct {
+	Kafka  kafka.Config
+	Topics kafka.Topics `inline:"true"`
+}
+
+// connect opens a Kafka client.
+func connect(ctx context.Context, c kafka.Config, options ...kgo.Opt) (*kgo.Client, error) {
+	return within(ctx, c, func(ctx context.Context, log *slog.Logger) (*kgo.Client, error) {
+		return c.Connect(ctx, log, options...)
+	})
+}
+
+// producer opens a Kafka client that writes to the pipeline's topics.
+func producer(ctx context.Context, c kafka.Config, t kafka.Topics) (*kgo.Client, error) {
+	return within(ctx, c, func(ctx context.Context, log *slog.Logger) (*kgo.Client, error) {
+		return kafka.Producer(ctx, c, t, true, log)
+	})
+}
+
+// within bounds the time. A client's log is not shown: the error tells what was wrong last.
+func within(ctx context.Context, c kafka.Config, open func(context.Context, *slog.Logger) (*kgo.Client, error)) (*kgo.Client, error) {
 	ctx, cancel := context.WithTimeout(ctx, connectBound)
 	defer cancel()
-	last := &lastFault{}
-	client, err := open(ctx, slog.New(last))
+	client, err := open(ctx, slog.New(slog.DiscardHandler))
 	if errors.Is(err, context.DeadlineExceeded) {
-		return nil, fmt.Errorf("Kafka at %s does not answer within %s: %s", strings.Join(brokers, ","), connectBound, last.text) //nolint:staticcheck // a name
+		return nil, fmt.Errorf("Kafka at %s does not answer within %s: %w", strings.Join(c.Brokers, ","), connectBound, err) //nolint:staticcheck // a name
 	}
 	return client, err
 }
-
-// lastFault is a log that keeps the last error only.
-type lastFault struct {
-	mu   sync.Mutex
-	text string
-}
-
-// Enabled implements slog.Handler.
-func (*lastFault) Enabled(_ context.Context, level slog.Level) bool { return level >= slog.LevelWarn }
-
-// Handle implements slog.Handler.
-func (l *lastFault) Handle(_ context.Context, r slog.Record) error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	r.Attrs(func(a slog.Attr) bool {
-		if a.Key == "error" {
-			l.text = a.Value.String()
-		}
-		return true
-	})
-	return nil
-}
-
-// WithAttrs implements slog.Handler.
-func (l *lastFault) WithAttrs([]slog.Attr) slog.Handler { return l }
-
-// WithGroup implements slog.Handler.
-func (l *lastFault) WithGroup(string) slog.Handler { return l }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"log/slog"
 
 	"github.com/spf13/cobra"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -85,9 +84,7 @@ func (c connections) createSources(ctx context.Context, layout kafka.Layout) ([]
 	if len(topics) == 0 {
 		return nil, nil
 	}
-	client, err := connect(ctx, c.source.Brokers, func(ctx context.Context, log *slog.Logger) (*kgo.Client, error) {
-		return c.source.Connect(ctx, log)
-	})
+	client, err := connect(ctx, c.source)
 	if err != nil {
 		return nil, err
 	}
@@ -131,9 +128,7 @@ func withLayout(cmd *cobra.Command, f func(connections) error) error {
 	if err != nil {
 		return err
 	}
-	client, err := connect(cmd.Context(), cfg.Kafka.Brokers, func(ctx context.Context, log *slog.Logger) (*kgo.Client, error) {
-		return kafka.Producer(ctx, cfg.Kafka, cfg.Topics, true, log)
-	})
+	client, err := producer(cmd.Context(), cfg.Kafka, cfg.Topics)
 	if err != nil {
 		return err
 	}

@@ -6,56 +6,41 @@ import (
 	"path/filepath"
 )
 
-// Versions of the servers; scripts/install-*.sh install exactly these.
+// Versions of the servers that others name.
 const (
 	WeaviateVersion = "1.35.2"
 	KafkaVersion    = "4.3.1"
-	ApicurioVersion = "2.6.13.Final"
-	PostgresVersion = "17.6.0"
-	MariaDBVersion  = "11.4.5"
-	DebeziumVersion = "3.7.0.Final"
-	RedisVersion    = "7.0.15"
 )
 
-const kafkaLibs = "libs" // the folder with the jars, in Kafka's folder
+// Package is a server's files in the cache; scripts/install-NAME.sh installs exactly this version.
+type Package struct{ Title, Script, Folder, Version string }
 
-// WeaviatePath returns the path of the Weaviate server in the cache, or an error that names the command that installs it.
-func WeaviatePath() (string, error) {
-	return cached("Weaviate "+WeaviateVersion, "weaviate-"+WeaviateVersion, "weaviate-server")
+// Packages that the servers are made of.
+var (
+	WeaviatePackage = Package{"Weaviate", "weaviate", "weaviate", WeaviateVersion}
+	KafkaPackage    = Package{"Apache Kafka", "kafka", "kafka", KafkaVersion}
+	ApicurioPackage = Package{"the schema registry of Apicurio", "schema-registry", "apicurio", "2.6.13.Final"}
+	PostgresPackage = Package{"PostgreSQL", "postgres", "postgres", "17.6.0"}
+	MariaDBPackage  = Package{"MariaDB", "mariadb", "mariadb", "11.4.5"}
+	DebeziumPackage = Package{"Debezium", "debezium", "debezium", "3.7.0.Final"}
+	RedisPackage    = Package{"Redis", "redis", "redis", "7.0.15"}
+)
+
+// Path returns the path of a file or folder of the package, or an error that names the command that installs it.
+func (p Package) Path(elem ...string) (string, error) {
+	root, err := CacheDir()
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(append([]string{root, p.Folder + "-" + p.Version}, elem...)...)
+	if _, err := os.Stat(path); err != nil {
+		return "", fmt.Errorf("%s %s is not installed (run `make servers`): %w", p.Title, p.Version, err)
+	}
+	return path, nil
 }
 
-// RedisPath returns the path of the Redis server in the cache, or an error that names the command that installs it.
-func RedisPath() (string, error) {
-	return cached("Redis "+RedisVersion, "redis-"+RedisVersion, "usr", "bin", "redis-server")
-}
-
-// KafkaLibs returns the folder with the jars of Apache Kafka in the cache, or an error that names the command that
-// installs them.
-func KafkaLibs() (string, error) {
-	return cached("Apache Kafka "+KafkaVersion, "kafka-"+KafkaVersion, kafkaLibs)
-}
-
-// SchemaRegistryHome returns the folder of Apicurio's registry and converters in the cache, or an error that names the
-// command that installs them.
-func SchemaRegistryHome() (string, error) {
-	return cached("the schema registry of Apicurio "+ApicurioVersion, "apicurio-"+ApicurioVersion)
-}
-
-// PostgresHome returns the folder of PostgreSQL in the cache, or an error that names the command that installs it.
-func PostgresHome() (string, error) {
-	return cached("PostgreSQL "+PostgresVersion, "postgres-"+PostgresVersion)
-}
-
-// MariaDBHome returns the folder of MariaDB in the cache, or an error that names the command that installs it.
-func MariaDBHome() (string, error) {
-	return cached("MariaDB "+MariaDBVersion, "mariadb-"+MariaDBVersion)
-}
-
-// DebeziumHome returns the folder with the jars of Kafka Connect and of Debezium's connectors in the cache, or an error
-// that names the command that installs them.
-func DebeziumHome() (string, error) {
-	return cached("Debezium "+DebeziumVersion, "debezium-"+DebeziumVersion)
-}
+// WeaviatePath returns the path of the Weaviate server.
+func WeaviatePath() (string, error) { return WeaviatePackage.Path("weaviate-server") }
 
 // CacheDir returns Freshet's folder for what can be made again, by the rule that scripts/cache.sh has too; it need not
 // exist. os.UserCacheDir would differ from it outside Linux. It fails where the user has no home folder.
@@ -69,16 +54,4 @@ func CacheDir() (string, error) {
 		root = filepath.Join(home, ".cache")
 	}
 	return filepath.Join(root, "freshet"), nil
-}
-
-func cached(what string, elem ...string) (string, error) {
-	root, err := CacheDir()
-	if err != nil {
-		return "", err
-	}
-	path := filepath.Join(append([]string{root}, elem...)...)
-	if _, err := os.Stat(path); err != nil {
-		return "", fmt.Errorf("%s is not installed (run `make servers`): %w", what, err)
-	}
-	return path, nil
 }

@@ -96,16 +96,6 @@ func (c *child) awaitReady(ctx context.Context, ready func(context.Context) erro
 	}
 }
 
-// said is a question for awaitReady: whether the process has written a text, which must come at the end of its start.
-func (c *child) said(text string) func(context.Context) error {
-	return func(context.Context) error {
-		if !strings.Contains(c.tail.String(), text) {
-			return fmt.Errorf("%s is still starting", c.name)
-		}
-		return nil
-	}
-}
-
 // stop asks the process to end and waits for it. After stopLimit, or once ctx is done, it kills the process and says so.
 func (c *child) stop(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, stopLimit)

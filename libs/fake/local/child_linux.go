@@ -7,10 +7,10 @@ func attributes() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 }
 
-// unprivileged returns the attributes of a child that refuses to run as root. Where this process is root, the child sees
+// Unprivileged returns the attributes of a child that refuses to run as root. Where this process is root, the child sees
 // itself as nobody, in a namespace of its own, and is root to all others: it can use the cache and a test's temporary
 // folder, which are root's. Another user could not.
-func unprivileged() *syscall.SysProcAttr {
+func Unprivileged() *syscall.SysProcAttr {
 	a := attributes()
 	if syscall.Getuid() == 0 {
 		root := []syscall.SysProcIDMap{{ContainerID: nobody, HostID: 0, Size: 1}}

@@ -10,5 +10,5 @@ func attributes() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Setpgid: true}
 }
 
-// unprivileged returns the attributes of a child that refuses to run as root.
-func unprivileged() *syscall.SysProcAttr { return attributes() }
+// Unprivileged returns the attributes of a child that refuses to run as root.
+func Unprivileged() *syscall.SysProcAttr { return attributes() }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"sync"
 )
 
@@ -16,7 +17,7 @@ const clusterNodes = 3
 type cluster struct {
 	name    string
 	data    string
-	servers []*server
+	servers []*Server
 }
 
 // startCluster starts servers on free ports and returns when all are ready. layOut is called in the cluster's data
@@ -39,6 +40,19 @@ func startCluster(ctx context.Context, name string, portsOfOne int, layOut func(
 		return nil, err
 	}
 	return c, nil
+}
+
+// add describes a node, which has the first of the given ports. Its folder is named after one of them, too: what a start
+// left that found one taken is of no use on others.
+func (c *cluster) add(ports []int, d Description) (*Server, error) {
+	d.Data = filepath.Join(c.data, fmt.Sprintf("%s-%d", d.Name, ports[0]))
+	s, err := newServer(d)
+	if err != nil {
+		return nil, err
+	}
+	s.ports = ports
+	c.servers = append(c.servers, s)
+	return s, nil
 }
 
 // start starts all nodes side by side: none is ready before a second one is.

@@ -1,5 +1,6 @@
-// Package local runs the real servers that Freshet works with, Weaviate, Apache Kafka, Redis, a schema registry, databases
-// and Debezium, as children of this process: for `freshet dev` and for integration tests.
+// Package local runs the real servers that Freshet works with, Weaviate, Apache Kafka, Redis and a schema registry, as
+// children of this process: for `freshet dev` and for integration tests. A test that alone needs another one describes it
+// (Description).
 //
 // It owns their settings, ports, data folder and end. A server is started from the cache that `make servers` fills, and
 // it never outlives this process: on Linux the kernel kills it when this process dies, however that happens. The package

@@ -13,7 +13,6 @@ import (
 	"slices"
 	"strings"
 	"text/template"
-	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -35,55 +34,46 @@ type Kafka struct {
 	// takes unsecured JSON web tokens (RFC 7515, alg none) that have sub, iat and exp, and of those any.
 	OAuth string
 
-	*server
+	*Server
 }
 
 // StartKafka starts a broker from the cache and returns when a client can create topics on it. The caller stops it. ctx
 // bounds the start only; the broker lives on when it ends.
 func StartKafka(ctx context.Context, o KafkaOptions) (*Kafka, error) {
-	java, home, err := findKafka()
-	if err != nil {
+	n := &node{ID: 1, Replicas: 1, InSync: 1}
+	var err error
+	if n.JVM, err = kafkaJVM(); err != nil {
 		return nil, err
 	}
-	s, err := newServer("kafka", o.Data)
-	if err != nil {
-		return nil, err
-	}
-	n := node{ID: 1, Replicas: 1, InSync: 1, jvm: jvm{java: java, home: home, data: s.data}}
-	k := &Kafka{server: s}
-	s.launch = func(ctx context.Context) (*child, error) {
-		return n.launch(ctx, "kafka", o.Log, "--standalone")
-	}
-	err = s.startFirst(ctx, 3, func(ports []int) {
-		k.Brokers = loopback(ports[0])
-		n.Listens, n.Advertised, n.Controller = k.Brokers, k.Brokers, loopback(ports[1])
-		n.Quorum = n.Controller
-		if o.OAuth {
-			k.OAuth = loopback(ports[2])
-			n.OAuth = k.OAuth
-		}
+	s, err := Start(ctx, Description{
+		Name: "kafka", Data: o.Data, Ports: 3, Log: o.Log,
+		Command: func(ctx context.Context, s *Server) (*exec.Cmd, error) {
+			n.Listens, n.Advertised, n.Controller, n.Quorum = s.Address(0), s.Address(0), s.Address(1), s.Address(1)
+			if o.OAuth {
+				n.OAuth = s.Address(2)
+			}
+			return n.launch(ctx, s, "--standalone")
+		},
+		Ready: n.ready,
 	})
 	if err != nil {
 		return nil, err
 	}
-	return k, nil
+	return &Kafka{Brokers: n.Listens, OAuth: n.OAuth, Server: s}, nil
 }
 
-// findKafka returns the Java program and the folder above Kafka's jars.
-func findKafka() (java, home string, err error) {
-	libs, err := KafkaLibs()
+// kafkaJVM returns how Kafka's classes are run, but for their data.
+func kafkaJVM() (JVM, error) {
+	libs, err := KafkaPackage.Path(kafkaLibs)
 	if err != nil {
-		return "", "", err
+		return JVM{}, err
 	}
-	if java, err = exec.LookPath("java"); err != nil {
-		return "", "", fmt.Errorf("starting kafka: %w", err)
-	}
-	return java, filepath.Dir(libs), nil
+	return NewJVM("kafka", filepath.Dir(libs))
 }
 
 // node is one broker, which is a controller too, as its properties describe it.
 type node struct {
-	jvm
+	JVM
 
 	ID         int
 	Listens    string // for clients
@@ -96,24 +86,19 @@ type node struct {
 	InSync     int
 }
 
-// launch starts the node and returns when it takes part in the cluster. format says how its data folder is made where it
-// is new.
-func (n *node) launch(ctx context.Context, name string, log io.Writer, format ...string) (*child, error) {
+// launch prepares the node and returns its command. format says how its data folder is made where it is new.
+func (n *node) launch(ctx context.Context, s *Server, format ...string) (*exec.Cmd, error) {
+	n.Data = s.Data
 	if err := n.prepare(ctx, format); err != nil {
 		return nil, err
 	}
-	// ctx is the start's: its end must not kill the broker.
-	c, err := startChild(name, n.command(context.WithoutCancel(ctx), "kafka.Kafka", n.properties()), nil, log)
-	if err != nil {
-		return nil, err
-	}
-	return c, c.awaitReady(ctx, n.ready)
+	return n.Command(context.WithoutCancel(ctx), "kafka.Kafka", n.properties()), nil
 }
 
 // ready asks once for the cluster's metadata. A broker that answers is still refused by the controller for a while after
 // a kill; it is listed, with a controller, only when it takes part.
-func (n *node) ready(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+func (n *node) ready(ctx context.Context, _ *Server) error {
+	ctx, cancel := context.WithTimeout(ctx, askLimit)
 	defer cancel()
 	client, err := kgo.NewClient(kgo.SeedBrokers(n.Listens), kgo.RequestRetries(0))
 	if err != nil {
@@ -131,13 +116,24 @@ func (n *node) ready(ctx context.Context) error {
 	return nil
 }
 
-// jvm is how Kafka's classes are run.
-type jvm struct {
+// JVM is how classes are run as Kafka's are.
+type JVM struct {
 	java string // the program
 	home string // the folder above the jars
-	data string
-	heap string // at most; empty: enough for a broker
+	Data string
+	Heap string // at most; empty: enough for a broker
 }
+
+// NewJVM looks for Java. home is the folder above the jars, what who is for errors.
+func NewJVM(who, home string) (JVM, error) {
+	java, err := exec.LookPath("java")
+	if err != nil {
+		return JVM{}, fmt.Errorf("starting %s: %w", who, err)
+	}
+	return JVM{java: java, home: home}, nil
+}
+
+const kafkaLibs = "libs" // the folder with the jars, in the home of a JVM
 
 //go:embed kafka.properties
 var kafkaProperties string
@@ -147,20 +143,22 @@ var kafkaTemplate = template.Must(template.New("kafka.properties").Parse(kafkaPr
 // clusterID is any 16 bytes in base64url. A random one could begin with a dash, which the tool takes for an option.
 const clusterID = "MkU3OEVBNTcwNTJENDM2Qg"
 
-// LogDir is where the topics are.
-func (j jvm) LogDir() string     { return filepath.Join(j.data, "log") }
-func (j jvm) properties() string { return filepath.Join(j.data, "server.properties") }
-func (j jvm) tmp() string        { return filepath.Join(j.data, "tmp") }
+// Tmp is where the JVM unpacks things; the folder must be there.
+func (j JVM) Tmp() string { return filepath.Join(j.Data, "tmp") }
 
-// command returns the command that runs a main class. A small heap, the serial collector and only the first compiler
+// LogDir is where the topics are.
+func (j JVM) LogDir() string     { return filepath.Join(j.Data, "log") }
+func (j JVM) properties() string { return filepath.Join(j.Data, "server.properties") }
+
+// Command returns the command that runs a main class. A small heap, the serial collector and only the first compiler
 // start a broker in 2 s with 150 MB, and the archive of classes that its installation made halves that; an archive that
 // does not fit the JVM any more is ignored by it. The archive holds the class path as it was written, so the jars are
 // named relative to their folder. Performance files and unpacked native libraries would stay behind in the system's
 // temporary folder: the first are off, the second go into the data folder.
-func (j jvm) command(ctx context.Context, class string, rest ...string) *exec.Cmd {
+func (j JVM) Command(ctx context.Context, class string, rest ...string) *exec.Cmd {
 	args := []string{
-		"-Xms32m", "-Xmx" + cmp.Or(j.heap, "256m"), "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData",
-		"-Djava.io.tmpdir=" + j.tmp(),
+		"-Xms32m", "-Xmx" + cmp.Or(j.Heap, "256m"), "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData",
+		"-Djava.io.tmpdir=" + j.Tmp(),
 		"-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
 	}
 	archive := filepath.Join(j.home, "kafka.jsa")
@@ -176,7 +174,7 @@ func (j jvm) command(ctx context.Context, class string, rest ...string) *exec.Cm
 
 // prepare writes the properties and, in a new data folder, formats it.
 func (n *node) prepare(ctx context.Context, format []string) error {
-	if err := os.MkdirAll(n.tmp(), 0o700); err != nil {
+	if err := os.MkdirAll(n.Tmp(), 0o700); err != nil {
 		return fmt.Errorf("making a folder for kafka: %w", err)
 	}
 	var text strings.Builder
@@ -190,7 +188,7 @@ func (n *node) prepare(ctx context.Context, format []string) error {
 		return nil
 	}
 	args := append([]string{"format", "-t", clusterID, "-c", n.properties()}, format...)
-	if out, err := n.command(ctx, "kafka.tools.StorageTool", args...).CombinedOutput(); err != nil {
+	if out, err := n.Command(ctx, "kafka.tools.StorageTool", args...).CombinedOutput(); err != nil {
 		return fmt.Errorf("formatting kafka's folder: %w: %s", err, out)
 	}
 	return nil

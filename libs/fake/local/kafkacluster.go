@@ -4,7 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"path/filepath"
+	"os/exec"
 	"strings"
 )
 
@@ -37,7 +37,7 @@ type KafkaNode struct {
 	ID int // Kafka's, from 1
 
 	node   *node
-	server *server
+	server *Server
 }
 
 // PID returns the id of the broker's process, 0 where it does not run.
@@ -55,13 +55,13 @@ func (n *KafkaNode) Restart(ctx context.Context) error { return n.server.Restart
 // StartKafkaCluster starts three brokers from the cache and returns when all of them take part. The caller stops them.
 // ctx bounds the start only. It takes about 500 MB and 6 s.
 func StartKafkaCluster(ctx context.Context, o KafkaClusterOptions) (*KafkaCluster, error) {
-	java, home, err := findKafka()
+	java, err := kafkaJVM()
 	if err != nil {
 		return nil, err
 	}
 	k := &KafkaCluster{}
 	k.cluster, err = startCluster(ctx, "kafka", portsOfOneNode, func(c *cluster, ports []int) error {
-		return k.layOut(c, o, java, home, ports)
+		return k.layOut(c, o, java, ports)
 	})
 	if err != nil {
 		return nil, err
@@ -70,17 +70,14 @@ func StartKafkaCluster(ctx context.Context, o KafkaClusterOptions) (*KafkaCluste
 }
 
 // layOut describes the nodes on the given ports.
-func (k *KafkaCluster) layOut(c *cluster, o KafkaClusterOptions, java, home string, ports []int) error {
+func (k *KafkaCluster) layOut(c *cluster, o KafkaClusterOptions, java JVM, ports []int) error {
 	var brokers, quorum, voters []string
 	k.nodes = nil
 	for i := range clusterNodes {
 		own := ports[i*portsOfOneNode:]
-		name := fmt.Sprintf("kafka-%d", i+1)
 		n := &node{
-			ID: i + 1, Replicas: clusterNodes, InSync: clusterInSync,
+			ID: i + 1, Replicas: clusterNodes, InSync: clusterInSync, JVM: java,
 			Listens: loopback(own[0]), Advertised: loopback(own[0]), Internal: loopback(own[1]), Controller: loopback(own[2]),
-			// Of the ports, too: what a start left that found one taken is of no use on others.
-			jvm: jvm{java: java, home: home, data: filepath.Join(c.data, fmt.Sprintf("%s-%d", name, own[0]))},
 		}
 		if o.Advertise != nil {
 			var err error
@@ -90,19 +87,20 @@ func (k *KafkaCluster) layOut(c *cluster, o KafkaClusterOptions, java, home stri
 		}
 		brokers, quorum = append(brokers, n.Advertised), append(quorum, n.Controller)
 		voters = append(voters, fmt.Sprintf("%d@%s:%s", n.ID, n.Controller, directoryID(n.ID)))
-		s, err := newServer(name, n.data)
+		s, err := c.add(own, Description{
+			Name: fmt.Sprintf("kafka-%d", n.ID), Log: o.Log,
+			Command: func(ctx context.Context, s *Server) (*exec.Cmd, error) {
+				n.Quorum = strings.Join(quorum, ",")
+				return n.launch(ctx, s, "--initial-controllers", strings.Join(voters, ","))
+			},
+			Ready: n.ready,
+		})
 		if err != nil {
 			return err
 		}
-		c.servers, k.nodes = append(c.servers, s), append(k.nodes, &KafkaNode{ID: n.ID, node: n, server: s})
+		k.nodes = append(k.nodes, &KafkaNode{ID: n.ID, node: n, server: s})
 	}
 	k.Brokers = strings.Join(brokers, ",")
-	for _, n := range k.nodes {
-		n.node.Quorum = strings.Join(quorum, ",")
-		n.server.launch = func(ctx context.Context) (*child, error) {
-			return n.node.launch(ctx, n.server.name, o.Log, "--initial-controllers", strings.Join(voters, ","))
-		}
-	}
 	return nil
 }
 

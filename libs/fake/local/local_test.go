@@ -25,35 +25,29 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
+var packages = []local.Package{
+	local.WeaviatePackage, local.KafkaPackage, local.ApicurioPackage, local.PostgresPackage, local.MariaDBPackage, local.DebeziumPackage, local.RedisPackage,
+}
+
 // The cache is filled by scripts and read by Go: they must mean the same versions.
 func TestVersions_theScriptsInstallWhatIsLookedFor(t *testing.T) {
-	for script, version := range map[string]string{
-		"install-weaviate.sh":        local.WeaviateVersion,
-		"install-kafka.sh":           local.KafkaVersion,
-		"install-schema-registry.sh": local.ApicurioVersion,
-		"install-postgres.sh":        local.PostgresVersion,
-		"install-mariadb.sh":         local.MariaDBVersion,
-		"install-debezium.sh":        local.DebeziumVersion,
-	} {
-		text, err := os.ReadFile("../../../scripts/" + script)
+	for _, p := range packages {
+		text, err := os.ReadFile("../../../scripts/install-" + p.Script + ".sh")
 		if err != nil {
 			t.Fatal(err)
 		}
-		if !strings.Contains(string(text), "\nversion="+version+"\n") {
-			t.Errorf("%s does not install version %s", script, version)
+		if !strings.Contains(string(text), "\nversion="+p.Version+"\n") {
+			t.Errorf("%s does not install version %s", p.Script, p.Version)
 		}
 	}
 }
 
 func TestPaths_aMissingServerNamesTheCommandThatInstallsIt(t *testing.T) {
 	t.Setenv("XDG_CACHE_HOME", t.TempDir())
-	for name, path := range map[string]func() (string, error){
-		"Weaviate": local.WeaviatePath, "Kafka": local.KafkaLibs, "Apicurio": local.SchemaRegistryHome,
-		"PostgreSQL": local.PostgresHome, "MariaDB": local.MariaDBHome, "Debezium": local.DebeziumHome,
-	} {
-		_, err := path()
-		if !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), "make servers") {
-			t.Errorf("%s: got %v, want an error that names `make servers`", name, err)
+	for _, p := range packages {
+		_, err := p.Path()
+		if !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), "make servers") || !strings.Contains(err.Error(), p.Title) {
+			t.Errorf("%s: got %v, want an error that names `make servers`", p.Title, err)
 		}
 	}
 }
@@ -225,32 +219,6 @@ func TestKafka_stopLeavesNoProcessPortOrFolder(t *testing.T) {
 	t.Setenv("TMPDIR", t.TempDir())
 	k := localtest.Kafka(t, local.KafkaOptions{})
 	assertStopsWithoutTrace(t, k, []int{k.PID()}, k.Brokers)
-}
-
-func TestDatabases_stopLeavesNoProcessPortOrFolder(t *testing.T) {
-	t.Setenv("TMPDIR", t.TempDir())
-	p := localtest.Postgres(t)
-	assertStopsWithoutTrace(t, p, []int{p.PID()}, p.Address)
-	m := localtest.MariaDB(t)
-	assertStopsWithoutTrace(t, m, []int{m.PID()}, m.Address)
-}
-
-func TestConnect_aConnectorThatIsRefusedSaysWhyAndLeavesNoProcessOrFolder(t *testing.T) {
-	t.Setenv("TMPDIR", t.TempDir())
-	k := localtest.Kafka(t, local.KafkaOptions{})
-	if _, err := local.DebeziumHome(); err != nil {
-		localtest.Connect(t, k.Brokers, nil)
-	}
-	_, err := local.StartConnect(t.Context(), k.Brokers, []local.Connector{{
-		"name": "refused", "connector.class": "io.debezium.connector.postgresql.PostgresConnector",
-	}}, nil)
-	if err == nil || !strings.Contains(err.Error(), "database.hostname") {
-		t.Errorf("got %v, want an error that names the setting", err)
-	}
-	if err := k.Stop(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	assertEmpty(t, os.TempDir())
 }
 
 func TestKafkaCluster_takesRecordsWhileOneOfThreeBrokersIsAway(t *testing.T) {

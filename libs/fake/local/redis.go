@@ -28,26 +28,51 @@ type Redis struct {
 	Address string // host:port
 	Secure  string // host:port of the port with TLS, empty where none was asked for
 
-	*server
+	*Server
 }
 
 // StartRedis starts a server from the cache and returns when it answers. The caller stops it. ctx bounds the start only.
 func StartRedis(ctx context.Context, o RedisOptions) (*Redis, error) {
-	s, err := newServer("redis", o.Data)
+	s, err := Start(ctx, redisDescription(o))
 	if err != nil {
 		return nil, err
 	}
-	r := &Redis{server: s}
-	if err := s.startFirst(ctx, 2, func(ports []int) { r.layOut(o, ports) }); err != nil {
-		return nil, err
-	}
-	return r, nil
+	return redisOf(s, o), nil
 }
 
-// secure returns the settings of TLS, also among servers.
-func (o RedisOptions) secure(port int) []string {
+func redisOf(s *Server, o RedisOptions) *Redis {
+	r := &Redis{Address: s.Address(0), Server: s}
+	if o.CA != "" {
+		r.Secure = s.Address(1)
+	}
+	return r
+}
+
+// redisDescription describes a server, whose second port is for TLS, where there is TLS.
+func redisDescription(o RedisOptions) Description {
+	return Description{
+		Name: "redis", Data: o.Data, Ports: 2, Log: o.Log, Ready: redisReady,
+		Command: func(_ context.Context, s *Server) (*exec.Cmd, error) {
+			args := []string{
+				"--port", s.Port(0), "--bind", "127.0.0.1", "--dir", s.Data,
+				"--appendonly", "yes", "--appendfsync", "always", "--save", "",
+			}
+			for _, setting := range o.secure(s) {
+				name, value, _ := strings.Cut(setting, " ")
+				args = append(args, "--"+name, value)
+			}
+			return redisCommand(s, append(args, o.Args...)...)
+		},
+	}
+}
+
+// secure returns the settings of TLS, also among servers, where there is TLS.
+func (o RedisOptions) secure(s *Server) []string {
+	if o.CA == "" {
+		return nil
+	}
 	return []string{
-		"tls-port " + strconv.Itoa(port), "tls-ca-cert-file " + o.CA, "tls-cert-file " + o.Cert, "tls-key-file " + o.Key,
+		"tls-port " + s.Port(1), "tls-ca-cert-file " + o.CA, "tls-cert-file " + o.Cert, "tls-key-file " + o.Key,
 		"tls-replication yes", "tls-cluster yes",
 	}
 }
@@ -58,44 +83,21 @@ func (r *Redis) among() (host, port string) {
 	return host, port
 }
 
-// layOut decides what the server is launched with; its second port is for TLS, where there is TLS.
-func (r *Redis) layOut(o RedisOptions, ports []int) {
-	r.Address = loopback(ports[0])
-	args := []string{
-		"--port", strconv.Itoa(ports[0]), "--bind", "127.0.0.1", "--dir", r.data,
-		"--appendonly", "yes", "--appendfsync", "always", "--save", "",
+func redisCommand(s *Server, args ...string) (*exec.Cmd, error) {
+	path, err := RedisPackage.Path("usr", "bin", "redis-server")
+	if err != nil {
+		return nil, err
 	}
-	if o.CA != "" {
-		r.Secure = loopback(ports[1])
-		for _, setting := range o.secure(ports[1]) {
-			name, value, _ := strings.Cut(setting, " ")
-			args = append(args, "--"+name, value)
-		}
-	}
-	args = append(args, o.Args...)
-	r.launch = func(ctx context.Context) (*child, error) { return r.launchWith(ctx, o.Log, args...) }
+	lib := filepath.Join(filepath.Dir(path), "..", "..", "lib")
+	return &exec.Cmd{Path: path, Args: append([]string{path}, args...), Dir: s.Data, Env: []string{"LD_LIBRARY_PATH=" + lib}}, nil
 }
 
-// launchWith starts the process and returns when it answers.
-func (r *Redis) launchWith(ctx context.Context, log io.Writer, args ...string) (*child, error) {
-	path, err := RedisPath()
-	if err != nil {
-		return nil, err
+func redisReady(ctx context.Context, s *Server) error {
+	_, err := (&Redis{Address: s.Address(0)}).Do(ctx, "PING")
+	if err != nil && strings.Contains(err.Error(), "NOAUTH") {
+		return nil // it answers, and has a password
 	}
-	cmd := exec.CommandContext(context.WithoutCancel(ctx), path, args...) //nolint:gosec // a test's own
-	cmd.Dir = r.data
-	lib := filepath.Join(filepath.Dir(path), "..", "..", "lib")
-	c, err := startChild(r.name, cmd, []string{"LD_LIBRARY_PATH=" + lib}, log)
-	if err != nil {
-		return nil, err
-	}
-	return c, c.awaitReady(ctx, func(ctx context.Context) error {
-		_, err := r.Do(ctx, "PING")
-		if err != nil && strings.Contains(err.Error(), "NOAUTH") {
-			return nil // it answers, and has a password
-		}
-		return err
-	})
+	return err
 }
 
 // Do sends one command over a connection of its own and returns the answer: a text or a number, or of a list its length.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -33,16 +34,13 @@ func StartRedisCluster(ctx context.Context, o RedisOptions) (*RedisCluster, erro
 	r.cluster, err = startCluster(ctx, "redis", portsOfOneRedis, func(c *cluster, ports []int) error {
 		r.Nodes, buses = nil, nil
 		for own := range slices.Chunk(ports, portsOfOneRedis) {
-			// Of the port, too: what a start left that found one taken is of no use on others.
-			s, err := newServer("redis", filepath.Join(c.data, strconv.Itoa(own[0])))
+			one, bus := o, own[portsOfOneRedis-1]
+			one.Args = append([]string{"--cluster-enabled", "yes", "--cluster-port", strconv.Itoa(bus)}, o.Args...)
+			s, err := c.add(own, redisDescription(one))
 			if err != nil {
 				return err
 			}
-			n, bus := &Redis{server: s}, own[portsOfOneRedis-1]
-			one := o
-			one.Args = append([]string{"--cluster-enabled", "yes", "--cluster-port", strconv.Itoa(bus)}, o.Args...)
-			n.layOut(one, own)
-			r.Nodes, buses, c.servers = append(r.Nodes, n), append(buses, bus), append(c.servers, s)
+			r.Nodes, buses = append(r.Nodes, redisOf(s, o)), append(buses, bus)
 		}
 		return nil
 	})
@@ -124,15 +122,15 @@ func (r *RedisSentinel) start(ctx context.Context, o RedisOptions) error {
 		}
 		r.Nodes, r.servers = append(r.Nodes, n), append(r.servers, n)
 	}
-	s, err := newServer("sentinel", filepath.Join(r.data, "sentinel"))
+	s, err := Start(ctx, Description{
+		Name: "sentinel", Data: filepath.Join(r.data, "sentinel"), Ports: 2, Log: o.Log, Ready: redisReady,
+		Command: func(_ context.Context, s *Server) (*exec.Cmd, error) { return r.watchBy(s, o) },
+	})
 	if err != nil {
 		return err
 	}
-	watch := &Redis{server: s}
-	r.Watch = watch
-	if err := s.startFirst(ctx, 2, func(ports []int) { r.watchBy(watch, o, ports) }); err != nil {
-		return err
-	}
+	watch := redisOf(s, o)
+	r.Watch, r.Sentinel, r.Secure = watch, watch.Address, watch.Secure
 	r.servers = append(r.servers, watch)
 	return until(ctx, "the sentinel knows the replica", func() error {
 		known, err := watch.Do(ctx, "INFO", "sentinel")
@@ -147,25 +145,16 @@ func (r *RedisSentinel) start(ctx context.Context, o RedisOptions) error {
 	})
 }
 
-// watchBy decides what the sentinel is launched with.
-func (r *RedisSentinel) watchBy(watch *Redis, o RedisOptions, ports []int) {
-	watch.Address, r.Sentinel = loopback(ports[0]), loopback(ports[0])
+// watchBy returns the sentinel's command.
+func (r *RedisSentinel) watchBy(s *Server, o RedisOptions) (*exec.Cmd, error) {
 	host, port := r.Nodes[0].among()
-	settings := []string{
-		"port " + strconv.Itoa(ports[0]), "bind 127.0.0.1", fmt.Sprintf("sentinel monitor %s %s %s 1", r.Master, host, port),
-		"sentinel down-after-milliseconds " + r.Master + " 1000", "sentinel failover-timeout " + r.Master + " 5000",
+	settings := append(o.secure(s), "port "+s.Port(0), "bind 127.0.0.1", fmt.Sprintf("sentinel monitor %s %s %s 1", r.Master, host, port),
+		"sentinel down-after-milliseconds "+r.Master+" 1000", "sentinel failover-timeout "+r.Master+" 5000")
+	config := filepath.Join(s.Data, "sentinel.conf") // the sentinel writes into it
+	if err := os.WriteFile(config, []byte(strings.Join(settings, "\n")+"\n"), 0o600); err != nil {
+		return nil, fmt.Errorf("writing the sentinel's settings: %w", err)
 	}
-	if o.CA != "" {
-		r.Secure = loopback(ports[1])
-		settings = append(settings, o.secure(ports[1])...)
-	}
-	config := filepath.Join(watch.data, "sentinel.conf") // the sentinel writes into it
-	watch.launch = func(ctx context.Context) (*child, error) {
-		if err := os.WriteFile(config, []byte(strings.Join(settings, "\n")+"\n"), 0o600); err != nil {
-			return nil, fmt.Errorf("writing the sentinel's settings: %w", err)
-		}
-		return watch.launchWith(ctx, o.Log, config, "--sentinel")
-	}
+	return redisCommand(s, config, "--sentinel")
 }
 
 // Stop ends the servers and removes their data.

@@ -4,11 +4,9 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net/http"
 	"os/exec"
 	"path/filepath"
-	"strconv"
-	"time"
+	"slices"
 )
 
 // SchemaRegistry is a running Apicurio registry, in memory, without authentication, on loopback only. All methods are
@@ -19,13 +17,13 @@ type SchemaRegistry struct {
 	// Java runs a program of one source file with Apicurio's converters: its arguments are behind these.
 	Java []string
 
-	*server
+	*Server
 }
 
 // StartSchemaRegistry starts a registry from the cache and returns when it answers. The caller stops it. log gets its
 // warnings and errors; nil: nowhere. ctx bounds the start only.
 func StartSchemaRegistry(ctx context.Context, log io.Writer) (*SchemaRegistry, error) {
-	home, err := SchemaRegistryHome()
+	home, err := ApicurioPackage.Path()
 	if err != nil {
 		return nil, err
 	}
@@ -33,51 +31,27 @@ func StartSchemaRegistry(ctx context.Context, log io.Writer) (*SchemaRegistry, e
 	if err != nil {
 		return nil, fmt.Errorf("starting the schema registry: %w", err)
 	}
-	s, err := newServer("schema-registry", "")
-	if err != nil {
-		return nil, err
-	}
-	r := &SchemaRegistry{server: s}
 	// One compiler, as for Kafka: it starts sooner. What it unpacks goes with its folder. Java 17 reads source in the
 	// encoding of the environment.
-	flags := []string{"-Dfile.encoding=UTF-8", "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData", "-Djava.io.tmpdir=" + s.data}
-	r.Java = append(append([]string{java}, flags...), "-cp", filepath.Join(home, "converter", "*"))
-	var port int
-	s.launch = func(ctx context.Context) (*child, error) {
-		args := append(flags, "-Dquarkus.http.host=127.0.0.1", "-Dquarkus.http.port="+strconv.Itoa(port), "-Dquarkus.log.level=WARN", "-jar", filepath.Join(home, "registry", "runner.jar"))
-		cmd := exec.CommandContext(context.WithoutCancel(ctx), java, args...)
-		cmd.Dir = s.data
-		c, err := startChild("schema-registry", cmd, []string{}, log)
-		if err != nil {
-			return nil, err
-		}
-		return c, c.awaitReady(ctx, r.ready)
-	}
-	err = s.startFirst(ctx, 1, func(ports []int) {
-		port = ports[0]
-		r.URL = "http://" + loopback(port) + "/apis/ccompat/v7"
-		r.Core = "http://" + loopback(port) + "/apis/registry/v2"
+	command := []string{java, "-Dfile.encoding=UTF-8", "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData"}
+	s, err := Start(ctx, Description{
+		Name: "schema-registry", Ports: 1, Log: log,
+		Command: func(_ context.Context, s *Server) (*exec.Cmd, error) {
+			args := append(slices.Clone(command), "-Djava.io.tmpdir="+s.Data, "-Dquarkus.http.host=127.0.0.1", "-Dquarkus.http.port="+s.Port(0),
+				"-Dquarkus.log.level=WARN", "-jar", filepath.Join(home, "registry", "runner.jar"))
+			return &exec.Cmd{Path: java, Args: args, Dir: s.Data}, nil
+		},
+		Ready: func(ctx context.Context, s *Server) error {
+			return Ask(ctx, "the schema registry", "http://"+s.Address(0)+confluentPath+"/subjects", "", nil)
+		},
 	})
 	if err != nil {
 		return nil, err
 	}
-	return r, nil
+	return &SchemaRegistry{
+		URL: "http://" + s.Address(0) + confluentPath, Core: "http://" + s.Address(0) + "/apis/registry/v2",
+		Java: append(command, "-Djava.io.tmpdir="+s.Data, "-cp", filepath.Join(home, "converter", "*")), Server: s,
+	}, nil
 }
 
-func (r *SchemaRegistry) ready(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
-	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, r.URL+"/subjects", http.NoBody)
-	if err != nil {
-		return fmt.Errorf("asking the schema registry: %w", err)
-	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return fmt.Errorf("asking the schema registry: %w", err)
-	}
-	defer func() { _ = resp.Body.Close() }()
-	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("asking the schema registry: it answers %d", resp.StatusCode)
-	}
-	return nil
-}
+const confluentPath = "/apis/ccompat/v7"

@@ -3,15 +3,11 @@ package local
 import (
 	"context"
 	"crypto/rand"
-	"encoding/json"
 	"fmt"
 	"io"
 	"net"
-	"net/http"
 	"os/exec"
 	"slices"
-	"strconv"
-	"time"
 )
 
 // WeaviateOptions says how to start Weaviate. The zero value is good for a test.
@@ -28,7 +24,7 @@ type Weaviate struct {
 	GRPC   string // host:port of the gRPC API
 	APIKey string // random for each start; the only way in
 
-	*server
+	*Server
 }
 
 // StartWeaviate starts the server from the cache and returns when it is ready on both ports. The caller stops it. ctx
@@ -38,52 +34,43 @@ func StartWeaviate(ctx context.Context, o WeaviateOptions) (*Weaviate, error) {
 	if err != nil {
 		return nil, err
 	}
-	s, err := newServer("weaviate", o.Data)
-	if err != nil {
-		return nil, err
-	}
-	w := &Weaviate{APIKey: rand.Text(), server: s}
-	var env []string
-	s.launch = func(ctx context.Context) (*child, error) {
-		return w.launchAs(ctx, append(slices.Clone(o.Wrap), binary), slices.Concat(env, o.Env), o.Log, w.ready)
-	}
-	err = s.startFirst(ctx, portsOfWeaviate, func(ports []int) {
-		w.listenAt(ports)
-		env = append(weaviateEnv(s.data, w.APIKey, ports), "CLUSTER_HOSTNAME=node1", "RAFT_BOOTSTRAP_EXPECT=1")
+	key := rand.Text()
+	s, err := Start(ctx, Description{
+		Name: "weaviate", Data: o.Data, Ports: portsOfWeaviate, Log: o.Log,
+		Command: func(_ context.Context, s *Server) (*exec.Cmd, error) {
+			env := append(weaviateEnv(s, key), "CLUSTER_HOSTNAME=node1", "RAFT_BOOTSTRAP_EXPECT=1")
+			return weaviateCommand(s, append(slices.Clone(o.Wrap), binary), append(env, o.Env...))
+		},
+		Ready: func(ctx context.Context, s *Server) error { return weaviateReady(ctx, s, key) },
 	})
 	if err != nil {
 		return nil, err
 	}
-	return w, nil
+	return weaviateOf(s, key), nil
 }
 
 // portsOfWeaviate is how many ports one server has: HTTP, gRPC, gossip, data, raft and raft's calls, in this order.
 const portsOfWeaviate = 6
 
-func (w *Weaviate) listenAt(ports []int) { w.REST, w.GRPC = loopback(ports[0]), loopback(ports[1]) }
+func weaviateOf(s *Server, key string) *Weaviate {
+	return &Weaviate{REST: s.Address(0), GRPC: s.Address(1), APIKey: key, Server: s}
+}
 
-// launchAs starts the server's process and returns when it is ready.
-func (w *Weaviate) launchAs(ctx context.Context, command, env []string, log io.Writer, ready func(context.Context) error) (*child, error) {
-	host, port, err := net.SplitHostPort(w.REST)
+func weaviateCommand(s *Server, command, env []string) (*exec.Cmd, error) {
+	path, err := exec.LookPath(command[0])
 	if err != nil {
-		return nil, fmt.Errorf("starting %s: %w", w.name, err)
+		return nil, fmt.Errorf("looking for %s: %w", command[0], err)
 	}
-	// ctx is the start's: its end must not kill the server.
-	cmd := exec.CommandContext(context.WithoutCancel(ctx), command[0], append(command[1:], "--host", host, "--port", port, "--scheme", "http")...) //nolint:gosec // a test's own
-	cmd.Dir = w.data
-	c, err := startChild(w.name, cmd, env, log)
-	if err != nil {
-		return nil, err
-	}
-	return c, c.awaitReady(ctx, ready)
+	args := append(slices.Clone(command), "--host", "127.0.0.1", "--port", s.Port(0), "--scheme", "http")
+	return &exec.Cmd{Path: path, Args: args, Dir: s.Data, Env: env}, nil
 }
 
 // weaviateEnv returns the settings of a node on this machine, but for its name and the others. The gRPC and cluster ports listen on all interfaces
 // whatever is set, so a key is always asked for. Without CLUSTER_IN_LOCALHOST, CLUSTER_ADVERTISE_ADDR and
 // RAFT_BOOTSTRAP_EXPECT a machine without a default route ends it at once; the RAFT times halve its start.
-func weaviateEnv(data, key string, ports []int) []string {
+func weaviateEnv(s *Server, key string) []string {
 	env := []string{
-		"PERSISTENCE_DATA_PATH=" + data,
+		"PERSISTENCE_DATA_PATH=" + s.Data,
 		"AUTHENTICATION_ANONYMOUS_ACCESS_ENABLED=false",
 		"AUTHENTICATION_APIKEY_ENABLED=true",
 		"AUTHENTICATION_APIKEY_ALLOWED_KEYS=" + key,
@@ -104,50 +91,24 @@ func weaviateEnv(data, key string, ports []int) []string {
 	for i, name := range []string{
 		"GRPC_PORT", "CLUSTER_GOSSIP_BIND_PORT", "CLUSTER_DATA_BIND_PORT", "RAFT_PORT", "RAFT_INTERNAL_RPC_PORT",
 	} {
-		env = append(env, name+"="+strconv.Itoa(ports[i+1]))
+		env = append(env, name+"="+s.Port(i+1))
 	}
 	return env
 }
 
-// ready asks once whether both ports answer. The HTTP port says that the schema has a leader; the gRPC port opens on its
-// own.
-func (w *Weaviate) ready(ctx context.Context) error {
-	if err := w.get(ctx, "/v1/.well-known/ready", nil); err != nil {
+// weaviateReady asks once whether both ports answer. The HTTP port says that the schema has a leader; the gRPC port opens
+// on its own.
+func weaviateReady(ctx context.Context, s *Server, key string) error {
+	if err := askWeaviate(ctx, s, key, "/v1/.well-known/ready", nil); err != nil {
 		return err
 	}
-	conn, err := (&net.Dialer{Timeout: askLimit}).DialContext(ctx, "tcp", w.GRPC)
+	conn, err := (&net.Dialer{Timeout: askLimit}).DialContext(ctx, "tcp", s.Address(1))
 	if err != nil {
 		return fmt.Errorf("asking weaviate: %w", err)
 	}
 	return conn.Close()
 }
 
-// askLimit bounds one question whether the server is ready.
-const askLimit = 2 * time.Second
-
-// get asks once for a path of the HTTP API, and reads the JSON of the answer where out is not nil.
-func (w *Weaviate) get(ctx context.Context, path string, out any) error {
-	ctx, cancel := context.WithTimeout(ctx, askLimit)
-	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+w.REST+path, http.NoBody)
-	if err != nil {
-		return fmt.Errorf("asking weaviate: %w", err)
-	}
-	req.Header.Set("Authorization", "Bearer "+w.APIKey)
-	// A transport of its own: no idle connection is left behind, and no proxy setting applies to loopback.
-	resp, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(req)
-	if err != nil {
-		return fmt.Errorf("asking weaviate: %w", err)
-	}
-	defer func() { _ = resp.Body.Close() }() // it was only read
-	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("asking weaviate: it answers %s", resp.Status)
-	}
-	if out == nil {
-		return nil
-	}
-	if err := json.NewDecoder(resp.Body).Decode(out); err != nil {
-		return fmt.Errorf("asking weaviate: %w", err)
-	}
-	return nil
+func askWeaviate(ctx context.Context, s *Server, key, path string, out any) error {
+	return Ask(ctx, "weaviate", "http://"+s.Address(0)+path, key, out)
 }

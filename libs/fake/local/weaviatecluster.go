@@ -6,7 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"path/filepath"
+	"os/exec"
 	"slices"
 	"strings"
 )
@@ -54,36 +54,34 @@ func (w *WeaviateCluster) layOut(c *cluster, o WeaviateClusterOptions, binary st
 	key := rand.Text()
 	w.nodes = nil
 	for i := range clusterNodes {
-		own := ports[i*portsOfWeaviate:]
-		// Of the ports, too: what a start left that found one taken is of no use on others.
-		s, err := newServer(fmt.Sprintf("weaviate-%d", i+1), filepath.Join(c.data, fmt.Sprintf("node%d-%d", i+1, own[0])))
+		s, err := c.add(ports[i*portsOfWeaviate:], Description{
+			Name: fmt.Sprintf("weaviate-%d", i+1), Log: o.Log,
+			Command: func(_ context.Context, s *Server) (*exec.Cmd, error) {
+				return weaviateCommand(s, []string{binary}, slices.Concat(weaviateEnv(s, key), []string{
+					fmt.Sprintf("CLUSTER_HOSTNAME=node%d", i+1),
+					// All of them, itself too: it is no error then that no other one is there yet.
+					"CLUSTER_JOIN=" + strings.Join(gossip, ","),
+					"RAFT_JOIN=" + strings.Join(raft, ","),
+					fmt.Sprintf("RAFT_BOOTSTRAP_EXPECT=%d", clusterNodes),
+				}, o.Env))
+			},
+			Ready: func(ctx context.Context, s *Server) error { return w.joined(ctx, s, key) },
+		})
 		if err != nil {
 			return err
 		}
-		n := &Weaviate{APIKey: key, server: s}
-		n.listenAt(own)
-		env := slices.Concat(weaviateEnv(s.data, key, own), []string{
-			fmt.Sprintf("CLUSTER_HOSTNAME=node%d", i+1),
-			// All of them, itself too: it is no error then that no other one is there yet.
-			"CLUSTER_JOIN=" + strings.Join(gossip, ","),
-			"RAFT_JOIN=" + strings.Join(raft, ","),
-			fmt.Sprintf("RAFT_BOOTSTRAP_EXPECT=%d", clusterNodes),
-		}, o.Env)
-		s.launch = func(ctx context.Context) (*child, error) {
-			return n.launchAs(ctx, []string{binary}, env, o.Log, func(ctx context.Context) error { return w.joined(ctx, n) })
-		}
-		w.nodes, c.servers = append(w.nodes, n), append(c.servers, s)
+		w.nodes = append(w.nodes, weaviateOf(s, key))
 	}
 	return nil
 }
 
 // joined asks once whether a node is ready and sees a quorum.
-func (w *WeaviateCluster) joined(ctx context.Context, n *Weaviate) error {
-	if err := n.ready(ctx); err != nil {
+func (w *WeaviateCluster) joined(ctx context.Context, s *Server, key string) error {
+	if err := weaviateReady(ctx, s, key); err != nil {
 		return err
 	}
 	var seen struct{ Nodes []struct{ Status string } }
-	if err := n.get(ctx, "/v1/nodes", &seen); err != nil {
+	if err := askWeaviate(ctx, s, key, "/v1/nodes", &seen); err != nil {
 		return err
 	}
 	healthy := 0

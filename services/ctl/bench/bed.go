@@ -11,7 +11,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"golang.org/x/sync/errgroup"
 
@@ -116,7 +115,7 @@ func (b *bed) open(ctx context.Context, space string, withIndex bool) error {
 // startBroker starts Apache Kafka where it is installed, else the broker inside this process.
 func (b *bed) startBroker(ctx context.Context, dir string) (string, error) {
 	_, noJava := exec.LookPath("java")
-	if _, err := local.KafkaLibs(); err != nil || noJava != nil {
+	if _, err := local.KafkaPackage.Path(); err != nil || noJava != nil {
 		b.broker = "kfake, in this process"
 		b.say("starting %s: Apache Kafka or Java is not installed", b.broker)
 		broker, err := fake.StartBroker(filepath.Join(dir, "kafka"))
@@ -228,16 +227,7 @@ func (b *bed) growth(ctx context.Context, topic string, before, n int) (*pace, e
 
 // size counts the records of a topic.
 func (b *bed) size(ctx context.Context, topic string) (int, error) {
-	ends, err := kadm.NewClient(b.client).ListEndOffsets(ctx, topic)
-	if err == nil {
-		err = ends.Error()
-	}
-	if err != nil {
-		return 0, fmt.Errorf("counting the records of %s: %w", topic, err)
-	}
-	n := 0
-	ends.Each(func(o kadm.ListedOffset) { n += int(o.Offset) })
-	return n, nil
+	return rig.Records(ctx, b.client, topic)
 }
 
 // awaitArrived waits until n items have reached the index.
@@ -251,8 +241,5 @@ func (b *bed) awaitArrived(ctx context.Context, n int) error {
 
 // send produces records and waits until the broker has them.
 func (b *bed) send(ctx context.Context, records ...*kgo.Record) error {
-	if err := b.client.ProduceSync(ctx, records...).FirstErr(); err != nil {
-		return fmt.Errorf("sending %d records: %w", len(records), err)
-	}
-	return nil
+	return rig.Send(ctx, b.client, records...)
 }

@@ -111,10 +111,8 @@ func (b *bed) embedWaiting(ctx context.Context, docs []*record.Document, then wo
 	if err != nil {
 		return nil, err
 	}
-	for _, d := range docs {
-		if err := b.sendDocument(ctx, d); err != nil {
-			return nil, err
-		}
+	if err := b.sendDocuments(ctx, docs); err != nil {
+		return nil, err
 	}
 	if err := b.client.Flush(ctx); err != nil {
 		return nil, fmt.Errorf("sending %d documents: %w", len(docs), err)
@@ -137,13 +135,15 @@ func textsOf(docs []*record.Document) []string {
 	return texts
 }
 
-// sendDocument produces a document as ingest does, and does not wait.
-func (b *bed) sendDocument(ctx context.Context, d *record.Document) error {
-	value, err := d.Encode()
-	if err != nil {
-		return err
+// sendDocuments produces documents as ingest does, and does not wait.
+func (b *bed) sendDocuments(ctx context.Context, docs []*record.Document) error {
+	for _, d := range docs {
+		value, err := d.Encode()
+		if err != nil {
+			return err
+		}
+		b.client.Produce(ctx, b.placed(b.topics.DocumentsLive(), d.Item(), value), nil)
 	}
-	b.client.Produce(ctx, b.placed(b.topics.DocumentsLive(), d.Item(), value), nil)
 	return nil
 }
 
@@ -174,7 +174,7 @@ func (b *bed) trickleDocuments(ctx context.Context, docs []*record.Document) ([]
 	}, func(ctx context.Context) error {
 		return paced(ctx, len(docs), pacedRate, func(i int) error {
 			sent.Store(string(docs[i].Item().Key()), time.Now())
-			return b.sendDocument(ctx, docs[i])
+			return b.sendDocuments(ctx, docs[i:i+1])
 		})
 	})
 	slices.Sort(took)

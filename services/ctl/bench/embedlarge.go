@@ -3,7 +3,6 @@ package bench
 import (
 	"context"
 	"fmt"
-	"strconv"
 	"time"
 )
 
@@ -38,15 +37,10 @@ func embedLarge(ctx context.Context, b *bed, provider *standIn) ([]Figure, error
 	}, nil
 }
 
-// embedResident measures the most memory that an embed service of its own process takes at a steady rate.
+// embedResident sends the embed service documents.
 func embedResident(ctx context.Context, b *bed, provider *standIn) ([]Figure, error) {
 	provider.unlimited.Store(true)
-	program, err := b.program(ctx, "embed")
-	if err != nil {
-		return nil, err
-	}
-	n := int(b.paced.Seconds() * residentRate)
-	docs, err := b.documents(ctx, b.fresh(n+fullRequest))
+	docs, err := b.documents(ctx, b.fresh(fullRequest+b.residentParts()*residentAtOnce))
 	if err != nil {
 		return nil, err
 	}
@@ -54,35 +48,16 @@ func embedResident(ctx context.Context, b *bed, provider *standIn) ([]Figure, er
 	if err != nil {
 		return nil, err
 	}
-	for _, d := range docs[:fullRequest] { // it runs
-		if err := b.sendDocument(ctx, d); err != nil {
-			return nil, err
+	embedded := func(n int) error {
+		_, err := b.growth(ctx, b.topics.VectorsLive(), before, n)
+		return err
+	}
+	return b.resident(ctx, "embed", "documents", func() error {
+		if err := b.sendDocuments(ctx, docs[:fullRequest]); err != nil {
+			return err
 		}
-	}
-	if _, err := b.growth(ctx, b.topics.VectorsLive(), before, fullRequest); err != nil {
-		return nil, err
-	}
-	process := strconv.Itoa(program.PID())
-	idle := residentMB(process, "VmRSS")
-	if idle == 0 {
-		b.say("no /proc here: the memory of a process cannot be read")
-		return nil, nil
-	}
-	b.say("%d documents a second for %s by an embed service of its own", residentRate, b.paced)
-	err = paced(ctx, n/residentAtOnce, residentRate/residentAtOnce, func(i int) error {
-		for _, d := range docs[fullRequest+i*residentAtOnce:][:residentAtOnce] {
-			if err := b.sendDocument(ctx, d); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	if _, err := b.growth(ctx, b.topics.VectorsLive(), before, fullRequest+n/residentAtOnce*residentAtOnce); err != nil {
-		return nil, err
-	}
-	most := residentMB(process, "VmHWM")
-	return []Figure{atMost(fmt.Sprintf("resident memory at %d documents/s, %d dimensions", residentRate, largeDimensions), "MB", most, idle, residentGoal)}, nil
+		return embedded(fullRequest)
+	}, func(part int) error {
+		return b.sendDocuments(ctx, docs[fullRequest+part*residentAtOnce:][:residentAtOnce])
+	}, func() error { return embedded(len(docs)) })
 }

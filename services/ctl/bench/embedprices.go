@@ -31,10 +31,8 @@ func embedPrices(ctx context.Context, b *bed, provider *standIn) ([]Figure, erro
 			}
 			tokens := tokensOf(textsOf(docs)...)
 			unique, all, changes = max(unique, tokens), all+tokens, changes+len(docs)
-			for _, d := range docs {
-				if err := b.sendDocument(ctx, d); err != nil {
-					return err
-				}
+			if err := b.sendDocuments(ctx, docs); err != nil {
+				return err
 			}
 			raisePrices(list)
 		}

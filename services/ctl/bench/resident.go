@@ -18,30 +18,19 @@ import (
 )
 
 const (
-	residentDimensions = 3072
-	residentRate       = 1000 // items a second
-	residentAtOnce     = 100
-	residentGoal       = 150 // MB
+	residentRate   = 1000 // items a second
+	residentAtOnce = 100
+	residentGoal   = 150 // MB
 )
 
-// writeResident measures the most memory that a write service of its own process takes while
-// items come at a steady rate: new ones at first, then the same with new prices, since new
-// vectors of this size at this rate are more than two cores index.
-func writeResident(ctx context.Context, r run) (figures []Figure, err error) {
-	b, err := openBed(ctx, r, hashSpace(residentDimensions), true)
+// resident measures the most memory that a service of its own process takes at a steady rate, of which unit is counted:
+// begin has it run, send sends a part of the work, and end waits until all is done.
+func (b *bed) resident(ctx context.Context, service, unit string, begin func() error, send func(part int) error, end func() error) ([]Figure, error) {
+	program, err := b.program(ctx, service)
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, b.close(ctx)) }()
-	program, err := b.program(ctx, "write")
-	if err != nil {
-		return nil, err
-	}
-	list := products(b.items)
-	if err := b.sendsVectors(ctx); err != nil {
-		return nil, err
-	}
-	if err := b.sendItems(ctx, list); err != nil {
+	if err := begin(); err != nil {
 		return nil, err
 	}
 	process := strconv.Itoa(program.PID())
@@ -50,20 +39,40 @@ func writeResident(ctx context.Context, r run) (figures []Figure, err error) {
 		b.say("no /proc here: the memory of a process cannot be read")
 		return nil, nil
 	}
-	b.say("%d items a second for %s by a write service of its own", residentRate, b.paced)
-	err = paced(ctx, int(b.paced.Seconds()*residentRate/residentAtOnce), residentRate/residentAtOnce, func(i int) error {
-		some := list[i*residentAtOnce%len(list):]
+	b.say("%d %s a second for %s by the service %s in a process of its own", residentRate, unit, b.paced, service)
+	if err := paced(ctx, b.residentParts(), residentRate/residentAtOnce, send); err != nil {
+		return nil, err
+	}
+	if err := end(); err != nil {
+		return nil, err
+	}
+	most := residentMB(process, "VmHWM")
+	return []Figure{atMost(fmt.Sprintf("resident memory at %d %s/s, %d dimensions", residentRate, unit, largeDimensions), "MB", most, idle, residentGoal)}, nil
+}
+
+// residentParts is how many parts of the work there are.
+func (b *bed) residentParts() int { return int(b.paced.Seconds() * residentRate / residentAtOnce) }
+
+// writeResident sends the write service items: new ones at first, then the same with new prices, since new
+// vectors of this size at this rate are more than two cores index.
+func writeResident(ctx context.Context, r run) (figures []Figure, err error) {
+	b, err := openBed(ctx, r, hashSpace(largeDimensions), true)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, b.close(ctx)) }()
+	if err := b.sendsVectors(ctx); err != nil {
+		return nil, err
+	}
+	list := products(b.items)
+	return b.resident(ctx, "write", "items", func() error { return b.sendItems(ctx, list) }, func(part int) error {
+		some := list[part*residentAtOnce%len(list):]
 		some = some[:min(residentAtOnce, len(some))]
 		for k := range some {
 			some[k].Price++
 		}
 		return b.sendItems(ctx, some)
-	})
-	if err == nil {
-		err = b.awaitCommitted(ctx, "-write", b.topics.VectorsLive())
-	}
-	most := residentMB(process, "VmHWM")
-	return []Figure{atMost(fmt.Sprintf("resident memory at %d items/s, %d dimensions", residentRate, residentDimensions), "MB", most, idle, residentGoal)}, err
+	}, func() error { return b.awaitCommitted(ctx, "-write", b.topics.VectorsLive()) })
 }
 
 // sendItems sends items to the write service as they are now.

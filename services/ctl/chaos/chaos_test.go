@@ -4,7 +4,7 @@
 //
 //	producer ─▶ ingest ─▶ embed ─▶ write ─▶ index      (real stages, real franz-go)
 //	               │         │        │
-//	               └── memnet: killed, frozen, cut off ──┘
+//	               └─ network: killed, frozen, cut off ─┘
 //
 // One seed is one plan: changes and faults. The plan is repeated by its seed; how the
 // goroutines of one virtual instant take turns is not, so a rare failure may need a few

@@ -10,7 +10,6 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/freshet-io/freshet/libs/fake/memnet"
 	"github.com/freshet-io/freshet/libs/kafka"
 	"github.com/freshet-io/freshet/libs/recipe"
 	"github.com/freshet-io/freshet/libs/service"
@@ -39,7 +38,7 @@ const (
 type process struct {
 	name    string
 	service string
-	host    *memnet.Host
+	host    *host
 	gate    *gate
 	stop    context.CancelFunc
 	done    chan struct{}

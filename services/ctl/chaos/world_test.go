@@ -21,7 +21,6 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 	"github.com/twmb/franz-go/pkg/kversion"
 
-	"github.com/freshet-io/freshet/libs/fake/memnet"
 	"github.com/freshet-io/freshet/libs/kafka"
 	"github.com/freshet-io/freshet/libs/pipeline"
 	"github.com/freshet-io/freshet/libs/record"
@@ -78,7 +77,7 @@ type world struct {
 	ctx   context.Context // ends with the plan
 	end   context.CancelFunc
 
-	network   *memnet.Network
+	network   *network
 	cluster   *kfake.Cluster
 	topics    kafka.Topics
 	identity  kafka.Identity
@@ -106,7 +105,7 @@ type world struct {
 
 func newWorld(t *testing.T, p *plan, tel *telemetry.Telemetry) *world {
 	w := &world{
-		t: t, plan: p, start: time.Now(), network: memnet.New(p.seed), topics: kafka.Topics{Prefix: "f"},
+		t: t, plan: p, start: time.Now(), network: newNetwork(p.seed), topics: kafka.Topics{Prefix: "f"},
 		log: slog.New(slog.DiscardHandler), telemetry: tel, born: map[string]int{}, newest: map[string]*change{},
 		trouble: &trouble{random: rand.New(rand.NewPCG(p.seed, 2))}, //nolint:gosec // repeatable, on purpose
 	}
@@ -155,7 +154,7 @@ func (w *world) makeTopics() {
 
 func (w *world) now() time.Duration { return time.Since(w.start) }
 
-func (w *world) kafka(h *memnet.Host, id string) kafka.Config {
+func (w *world) kafka(h *host, id string) kafka.Config {
 	return kafka.Config{Brokers: w.cluster.ListenAddrs(), ClientID: id, MetadataMinAge: 250 * time.Millisecond, Dial: h.Dial}
 }
 

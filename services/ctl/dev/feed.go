@@ -7,7 +7,6 @@ import (
 
 	"github.com/cespare/xxhash/v2"
 	"github.com/schollz/progressbar/v3"
-	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/freshet-io/freshet/services/ctl/catalogue"
@@ -26,10 +25,7 @@ func source(key, value []byte) *kgo.Record {
 }
 
 func (s *stack) send(ctx context.Context, records ...*kgo.Record) error {
-	if err := s.client.ProduceSync(ctx, records...).FirstErr(); err != nil {
-		return fmt.Errorf("sending changes: %w", err)
-	}
-	return nil
+	return rig.Send(ctx, s.client, records...)
 }
 
 // searchable lists the products that the pipeline file's filter lets in.
@@ -47,11 +43,11 @@ func searchable() []catalogue.Product {
 // has, and waits until it is searchable.
 func (s *stack) feedCatalogue(ctx context.Context) error {
 	products := catalogue.Products()
-	had, err := s.sent(ctx)
+	had, err := rig.Records(ctx, s.client, catalogue.Topic)
 	if err != nil {
 		return err
 	}
-	if had >= int64(len(products)) {
+	if had >= len(products) {
 		count, err := s.index.Count(ctx, "Product")
 		if err != nil {
 			return err
@@ -75,20 +71,6 @@ func (s *stack) feedCatalogue(ctx context.Context) error {
 	}
 	s.say("%d products are searchable after %s; %d are switched off and left out", want, time.Since(start).Round(100*time.Millisecond), len(products)-want)
 	return nil
-}
-
-// sent counts the changes in the catalogue's topic.
-func (s *stack) sent(ctx context.Context) (int64, error) {
-	ends, err := kadm.NewClient(s.client).ListEndOffsets(ctx, catalogue.Topic)
-	if err == nil {
-		err = ends.Error()
-	}
-	if err != nil {
-		return 0, fmt.Errorf("counting the changes sent: %w", err)
-	}
-	var n int64
-	ends.Each(func(o kadm.ListedOffset) { n += o.Offset })
-	return n, nil
 }
 
 // awaitCount shows a progress bar until so many products are in the index.

@@ -10,8 +10,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-
-	"github.com/freshet-io/freshet/libs/fake/local"
 )
 
 // cdcColumn is a column of the tables, in both databases, and the property that the pipelines make of it.
@@ -191,21 +189,21 @@ func (c *cdcTable) pipeline() string {
 
 // connector captures the table, with Debezium's defaults but for what must be said. The names of all that must differ
 // between connectors are the prefix.
-func (c *cdcTable) connector(database, brokers string) local.Connector {
+func (c *cdcTable) connector(database, brokers string) settings {
 	host, port, _ := strings.Cut(database, ":")
-	one := local.Connector{
+	one := settings{
 		"name": c.prefix, "topic.prefix": c.prefix, "table.include.list": c.name,
 		"database.hostname": host, "database.port": port, "database.password": "",
 		"topic.creation.default.replication.factor": "1", "topic.creation.default.partitions": "1",
 	}
 	if c.postgres {
-		maps.Copy(one, local.Connector{
+		maps.Copy(one, settings{
 			"connector.class": "io.debezium.connector.postgresql.PostgresConnector", "database.user": "postgres",
 			"database.dbname": "postgres", "plugin.name": "pgoutput", "slot.name": c.prefix,
 			"publication.name": c.prefix, "publication.autocreate.mode": "filtered",
 		})
 	} else {
-		maps.Copy(one, local.Connector{
+		maps.Copy(one, settings{
 			"connector.class": "io.debezium.connector.mariadb.MariaDbConnector", "database.user": "root",
 			"database.server.id": strconv.Itoa(100 + len(c.prefix)), "database.include.list": "shop",
 			"schema.history.internal.kafka.bootstrap.servers": brokers,

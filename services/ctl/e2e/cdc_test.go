@@ -15,7 +15,6 @@ import (
 	"github.com/tidwall/gjson"
 
 	"github.com/freshet-io/freshet/libs/fake/local"
-	"github.com/freshet-io/freshet/libs/fake/local/localtest"
 	"github.com/freshet-io/freshet/libs/fault"
 	"github.com/freshet-io/freshet/services/embed/builtin"
 )
@@ -36,11 +35,11 @@ func TestCDC(t *testing.T) {
 	}
 	c := newCDC(t)
 	c.startAll()
-	connect := localtest.Connect(t, c.brokers, c.connectors())
-	ports.add(connect.Address)
+	connect := startConnect(t, c.brokers, c.connectors())
+	ports.add(connect.Address(0))
 	t.Cleanup(func() {
 		if t.Failed() {
-			t.Logf("Kafka Connect: %v", connect.Check(context.WithoutCancel(t.Context())))
+			t.Logf("Kafka Connect: %v", connect.check(context.WithoutCancel(t.Context())))
 		}
 	})
 	for n := range cdcRounds {
@@ -59,16 +58,16 @@ func TestCDC(t *testing.T) {
 type cdc struct {
 	*cdcJudge
 
-	postgres *local.Postgres
-	mariadb  *local.MariaDB
+	postgres *local.Server
+	mariadb  *local.Server
 	tables   [4]*cdcTable
 	verdicts [4]cdcVerdict
 }
 
 func newCDC(t *testing.T) *cdc {
 	t.Helper()
-	c := &cdc{postgres: localtest.Postgres(t), mariadb: localtest.MariaDB(t)}
-	ports.add(c.postgres.Address, c.mariadb.Address)
+	c := &cdc{postgres: startPostgres(t), mariadb: startMariaDB(t)}
+	ports.add(c.postgres.Address(0), c.mariadb.Address(0))
 	c.tables = [...]*cdcTable{
 		{name: "catalog.products", prefix: "pg", collection: "PgProduct", postgres: true},
 		{name: "catalog.offers", prefix: "pgs", collection: "PgOffer", postgres: true, full: true, composite: true, schemas: true},
@@ -110,14 +109,14 @@ func (c *cdc) fill(t *testing.T, seed uint64) {
 // open connects to the databases, and makes the schema and the database of the tables.
 func (c *cdc) open(t *testing.T) (pg, my *sql.DB) {
 	t.Helper()
-	settings := mysql.NewConfig()
-	settings.Net, settings.Addr, settings.User, settings.InterpolateParams = "tcp", c.mariadb.Address, "root", true
+	to := mysql.NewConfig()
+	to.Net, to.Addr, to.User, to.InterpolateParams = "tcp", c.mariadb.Address(0), "root", true
 	for _, db := range []struct {
 		to                 **sql.DB
 		driver, url, first string
 	}{
-		{&pg, "pgx", "postgres://postgres@" + c.postgres.Address + "/postgres", "create schema catalog"},
-		{&my, "mysql", settings.FormatDSN(), "create database shop"},
+		{&pg, "pgx", "postgres://postgres@" + c.postgres.Address(0) + "/postgres", "create schema catalog"},
+		{&my, "mysql", to.FormatDSN(), "create database shop"},
 	} {
 		opened, err := sql.Open(db.driver, db.url)
 		if err != nil {
@@ -142,12 +141,12 @@ func (c *cdc) pipelines() string {
 }
 
 // connectors returns one for each table.
-func (c *cdc) connectors() []local.Connector {
-	var all []local.Connector
+func (c *cdc) connectors() []settings {
+	var all []settings
 	for _, table := range c.tables {
-		database := c.mariadb.Address
+		database := c.mariadb.Address(0)
 		if table.postgres {
-			database = c.postgres.Address
+			database = c.postgres.Address(0)
 		}
 		all = append(all, table.connector(database, c.brokers))
 	}
@@ -155,7 +154,7 @@ func (c *cdc) connectors() []local.Connector {
 }
 
 // round has all tables changed, and something happen meanwhile.
-func (c *cdc) round(n int, connect *local.Connect) {
+func (c *cdc) round(n int, connect *connectWorker) {
 	c.t.Helper()
 	switch n {
 	case 2:
@@ -164,7 +163,7 @@ func (c *cdc) round(n int, connect *local.Connect) {
 		}
 	case 5:
 		await(c.t, cdcBound, "a restart of Kafka Connect takes no second snapshot", func() (bool, error) {
-			return connect.Streams(c.t.Context()) == nil, nil
+			return connect.streams(c.t.Context()) == nil, nil
 		})
 		if err := connect.Kill(); err != nil {
 			c.t.Fatal(err)

@@ -3,6 +3,7 @@
 package plan
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -72,10 +73,7 @@ var errTopic = errors.New("the event does not say what topic it is of, and the p
 // Lines returns what becomes of an event: at least one line. Its error is no fault of the event.
 func (p *Planner) Lines(ctx context.Context, e events.Event) ([]Line, error) {
 	r := e.Record
-	if r.Topic == "" {
-		r.Topic = p.topic
-	}
-	if r.Topic == "" {
+	if r.Topic = cmp.Or(r.Topic, p.topic); r.Topic == "" {
 		return nil, errTopic
 	}
 	outcomes, err := p.ingester.Handle(ctx, []ingester.Change{{Record: r}})

@@ -71,6 +71,24 @@ func OpenIndex(ctx context.Context, cfg weaviate.Config, file *pipeline.File, id
 	return index, nil
 }
 
+// Send produces records and waits until the broker has them.
+func Send(ctx context.Context, client *kgo.Client, records ...*kgo.Record) error {
+	if err := client.ProduceSync(ctx, records...).FirstErr(); err != nil {
+		return fmt.Errorf("sending %d records: %w", len(records), err)
+	}
+	return nil
+}
+
+// Records counts the records that a topic was given.
+func Records(ctx context.Context, client *kgo.Client, topic string) (n int, err error) {
+	ends, err := kadm.NewClient(client).ListEndOffsets(ctx, topic)
+	if err := errors.Join(err, ends.Error()); err != nil {
+		return 0, fmt.Errorf("counting the records of %s: %w", topic, err)
+	}
+	ends.Each(func(o kadm.ListedOffset) { n += int(o.Offset) })
+	return n, nil
+}
+
 // Poll asks until the answer is yes, an error comes, or the bound has passed.
 func Poll(ctx context.Context, bound, every time.Duration, ask func(context.Context) (bool, error)) error {
 	ctx, cancel := context.WithTimeout(ctx, bound)

@@ -16,7 +16,7 @@ import (
 	"time"
 
 	"github.com/freshet-io/freshet/libs/fake/certs"
-	"github.com/freshet-io/freshet/libs/fake/memnet"
+	"github.com/freshet-io/freshet/libs/fake/embeddings"
 	"github.com/freshet-io/freshet/services/ingest/intake"
 )
 
@@ -35,10 +35,13 @@ func (b *bed) serve(t *testing.T, l net.Listener) (stop func()) {
 	}
 }
 
+// dialler opens connections in memory, which virtual time knows.
+type dialler func(ctx context.Context, network, address string) (net.Conn, error)
+
 // dial opens a connection to a server in virtual time.
-func dial(t *testing.T, host *memnet.Host, l net.Listener) net.Conn {
+func dial(t *testing.T, to dialler) net.Conn {
 	t.Helper()
-	conn, err := host.Dial(t.Context(), "tcp", l.Addr().String())
+	conn, err := to(t.Context(), "", "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -66,25 +69,22 @@ func answerOf(t *testing.T, conn net.Conn) string {
 
 func TestServe_aSlowClientHoldsNothingForLong(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b, network := newBed(t, "FRESHET_HTTP_READ_TIMEOUT=30s"), memnet.New(1)
-		l, err := network.Listen("", "")
-		if err != nil {
-			t.Fatal(err)
-		}
-		stop, host := b.serve(t, l), network.Host(time.Millisecond)
+		b := newBed(t, "FRESHET_HTTP_READ_TIMEOUT=30s")
+		l, to := embeddings.Listen()
+		stop := b.serve(t, l)
 		begun := time.Now()
-		header := dial(t, host, l)
+		header := dial(t, to)
 		write(t, header, head)
 		if got := answerOf(t, header); strings.Contains(got, "200") || time.Since(begun).Round(time.Second) != 5*time.Second {
 			t.Errorf("a header that does not end: %q after %s", got, time.Since(begun))
 		}
 		begun = time.Now()
-		slow := dial(t, host, l)
+		slow := dial(t, to)
 		write(t, slow, head+"Content-Length: 1000\r\n\r\n"+cup)
 		if got := answerOf(t, slow); !strings.HasPrefix(got, "HTTP/1.1 408 ") || !strings.Contains(got, `"timeout"`) || time.Since(begun).Round(time.Second) != 30*time.Second {
 			t.Errorf("a body that does not end: %q after %s", got, time.Since(begun))
 		}
-		short := dial(t, host, l)
+		short := dial(t, to)
 		write(t, short, head+"Transfer-Encoding: chunked\r\nConnection: close\r\n\r\nz\r\n")
 		if got := answerOf(t, short); !strings.HasPrefix(got, "HTTP/1.1 400 ") || !strings.Contains(got, `"cut-short"`) {
 			t.Errorf("a body that is none: %q", got)
@@ -98,21 +98,16 @@ func TestServe_aSlowClientHoldsNothingForLong(t *testing.T) {
 
 func TestServe_refusesUntilItIsOpenAndStopsAtOnceIfItNeverWas(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		network := memnet.New(1)
-		host := network.Host(time.Millisecond)
-		post := func(l net.Listener) string {
-			conn := dial(t, host, l)
+		post := func(to dialler) string {
+			conn := dial(t, to)
 			write(t, conn, fmt.Sprintf("%sContent-Length: %d\r\nConnection: close\r\n\r\n%s", head, len(cup), cup))
 			return answerOf(t, conn)
 		}
 		for _, open := range []bool{false, true} {
 			b := newBedOf(t, nil, "FRESHET_HTTP_STOP_DELAY=5s")
-			l, err := network.Listen("", "")
-			if err != nil {
-				t.Fatal(err)
-			}
+			l, to := embeddings.Listen()
 			stop := b.serve(t, l)
-			got := post(l)
+			got := post(to)
 			if why := b.health.told(); why != "http waits for Kafka" || !strings.HasPrefix(got, "HTTP/1.1 503 ") || !strings.Contains(got, "Retry-After: 5\r\n") || b.sink.all() != "" {
 				t.Errorf("before it is open, the probe says %q, and a client hears %s", why, got)
 			}
@@ -120,7 +115,7 @@ func TestServe_refusesUntilItIsOpenAndStopsAtOnceIfItNeverWas(t *testing.T) {
 			if open {
 				b.Open(passes{}, b.sink)
 				synctest.Wait()
-				if why, got := b.health.told(), post(l); why != "http is ready" || !strings.HasPrefix(got, "HTTP/1.1 200 ") {
+				if why, got := b.health.told(), post(to); why != "http is ready" || !strings.HasPrefix(got, "HTTP/1.1 200 ") {
 					t.Errorf("when it is open, the probe says %q, and a client hears %s", why, got)
 				}
 				delay = 5 * time.Second
@@ -147,18 +142,14 @@ func (p passes) TryRow(ctx context.Context, _, topic string, row []byte) (intake
 
 func TestServe_aStopIsToldFirstThenWhatHasBegunIsAnswered(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b, network := newBed(t, "FRESHET_HTTP_STOP_DELAY=5s", "FRESHET_HTTP_WAIT=1m"), memnet.New(1)
-		l, err := network.Listen("", "")
-		if err != nil {
-			t.Fatal(err)
-		}
-		host := network.Host(time.Millisecond)
+		b := newBed(t, "FRESHET_HTTP_STOP_DELAY=5s", "FRESHET_HTTP_WAIT=1m")
+		l, to := embeddings.Listen()
 		held := make(chan struct{})
 		b.sink.set(held, nil)
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan error, 1)
 		go func() { ended <- b.Serve(ctx, l, b.health) }()
-		first := dial(t, host, l)
+		first := dial(t, to)
 		write(t, first, fmt.Sprintf("%sContent-Length: %d\r\n\r\n%s", head, len(cup), cup))
 		time.Sleep(time.Second)
 		cancel()
@@ -166,10 +157,10 @@ func TestServe_aStopIsToldFirstThenWhatHasBegunIsAnswered(t *testing.T) {
 		if why := b.health.told(); why != "http is stopping" {
 			t.Errorf("the probe says %q", why)
 		}
-		late := dial(t, host, l) // of a balancer that has not looked yet
+		late := dial(t, to) // of a balancer that has not looked yet
 		write(t, late, fmt.Sprintf("%sContent-Length: %d\r\n\r\n%s", head, len(cup), cup))
 		time.Sleep(10 * time.Second)
-		if _, err := host.Dial(t.Context(), "tcp", l.Addr().String()); err == nil {
+		if _, err := to(t.Context(), "", ""); err == nil {
 			t.Error("a connection is taken after the stop")
 		}
 		select {

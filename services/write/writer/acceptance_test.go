@@ -8,7 +8,6 @@ import (
 	"github.com/freshet-io/freshet/libs/record"
 	"github.com/freshet-io/freshet/libs/weaviate"
 	"github.com/freshet-io/freshet/services/write/writer"
-	"github.com/freshet-io/freshet/services/write/writer/indextest"
 )
 
 // checkedIndex is an index with ledgers.
@@ -21,7 +20,7 @@ type checkedIndex interface {
 // cannot drift.
 func testIndex(t *testing.T, index checkedIndex) {
 	t.Helper()
-	indextest.Run(t, index)
+	testContract(t, index)
 	t.Run("ledgers", func(t *testing.T) { testLedgers(t, index) })
 	t.Run("swept tombstones", func(t *testing.T) { testSweep(t, index) })
 }

@@ -7,7 +7,7 @@ import (
 	"github.com/freshet-io/freshet/libs/weaviate"
 )
 
-// Index is what the writer asks of an index, in this version Weaviate. Package indextest holds what
+// Index is what the writer asks of an index, in this version Weaviate. testContract holds what
 // it relies on: an index that passes can take Weaviate's place, and no stage will notice.
 //
 // A logical collection has two places: main, where items are searched for, and side, which no

@@ -41,27 +41,10 @@ func KafkaCluster(tb testing.TB, o local.KafkaClusterOptions) *local.KafkaCluste
 	return run(tb, noKafka(), func(ctx context.Context) (*local.KafkaCluster, error) { return local.StartKafkaCluster(ctx, o) })
 }
 
-// Postgres starts a PostgreSQL that ends with the test, and is skipped or fails as Weaviate is.
-func Postgres(tb testing.TB) *local.Postgres {
+// Server starts any server that ends with the test. What is missing for it has the test skipped or fail as with Weaviate.
+func Server(tb testing.TB, missing error, d local.Description) *local.Server {
 	tb.Helper()
-	_, err := local.PostgresHome()
-	return run(tb, err, func(ctx context.Context) (*local.Postgres, error) { return local.StartPostgres(ctx, nil) })
-}
-
-// MariaDB starts a MariaDB that ends with the test, and is skipped or fails as Weaviate is.
-func MariaDB(tb testing.TB) *local.MariaDB {
-	tb.Helper()
-	_, err := local.MariaDBHome()
-	return run(tb, err, func(ctx context.Context) (*local.MariaDB, error) { return local.StartMariaDB(ctx, nil) })
-}
-
-// Connect starts a worker of Kafka Connect that ends with the test, and is skipped or fails as Weaviate is.
-func Connect(tb testing.TB, brokers string, connectors []local.Connector) *local.Connect {
-	tb.Helper()
-	_, err := local.DebeziumHome()
-	return run(tb, errors.Join(err, noJava()), func(ctx context.Context) (*local.Connect, error) {
-		return local.StartConnect(ctx, brokers, connectors, nil)
-	})
+	return run(tb, missing, func(ctx context.Context) (*local.Server, error) { return local.Start(ctx, d) })
 }
 
 // run starts a server, unless something is missing for it, and registers its end.
@@ -79,7 +62,7 @@ func run[S interface{ Stop(context.Context) error }](tb testing.TB, missing erro
 // SchemaRegistry starts an Apicurio registry that ends with the test, and is skipped or fails as Weaviate is.
 func SchemaRegistry(tb testing.TB) *local.SchemaRegistry {
 	tb.Helper()
-	_, err := local.SchemaRegistryHome()
+	_, err := local.ApicurioPackage.Path()
 	if err == nil {
 		_, err = exec.LookPath("javac") // a program of one source file needs the compiler, too
 	}
@@ -89,21 +72,21 @@ func SchemaRegistry(tb testing.TB) *local.SchemaRegistry {
 // Redis starts a Redis server that ends with the test, and is skipped or fails as Weaviate is.
 func Redis(tb testing.TB, o local.RedisOptions) *local.Redis {
 	tb.Helper()
-	_, err := local.RedisPath()
+	_, err := local.RedisPackage.Path()
 	return run(tb, err, func(ctx context.Context) (*local.Redis, error) { return local.StartRedis(ctx, o) })
 }
 
 // RedisCluster starts three servers that end with the test, and is skipped or fails as Weaviate is.
 func RedisCluster(tb testing.TB, o local.RedisOptions) *local.RedisCluster {
 	tb.Helper()
-	_, err := local.RedisPath()
+	_, err := local.RedisPackage.Path()
 	return run(tb, err, func(ctx context.Context) (*local.RedisCluster, error) { return local.StartRedisCluster(ctx, o) })
 }
 
 // RedisSentinel starts a master, its replica and a sentinel that end with the test, and is skipped or fails as Weaviate is.
 func RedisSentinel(tb testing.TB, o local.RedisOptions) *local.RedisSentinel {
 	tb.Helper()
-	_, err := local.RedisPath()
+	_, err := local.RedisPackage.Path()
 	return run(tb, err, func(ctx context.Context) (*local.RedisSentinel, error) { return local.StartRedisSentinel(ctx, o) })
 }
 
@@ -137,7 +120,7 @@ func (s *SharedKafka) Stop() error {
 }
 
 func noKafka() error {
-	_, err := local.KafkaLibs()
+	_, err := local.KafkaPackage.Path()
 	return errors.Join(err, noJava())
 }
 

@@ -1,4 +1,4 @@
-package memnet_test
+package chaos
 
 import (
 	"context"
@@ -10,18 +10,12 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
-
-	"go.uber.org/goleak"
-
-	"github.com/freshet-io/freshet/libs/fake/memnet"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
 // pair returns both ends of a connection.
-func pair(t *testing.T, latency time.Duration) (*memnet.Host, net.Conn, net.Conn) {
+func pair(t *testing.T, latency time.Duration) (*host, net.Conn, net.Conn) {
 	t.Helper()
-	n := memnet.New(1)
+	n := newNetwork(1)
 	l, err := n.Listen("tcp", "any")
 	if err != nil {
 		t.Fatal(err)

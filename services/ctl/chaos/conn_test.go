@@ -1,4 +1,4 @@
-package memnet
+package chaos
 
 import (
 	"io"
@@ -10,8 +10,8 @@ import (
 
 // conn is one end of a connection.
 type conn struct {
-	host    *Host // nil for the listener's end, which cannot be frozen
-	network *Network
+	host    *host // nil for the listener's end, which cannot be frozen
+	network *network
 	latency time.Duration
 	in, out *stream
 
@@ -200,11 +200,11 @@ func (s *stream) passable(gate <-chan struct{}, deadline *time.Time) error {
 		case !by.IsZero() && !time.Now().Before(by):
 			return os.ErrDeadlineExceeded
 		}
-		freeze(gate, changed, by)
+		awaitGate(gate, changed, by)
 	}
 }
 
-func freeze(gate, changed <-chan struct{}, by time.Time) {
+func awaitGate(gate, changed <-chan struct{}, by time.Time) {
 	var due <-chan time.Time
 	if !by.IsZero() {
 		timer := time.NewTimer(max(time.Until(by), 1))

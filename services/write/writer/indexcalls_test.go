@@ -1,4 +1,4 @@
-package indextest
+package writer_test
 
 import (
 	"context"
@@ -20,12 +20,12 @@ func (s suite) shared(t *testing.T) {
 	clear(o.State.Held)
 	clear(o.State.Sources)
 	first := s.load(t, o.Item)[0].State
-	if !slices.Equal(first.Vector, VectorOf("lamp")) || !slices.Equal(first.Held, record.Fingerprint(Space, "lamp")) || len(first.Sources) != 1 {
+	if !slices.Equal(first.Vector, vectorOf("lamp")) || !slices.Equal(first.Held, record.Fingerprint(space, "lamp")) || len(first.Sources) != 1 {
 		t.Fatalf("what was put changed with the caller's copy: %+v", first)
 	}
 	clear(first.Vector)
 	first.Sources["http"] = []uint64{1}
-	if again := s.load(t, o.Item)[0].State; !slices.Equal(again.Vector, VectorOf("lamp")) || len(again.Sources) != 1 {
+	if again := s.load(t, o.Item)[0].State; !slices.Equal(again.Vector, vectorOf("lamp")) || len(again.Sources) != 1 {
 		t.Errorf("what is stored changed with the caller's copy: %+v", again)
 	}
 }
@@ -39,7 +39,7 @@ func (s suite) concurrent(t *testing.T) {
 			for range 3 {
 				put(t, s.index.Put, objs...)
 				put(t, s.index.PutSide, objs[:10]...)
-				if err := s.index.DeleteMain(t.Context(), Collection, items[:10], false); err != nil {
+				if err := s.index.DeleteMain(t.Context(), collection, items[:10], false); err != nil {
 					t.Error(err)
 				}
 				for i, stored := range s.load(t, items...) {
@@ -64,7 +64,7 @@ func (s suite) cancelled(t *testing.T) {
 			cancel()
 		}
 		early := time.AfterFunc(time.Duration(rand.Int64N(int64(20*time.Millisecond))), cancel) //nolint:gosec // no secret
-		_, err := s.index.Put(ctx, Collection, objs)
+		_, err := s.index.Put(ctx, collection, objs)
 		early.Stop()
 		cancel()
 		if err == nil {
@@ -75,7 +75,7 @@ func (s suite) cancelled(t *testing.T) {
 				t.Fatalf("round %d: the put gave %v, and an item is stored: %t", round, err, stored.Main)
 			}
 		}
-		if missing, e := s.index.SelfFound(t.Context(), Collection, itemsOf(objs), nil); e != nil || err == nil && len(missing) > 0 {
+		if missing, e := s.index.SelfFound(t.Context(), collection, itemsOf(objs), nil); e != nil || err == nil && len(missing) > 0 {
 			t.Fatalf("round %d: %d of %d items are stored and not found, %v", round, len(missing), len(objs), e)
 		}
 	}
@@ -89,7 +89,7 @@ func (s suite) cancelled(t *testing.T) {
 func (s suite) histories(t *testing.T) {
 	const seed = 7
 	r := rand.New(rand.NewPCG(seed, seed)) //nolint:gosec // no secret
-	w := writer.New(s.index, Config())
+	w := writer.New(s.index, config())
 	ids := []string{"h1", "h2", "h3", "h4", "h5", "h6"}
 	oracle := map[string]*record.State{}
 	for _, id := range ids {
@@ -126,20 +126,20 @@ func randomRecord(r *rand.Rand, id string, version int64) *record.Vector {
 	name := fmt.Sprintf("text %d", r.IntN(12))
 	switch r.IntN(10) {
 	case 0, 1:
-		return Delete(id, version)
+		return remove(id, version)
 	case 2:
-		return Pending(id, version, name, version)
+		return pending(id, version, name, version)
 	case 3:
-		return Bulk(Row(id, max(1, version-int64(r.IntN(30))), name, version))
+		return bulk(row(id, max(1, version-int64(r.IntN(30))), name, version))
 	case 4:
-		return Failed(id, version)
+		return failed(id, version)
 	}
-	return Row(id, version, name, version)
+	return row(id, version, name, version)
 }
 
 func (s suite) compare(t *testing.T, id string, want *record.State) {
 	t.Helper()
-	got := s.load(t, ItemOf(id))[0]
+	got := s.load(t, itemOf(id))[0]
 	if got.State.Base != want.Base || got.State.Floor != want.Floor || got.State.Text != want.Text || got.State.Failed.GetVersion() != want.Failed.GetVersion() {
 		t.Errorf("item %s: %+v, want %+v", id, got.State, want)
 	}
@@ -149,7 +149,7 @@ func (s suite) compare(t *testing.T, id string, want *record.State) {
 	if !want.Complete() {
 		return
 	}
-	if c := Cosine(got.State.Vector, want.Vector); c < 0.99999 {
+	if c := cosine(got.State.Vector, want.Vector); c < 0.99999 {
 		t.Errorf("item %s has another vector: cosine %v", id, c)
 	}
 	s.missing(t, nil, id)

@@ -1,14 +1,4 @@
-// Package memnet is a network inside this process: for tests in virtual time
-// (testing/synctest), where a goroutine that waits for a socket would stop the clock, and
-// for the faults that a loopback socket does not have.
-//
-//	Host.Dial ─▶ conn ══ bytes, each with a delay ══▶ conn ◀─ Network.Listen
-//	  Kill: what was sent may still arrive, nothing else does, until Release
-//	  Freeze: neither reads nor writes return until Thaw
-//	  Disconnect: connections break, new ones are refused until Connect
-//
-// It keeps the order of a connection's bytes and loses none of a connection that lives.
-package memnet
+package chaos
 
 import (
 	"context"
@@ -28,22 +18,30 @@ const firstPort = 20001
 // A client waits before it tries again where the system refuses it, and perhaps not for an
 // error that it does not know: so these are the system's.
 var (
-	errRefused = os.NewSyscallError("connect", syscall.ECONNREFUSED)
-	errReset   = os.NewSyscallError("write", syscall.ECONNRESET)
-	errKilled  = errors.New("the process was killed")
+	errRefused    = os.NewSyscallError("connect", syscall.ECONNREFUSED)
+	errReset      = os.NewSyscallError("write", syscall.ECONNRESET)
+	errHostKilled = errors.New("the process was killed")
 )
 
-// Network connects hosts to listeners. It is safe for concurrent use.
-type Network struct {
+// network is one inside this process: for virtual time, where a goroutine that waits for a socket would stop the clock,
+// and for the faults that a loopback socket does not have.
+//
+//	host.Dial ─▶ conn ══ bytes, each with a delay ══▶ conn ◀─ network.Listen
+//	  Kill: what was sent may still arrive, nothing else does, until Release
+//	  Freeze: neither reads nor writes return until Thaw
+//	  Disconnect: connections break, new ones are refused until Connect
+//
+// It keeps the order of a connection's bytes and loses none of a connection that lives. It connects hosts to listeners. It is safe for concurrent use.
+type network struct {
 	mu        sync.Mutex
 	random    *rand.Rand
 	port      int
 	listeners map[string]*listener
 }
 
-// New returns a network whose delays are drawn from a seed.
-func New(seed uint64) *Network {
-	return &Network{
+// newNetwork returns a network whose delays are drawn from a seed.
+func newNetwork(seed uint64) *network {
+	return &network{
 		random: rand.New(rand.NewPCG(seed, seed)), //nolint:gosec // delays, repeatable
 		port:   firstPort, listeners: map[string]*listener{},
 	}
@@ -51,7 +49,7 @@ func New(seed uint64) *Network {
 
 // Listen opens a listener on the next free port of the loopback address, whatever the
 // address asks for: a broker's kfake.ListenFn.
-func (n *Network) Listen(_, _ string) (net.Listener, error) {
+func (n *network) Listen(_, _ string) (net.Listener, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	l := &listener{
@@ -63,14 +61,14 @@ func (n *Network) Listen(_, _ string) (net.Listener, error) {
 	return l, nil
 }
 
-func (n *Network) listener(address string) *listener {
+func (n *network) listener(address string) *listener {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return n.listeners[address]
 }
 
 // delay returns a time between a tenth of the latency and all of it.
-func (n *Network) delay(latency time.Duration) time.Duration {
+func (n *network) delay(latency time.Duration) time.Duration {
 	if latency == 0 {
 		return 0
 	}
@@ -80,7 +78,7 @@ func (n *Network) delay(latency time.Duration) time.Duration {
 }
 
 // toss returns true in half of the cases.
-func (n *Network) toss() bool {
+func (n *network) toss() bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return n.random.IntN(2) == 0
@@ -105,9 +103,9 @@ func (l *listener) Accept() (net.Conn, error) {
 func (l *listener) Close() error   { l.once.Do(func() { close(l.done) }); return nil }
 func (l *listener) Addr() net.Addr { return l.at }
 
-// Host is a process as the network sees it.
-type Host struct {
-	network *Network
+// host is a process as the network sees it.
+type host struct {
+	network *network
 	latency time.Duration
 
 	mu     sync.Mutex
@@ -117,14 +115,14 @@ type Host struct {
 }
 
 // Host returns a host whose bytes take up to latency each way.
-func (n *Network) Host(latency time.Duration) *Host {
+func (n *network) Host(latency time.Duration) *host {
 	open := make(chan struct{})
 	close(open)
-	return &Host{network: n, latency: latency, thawed: open, conns: map[*conn]struct{}{}}
+	return &host{network: n, latency: latency, thawed: open, conns: map[*conn]struct{}{}}
 }
 
 // Dial opens a connection to a listener.
-func (h *Host) Dial(ctx context.Context, _, address string) (net.Conn, error) {
+func (h *host) Dial(ctx context.Context, _, address string) (net.Conn, error) {
 	if err := h.await(ctx); err != nil {
 		return nil, err
 	}
@@ -133,21 +131,21 @@ func (h *Host) Dial(ctx context.Context, _, address string) (net.Conn, error) {
 	}
 	l := h.network.listener(address)
 	if l == nil {
-		return nil, refused(address)
+		return nil, connectionRefused(address)
 	}
 	up, down := newStream(), newStream()
 	mine := &conn{host: h, in: down, out: up, local: &net.TCPAddr{IP: l.at.IP, Port: 9}, remote: l.at}
 	theirs := &conn{host: nil, network: h.network, latency: h.latency, in: up, out: down, local: l.at, remote: mine.local}
 	mine.network, mine.latency = h.network, h.latency
 	if !h.admit(mine) {
-		return nil, refused(address)
+		return nil, connectionRefused(address)
 	}
 	select {
 	case l.incoming <- theirs:
 		return mine, nil
 	case <-l.done:
 		_ = mine.Close()
-		return nil, refused(address)
+		return nil, connectionRefused(address)
 	case <-ctx.Done():
 		_ = mine.Close()
 		return nil, fmt.Errorf("dialling %s: %w", address, ctx.Err())
@@ -155,7 +153,7 @@ func (h *Host) Dial(ctx context.Context, _, address string) (net.Conn, error) {
 }
 
 // await returns when the host is not frozen.
-func (h *Host) await(ctx context.Context) error {
+func (h *host) await(ctx context.Context) error {
 	select {
 	case <-h.gate():
 		return nil
@@ -164,13 +162,13 @@ func (h *Host) await(ctx context.Context) error {
 	}
 }
 
-func (h *Host) gate() <-chan struct{} {
+func (h *host) gate() <-chan struct{} {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.thawed
 }
 
-func (h *Host) admit(c *conn) bool {
+func (h *host) admit(c *conn) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.down != nil {
@@ -180,7 +178,7 @@ func (h *Host) admit(c *conn) bool {
 	return true
 }
 
-func refused(address string) error {
+func connectionRefused(address string) error {
 	at, _ := net.ResolveTCPAddr("tcp", address)
 	return &net.OpError{Op: "dial", Net: "tcp", Addr: at, Err: errRefused}
 }
@@ -196,7 +194,7 @@ func pass(ctx context.Context, d time.Duration) error {
 	}
 }
 
-func (h *Host) forget(c *conn) {
+func (h *host) forget(c *conn) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	delete(h.conns, c)
@@ -204,15 +202,15 @@ func (h *Host) forget(c *conn) {
 
 // Kill breaks the host's connections. What was sent before arrives, or does not, as after a
 // kill -9. What is left of the process waits in Dial for Release.
-func (h *Host) Kill() {
+func (h *host) Kill() {
 	h.Freeze()
-	h.breakAll(errKilled)
+	h.breakAll(errHostKilled)
 }
 
 // Release lets the goroutines of a killed process come to their end, now that it does not
 // matter any more what they send: a client that does not know whether a record was
 // written goes on until it does.
-func (h *Host) Release() {
+func (h *host) Release() {
 	h.mu.Lock()
 	h.down = nil
 	h.mu.Unlock()
@@ -220,10 +218,10 @@ func (h *Host) Release() {
 }
 
 // Disconnect breaks the host's connections and refuses new ones.
-func (h *Host) Disconnect() { h.breakAll(errRefused) }
+func (h *host) Disconnect() { h.breakAll(errRefused) }
 
 // Connect lets a host that was disconnected dial again.
-func (h *Host) Connect() {
+func (h *host) Connect() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if errors.Is(h.down, errRefused) {
@@ -231,9 +229,9 @@ func (h *Host) Connect() {
 	}
 }
 
-func (h *Host) breakAll(why error) {
+func (h *host) breakAll(why error) {
 	h.mu.Lock()
-	if h.down == nil || !errors.Is(h.down, errKilled) {
+	if h.down == nil || !errors.Is(h.down, errHostKilled) {
 		h.down = why
 	}
 	conns := h.conns
@@ -247,7 +245,7 @@ func (h *Host) breakAll(why error) {
 
 // Freeze stops the host's reads, writes and dials where they are, as a SIGSTOP does. Its
 // deadlines pass all the same.
-func (h *Host) Freeze() {
+func (h *host) Freeze() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	select {
@@ -258,16 +256,16 @@ func (h *Host) Freeze() {
 }
 
 // Thaw lets a frozen host go on, but for a killed one.
-func (h *Host) Thaw() {
+func (h *host) Thaw() {
 	h.mu.Lock()
-	killed := errors.Is(h.down, errKilled)
+	killed := errors.Is(h.down, errHostKilled)
 	h.mu.Unlock()
 	if !killed {
 		h.thaw()
 	}
 }
 
-func (h *Host) thaw() {
+func (h *host) thaw() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	select {

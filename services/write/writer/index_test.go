@@ -1,12 +1,4 @@
-// Package indextest is the contract of writer.Index as tests: what the writer relies on, whichever
-// index it is.
-//
-//	func TestIndex(t *testing.T) { indextest.Run(t, index) }
-//
-// The index must have an empty collection as Collection, Space and Dimensions say, with the
-// properties name (text) and price (int). What an index loses only when it is killed, or its disk
-// is full, is not in here: that takes a server to be killed.
-package indextest
+package writer_test
 
 import (
 	"context"
@@ -22,8 +14,10 @@ import (
 	"github.com/freshet-io/freshet/services/write/writer"
 )
 
-// Run tries an index. Each of its subtests has items of its own.
-func Run(t *testing.T, index writer.Index) {
+// testContract is the contract of writer.Index: what the writer relies on, whichever index it is. It must have an empty
+// collection with the properties name (text) and price (int). What an index loses only when it is killed, or its disk is
+// full, is not in here: that takes a server to be killed. Each subtest has items of its own.
+func testContract(t *testing.T, index writer.Index) {
 	t.Helper()
 	s := suite{index}
 	t.Run("answers come in the order of the questions", s.order)
@@ -47,8 +41,8 @@ type putCall func(context.Context, string, []weaviate.Object) (map[int]error, er
 // object is an item as a row makes it.
 func object(id, name string, version int64) weaviate.Object {
 	s := record.State{Sources: record.Orders{}}
-	s.Take(Row(id, version, name, version))
-	return weaviate.Object{Item: ItemOf(id), State: s}
+	s.Take(row(id, version, name, version))
+	return weaviate.Object{Item: itemOf(id), State: s}
 }
 
 func objects(prefix string, n int) []weaviate.Object {
@@ -69,14 +63,14 @@ func itemsOf(objs []weaviate.Object) []record.Item {
 
 func put(t *testing.T, call putCall, objs ...weaviate.Object) {
 	t.Helper()
-	if rejected, err := call(t.Context(), Collection, objs); err != nil || len(rejected) > 0 {
+	if rejected, err := call(t.Context(), collection, objs); err != nil || len(rejected) > 0 {
 		t.Fatalf("putting %d objects: rejected %v, error %v", len(objs), rejected, err)
 	}
 }
 
 func (s suite) load(t *testing.T, items ...record.Item) []weaviate.Stored {
 	t.Helper()
-	stored, err := s.index.Load(t.Context(), Collection, items, true)
+	stored, err := s.index.Load(t.Context(), collection, items, true)
 	if err != nil || len(stored) != len(items) {
 		t.Fatalf("loaded %d of %d: %v", len(stored), len(items), err)
 	}
@@ -86,7 +80,7 @@ func (s suite) load(t *testing.T, items ...record.Item) []weaviate.Stored {
 func (s suite) order(t *testing.T) {
 	objs := objects("order", 1234)
 	put(t, s.index.Put, objs...)
-	asked := append(itemsOf(objs), ItemOf("order absent"))
+	asked := append(itemsOf(objs), itemOf("order absent"))
 	slices.Reverse(asked)
 	stored := s.load(t, asked...)
 	if first := stored[0]; first.Main || first.Side || first.State.Sources == nil {
@@ -107,7 +101,7 @@ func (s suite) deciding(t *testing.T) {
 	full.State.Floor, full.State.Failed = 3, &record.Failure{Version: 9, Reason: "oversize"}
 	full.State.Sources["http"] = []uint64{1, math.MaxUint64}
 	put(t, s.index.Put, full)
-	some, err := s.index.Load(t.Context(), Collection, []record.Item{full.Item}, false)
+	some, err := s.index.Load(t.Context(), collection, []record.Item{full.Item}, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -137,18 +131,18 @@ func (s suite) replaced(t *testing.T) {
 		put(t, call, first)
 		put(t, call, second)
 		got := s.load(t, first.Item)[0].State
-		if decisive(got) != decisive(second.State) || got.Text != "two" || len(got.Properties) != 1 || !slices.Equal(got.Vector, VectorOf("two")) {
+		if decisive(got) != decisive(second.State) || got.Text != "two" || len(got.Properties) != 1 || !slices.Equal(got.Vector, vectorOf("two")) {
 			t.Errorf("loaded %+v", got)
 		}
 	}
 }
 
 func (s suite) bits(t *testing.T) {
-	vector := VectorOf("bits")
+	vector := vectorOf("bits")
 	for i, f := range []float32{1 << 40, math.SmallestNonzeroFloat32, float32(math.Copysign(0, -1)), -1e-30, math.Nextafter32(1, 2)} {
 		binary.LittleEndian.PutUint32(vector[4*i:], math.Float32bits(f))
 	}
-	for i, v := range [][]byte{vector, VectorOf("other bits")} {
+	for i, v := range [][]byte{vector, vectorOf("other bits")} {
 		o := object("bits", "bits", int64(i+1))
 		o.State.Vector = v
 		put(t, s.index.Put, o)
@@ -159,14 +153,14 @@ func (s suite) bits(t *testing.T) {
 }
 
 func (s suite) joined(t *testing.T) {
-	tombstone := weaviate.Object{Item: ItemOf("joined"), State: record.State{Floor: 6, Sources: record.Orders{"http": {4}}}}
+	tombstone := weaviate.Object{Item: itemOf("joined"), State: record.State{Floor: 6, Sources: record.Orders{"http": {4}}}}
 	put(t, s.index.Put, object("joined", "one", 5))
 	put(t, s.index.PutSide, tombstone)
 	if got := s.load(t, tombstone.Item)[0]; !got.Main || !got.Side || got.State.Live() || got.State.Floor != 6 || len(got.State.Sources) != 2 {
 		t.Errorf("loaded %+v", got)
 	}
 	put(t, s.index.Put, object("joined", "two", 7))
-	if got := s.load(t, tombstone.Item)[0]; !got.State.Complete() || got.State.Floor != 6 || !slices.Equal(got.State.Vector, VectorOf("two")) {
+	if got := s.load(t, tombstone.Item)[0]; !got.State.Complete() || got.State.Floor != 6 || !slices.Equal(got.State.Vector, vectorOf("two")) {
 		t.Errorf("created anew, it is %+v", got)
 	}
 }
@@ -175,9 +169,9 @@ func (s suite) deleted(t *testing.T) {
 	o := object("deleted", "one", 5)
 	put(t, s.index.Put, o)
 	put(t, s.index.PutSide, o)
-	both := []record.Item{o.Item, ItemOf("deleted, and never there")}
+	both := []record.Item{o.Item, itemOf("deleted, and never there")}
 	for range 2 {
-		if err := s.index.DeleteMain(t.Context(), Collection, both, false); err != nil {
+		if err := s.index.DeleteMain(t.Context(), collection, both, false); err != nil {
 			t.Fatal(err)
 		}
 		if got := s.load(t, o.Item)[0]; got.Main || !got.Side {
@@ -185,7 +179,7 @@ func (s suite) deleted(t *testing.T) {
 		}
 	}
 	for range 2 {
-		if err := s.index.DeleteSide(t.Context(), Collection, both, false); err != nil {
+		if err := s.index.DeleteSide(t.Context(), collection, both, false); err != nil {
 			t.Fatal(err)
 		}
 		if got := s.load(t, o.Item)[0]; got.Main || got.Side || got.State.Base != 0 {
@@ -200,7 +194,7 @@ func (s suite) found(t *testing.T) {
 	s.missing(t, []string{"found 3", "found 0"}, "found 1", "found 3", "found 2", "found 0", "found 4")
 	put(t, s.index.Put, object("found 1", "comet", 5))
 	s.missing(t, nil, "found 1", "found 2", "found 4")
-	if blind, err := s.index.Blind(t.Context(), Collection, ItemOf("found 1")); blind || err != nil {
+	if blind, err := s.index.Blind(t.Context(), collection, itemOf("found 1")); blind || err != nil {
 		t.Errorf("the index finds nothing: %t, %v", blind, err)
 	}
 }
@@ -209,9 +203,9 @@ func (s suite) missing(t *testing.T, want []string, ids ...string) {
 	t.Helper()
 	var items []record.Item
 	for _, id := range ids {
-		items = append(items, ItemOf(id))
+		items = append(items, itemOf(id))
 	}
-	missing, err := s.index.SelfFound(t.Context(), Collection, items, nil)
+	missing, err := s.index.SelfFound(t.Context(), collection, items, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -238,7 +232,7 @@ func (s suite) refused(t *testing.T) {
 		for _, i := range bad {
 			c.spoil(&objs[i].State)
 		}
-		rejected, err := c.call(t.Context(), Collection, objs)
+		rejected, err := c.call(t.Context(), collection, objs)
 		if err != nil {
 			t.Fatal(err)
 		}
