@@ -109,5 +109,5 @@ func bounded(s string) string {
 	if len(s) <= mostTold {
 		return strings.Clone(s)
 	}
-	return strings.ToValidUTF8(s[:mostTold], "") + "…"
+	return strings.ToValidUTF8(s[:mostTold-len("…")], "") + "…"
 }

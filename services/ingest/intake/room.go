@@ -17,7 +17,7 @@ const (
 )
 
 // mostBytes is what the largest request takes: its body, packed and unpacked or with what is unpacked of its lines, and its lines.
-const mostBytes = 2*MaxBytes + MaxLines*(failureBytes+2*mostTold)
+const mostBytes = 2*(MaxBytes+1) + MaxLines*(failureBytes+2*mostTold)
 
 // room is how many bytes all requests together may hold.
 type room struct {
@@ -34,8 +34,9 @@ type hold struct {
 
 // take takes n bytes more, or refuses: a request never waits for another one while it holds bytes itself.
 func (h *hold) take(n int) error {
-	if err := h.room.take(n); err != nil {
-		return err
+	if h.room.used.Add(int64(n)) > h.room.most {
+		h.room.used.Add(-int64(n))
+		return refuse(http.StatusTooManyRequests, "busy", "more is under way to Kafka than this process holds: send the request again, and less at once").again(busyFor)
 	}
 	h.bytes += int64(n)
 	return nil
@@ -43,25 +44,18 @@ func (h *hold) take(n int) error {
 
 // tell takes n bytes for the answer, as take does.
 func (h *hold) tell(n int) error {
-	if err := h.room.take(n); err != nil {
-		return err
+	err := h.take(n)
+	if err == nil {
+		h.bytes -= int64(n)
+		h.answer += int64(n)
 	}
-	h.answer += int64(n)
-	return nil
+	return err
 }
 
 // owe takes n bytes for the answer to a request that cannot be refused any more.
 func (h *hold) owe(n int) {
 	h.room.used.Add(int64(n))
 	h.answer += int64(n)
-}
-
-func (r *room) take(n int) error {
-	if r.used.Add(int64(n)) > r.most {
-		r.used.Add(-int64(n))
-		return refuse(http.StatusTooManyRequests, "busy", "more is under way to Kafka than this process holds: send the request again, and less at once").again(busyFor)
-	}
-	return nil
 }
 
 // giveBack releases what is not needed any more.
@@ -78,17 +72,14 @@ func (h *hold) handOver() (release func()) {
 }
 
 // answered releases what the answer took, when the client has it.
-func (h *hold) answered() {
-	h.room.used.Add(-h.answer)
-	h.answer = 0
-}
+func (h *hold) answered() { h.room.used.Add(-h.answer) }
 
 // readAll reads to the end, and takes the room for it as it comes.
 func (h *hold) readAll(from io.Reader) ([]byte, error) {
 	var all []byte
 	for {
 		if len(all) == cap(all) {
-			more := max(cap(all), firstRead)
+			more := min(max(cap(all), firstRead), MaxBytes+1-cap(all))
 			if err := h.take(more); err != nil {
 				return nil, err
 			}

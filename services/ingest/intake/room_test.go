@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/freshet-io/freshet/services/ingest/intake"
 )
 
 // held returns how many bytes requests hold.
@@ -79,6 +81,25 @@ func TestRoom_whereTheAnswerHasNoneTheRequestIsRefusedForNow(t *testing.T) {
 	}
 	if b.gauge(t) != "0" {
 		t.Errorf("%s bytes are still held", b.gauge(t))
+	}
+}
+
+// Else it would be told to come again for ever.
+func TestRoom_theLeastThatIsAllowedHoldsTheLargestRequest(t *testing.T) {
+	text := badLines(intake.MaxLines)
+	for _, encoding := range []string{"", "gzip", "zstd"} {
+		b := newBed(t, "FRESHET_HTTP_MAX_IN_FLIGHT_BYTES=24457218")
+		body := text + strings.Repeat(" ", intake.MaxBytes-len(text))
+		body = body[:len(text)-1] + body[len(text):] + "\n" // the blanks are of the last line
+		if encoding != "" {
+			body = pack(t, encoding, body)
+		}
+		if w := b.post(t, body, "Content-Encoding", encoding); w.Code != http.StatusUnprocessableEntity || b.gauge(t) != "0" {
+			t.Errorf("%q: %d %.200s", encoding, w.Code, w.Body)
+		}
+	}
+	if _, err := settings("FRESHET_HTTP_TOKENS=a", "FRESHET_HTTP_MAX_IN_FLIGHT_BYTES=24457217"); err == nil {
+		t.Error("less is allowed")
 	}
 }
 
