@@ -52,14 +52,9 @@ func Typed(v gjson.Result, t pipeline.Type) (*record.Value, error) {
 	case pipeline.TypeUUID:
 		s, err := uuidOf(v)
 		return &record.Value{Kind: &record.Value_Uuid{Uuid: s}}, err
-	case pipeline.TypeTexts, pipeline.TypeNumbers, pipeline.TypeInts, pipeline.TypeBooleans, pipeline.TypeDates:
-		return typedList(v, t)
-	}
-	return nil, errType
-}
-
-func typedList(v gjson.Result, t pipeline.Type) (*record.Value, error) {
-	switch t { //nolint:exhaustive // of lists only; texts are below
+	case pipeline.TypeTexts:
+		list, err := elements(v, text)
+		return &record.Value{Kind: &record.Value_Texts{Texts: &record.TextList{Values: list}}}, err
 	case pipeline.TypeNumbers:
 		list, err := elements(v, number)
 		return &record.Value{Kind: &record.Value_Numbers{Numbers: &record.NumberList{Values: list}}}, err
@@ -73,8 +68,7 @@ func typedList(v gjson.Result, t pipeline.Type) (*record.Value, error) {
 		list, err := elements(v, date)
 		return &record.Value{Kind: &record.Value_Dates{Dates: &record.TextList{Values: list}}}, err
 	}
-	list, err := elements(v, text)
-	return &record.Value{Kind: &record.Value_Texts{Texts: &record.TextList{Values: list}}}, err
+	return nil, errType
 }
 
 func elements[T any](v gjson.Result, read func(gjson.Result) (T, error)) ([]T, error) {
