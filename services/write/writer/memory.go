@@ -76,14 +76,20 @@ func (m *memory) stay(key string) int {
 //
 // The look at the ownership makes a state as good as a read of this moment: while the lease holds,
 // nobody else writes. A process that slept through its session would decide by what another owner
-// has long changed, and with nothing to put no later look would stop it.
+// has long changed, and with nothing to put no later look would stop it. In doubt all is read: what is remembered then tells
+// only what was put.
 func (w *Writer) recall(ctx context.Context, items []*item) (unknown []*item, err error) {
 	if err := stage.Owned(ctx); err != nil {
 		return nil, err
 	}
 	known, states, unknown := w.memory.take(items)
+	inDoubt := stage.InDoubt(ctx)
 	for i, it := range known {
 		it.had = &states[i]
+		if inDoubt { // a call of the owner before may have brought a newer state since
+			unknown = append(unknown, it)
+			continue
+		}
 		if err := w.decide(ctx, it, states[i], false); err != nil {
 			return nil, err
 		}
