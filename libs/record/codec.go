@@ -17,6 +17,7 @@ const (
 	HeaderStamps      = "freshet-stamps"
 	HeaderVersion     = "freshet-version"
 	HeaderFault       = "freshet-fault"
+	HeaderForce       = "freshet-force"
 	HeaderRedisStream = "freshet-redis-stream"
 	HeaderRedisID     = "freshet-redis-id"
 

@@ -121,7 +121,7 @@ func TestFormatHasEveryReason(t *testing.T) {
 
 func TestFormatHasEveryHeader(t *testing.T) {
 	page := formatPage(t)
-	for _, name := range []string{HeaderSchema, HeaderContentType, HeaderStamps, HeaderVersion} {
+	for _, name := range []string{HeaderSchema, HeaderContentType, HeaderStamps, HeaderVersion, HeaderForce} {
 		if !strings.Contains(section(t, page, "Headers"), "`"+name+"`") {
 			t.Errorf("section Headers lacks %s", name)
 		}

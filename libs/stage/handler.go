@@ -80,6 +80,7 @@ type Record struct {
 	Value       []byte    // nil for a null value
 	Version     []byte    // nil without a header record.HeaderVersion
 	Fault       []byte    // nil without a header record.HeaderFault
+	Force       bool      // a header record.HeaderForce says true
 }
 
 // ExplicitVersion returns the version that the record brings along in its header, as redriven dead letters do; ok is

@@ -21,6 +21,7 @@ func toRecord(r arrival) Record {
 	return Record{
 		Topic: r.Topic, TopicID: r.topicID, Partition: r.Partition, Offset: r.Offset, LeaderEpoch: r.LeaderEpoch,
 		Time: r.Timestamp, Key: r.Key, Value: r.Value, Version: header(r, record.HeaderVersion), Fault: header(r, record.HeaderFault),
+		Force: string(header(r, record.HeaderForce)) == "true",
 	}
 }
 

@@ -39,7 +39,11 @@ var formats = []format{
 // read reads a record, or says what whoever wrote it found wrong with it: a source that is no topic was copied into one.
 func (in *Ingester) read(r *stage.Record, known described, key change.Key, t *topic) ([]change.Change, error) {
 	if r.Fault == nil {
-		return in.decode(r.Value, known, key, t)
+		changes, err := in.decode(r.Value, known, key, t)
+		for i := range changes {
+			changes[i].Force = changes[i].Force || r.Force
+		}
+		return changes, err
 	}
 	reason, text, _ := strings.Cut(string(r.Fault), ": ")
 	if reason != string(fault.Oversize) {

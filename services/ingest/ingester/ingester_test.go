@@ -406,3 +406,17 @@ func BenchmarkHandle(b *testing.B) {
 		})
 	}
 }
+
+// TestHandle_anOrderToEmbedAgainInAHeader: a change in any format may have one, and a delete has nothing to embed.
+func TestHandle_anOrderToEmbedAgainInAHeader(t *testing.T) {
+	in := newIngesterOf(t, parse(t, shop), nil)
+	for value, want := range map[string]string{
+		envelope("u", "null", `{"id":1,"name":"Cup"}`): `upsert Product/1 "Cup" force`,
+		envelope("d", `{"id":1,"name":"Cup"}`, "null"): `delete Product/1`,
+	} {
+		r := stage.Record{Topic: "shop.catalog.products", Key: []byte(`{"id":1}`), Value: []byte(value), Force: true}
+		if got := describe(handle(t, in, r)); !strings.HasPrefix(got, want) {
+			t.Errorf("got %s, not %s", got, want)
+		}
+	}
+}
