@@ -4,12 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
-	"sync"
 	"time"
-
-	"github.com/twmb/franz-go/pkg/kadm"
-	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/freshet-io/freshet/libs/record"
 	"github.com/freshet-io/freshet/services/ctl/rig"
@@ -92,7 +87,9 @@ func embedConnections(ctx context.Context, b *bed, provider *standIn) ([]Figure,
 	var total []time.Duration
 	embedded, err := b.embedWaiting(ctx, waiting, func(ctx context.Context) error {
 		b.say("%d documents, %d a second", trickled, pacedRate)
-		total, err = b.trickleDocuments(ctx, trickle)
+		total, err = b.trickle(ctx, b.topics.VectorsLive(), pacedRate, keysOf(trickle), func(i int) error {
+			return b.sendDocuments(ctx, trickle[i:i+1])
+		})
 		return err
 	}, fmt.Sprintf("FRESHET_EMBED_BATCH_ITEMS=%d", aRequest))
 	if err != nil {
@@ -135,6 +132,14 @@ func textsOf(docs []*record.Document) []string {
 	return texts
 }
 
+func keysOf(docs []*record.Document) []string {
+	keys := make([]string, len(docs))
+	for i, d := range docs {
+		keys[i] = string(d.Item().Key())
+	}
+	return keys
+}
+
 // sendDocuments produces documents as ingest does, and does not wait.
 func (b *bed) sendDocuments(ctx context.Context, docs []*record.Document) error {
 	for _, d := range docs {
@@ -145,51 +150,4 @@ func (b *bed) sendDocuments(ctx context.Context, docs []*record.Document) error 
 		b.client.Produce(ctx, b.placed(b.topics.DocumentsLive(), d.Item(), value), nil)
 	}
 	return nil
-}
-
-// trickleDocuments sends documents one by one and returns, sorted, how long each took
-// until it could be read with its vector.
-func (b *bed) trickleDocuments(ctx context.Context, docs []*record.Document) ([]time.Duration, error) {
-	reader, err := b.readerFromEnd(ctx, b.topics.VectorsLive())
-	if err != nil {
-		return nil, err
-	}
-	defer reader.Close()
-	var sent sync.Map // time, by key
-	took := make([]time.Duration, 0, len(docs))
-	err = during(ctx, func(ctx context.Context) error {
-		for len(took) < len(docs) {
-			fetches := reader.PollFetches(ctx)
-			if err := fetches.Err0(); err != nil {
-				return fmt.Errorf("reading vectors: %w", err)
-			}
-			now := time.Now()
-			fetches.EachRecord(func(r *kgo.Record) {
-				if at, ok := sent.Load(string(r.Key)); ok {
-					took = append(took, now.Sub(at.(time.Time)))
-				}
-			})
-		}
-		return nil
-	}, func(ctx context.Context) error {
-		return paced(ctx, len(docs), pacedRate, func(i int) error {
-			sent.Store(string(docs[i].Item().Key()), time.Now())
-			return b.sendDocuments(ctx, docs[i:i+1])
-		})
-	})
-	slices.Sort(took)
-	return took, err
-}
-
-// readerFromEnd reads what is added to a topic from now on. The caller closes it.
-func (b *bed) readerFromEnd(ctx context.Context, topic string) (*kgo.Client, error) {
-	ends, err := kadm.NewClient(b.client).ListEndOffsets(ctx, topic)
-	if err := errors.Join(err, ends.Error()); err != nil {
-		return nil, fmt.Errorf("reading the end of topic %s: %w", topic, err)
-	}
-	reader, err := kgo.NewClient(append(b.client.Opts(), kgo.ConsumePartitions(ends.KOffsets()))...)
-	if err != nil {
-		return nil, fmt.Errorf("opening a reader of topic %s: %w", topic, err)
-	}
-	return reader, nil
 }

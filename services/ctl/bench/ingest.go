@@ -4,13 +4,23 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
+	"time"
 
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/freshet-io/freshet/libs/record"
 	"github.com/freshet-io/freshet/services/ctl/catalogue"
 	"github.com/freshet-io/freshet/services/ctl/rig"
 	"github.com/freshet-io/freshet/services/ingest/ingester"
 )
 
-const ingestGoal = 0.25
+const (
+	ingestGoal     = 0.25
+	changesPerCPU  = 80_000 // a second
+	changesASecond = 1000   // one by one
+	changeGoal     = 10 * time.Millisecond
+)
 
 // ingest measures how fast the ingest service reads changes and writes documents,
 // against a loop that only copies them on the same broker, with the same codec; and how
@@ -35,8 +45,60 @@ func ingest(ctx context.Context, r run) (figures []Figure, err error) {
 	figures = append(figures, rate("2 KB changes ingested, "+b.broker, "changes/s", value, floor, ingestGoal))
 	if b.apart { // else the broker's CPU time is in the process's
 		value, floor := medianOf(rounds, byCPU)
-		figures = append(figures, rate("the same, for the CPU time of the client", "changes/CPU s", value, floor, 0))
+		figures = append(figures, rate("the same, for the CPU time of the client", "changes/CPU s", value, floor, 0),
+			rate("the same, of a core", "changes/CPU s", value, changesPerCPU, 1))
+		value, floor = medianOf(rounds, byObjects)
+		figures = append(figures, atMost("the same, allocated for each", "objects", value, floor, 0))
+	}
+	times, err := b.changesOneByOne(ctx)
+	if err != nil {
+		return nil, err
 	}
 	taken, err := b.overHTTP(ctx)
-	return append(figures, taken), err
+	return append(figures, times, taken), err
+}
+
+// changesOneByOne measures how long a change takes through ingest alone, against a loop that only copies it.
+func (b *bed) changesOneByOne(ctx context.Context) (Figure, error) {
+	b.say("%d changes a second for %s, one by one: copied, then by the service", changesASecond, b.paced)
+	floor, err := b.oneByOne(ctx, b.copying(catalogue.Topic, true, 0), func(r *kgo.Record, _ catalogue.Product) string { return string(r.Key) })
+	if err != nil {
+		return Figure{}, err
+	}
+	value, err := b.oneByOne(ctx, serve(b, ingester.Run, "FRESHET_INGEST_GROUP=bench-one-by-one"), func(_ *kgo.Record, p catalogue.Product) string {
+		return string(record.Item{Collection: collection, ID: []string{strconv.FormatInt(p.ID, 10)}}.Key())
+	})
+	if err != nil {
+		return Figure{}, err
+	}
+	return latency(fmt.Sprintf("2 KB changes at %d a second, p99", changesASecond), rig.Percentile(value, 99), rig.Percentile(floor, 99), changeGoal), nil
+}
+
+// oneByOne has work catch up with the changes that are there, sends more of them, and returns, sorted, how long each took until
+// it could be read where key says.
+func (b *bed) oneByOne(ctx context.Context, w work, key func(*kgo.Record, catalogue.Product) string) (took []time.Duration, err error) {
+	waiting, err := b.size(ctx, catalogue.Topic)
+	if err != nil {
+		return nil, err
+	}
+	before, err := b.size(ctx, b.topics.DocumentsLive())
+	if err != nil {
+		return nil, err
+	}
+	n := int(b.paced.Seconds() * changesASecond)
+	changes, keys := envelopes(n), make([]string, n)
+	for i, p := range products(n) {
+		keys[i] = key(changes[i], p)
+	}
+	err = during(ctx, func(ctx context.Context) error {
+		if _, err := b.growth(ctx, b.topics.DocumentsLive(), before, waiting); err != nil {
+			return err
+		}
+		took, err = b.trickle(ctx, b.topics.DocumentsLive(), changesASecond, keys, func(i int) error {
+			b.client.Produce(ctx, changes[i], nil)
+			return nil
+		})
+		return err
+	}, w)
+	return took, err
 }
