@@ -1,7 +1,6 @@
 package main_test
 
 import (
-	"context"
 	"errors"
 	"io/fs"
 	"net/http/httptest"
@@ -79,23 +78,10 @@ func TestExamples_findByMeaningThroughTheAlias(t *testing.T) {
 	}
 }
 
-// python returns a Python that has the clients, and installs them where they are missing.
+// python returns a Python that has the clients.
 func python(t *testing.T) string {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, filepath.Join(root, "scripts/install-python-client.sh"))
-	var log strings.Builder
-	cmd.Stderr = &log
-	out, err := cmd.Output()
-	if err == nil {
-		return strings.TrimSpace(string(out))
-	}
-	if os.Getenv("CI") == "true" {
-		t.Fatalf("CI runs every test: %v\n%s", err, log.String())
-	}
-	t.Skipf("SKIPPED, NOT TESTED: %v\n%s", err, log.String())
-	return ""
+	return localtest.Installed(t, filepath.Join(root, "scripts/install-python-client.sh"))
 }
 
 // fillProducts makes the collection of the README's pipeline file, in the built-in space.

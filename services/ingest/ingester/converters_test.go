@@ -65,6 +65,29 @@ func TestHandle_changesFromTheConvertersOfKafkaConnect(t *testing.T) {
 	}
 }
 
+// Confluent's own client writes rows in the wire form of JSON Schema, which are the same documents as in plain JSON.
+func TestHandle_rowsFromTheSerializerOfConfluent(t *testing.T) {
+	python, server := localtest.Installed(t, "../../../scripts/install-python-client.sh"), localtest.SchemaRegistry(t)
+	schemas, err := registry.Open(registry.Config{URL: []string{server.URL}, Timeout: time.Minute}, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	in := newIngesterOf(t, parse(t, strings.Replace(things, "format: auto", "format: rows", 1)), schemas)
+	lines := convert(t, []string{python, "testdata/confluent.py", server.URL})
+	if len(lines) != 3 {
+		t.Fatalf("%d rows", len(lines))
+	}
+	for i, line := range lines {
+		wire, plain := outcomeOf(t, in, line[0], line[1]), outcomeOf(t, in, line[2], line[3])
+		if wire != plain || !strings.HasPrefix(wire, "upsert Thing/") || i == 0 && !strings.HasPrefix(wire, `upsert Thing/9007199254740993 "9007199254740993 Becher`) {
+			t.Errorf("row %d is in the wire form\n%s\nand in plain JSON\n%s", i+1, wire, plain)
+		}
+		if line[0][0] != 0 || line[1][0] != 0 {
+			t.Errorf("row %d is not in the wire form: % x, % x", i+1, line[0], line[1])
+		}
+	}
+}
+
 // convert runs a program that writes lines of four fields in base64.
 func convert(t *testing.T, program []string) (lines [][][]byte) {
 	t.Helper()

@@ -228,7 +228,7 @@ func TestHTTP_keepsItsContract(t *testing.T) {
 	if testing.Short() {
 		t.Skip("SKIPPED: takes half a minute")
 	}
-	python := schemathesis(t)
+	python := localtest.Installed(t, "../../../scripts/install-schemathesis.sh")
 	s := newShop(t, httpPipelines)
 	url, _ := s.start()
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
@@ -247,23 +247,4 @@ func TestHTTP_keepsItsContract(t *testing.T) {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	t.Logf("%s", out[bytes.LastIndex(out, []byte("Test cases:")):])
-}
-
-// schemathesis returns a Python that has it, and installs it where it is missing.
-func schemathesis(t *testing.T) string {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, "../../../scripts/install-schemathesis.sh")
-	var log strings.Builder
-	cmd.Stderr = &log
-	out, err := cmd.Output()
-	if err == nil {
-		return strings.TrimSpace(string(out))
-	}
-	if os.Getenv("CI") == "true" {
-		t.Fatalf("CI runs every test: %v\n%s", err, log.String())
-	}
-	t.Skipf("SKIPPED, NOT TESTED: %v\n%s", err, log.String())
-	return ""
 }

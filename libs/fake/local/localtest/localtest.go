@@ -5,8 +5,10 @@ package localtest
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -88,6 +90,24 @@ func RedisSentinel(tb testing.TB, o local.RedisOptions) *local.RedisSentinel {
 	tb.Helper()
 	_, err := local.RedisPackage.Path()
 	return run(tb, err, func(ctx context.Context) (*local.RedisSentinel, error) { return local.StartRedisSentinel(ctx, o) })
+}
+
+// Installed runs a script of the project that installs something once, and returns the path that it prints last. Where that
+// is not possible, the test is skipped or fails as with Weaviate.
+func Installed(tb testing.TB, script string) string {
+	tb.Helper()
+	need(tb, nil)
+	ctx, cancel := context.WithTimeout(tb.Context(), 5*time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, script)
+	var log strings.Builder
+	cmd.Stderr = &log
+	out, err := cmd.Output()
+	if err != nil {
+		err = fmt.Errorf("%w\n%s", err, log.String())
+	}
+	need(tb, err)
+	return strings.TrimSpace(string(out))
 }
 
 // SharedKafka is one broker for all tests of a package, started when the first of them asks for it. Its Stop belongs
