@@ -71,3 +71,22 @@ func FuzzOpen(f *testing.F) {
 		}
 	})
 }
+
+// What stands in a text opens and separates nothing, however it is escaped.
+func TestOpen_countsOutsideOfTextsAlone(t *testing.T) {
+	limits := change.Limits{Bytes: 1 << 20, Depth: 1, Fields: 1}
+	for value, right := range map[string]bool{
+		`{"a":"{[:"}`:          true,
+		`{"a{:\\\"{:":"\"{:"}`: true,
+		`{"a":"\\"}`:           true,
+		`{"a":"\\\\\"{\\"}`:    true,
+		`{"a":"\\","b":1}`:     false,
+		`{"a":"\"","b":1}`:     false,
+		`{"a":"\\\\","b":1}`:   false,
+		`{"a":[]}`:             false,
+	} {
+		if _, err := change.Open([]byte(value), limits); (err == nil) != right {
+			t.Errorf("%s: %v", value, err)
+		}
+	}
+}

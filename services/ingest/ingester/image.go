@@ -86,16 +86,21 @@ func (img *image) add(i int, v gjson.Result, c *change.Change) {
 }
 
 // pick returns the raw values of the pipeline's columns, by their index.
-func (m *mapping) pick(object gjson.Result) []gjson.Result {
-	picked := make([]gjson.Result, len(m.columns))
+func (m *mapping) pick(object gjson.Result) []gjson.Result { return m.pickOf(object, m.index) }
+
+// pickOf returns those of some columns, the others being nothing. It reads no further than it must: rows are long, and what
+// identifies them comes first.
+func (m *mapping) pickOf(object gjson.Result, columns map[string]int) []gjson.Result {
+	picked, missing := make([]gjson.Result, len(m.columns)), len(columns)
 	if !object.Exists() {
 		return picked
 	}
 	object.ForEach(func(name, value gjson.Result) bool {
-		if i, wanted := m.index[name.Str]; wanted && !picked[i].Exists() {
+		if i, wanted := columns[name.Str]; wanted && !picked[i].Exists() {
 			picked[i] = value
+			missing--
 		}
-		return true
+		return missing > 0
 	})
 	return picked
 }
@@ -140,7 +145,7 @@ func (m *mapping) identify(img *image, c *change.Change) (identity, bool) {
 			return gjson.Result{}
 		}
 		if before == nil {
-			before = m.pick(c.Before)
+			before = m.pickOf(c.Before, m.identifiers)
 		}
 		return m.shown(i, before[i], c)
 	})
@@ -152,10 +157,10 @@ func (m *mapping) identifyBefore(c *change.Change) (identity, bool) {
 	if !c.Before.Exists() {
 		return identity{}, false
 	}
-	before := m.pick(c.Before)
+	before := m.pickOf(c.Before, m.identifiers)
 	var after []gjson.Result
 	if c.Changed {
-		after = m.pick(c.After)
+		after = m.pickOf(c.After, m.identifiers)
 	}
 	return m.identity(func(i int) gjson.Result {
 		if c.Changed && !before[i].Exists() {
@@ -204,7 +209,7 @@ func (m *mapping) key(c *change.Change) func(i int) gjson.Result {
 		switch {
 		case c.Key.Object.Exists():
 			if picked == nil {
-				picked = m.pick(c.Key.Object)
+				picked = m.pickOf(c.Key.Object, m.identifiers)
 			}
 			return normalOrNothing(picked[i], m.columns[i].typeInKey(c))
 		case c.Key.Text != "" && len(m.id) == 1 && i == m.id[0] && i != m.tenant:
@@ -236,7 +241,7 @@ func (m *mapping) contradicted(c *change.Change) (column string, found bool) {
 	if !c.Before.Exists() {
 		return "", false
 	}
-	key, before := m.key(c), m.pick(c.Before)
+	key, before := m.key(c), m.pickOf(c.Before, m.identifiers)
 	columns := m.id
 	if m.tenant >= 0 {
 		columns = append(slices.Clone(columns), m.tenant)

@@ -19,6 +19,7 @@ type mapping struct {
 	recipeHash  []byte
 	columns     []column
 	index       map[string]int // of columns, by name
+	identifiers map[string]int // those of them that id and tenant are made of
 	id          []int          // of columns
 	tenant      int            // of columns, -1 without tenants
 	order       int            // of columns, -1 where the topic has the order
@@ -49,7 +50,7 @@ func newMapping(p *pipeline.Pipeline, placeholder *values.Placeholder) (*mapping
 	if err != nil {
 		return nil, err
 	}
-	m := &mapping{pipeline: p, recipe: made, index: map[string]int{}, tenant: -1, order: -1, placeholder: placeholder}
+	m := &mapping{pipeline: p, recipe: made, index: map[string]int{}, identifiers: map[string]int{}, tenant: -1, order: -1, placeholder: placeholder}
 	m.recipeHash, _ = p.ItemRecipe()
 	for i, name := range p.Fields() {
 		quoted, err := json.Marshal(name)
@@ -79,6 +80,9 @@ func newMapping(p *pipeline.Pipeline, placeholder *values.Placeholder) (*mapping
 	}
 	if p.Tenant != nil {
 		m.tenant = m.index[p.Tenant.Column()]
+	}
+	for _, name := range m.identifying() {
+		m.identifiers[name] = m.index[name]
 	}
 	if column := p.Source.OrderColumn(); column != "" {
 		m.order = m.index[column]
