@@ -108,6 +108,7 @@ func TestServe_refusesUntilItIsOpenAndStopsAtOnceIfItNeverWas(t *testing.T) {
 			l, to := embeddings.Listen()
 			stop := b.serve(t, l)
 			got := post(to)
+			synctest.Wait()
 			if why := b.health.told(); why != "http waits for Kafka" || !strings.HasPrefix(got, "HTTP/1.1 503 ") || !strings.Contains(got, "Retry-After: 5\r\n") || b.sink.all() != "" {
 				t.Errorf("before it is open, the probe says %q, and a client hears %s", why, got)
 			}
