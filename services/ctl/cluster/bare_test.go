@@ -3,11 +3,14 @@ package cluster_test
 import (
 	"context"
 	"testing"
+	"time"
 
 	pb "github.com/weaviate/weaviate/grpc/generated/protocol/v1"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
 
 	"github.com/freshet-io/freshet/libs/fake/local"
 )
@@ -32,8 +35,19 @@ func (c *bare) search(ctx context.Context, request *pb.SearchRequest) ([]*pb.Sea
 	request.Collection, request.Uses_127Api = class, true
 	request.Metadata = &pb.MetadataRequest{Uuid: true}
 	request.ConsistencyLevel = pb.ConsistencyLevel_CONSISTENCY_LEVEL_ONE.Enum()
-	reply, err := c.grpc.Search(metadata.AppendToOutgoingContext(ctx, "authorization", "Bearer "+c.key), request)
-	return reply.GetResults(), err
+	ctx = metadata.AppendToOutgoingContext(ctx, "authorization", "Bearer "+c.key)
+	for tries := 1; ; tries++ { // a node that comes back may leave a call without an answer
+		reply, err := c.searchOnce(ctx, request)
+		if tries == 3 || status.Code(err) != codes.DeadlineExceeded || ctx.Err() != nil {
+			return reply.GetResults(), err
+		}
+	}
+}
+
+func (c *bare) searchOnce(ctx context.Context, request *pb.SearchRequest) (*pb.SearchReply, error) {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	return c.grpc.Search(ctx, request)
 }
 
 // byID reads all items by their ids.
