@@ -126,7 +126,7 @@ func (h *host) Dial(ctx context.Context, _, address string) (net.Conn, error) {
 	if err := h.await(ctx); err != nil {
 		return nil, err
 	}
-	if err := pass(ctx, h.network.delay(h.latency)); err != nil {
+	if err := wait(ctx, h.network.delay(h.latency)); err != nil {
 		return nil, err
 	}
 	l := h.network.listener(address)
@@ -181,17 +181,6 @@ func (h *host) admit(c *conn) bool {
 func connectionRefused(address string) error {
 	at, _ := net.ResolveTCPAddr("tcp", address)
 	return &net.OpError{Op: "dial", Net: "tcp", Addr: at, Err: errRefused}
-}
-
-func pass(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }
 
 func (h *host) forget(c *conn) {

@@ -71,8 +71,9 @@ func (e *Embedder) answers(ctx context.Context, asks []ask, m manner) ([]answer,
 }
 
 // behind reports whether a vector would be late: the last request has failed, a text came too late and none was quick since,
-// or live texts wait for so long already. Without it each batch would wait its time, and the documents behind it with it. And what is asked for and comes
-// late would be paid twice: the cache has long dropped it when the followers, who go by age, come to its document.
+// or live texts wait for so long already. Without it each batch would wait its time, and the documents behind it with it;
+// and what is asked for and comes late would be paid twice: the cache has long dropped it when the followers, who go by age,
+// come to its document.
 func (e *Embedder) behind(after time.Duration) bool {
 	b := e.batcher
 	return b.halver.failing.Load() || b.isLate() || b.waitsSince(time.Now().Add(-after))

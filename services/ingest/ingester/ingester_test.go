@@ -378,35 +378,6 @@ func FuzzHandle(f *testing.F) {
 	})
 }
 
-func BenchmarkHandle(b *testing.B) {
-	wide := `{"id":17,"name":"Teapot","price":"EJo=","stock":9,"is_active":1,"updated_at":1795342272123456,"description":"` + strings.Repeat("A teapot of white china. ", 25) + `","a":"x","b":"y","c":12,"d":null,"e":1.5}`
-	withSchema, err := os.ReadFile(filepath.Join("testdata", "with-schema.json"))
-	if err != nil {
-		b.Fatal(err)
-	}
-	for name, value := range map[string]string{
-		"envelope": envelope("u", wide, wide), "with_schema": string(withSchema), "row": wide,
-	} {
-		b.Run(name, func(b *testing.B) {
-			text := shop
-			if name == "row" {
-				text = strings.Replace(shop, "format: debezium", "format: rows", 1)
-			}
-			in := newIngester(b, parse(b, text))
-			batch := []ingester.Change{{Record: stage.Record{Topic: "shop.catalog.products", Key: []byte(`{"id":17}`), Value: []byte(value)}}}
-			b.SetBytes(int64(len(value)))
-			b.ReportAllocs()
-			for b.Loop() {
-				outcomes, err := in.Handle(b.Context(), batch)
-				if err != nil || outcomes[0].Err != nil {
-					b.Fatal(err, outcomes[0].Err)
-				}
-			}
-			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "changes/s")
-		})
-	}
-}
-
 // TestHandle_anOrderToEmbedAgainInAHeader: a change in any format may have one, and a delete has nothing to embed.
 func TestHandle_anOrderToEmbedAgainInAHeader(t *testing.T) {
 	in := newIngesterOf(t, parse(t, shop), nil)
