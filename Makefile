@@ -24,7 +24,7 @@ build: ## Build freshet and the three services into bin/
 	@go build -trimpath -ldflags '$(LDFLAGS)' -o bin/freshet ./services/ctl
 
 .PHONY: servers
-servers: weaviate kafka schema-registry redis python ## Install the pinned Weaviate, Kafka, Debezium, databases, Redis and Python clients into the cache (once, about 6 minutes)
+servers: weaviate kafka schema-registry redis prometheus python ## Install the pinned Weaviate, Kafka, Debezium, databases, Redis, Prometheus and Python clients into the cache (once, about 6 minutes)
 
 .PHONY: weaviate
 weaviate:
@@ -53,6 +53,14 @@ redis:
 		scripts/install-redis.sh >/dev/null; \
 	else \
 		echo '*** SKIPPED: no apt-get here, so nothing is tested against Redis ***' >&2; \
+	fi
+
+.PHONY: prometheus
+prometheus:
+	@if [ "$${CI:-}" = true ] || command -v apt-get >/dev/null; then \
+		scripts/install-prometheus.sh >/dev/null; \
+	else \
+		echo '*** SKIPPED: no apt-get here, so nothing is tested against Prometheus ***' >&2; \
 	fi
 
 .PHONY: python

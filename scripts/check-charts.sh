@@ -53,6 +53,15 @@ for file in $(grep -o '/etc/freshet/secrets/[a-z-]*' "$out/full.yaml" | sort -u)
 	grep -q "mountPath: $file, readOnly" "$out/full.yaml" || fault "nothing is mounted at $file"
 done
 
+# What is rendered must be what the tests look at.
+grep -q '^kind: PodMonitor$' "$out/full.yaml" || fault 'the full values render no PodMonitor'
+for alert in $(sed -n 's/^  - alert: //p' "$chart/rules/freshet.yaml"); do
+	grep -q -- "- alert: $alert$" "$out/full.yaml" || fault "the PrometheusRule lacks $alert"
+done
+for file in "$chart"/dashboards/*.json; do
+	grep -q "^  $(basename "$file"): |-$" "$out/full.yaml" || fault "no ConfigMap has $file"
+done
+
 # A setting that no service knows would only be warned of at run time. The binaries list theirs; without them (make
 # build) this is left out.
 if [ -x bin/freshet-ingest ] && [ -x bin/freshet-embed ] && [ -x bin/freshet-write ]; then

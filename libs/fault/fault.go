@@ -62,6 +62,12 @@ const (
 	Exhausted         Reason = "exhausted"          // the item alone fails again and again while its neighbours pass
 )
 
+// Reasons are all of them.
+var Reasons = []Reason{
+	Malformed, FormatMismatch, UnknownSchema, MissingID, FieldType, UnavailableValue, Oversize, MissingText, ProviderRejected,
+	DimensionMismatch, SpaceMismatch, IndexRejected, BelowHorizon, Panic, Exhausted,
+}
+
 // Unreadable reports whether the reason is that a record has not the form which the
 // pipeline expects: where most of a topic's records are so, the topic has changed.
 func (r Reason) Unreadable() bool {

@@ -55,6 +55,7 @@ func (e *engine[In, Out]) later() processor {
 
 func (e *engine[In, Out]) processBy(h Handler[In, Out], t tenure, batch []arrival) (verdict, error) {
 	d := &decided[In, Out]{engine: e, tenure: t, start: time.Now(), inputs: e.inputs(len(batch))}
+	e.telemetry.Metrics.Inputs(t.ctx, e.stage.Name, len(batch))
 	for i, r := range batch {
 		e.begin(t.ctx, &d.inputs[i], r, d.start)
 	}
@@ -77,6 +78,7 @@ type decided[In, Out any] struct {
 	tenure tenure
 	start  time.Time
 	inputs []input[In, Out]
+	done   bool // the outcomes have come true
 }
 
 func (d *decided[In, Out]) settle() (later []leftover, err error) {
@@ -84,6 +86,7 @@ func (d *decided[In, Out]) settle() (later []leftover, err error) {
 	if err := d.engine.settle(d.tenure, d.inputs); err != nil {
 		return nil, err
 	}
+	d.done = true
 	d.engine.count(d.tenure.ctx, d.inputs, time.Since(d.start))
 	for i := range d.inputs {
 		if in := &d.inputs[i]; in.outcome.Later && in.outcome.Err == nil {
@@ -94,6 +97,9 @@ func (d *decided[In, Out]) settle() (later []leftover, err error) {
 }
 
 func (d *decided[In, Out]) drop() {
+	if !d.done {
+		d.engine.telemetry.Metrics.Items(d.tenure.ctx, d.engine.stage.Name, telemetry.GivenUp, len(d.inputs))
+	}
 	for i := range d.inputs {
 		in := &d.inputs[i]
 		in.trace.End(in.outcome.Label, in.outcome.Err)
@@ -219,7 +225,9 @@ func (e *engine[In, Out]) count(ctx context.Context, inputs []input[In, Out], to
 		if in.outcome.Arrived {
 			facts := e.stage.Describe(in.value)
 			if !facts.CommittedAt.IsZero() {
-				m.Fresh(ctx, telemetry.Freshness{Collection: facts.Collection, Outcome: in.outcome.Label, Age: time.Since(facts.CommittedAt)})
+				m.Fresh(ctx, telemetry.Freshness{
+					Collection: facts.Collection, Lane: e.stage.From.lane(in.record.Topic), Outcome: in.outcome.Label, Age: time.Since(facts.CommittedAt),
+				})
 			}
 		}
 	}

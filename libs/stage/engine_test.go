@@ -5,11 +5,16 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"github.com/freshet-io/freshet/libs/fault"
 	"github.com/freshet-io/freshet/libs/kafka"
 	"github.com/freshet-io/freshet/libs/record"
 	"github.com/freshet-io/freshet/libs/service"
@@ -124,6 +129,41 @@ func TestEngine_anItemOfABatchCostsFewAllocations(t *testing.T) {
 				t.Errorf("an item costs %.1f allocations, want %d at most", perBatch/batchItems, mostAllocations)
 			}
 		})
+	}
+}
+
+// What the labels hold must not depend on how many items, tenants or faults there are.
+func TestEngine_aMillionItemsOfAThousandTenantsAreFewSeries(t *testing.T) {
+	b := newBringer(t)
+	ids := 1_000_000
+	if testing.Short() {
+		ids = 10_000
+	}
+	b.engine.stage.Describe = func(r Record) Facts {
+		n := r.Offset % 1000
+		return Facts{ItemKey: r.Key, Version: r.Offset, SourceOrder: string(r.Key), Collection: fmt.Sprint("C", n%3), CommittedAt: time.Now().Add(-time.Duration(n) * time.Second)}
+	}
+	inputs := make([]input[Record, Output], 1000)
+	for id := 0; id < ids; id += len(inputs) {
+		for i := range inputs {
+			key := fmt.Appendf(nil, "tenant %d item %d", i, id+i)
+			in := input[Record, Output]{record: arrival{Record: &kgo.Record{Topic: "source", Offset: int64(id + i), Key: key}}, decoded: true}
+			in.value = toRecord(in.record)
+			if in.outcome = Done[Output]("written"); i%100 == 0 {
+				in.outcome = Reject[Output](fault.Reject(fault.Reasons[i/100], "item %s cannot be used", key))
+			}
+			inputs[i] = in
+		}
+		b.engine.count(t.Context(), inputs, time.Millisecond)
+	}
+	page := httptest.NewRecorder()
+	b.engine.telemetry.Handler().ServeHTTP(page, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+	lines := strings.Split(page.Body.String(), "\n")
+	lines = slices.DeleteFunc(lines, func(line string) bool { return !strings.HasPrefix(line, "freshet_") })
+	t.Logf("%d items are %d series", ids, len(lines))
+	const most = 200 // 3 collections in a histogram of 16 series, 10 reasons, and what a stage has
+	if len(lines) > most || strings.Contains(page.Body.String(), "tenant") {
+		t.Errorf("%d items are %d series, want %d at most, without ids:\n%s", ids, len(lines), most, strings.Join(lines, "\n"))
 	}
 }
 

@@ -294,14 +294,14 @@ func (m *members) hold(on bool) {
 	}
 }
 
-// oldest returns the age of the oldest record that is read and not finished.
-func (m *members) oldest() time.Duration {
+// oldest returns the age of the oldest record of a lane that is read and not finished.
+func (m *members) oldest(lane string) time.Duration {
 	m.mu.Lock()
 	workers := slices.Collect(maps.Values(m.workers))
 	m.mu.Unlock()
 	var age time.Duration
 	for _, w := range workers {
-		if at, ok := w.oldest(); ok {
+		if at, ok := w.oldest(lane); ok {
 			age = max(age, time.Since(at))
 		}
 	}

@@ -187,21 +187,26 @@ func (w *worker) drop() {
 	w.stopped = true
 }
 
-// oldest returns the time of the oldest unfinished record.
-func (w *worker) oldest() (time.Time, bool) {
+// oldest returns the time of the oldest unfinished record of a lane.
+func (w *worker) oldest(lane string) (at time.Time, ok bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	var first []arrival
-	if len(w.flying) > 0 {
-		first = w.flying[0]
-	}
-	for _, q := range w.queues {
-		if len(q) > 0 {
-			first = append(slices.Clip(first), q[0])
+	see := func(r arrival) {
+		if !ok || r.Timestamp.Before(at) {
+			at, ok = r.Timestamp, true
 		}
 	}
-	if len(first) == 0 {
-		return time.Time{}, false
+	for _, batch := range w.flying {
+		for _, r := range batch {
+			if w.members.from.lane(r.Topic) == lane {
+				see(r)
+			}
+		}
 	}
-	return slices.MinFunc(first, func(a, b arrival) int { return a.Timestamp.Compare(b.Timestamp) }).Timestamp, true
+	for topic, q := range w.queues {
+		if len(q) > 0 && w.members.from.lane(topic) == lane {
+			see(q[0])
+		}
+	}
+	return at, ok
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -14,6 +15,7 @@ import (
 	"github.com/freshet-io/freshet/libs/fault"
 	"github.com/freshet-io/freshet/libs/kafka"
 	"github.com/freshet-io/freshet/libs/service"
+	"github.com/freshet-io/freshet/libs/telemetry"
 )
 
 // Stage describes one step. Run runs it.
@@ -59,6 +61,7 @@ type Stage[In, Out any] struct {
 type Source struct {
 	Cluster kafka.Config
 	Topics  []string // the first ones are read first where several wait
+	Bulk    string   // the one of them whose records may wait for long: those of a backfill
 	Group   string
 	// More, if set, is asked again and again for topics to read besides, which are made later.
 	More      func(ctx context.Context) ([]string, error)
@@ -149,7 +152,10 @@ func (s *Stage[In, Out]) Run(ctx context.Context, p *service.Process) error {
 	if s.To.Reader != "" {
 		next.look(ctx)
 	}
-	p.Telemetry.Metrics.Unfinished(s.Name, members.oldest)
+	s.begin(ctx, p.Telemetry.Metrics)
+	for _, lane := range s.From.lanes() {
+		p.Telemetry.Metrics.Unfinished(s.Name, lane, func() time.Duration { return members.oldest(lane) })
+	}
 	if err := members.publish(s.Name, p.Telemetry.Metrics); err != nil {
 		return err
 	}
@@ -158,6 +164,7 @@ func (s *Stage[In, Out]) Run(ctx context.Context, p *service.Process) error {
 		SessionTimeout: s.Settings.SessionTimeout, RebalanceTimeout: s.Settings.RebalanceTimeout,
 		Callbacks: members.callbacks(ctx, func(partitions ...int32) {
 			p.Health.Ready(s.Name)
+			p.Telemetry.Metrics.Rebalance(ctx, s.Name)
 			if len(partitions) > 0 {
 				s.Assigned(partitions...)
 			}
@@ -180,6 +187,33 @@ func (s *Stage[In, Out]) Run(ctx context.Context, p *service.Process) error {
 		return err
 	}
 	return nil
+}
+
+func (s *Stage[In, Out]) begin(ctx context.Context, m *telemetry.Metrics) {
+	reasons := make([]string, len(fault.Reasons))
+	for i, r := range fault.Reasons {
+		reasons[i] = string(r)
+	}
+	m.Begin(ctx, s.Name, reasons...)
+	m.Items(ctx, s.Name, labelDeadLettered, 0)
+}
+
+// lane returns that of a topic.
+func (s Source) lane(topic string) string {
+	if topic == s.Bulk {
+		return telemetry.Bulk
+	}
+	return telemetry.Live
+}
+
+// lanes returns those that the topics are of.
+func (s Source) lanes() (lanes []string) {
+	for _, topic := range s.Topics {
+		if lane := s.lane(topic); !slices.Contains(lanes, lane) {
+			lanes = append(lanes, lane)
+		}
+	}
+	return lanes
 }
 
 // pin fixes where the group begins, before it has members.

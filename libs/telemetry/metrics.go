@@ -14,14 +14,20 @@ import (
 
 // The names of all metrics. Prometheus shows dots as underscores.
 const (
+	nameInputs      = "freshet.stage.inputs"
 	nameItems       = "freshet.items"
 	nameStage       = "freshet.stage.duration"
 	nameBatch       = "freshet.stage.batch.size"
 	nameRetries     = "freshet.stage.retries"
+	nameRebalances  = "freshet.stage.rebalances"
 	nameUnfinished  = "freshet.stage.oldest_unfinished.age"
 	nameFreshness   = "freshet.freshness.duration"
+	nameSearchable  = "freshet.freshness.searchable.duration"
+	nameFuture      = "freshet.freshness.future"
+	nameSkew        = "freshet.clock.skew"
 	nameDeadLetters = "freshet.deadletters"
 	nameIndexBroken = "freshet.index.broken"
+	nameProvider    = "gen_ai.client.operation.duration" // of OpenTelemetry's semantic conventions
 )
 
 // Counters that a service counts itself and hands to Metrics.Counter.
@@ -96,54 +102,55 @@ var amountDescriptions = map[string]string{
 
 // Metrics holds the instruments of the stage runtime.
 type Metrics struct {
+	inputs      metric.Int64Counter
 	items       metric.Int64Counter
 	stage       metric.Float64Histogram
 	batch       metric.Int64Histogram
 	retries     metric.Int64Counter
-	freshness   metric.Float64Histogram
+	rebalances  metric.Int64Counter
+	freshness   freshness
+	provider    metric.Float64Histogram
 	deadLetters metric.Int64Counter
 	indexBroken metric.Int64Gauge
 	http        metric.Float64Histogram
 	meter       metric.Meter
 
 	mu         sync.Mutex
-	unfinished map[string]func() time.Duration // by stage
+	unfinished map[stageLane]func() time.Duration
 	labels     map[[6]string]metric.MeasurementOption
 	observe    func(Freshness)
 }
 
-// Freshness is one item that reached the index.
-type Freshness struct {
-	Collection string
-	Outcome    string
-	Age        time.Duration // from the source's commit to the acknowledged write
-}
+type stageLane struct{ stage, lane string }
 
 func newMetrics(m metric.Meter) (*Metrics, error) {
-	x := &Metrics{meter: m, unfinished: map[string]func() time.Duration{}, labels: map[[6]string]metric.MeasurementOption{}}
-	var errs [9]error
+	x := &Metrics{meter: m, unfinished: map[stageLane]func() time.Duration{}, labels: map[[6]string]metric.MeasurementOption{}}
+	var errs [12]error
 	x.items, errs[0] = m.Int64Counter(nameItems, metric.WithDescription("Inputs of a stage by their outcome."))
 	x.stage, errs[1] = m.Float64Histogram(nameStage, metric.WithUnit("s"), metric.WithDescription("Time of a batch from decoding to its mark."),
 		metric.WithExplicitBucketBoundaries(.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60))
 	x.batch, errs[2] = m.Int64Histogram(nameBatch, metric.WithDescription("Inputs of a batch."),
 		metric.WithExplicitBucketBoundaries(1, 2, 5, 10, 20, 50, 100, 200, 500, 1000))
 	x.retries, errs[3] = m.Int64Counter(nameRetries, metric.WithDescription("Batches that were tried again."))
-	x.freshness, errs[4] = m.Float64Histogram(nameFreshness, metric.WithUnit("s"), metric.WithDescription("Time from the source's commit to the acknowledged write."),
-		metric.WithExplicitBucketBoundaries(.05, .1, .25, .5, 1, 2, 5, 10, 30, 60, 300, 1800, 7200))
+	errs[4] = x.newFreshness()
 	x.deadLetters, errs[5] = m.Int64Counter(nameDeadLetters, metric.WithDescription("Dead letters by stage and reason."))
 	_, errs[6] = m.Float64ObservableGauge(nameUnfinished, metric.WithUnit("s"),
 		metric.WithDescription("Age of the oldest input that a stage has read and not finished; 0 if there is none."),
 		metric.WithFloat64Callback(x.observeUnfinished))
 	x.indexBroken, errs[7] = m.Int64Gauge(nameIndexBroken, metric.WithDescription("1 while the index takes no writes of a collection, else 0."))
 	x.http, errs[8] = newHTTP(m)
+	x.inputs, errs[9] = m.Int64Counter(nameInputs, metric.WithDescription("Inputs that a stage has begun with; each has one outcome in freshet.items, or is still being worked on."))
+	x.rebalances, errs[10] = m.Int64Counter(nameRebalances, metric.WithDescription("Times that Kafka has shared out a stage's partitions anew, as this process has seen it."))
+	x.provider, errs[11] = m.Float64Histogram(nameProvider, metric.WithUnit("s"), metric.WithDescription("Time of a request to the embeddings provider, by endpoint and status; error where there was no answer."),
+		metric.WithExplicitBucketBoundaries(.01, .02, .04, .08, .16, .32, .64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92))
 	return x, errors.Join(errs[:]...)
 }
 
 func (x *Metrics) observeUnfinished(_ context.Context, o metric.Float64Observer) error {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	for stage, age := range x.unfinished {
-		o.Observe(age().Seconds(), metric.WithAttributes(attribute.String("stage", stage)))
+	for of, age := range x.unfinished {
+		o.Observe(age().Seconds(), metric.WithAttributes(attribute.String("stage", of.stage), attribute.String("lane", of.lane)))
 	}
 	return nil
 }
@@ -191,19 +198,11 @@ func (x *Metrics) Money(name string, read func() float64) error {
 	return nil
 }
 
-// Unfinished has the age of the stage's oldest unfinished input read at each scrape.
-func (x *Metrics) Unfinished(stage string, age func() time.Duration) {
+// Unfinished has the age of the oldest unfinished input that a stage has of a lane read at each scrape.
+func (x *Metrics) Unfinished(stage, lane string, age func() time.Duration) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	x.unfinished[stage] = age
-}
-
-// OnFreshness has f called for each item that reaches the index, on the stage's
-// goroutine: f must be quick.
-func (x *Metrics) OnFreshness(f func(Freshness)) {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	x.observe = f
+	x.unfinished[stageLane{stage, lane}] = age
 }
 
 // labelled returns the option of one to three labels, each a name and its value. It makes
@@ -220,10 +219,32 @@ func (x *Metrics) labelled(pairs ...string) metric.MeasurementOption {
 			attributes = append(attributes, attribute.String(pair[0], pair[1]))
 		}
 		option = metric.WithAttributes(attributes...)
-		x.labels[key] = option
+		if len(x.labels) < mostSeries {
+			x.labels[key] = option
+		}
 	}
 	return option
 }
+
+// Begin has what counts a stage's troubles begin at 0: a series that begins with its first trouble shows no increase, so
+// that an alert misses it.
+func (x *Metrics) Begin(ctx context.Context, stage string, reasons ...string) {
+	attrs := x.labelled("stage", stage)
+	x.inputs.Add(ctx, 0, attrs)
+	x.retries.Add(ctx, 0, attrs)
+	for _, reason := range reasons {
+		x.deadLetters.Add(ctx, 0, x.labelled("stage", stage, "reason", reason))
+	}
+}
+
+// Inputs counts n inputs that a stage begins with.
+func (x *Metrics) Inputs(ctx context.Context, stage string, n int) {
+	x.inputs.Add(ctx, int64(n), x.labelled("stage", stage))
+}
+
+// GivenUp is the outcome of inputs that a stage has begun with and not finished, since their partition or the process
+// went: whoever has the partition next begins with them again.
+const GivenUp = "given-up"
 
 // Items counts n inputs of one outcome.
 func (x *Metrics) Items(ctx context.Context, stage, outcome string, n int) {
@@ -242,6 +263,16 @@ func (x *Metrics) Retry(ctx context.Context, stage string) {
 	x.retries.Add(ctx, 1, x.labelled("stage", stage))
 }
 
+// Rebalance counts one assignment of partitions.
+func (x *Metrics) Rebalance(ctx context.Context, stage string) {
+	x.rebalances.Add(ctx, 1, x.labelled("stage", stage))
+}
+
+// Asked records one request to the embeddings provider. status is that of HTTP, or error.
+func (x *Metrics) Asked(ctx context.Context, endpoint, status string, d time.Duration) {
+	x.provider.Record(ctx, d.Seconds(), x.labelled("endpoint", endpoint, "status", status))
+}
+
 // DeadLetter counts one acknowledged dead letter.
 func (x *Metrics) DeadLetter(ctx context.Context, stage, reason string) {
 	x.deadLetters.Add(ctx, 1, x.labelled("stage", stage, "reason", reason))
@@ -254,15 +285,4 @@ func (x *Metrics) IndexBroken(ctx context.Context, collection string, broken boo
 		n = 1
 	}
 	x.indexBroken.Record(ctx, n, x.labelled("collection", collection))
-}
-
-// Fresh records one item that reached the index.
-func (x *Metrics) Fresh(ctx context.Context, f Freshness) {
-	x.freshness.Record(ctx, f.Age.Seconds(), x.labelled("collection", f.Collection, "outcome", f.Outcome))
-	x.mu.Lock()
-	observe := x.observe
-	x.mu.Unlock()
-	if observe != nil {
-		observe(f)
-	}
 }

@@ -24,6 +24,10 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
+// mostSeries bounds how many combinations of labels an instrument has: should one hold an id by mistake, what comes after goes
+// into a series otel_metric_overflow, and neither this process nor Prometheus runs out of memory.
+const mostSeries = 2000
+
 // scope is the instrumentation scope of all of Freshet's metrics and spans.
 const scope = "github.com/freshet-io/freshet"
 
@@ -67,7 +71,7 @@ func New(ctx context.Context, cfg Config, service, version string) (*Telemetry, 
 	if err != nil {
 		return nil, fmt.Errorf("making the metrics reader: %w", err)
 	}
-	meters := sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader), sdkmetric.WithResource(res))
+	meters := sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader), sdkmetric.WithResource(res), sdkmetric.WithCardinalityLimit(mostSeries))
 	t.close = append(t.close, meters.Shutdown)
 	t.Meters = meters
 	if t.Metrics, err = newMetrics(meters.Meter(scope)); err != nil {

@@ -126,8 +126,8 @@ func TestMetrics_showWhatAStageCounted(t *testing.T) {
 	m := tel.Metrics
 	m.Items(t.Context(), "embed", "reused", 3)
 	m.DeadLetter(t.Context(), "ingest", "malformed")
-	m.Fresh(t.Context(), telemetry.Freshness{Collection: "Product", Outcome: "written", Age: time.Second})
-	m.Unfinished("write", func() time.Duration { return 90 * time.Second })
+	m.Fresh(t.Context(), telemetry.Freshness{Collection: "Product", Lane: telemetry.Live, Outcome: "written", Age: time.Second})
+	m.Unfinished("write", telemetry.Live, func() time.Duration { return 90 * time.Second })
 	if err := m.Counter(telemetry.ProviderTokens, func() int64 { return 7 }); err != nil {
 		t.Fatal(err)
 	}
@@ -136,8 +136,8 @@ func TestMetrics_showWhatAStageCounted(t *testing.T) {
 	for _, line := range []string{
 		`freshet_items_total{outcome="reused",stage="embed"} 3`,
 		`freshet_deadletters_total{reason="malformed",stage="ingest"} 1`,
-		`freshet_freshness_duration_seconds_count{collection="Product",outcome="written"} 1`,
-		`freshet_stage_oldest_unfinished_age_seconds{stage="write"} 90`,
+		`freshet_freshness_duration_seconds_count{collection="Product",lane="live",outcome="written"} 1`,
+		`freshet_stage_oldest_unfinished_age_seconds{lane="live",stage="write"} 90`,
 		`freshet_provider_tokens_total 7`,
 	} {
 		if !strings.Contains(page.Body.String(), line) {

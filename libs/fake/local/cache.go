@@ -24,6 +24,8 @@ var (
 	MariaDBPackage  = Package{"MariaDB", "mariadb", "mariadb", "11.4.5"}
 	DebeziumPackage = Package{"Debezium", "debezium", "debezium", "3.7.0.Final"}
 	RedisPackage    = Package{"Redis", "redis", "redis", "7.0.15"}
+
+	PrometheusPackage = Package{"Prometheus", "prometheus", "prometheus", "2.42.0"}
 )
 
 // Path returns the path of a file or folder of the package, or an error that names the command that installs it.

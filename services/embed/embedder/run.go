@@ -114,7 +114,7 @@ func NewStages(cfg Settings, identity kafka.Identity, embedder *Embedder) (live,
 	lane := func(name, from, to, group string, handler stage.Handler[Input, *record.Vector], decode func(stage.Record) (Input, error)) *stage.Stage[Input, *record.Vector] {
 		return &stage.Stage[Input, *record.Vector]{
 			Name:     name,
-			From:     stage.Source{Cluster: cfg.Kafka, Topics: []string{from}, Group: group},
+			From:     stage.Source{Cluster: cfg.Kafka, Topics: []string{from}, Bulk: cfg.Topics.DocumentsBulk(), Group: group},
 			To:       stage.Sink{Cluster: cfg.Kafka, Topics: cfg.Topics, Identity: identity, Topic: to, Reader: reader},
 			Settings: cfg.Stage,
 			Items:    100,

@@ -55,6 +55,8 @@ func (t *trial) waste(body []byte, charged int64) {
 type line struct {
 	cfg  Config
 	keys func() string
+	// asked is told of each request that was sent; it is set before the first one.
+	asked func(ctx context.Context, status string, took time.Duration)
 
 	mu      sync.Mutex
 	value   string // of keys, as gates were made of it
@@ -71,7 +73,7 @@ func newLine(cfg Config, keys func() string) *line {
 	if keys == nil {
 		keys = func() string { return "" }
 	}
-	l := &line{cfg: cfg, keys: keys, changed: make(chan struct{}), perByte: 0.3}
+	l := &line{cfg: cfg, keys: keys, asked: func(context.Context, string, time.Duration) {}, changed: make(chan struct{}), perByte: 0.3}
 	l.renew(time.Now())
 	return l
 }

@@ -1,6 +1,7 @@
 package openai
 
 import (
+	"context"
 	"errors"
 	"strconv"
 	"time"
@@ -23,6 +24,9 @@ func (p *Pair) Publish(m *telemetry.Metrics) error {
 }
 
 func publish(m *telemetry.Metrics, clients ...*Client) error {
+	for _, c := range clients {
+		c.line.asked = func(ctx context.Context, status string, took time.Duration) { m.Asked(ctx, c.role, status, took) }
+	}
 	var errs []error
 	for name, read := range map[string]func(l *line, role string, o observe){
 		telemetry.ProviderLimit:   (*line).showLimits,

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"strconv"
 	"time"
 
 	"github.com/freshet-io/freshet/libs/fault"
@@ -62,8 +63,13 @@ func (a *attempt) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	ctx, cancel := context.WithTimeout(req.Context(), a.timeout)
 	defer cancel()
+	status := "error"
 	t.sent = time.Now()
-	defer func() { t.busy += time.Since(t.sent) }()
+	defer func() {
+		took := time.Since(t.sent)
+		t.busy += took
+		a.line.asked(ctx, status, took)
+	}()
 	req = req.Clone(ctx)
 	sign(req.Header, a.line.cfg.KeyHeader, t.gate.key)
 	resp, err := a.base.RoundTrip(req)
@@ -79,6 +85,7 @@ func (a *attempt) RoundTrip(req *http.Request) (*http.Response, error) {
 		}
 		return nil, fmt.Errorf("reading the provider's answer: %w", err)
 	}
+	status = strconv.Itoa(resp.StatusCode)
 	if int64(len(body)) > t.bound {
 		return nil, fault.Wait(0, "the provider's answer is longer than %d bytes, more than any right one", t.bound)
 	}

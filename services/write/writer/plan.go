@@ -220,7 +220,9 @@ func (w *Writer) report(it *item, outcomes []Outcome) {
 			outcomes[r.at] = stage.Reject[*record.Document](r.refuse)
 			continue
 		}
-		switch label := it.label(r, it.plan.taken[i]); label {
+		label := it.label(r, it.plan.taken[i])
+		w.sample.see(it, r.from, label)
+		switch label {
 		case Written, Completed, Deleted, Hidden, Superseded:
 			outcomes[r.at] = stage.Done[*record.Document](label)
 		default:

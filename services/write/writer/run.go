@@ -26,6 +26,7 @@ type Settings struct {
 	InFlight   int            `envconfig:"WRITE_IN_FLIGHT" default:"2" desc:"calls to Weaviate at a time, of all partitions"`
 	Remembered int            `envconfig:"WRITE_REMEMBERED_BYTES" default:"33554432" desc:"memory for the states of items that were written or read lately, about 700 bytes each, so that they are not read again; 0 keeps none"`
 	Doubt      time.Duration  `envconfig:"WRITE_DOUBT" default:"90s" desc:"after a writer that did not leave cleanly nothing is committed for so long, and then all of it is worked on once more: a call of that writer may still land; also how long a call that failed may land after all; longer than a call to Weaviate may take (60s)"`
+	Sampled    float64        `envconfig:"WRITE_SEARCHABLE_SAMPLE" default:"0.01" desc:"share of the written items, 0 to 1, that are searched for by their own vectors until they are found, which measures freshness as a search sees it"`
 	Stage      stage.Settings `inline:"true"`
 
 	Bulk               string        `envconfig:"EMBED_GROUP" desc:"consumer group of embed, whose bulk lane's has -bulk behind it: no tombstone is swept while it has records to read; the topic prefix and -embed if empty"`
@@ -39,6 +40,8 @@ func (s Settings) Validate() error {
 		return fmt.Errorf("WRITE_IN_FLIGHT is %d: at least 1", s.InFlight)
 	case s.TombstoneRetention < 0:
 		return fmt.Errorf("WRITE_TOMBSTONE_RETENTION is %s: it must not be negative", s.TombstoneRetention)
+	case s.Sampled < 0 || s.Sampled > 1:
+		return fmt.Errorf("WRITE_SEARCHABLE_SAMPLE is %g: it must be 0 to 1", s.Sampled)
 	case s.Remembered < 0:
 		return fmt.Errorf("WRITE_REMEMBERED_BYTES is %d: it cannot be negative", s.Remembered)
 	case s.Doubt <= 0:
@@ -71,11 +74,13 @@ func Run(ctx context.Context, p *service.Process, cfg Settings) error {
 	}
 	defer versions.Close()
 
+	sample := NewSample(ctx, cfg.Sampled, index, p.Telemetry.Metrics.Searchable, p.Log)
+	defer sample.Close()
 	all := collections(file)
 	writer := New(index, Config{
 		Collections: all, InFlight: cfg.InFlight, Recipes: NewPublished(cfg.Kafka, cfg.Topics, p.Log),
 		Log: versions, Partitions: identity.Partitions, Observe: observer(ctx, p, all), Outage: index.Waited(), Remembered: cfg.Remembered,
-		Doubt: cfg.Doubt,
+		Doubt: cfg.Doubt, Sample: sample,
 	})
 	if err := writer.publish(p.Telemetry.Metrics); err != nil {
 		return err
@@ -113,7 +118,7 @@ func NewStage(cfg Settings, identity kafka.Identity, writer *Writer, keeper stag
 		Name: "write",
 		From: stage.Source{
 			Cluster: cfg.Kafka, Topics: []string{cfg.Topics.VectorsLive(), cfg.Topics.VectorsBulk()},
-			Group: cfg.group(), CoPartitioned: true,
+			Bulk: cfg.Topics.VectorsBulk(), Group: cfg.group(), CoPartitioned: true,
 		},
 		To:         stage.Sink{Cluster: cfg.Kafka, Topics: cfg.Topics, Identity: identity, Topic: cfg.Topics.DocumentsLive(), Compress: true},
 		Settings:   cfg.Stage,

@@ -40,7 +40,8 @@ type Config struct {
 	// that it takes them again. ctx is of the batch that has found out.
 	Observe    func(ctx context.Context, collection string, why error)
 	Outage     bool // the index was away: it may have lost what it had acknowledged last
-	Remembered int  // bytes for the states of items, so that they are not read again; 0 is none
+	Sample     *Sample
+	Remembered int // bytes for the states of items, so that they are not read again; 0 is none
 	// Doubt is after how long a call that failed has surely landed, or never will; 0: it is taken for one that has not.
 	Doubt time.Duration
 }
@@ -79,6 +80,7 @@ type Writer struct {
 	breakers    map[string]*breaker // by collection
 	memory      *memory
 	late        lateCalls
+	sample      *Sample // may be nil
 }
 
 // New returns a writer that is unsure of what the index finds, as after TakeOver.
@@ -92,7 +94,7 @@ func New(index Index, cfg Config) *Writer {
 	}
 	w := &Writer{
 		index: index, collections: cfg.Collections, recipes: cfg.Recipes, inFlight: make(chan struct{}, cfg.InFlight),
-		suspects: newSuspects(), completions: newCompletions(),
+		suspects: newSuspects(), completions: newCompletions(), sample: cfg.Sample,
 		log: cfg.Log, partitions: cfg.Partitions, versions: newVersions(), breakers: map[string]*breaker{}, memory: newMemory(cfg.Remembered, cfg.Partitions),
 		late: lateCalls{bound: cfg.Doubt, items: map[string]*lateItem{}},
 	}

@@ -78,6 +78,28 @@ func Redis(tb testing.TB, o local.RedisOptions) *local.Redis {
 	return run(tb, err, func(ctx context.Context) (*local.Redis, error) { return local.StartRedis(ctx, o) })
 }
 
+// Prometheus starts a Prometheus that ends with the test, and is skipped or fails as Weaviate is.
+func Prometheus(tb testing.TB, o local.PrometheusOptions) *local.Prometheus {
+	tb.Helper()
+	_, err := local.PrometheusPackage.Path()
+	return run(tb, err, func(ctx context.Context) (*local.Prometheus, error) { return local.StartPrometheus(ctx, o) })
+}
+
+// Promtool runs promtool with arguments and an input, and returns what it says. The test is skipped or fails as with
+// Weaviate, and fails where promtool does.
+func Promtool(tb testing.TB, stdin string, args ...string) string {
+	tb.Helper()
+	path, err := local.PromtoolPath()
+	need(tb, err)
+	cmd := exec.CommandContext(tb.Context(), path, args...)
+	cmd.Stdin = strings.NewReader(stdin)
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		tb.Errorf("promtool %s: %v\n%s", strings.Join(args, " "), err, out)
+	}
+	return string(out)
+}
+
 // RedisCluster starts three servers that end with the test, and is skipped or fails as Weaviate is.
 func RedisCluster(tb testing.TB, o local.RedisOptions) *local.RedisCluster {
 	tb.Helper()

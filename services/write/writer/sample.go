@@ -1,0 +1,122 @@
+package writer
+
+import (
+	"context"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/freshet-io/freshet/libs/record"
+	"github.com/freshet-io/freshet/libs/stage"
+	"github.com/freshet-io/freshet/libs/telemetry"
+)
+
+const (
+	// sampleAtOnce is how many items are searched for at a time: what comes when they all are is not of the sample.
+	sampleAtOnce = 64
+	// sampleBound is how long an item is searched for. It is longer than the longest time of the objective, so that one that
+	// is never found counts as one that is late.
+	sampleBound = 65 * time.Second
+	firstSearch = 20 * time.Millisecond // wait after a search that did not find its item
+	longSearch  = 2 * time.Second
+)
+
+// Sample measures when items can be searched for. An acknowledged write says that Weaviate has an item; where it queues
+// vectors before it indexes them, searches may not find it for long. It runs beside the writer, reads only, and neither its
+// time nor its errors are anybody else's.
+type Sample struct {
+	share float64
+	index Index
+	found func(context.Context, telemetry.Freshness)
+	log   *slog.Logger
+
+	ctx      context.Context //nolint:containedctx // ends the searches, which belong to no batch
+	cancel   context.CancelFunc
+	running  sync.WaitGroup
+	searches chan struct{} // has an element for each
+}
+
+// NewSample returns a sample of a share of the items, 0 to 1, that tells found of each. An item that is not found within a
+// minute is told of with the outcome Unfound and its age then; one that was changed meanwhile is not. The caller closes it.
+func NewSample(ctx context.Context, share float64, index Index, found func(context.Context, telemetry.Freshness), log *slog.Logger) *Sample {
+	s := &Sample{share: share, index: index, found: found, log: log, searches: make(chan struct{}, sampleAtOnce)}
+	s.ctx, s.cancel = context.WithCancel(ctx)
+	return s
+}
+
+// Close ends all searches, and returns when they have.
+func (s *Sample) Close() {
+	s.cancel()
+	s.running.Wait()
+}
+
+// see may take an item into the sample that was put into the main place, acknowledged, by a record.
+func (s *Sample) see(it *item, v *record.Vector, outcome string) {
+	if s == nil || it.plan.target != main || outcome != Written && outcome != Completed || rand.Float64() >= s.share { //nolint:gosec // no secret
+		return
+	}
+	facts := stage.FactsOf(v.GetDocument(), v.GetVersion())
+	if facts.CommittedAt.IsZero() {
+		return
+	}
+	select {
+	case s.searches <- struct{}{}:
+	default:
+		return
+	}
+	lane := telemetry.Live
+	if v.GetVersionOrigin() == record.VersionOrigin_VERSION_ORIGIN_STAMP {
+		lane = telemetry.Bulk
+	}
+	item, state := it.Item, head(it.plan.state)
+	f := telemetry.Freshness{Collection: facts.Collection, Lane: lane, Outcome: outcome}
+	s.running.Go(func() {
+		defer func() { <-s.searches }()
+		ctx, cancel := context.WithTimeout(s.ctx, sampleBound)
+		defer cancel()
+		there, changed := s.search(ctx, item, state)
+		if changed || s.ctx.Err() != nil {
+			return
+		}
+		if !there {
+			f.Outcome = Unfound
+		}
+		f.Age = time.Since(facts.CommittedAt)
+		s.found(s.ctx, f)
+	})
+}
+
+// search searches for an item by its own vector until it is found as it was left, was changed, or ctx ends.
+func (s *Sample) search(ctx context.Context, item record.Item, left record.State) (found, changed bool) {
+	items, states := []record.Item{item}, []record.State{left}
+	for wait := firstSearch; ; wait = min(2*wait, longSearch) {
+		missing, err := s.index.SelfFound(ctx, item.Collection, items, states)
+		if err == nil && len(missing) == 0 {
+			return true, false
+		}
+		if err == nil {
+			changed, err = s.isChanged(ctx, items, left)
+		}
+		if changed {
+			return false, true
+		}
+		if err != nil {
+			s.log.DebugContext(ctx, "searching for an item of the sample", "error", err)
+		}
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+			return false, false
+		}
+	}
+}
+
+func (s *Sample) isChanged(ctx context.Context, items []record.Item, left record.State) (bool, error) {
+	stored, err := s.index.Load(ctx, items[0].Collection, items, false)
+	if err != nil {
+		return false, err
+	}
+	now := &stored[0]
+	return !now.Main || now.State.Base != left.Base || string(now.State.Held) != string(left.Held), nil
+}
