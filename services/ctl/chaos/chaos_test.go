@@ -165,16 +165,16 @@ func TestChaos_nothingIsLostStaleOrMixedUpWhateverHappens(t *testing.T) {
 }
 
 func runSeed(t *testing.T, seed uint64, all *totals) {
-	// One for all processes of the seed: nobody scrapes it.
-	tel, err := telemetry.New(t.Context(), telemetry.Config{Exporter: "none"}, "chaos", "test")
-	if err != nil {
-		t.Fatal(err)
-	}
 	for tries := 1; ; tries++ {
 		again := false
+		tel, err := telemetry.New(t.Context(), telemetry.Config{Exporter: "none"}, "chaos", "test") // one for all processes of the seed
+		if err != nil {
+			t.Fatal(err)
+		}
 		synctest.Test(t, func(t *testing.T) {
 			w := newWorld(t, newPlan(seed), tel)
 			e := w.live()
+			w.audit(e)
 			found := append(w.found, judge(e)...)
 			if again = w.stuck && tries < mostTries; again {
 				t.Logf("seed %d once more: kfake is stuck, %s", seed, found[0].what)
