@@ -3,6 +3,7 @@ package telemetry
 import (
 	"context"
 	"net/http"
+	"net/url"
 	"time"
 
 	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
@@ -16,7 +17,28 @@ const nameHTTP = "freshet.http.duration"
 
 // Traced has a span of the route's name run while the handler answers a request. It continues the client's trace.
 // What is measured besides is HTTPAnswered's: otelhttp labels by the Host header, which is the client's to choose.
+//
+// Of the request the span knows the method and the route alone: the path has ids, and the client's address, program and headers
+// are a person's.
 func (t *Telemetry) Traced(route string, h http.Handler) http.Handler {
+	traced := t.traced(route, http.HandlerFunc(func(w http.ResponseWriter, bare *http.Request) {
+		whole, _ := bare.Context().Value(wholeRequest{}).(*http.Request) // set below
+		h.ServeHTTP(w, whole.WithContext(bare.Context()))
+	}))
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		bare := &http.Request{Method: r.Method, URL: &url.URL{Path: route}, Proto: r.Proto, Header: http.Header{}, Body: http.NoBody}
+		for _, name := range []string{HeaderTraceparent, HeaderTracestate} {
+			if value := r.Header.Get(name); value != "" {
+				bare.Header.Set(name, value)
+			}
+		}
+		traced.ServeHTTP(w, bare.WithContext(context.WithValue(r.Context(), wholeRequest{}, r)))
+	})
+}
+
+type wholeRequest struct{}
+
+func (t *Telemetry) traced(route string, h http.Handler) http.Handler {
 	return otelhttp.NewHandler(h, route,
 		otelhttp.WithTracerProvider(t.tracers), otelhttp.WithMeterProvider(noop.NewMeterProvider()), otelhttp.WithPropagators(propagation.TraceContext{}),
 		otelhttp.WithSpanNameFormatter(func(route string, _ *http.Request) string { return route }))

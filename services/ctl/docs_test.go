@@ -11,7 +11,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/freshet-io/freshet/libs/fake/local"
 	"github.com/freshet-io/freshet/libs/fake/local/localtest"
@@ -19,7 +18,6 @@ import (
 	"github.com/freshet-io/freshet/libs/pipeline"
 	"github.com/freshet-io/freshet/libs/record"
 	"github.com/freshet-io/freshet/libs/service"
-	"github.com/freshet-io/freshet/libs/telemetry"
 	"github.com/freshet-io/freshet/libs/weaviate"
 	"github.com/freshet-io/freshet/services/embed/builtin"
 )
@@ -148,51 +146,8 @@ func TestReadme_namesNoVariableThatNobodyReads(t *testing.T) {
 	}
 }
 
-func TestReadme_namesNoMetricThatNobodyCounts(t *testing.T) {
-	tel, err := telemetry.New(t.Context(), telemetry.Config{Exporter: "none"}, "test", "test")
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, m := t.Context(), tel.Metrics
-	m.Items(ctx, "s", "o", 1)
-	m.Batch(ctx, "s", 1, time.Second)
-	m.Retry(ctx, "s")
-	m.DeadLetter(ctx, "s", "r")
-	m.HTTPAnswered(ctx, "r", "200", time.Second)
-	m.Fresh(ctx, telemetry.Freshness{Age: time.Second})
-	m.Unfinished("s", func() time.Duration { return 0 })
-	for _, name := range []string{
-		telemetry.ProviderRequests, telemetry.ProviderTexts, telemetry.ProviderTokens, telemetry.ProviderSavedTokens, telemetry.ProviderAgainTokens, telemetry.ProviderFallbacks,
-		telemetry.RedisPassed, telemetry.RedisMissed,
-	} {
-		if err := m.Counter(name, func() int64 { return 1 }); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for _, name := range []string{
-		telemetry.ProviderLimit, telemetry.ProviderShut, telemetry.ProviderRefused, telemetry.ProviderWaiting, telemetry.ProviderWaited, telemetry.ProviderBreaker,
-	} {
-		if err := m.Gauge(name, func(observe func(float64, ...string)) { observe(1, "endpoint", "first") }); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for _, name := range []string{telemetry.ProviderCost, telemetry.ProviderSavedCost} {
-		if err := m.Money(name, func() float64 { return 1 }); err != nil {
-			t.Fatal(err)
-		}
-	}
-	scrape := httptest.NewRecorder()
-	tel.Handler().ServeHTTP(scrape, httptest.NewRequestWithContext(ctx, "GET", "/metrics", nil))
-	counted := scrape.Body.String()
-	for _, name := range regexp.MustCompile(`freshet_[a-z_]+_(total|seconds)\b|freshet_provider_[a-z_]+`).FindAllString(read(t, "README.md"), -1) {
-		if !strings.Contains(counted, "\n"+name+"{") && !strings.Contains(counted, "\n"+name+"_bucket{") && !strings.Contains(counted, "\n"+name+" ") {
-			t.Errorf("%s is no metric; these are:\n%s", name, counted)
-		}
-	}
-}
-
 func TestDocuments_linkOnlyToWhatIsThere(t *testing.T) {
-	documents := []string{"README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md", "charts/freshet/README.md", "docs/configuration.md", "docs/formats.md"}
+	documents := []string{"README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md", "charts/freshet/README.md", "docs/configuration.md", "docs/formats.md", "docs/runbook.md"}
 	pages, err := filepath.Glob(filepath.Join(root, "docs/decisions/*.md"))
 	if err != nil {
 		t.Fatal(err)
