@@ -44,7 +44,7 @@ func topicsCommand() *cobra.Command {
 			return withLayout(cmd, func(c connections) error { return c.check(cmd.Context(), cmd.OutOrStdout()) })
 		},
 	}
-	cmd.AddCommand(apply, check)
+	cmd.AddCommand(apply, check, aclCommand())
 	return cmd
 }
 

@@ -24,6 +24,9 @@ type KafkaOptions struct {
 	Log  io.Writer // gets the broker's warnings and errors; nil: nowhere (errors carry the last line)
 	// OAuth adds a listener that wants SASL OAUTHBEARER, see Kafka.OAuth.
 	OAuth bool
+	// Authorize has it refuse its clients what no access control list allows, but for those without a name, and log each
+	// decision with the list's entry.
+	Authorize bool
 }
 
 // Kafka is a running broker, one node, without authentication, on loopback only. It creates no topic by itself. All
@@ -40,10 +43,13 @@ type Kafka struct {
 // StartKafka starts a broker from the cache and returns when a client can create topics on it. The caller stops it. ctx
 // bounds the start only; the broker lives on when it ends.
 func StartKafka(ctx context.Context, o KafkaOptions) (*Kafka, error) {
-	n := &node{ID: 1, Replicas: 1, InSync: 1}
+	n := &node{ID: 1, Replicas: 1, InSync: 1, Authorize: o.Authorize}
 	var err error
 	if n.JVM, err = kafkaJVM(); err != nil {
 		return nil, err
+	}
+	if o.Authorize {
+		n.Debug = "kafka.authorizer.logger"
 	}
 	s, err := Start(ctx, Description{
 		Name: "kafka", Data: o.Data, Ports: 3, Log: o.Log,
@@ -84,6 +90,7 @@ type node struct {
 	Quorum     string // the controllers of all nodes
 	Replicas   int    // of the broker's own topics
 	InSync     int
+	Authorize  bool
 }
 
 // launch prepares the node and returns its command. format says how its data folder is made where it is new.
@@ -122,6 +129,8 @@ type JVM struct {
 	home string // the folder above the jars
 	Data string
 	Heap string // at most; empty: enough for a broker
+	// Debug is a logger that logs all it has, besides everybody's warnings.
+	Debug string
 }
 
 // NewJVM looks for Java. home is the folder above the jars, what who is for errors.
@@ -160,6 +169,9 @@ func (j JVM) Command(ctx context.Context, class string, rest ...string) *exec.Cm
 		"-Xms32m", "-Xmx" + cmp.Or(j.Heap, "256m"), "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData",
 		"-Djava.io.tmpdir=" + j.Tmp(),
 		"-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
+	}
+	if j.Debug != "" {
+		args = append(args, "-Dorg.slf4j.simpleLogger.log."+j.Debug+"=debug")
 	}
 	archive := filepath.Join(j.home, "kafka.jsa")
 	if _, err := os.Stat(archive); err == nil {

@@ -1,0 +1,105 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/freshet-io/freshet/libs/kafka"
+	"github.com/freshet-io/freshet/libs/pipeline"
+	"github.com/freshet-io/freshet/services/ctl/access"
+)
+
+// aclConfig is what the rights depend on. No broker is asked.
+type aclConfig struct {
+	Topics   kafka.Topics  `inline:"true"`
+	Groups   access.Groups `inline:"true"`
+	Pipeline string        `required:"true" desc:"path of the pipeline file"`
+	Source   struct {
+		Kafka struct {
+			Brokers []string `desc:"where the source topics are on a cluster of their own"`
+		}
+	}
+}
+
+func aclCommand() *cobra.Command {
+	var output, cluster, authentication string
+	var users map[string]string
+	cmd := &cobra.Command{
+		Use: "acl", Args: cobra.NoArgs,
+		Short: "Print the least rights in Kafka that each service needs",
+		Long: "Prints what each service, and `freshet topics apply`, must be allowed in Kafka, and no more. It asks\n" +
+			"no broker: it needs the pipeline file and what names topics and groups.",
+		Example: "  freshet topics acl\n" +
+			"  freshet topics acl -o commands | BROKERS=kafka:9092 sh\n" +
+			"  freshet topics acl -o strimzi --cluster shop | kubectl apply -f -",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			var cfg aclConfig
+			if err := load(&cfg, cmd.ErrOrStderr()); err != nil {
+				return err
+			}
+			file, err := pipeline.Load(cfg.Pipeline)
+			if err != nil {
+				return err
+			}
+			principals, err := principals(users)
+			if err != nil {
+				return err
+			}
+			grants := access.Installation{File: file, Topics: cfg.Topics, Groups: cfg.Groups, Apart: len(cfg.Source.Kafka.Brokers) > 0}.Grants()
+			switch out := cmd.OutOrStdout(); output {
+			case "table":
+				return printGrants(out, grants, principals)
+			case "json":
+				encoder := json.NewEncoder(out)
+				encoder.SetIndent("", "  ")
+				return encoder.Encode(grants)
+			case "commands":
+				return access.Commands(out, grants, principals)
+			case "strimzi":
+				return access.Strimzi(out, grants, principals, cluster, authentication)
+			default:
+				return fmt.Errorf("--output %s: table, json, commands or strimzi", output)
+			}
+		},
+	}
+	cmd.Flags().StringVarP(&output, "output", "o", "table", "table, json, commands (of Kafka's kafka-acls.sh) or strimzi (KafkaUser resources)")
+	cmd.Flags().StringToStringVar(&users, "user", nil, "principal of a role (topics, ingest, embed, write), as ingest=User:CN=shop-ingest; User:freshet-<role> if left out")
+	cmd.Flags().StringVar(&cluster, "cluster", "kafka", "of strimzi: name of the Kafka resource")
+	cmd.Flags().StringVar(&authentication, "authentication", "tls", "of strimzi: how the users identify themselves, tls or scram-sha-512")
+	return cmd
+}
+
+// principals returns the principal of each role.
+func principals(set map[string]string) (map[string]string, error) {
+	users := map[string]string{}
+	for _, role := range access.Roles() {
+		users[role] = "User:freshet-" + role
+	}
+	for role, user := range set {
+		if !slices.Contains(access.Roles(), role) {
+			return nil, fmt.Errorf("--user %s=%s: a role is one of %s", role, user, strings.Join(access.Roles(), ", "))
+		}
+		users[role] = user
+	}
+	return users, nil
+}
+
+func printGrants(out io.Writer, grants []access.Grant, users map[string]string) error {
+	t := table{header: []string{"USER", "KIND", "NAME", "OPERATIONS"}, wide: true}
+	for _, g := range grants {
+		name := g.Name
+		if g.Prefixed {
+			name += "*"
+		}
+		if g.Source {
+			name += " (source)"
+		}
+		t.rows = append(t.rows, []string{strings.TrimPrefix(users[g.Role], "User:"), g.Kind, name, strings.Join(g.Operations, ", ")})
+	}
+	return t.write(out, outputWidth())
+}
