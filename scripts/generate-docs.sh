@@ -51,6 +51,18 @@ kafka() {
 		rotated file needs no restart. A file that cannot be read keeps the last good one in use (for certificates with a warning). What is
 		refused when a process starts ends it, with one line that says by whom; what is merely away is waited for.
 
+		## Rights
+
+		`freshet topics acl` prints the access control lists that each service needs, and no more: as a table, for Kafka's own
+		tool (`-o commands`), or as users of Strimzi (`-o strimzi`). Each service may have a user of its own; `freshet topics
+		apply` is one more, the only one that may create topics. Nobody needs a right for the whole cluster. `TestRights` runs
+		everything with these rights alone on a broker that refuses the rest, and finds each of them used.
+
+		    $ freshet topics acl -o commands --user ingest=User:CN=shop-ingest | BROKERS=kafka:9092 sh
+
+		What looks into an installation (`freshet search`, `dlq list`, `cost`, `status`, `why`) reads all topics of the pipeline
+		and describes its groups; `epoch raise` sets the offsets of all groups and writes the control topic besides.
+
 		## What the clients measure
 
 		`/metrics` shows them as `messaging_kafka_*`, by broker and, for records, by topic: connections (with outcome

@@ -35,9 +35,10 @@ type backlog struct {
 	held  bool
 }
 
-// watch holds the stage and lets it go until ctx ends.
+// watch holds the stage and lets it go until ctx ends. It looks at once: a stage that starts again after an outage of the
+// next one must not first fill its topic for a minute, and rights that are missing show.
 func (b *backlog) watch(ctx context.Context) {
-	for sleep(ctx, nil, b.pause()) {
+	for goOn := true; goOn; goOn = sleep(ctx, nil, b.pause()) {
 		b.look(ctx)
 	}
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/cespare/xxhash/v2"
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/freshet-io/freshet/libs/fake"
@@ -41,8 +42,9 @@ type options struct {
 	pipeline         string // the pipeline file
 	partitions       int32  // of the pipeline's topics
 	sourcePartitions int32
-	environ          []string // further settings of the services
-	data             string   // Weaviate's folder; empty: nobody looks into it
+	environ          []string     // further settings of the services
+	data             string       // Weaviate's folder; empty: nobody looks into it
+	apply            func(r *rig) // makes the pipeline's topics instead of the rig
 }
 
 // rig is a broker, a Weaviate and the services' settings, with what a test needs to
@@ -145,11 +147,14 @@ func (r *rig) layOut() error {
 	}
 	r.t.Cleanup(r.client.Close)
 	r.adm = kadm.NewClient(r.client)
+	if r.apply != nil {
+		r.apply(r)
+	}
 	if _, err := r.topics.Apply(ctx, r.client, kafka.Layout{Partitions: r.partitions, Replication: 1}); err != nil {
 		return err
 	}
 	created, err := r.adm.CreateTopics(ctx, r.sourcePartitions, 1, nil, r.file.Topics()...)
-	if err := errors.Join(err, created.Error()); err != nil {
+	if err := errors.Join(err, created.Error()); err != nil && !errors.Is(err, kerr.TopicAlreadyExists) {
 		return fmt.Errorf("creating the source topics: %w", err)
 	}
 	await(r.t, time.Minute, "the source topics can be read", func() (bool, error) {

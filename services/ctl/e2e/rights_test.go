@@ -5,7 +5,6 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
-	"maps"
 	"net/http"
 	"os"
 	"os/exec"
@@ -36,7 +35,7 @@ pipelines:
   source: {topics: [%s], format: debezium}
   collection: %s
   id: {from: [id]}
-  text: {template: "{{name}}: {{description}}"}
+  text: {template: "{{name}}: {{description}}", oversize: deadletter}
   properties: [{name: name, type: text}, {name: price, type: number}, {name: stock, type: int}, {name: seq, type: int}]
 - name: items
   source: {topics: [shop.items], format: rows, http: true, order: seq}
@@ -50,6 +49,11 @@ pipelines:
   text: {template: "{{name}}"}
 `, dimensions, productTopic, collection)
 
+// seldom has the rights that this test does not come to need, and when they are.
+var seldom = map[string]string{
+	"write DESCRIBE group freshet-embed-bulk": "tombstones are swept after a backfill",
+}
+
 // TestRights runs the services on a broker that refuses whatever no access control list allows, each as a user of its own
 // with what `freshet topics acl` prints. All must work with it, and each right must have been needed.
 func TestRights(t *testing.T) {
@@ -60,16 +64,20 @@ func TestRights(t *testing.T) {
 	k := localtest.Kafka(t, local.KafkaOptions{OAuth: true, Authorize: true, Log: judged})
 	streams := localtest.Redis(t, local.RedisOptions{})
 	ports.add(k.Brokers, k.OAuth, streams.Address)
-	r := newRig(t, options{brokers: k.Brokers, pipeline: rightsPipeline, partitions: 3, sourcePartitions: 1, environ: []string{
-		"FRESHET_HTTP_ADDRESS=127.0.0.1:0", "FRESHET_HTTP_ALLOW_ANONYMOUS=true", "FRESHET_REDIS_URL=redis://" + streams.Address,
-	}})
-	u := &users{rig: r, oauth: k.OAuth}
-	// The topics of the pipeline are made anew, by the user that may make them.
-	if _, err := r.adm.DeleteTopics(t.Context(), append(r.pipelineTopics(), "shop.items")...); err != nil {
-		t.Fatal(err)
-	}
-	grants := u.allow()
-	u.run(access.Topics, "topics", "apply", "--partitions", "3", "--replication", "1", "--min-in-sync", "1")
+	u := &users{oauth: k.OAuth}
+	var grants []access.Grant
+	r := newRig(t, options{
+		brokers: k.Brokers, pipeline: rightsPipeline, partitions: 3, sourcePartitions: 1,
+		environ: []string{
+			"FRESHET_HTTP_ADDRESS=127.0.0.1:0", "FRESHET_HTTP_ALLOW_ANONYMOUS=true", "FRESHET_REDIS_URL=redis://" + streams.Address,
+			"FRESHET_EMBED_MAX_BYTES=4000", "FRESHET_EMBED_PRICE_PER_MILLION=1", "FRESHET_EMBED_BUDGET_PER_DAY=1",
+		},
+		apply: func(r *rig) {
+			u.rig = r
+			grants = u.allow()
+			u.run(access.Topics, "topics", "apply", "--partitions", "3", "--replication", "1", "--min-in-sync", "1")
+		},
+	})
 	for _, s := range services {
 		r.start(s, s, u.identity(s)...)
 	}
@@ -77,8 +85,7 @@ func TestRights(t *testing.T) {
 		r.running[s].awaitReady()
 	}
 	u.change(streams.Address)
-	r.settle(2 * soon)
-
+	await(t, soon, "embed reads what all replicas have paid", func() (bool, error) { return judged.used()["embed READ topic freshet.costs"], nil })
 	if denied := judged.denied(); len(denied) > 0 {
 		t.Errorf("refused: %s", strings.Join(denied, "\n"))
 	}
@@ -86,19 +93,15 @@ func TestRights(t *testing.T) {
 	for _, g := range grants {
 		for _, operation := range g.Operations {
 			right := fmt.Sprint(g.Role, " ", operation, " ", g.Kind, " ", g.Name)
-			if !used[right] {
+			if !used[right] && seldom[right] == "" {
 				t.Errorf("nobody needed %s", right)
 			}
 			delete(used, right)
 		}
 	}
-	for right := range maps.Keys(used) {
+	for right := range used {
 		t.Errorf("%s was used, and is not in the list", right)
 	}
-}
-
-func (r *rig) pipelineTopics() []string {
-	return []string{r.topics.DocumentsLive(), r.topics.DocumentsBulk(), r.topics.VectorsLive(), r.topics.VectorsBulk(), r.topics.DeadLetters(), r.topics.Control(), r.topics.Costs()}
 }
 
 // users runs programs, each as the user of its role.
@@ -190,7 +193,8 @@ func (u *users) change(streams string) {
 	u.settle(soon)
 	renamed := lamp
 	renamed.Name, renamed.Description = "floor lamp", "__debezium_unavailable_value"
-	u.send(u.envelope("u", nil, &renamed), u.source(productKey(2), []byte("{")))
+	long := product{ID: 3, Name: "lamp 3", Description: strings.Repeat("very ", 1000), Price: 5.0, Seq: 3}
+	u.send(u.envelope("u", nil, &renamed), u.source(productKey(2), []byte("{")), u.envelope("c", nil, &long))
 
 	said, err := os.ReadFile(u.running["ingest"].log.file.Name())
 	if err != nil {
@@ -215,14 +219,25 @@ func (u *users) change(streams string) {
 	if err := client.XAdd(u.t.Context(), &redis.XAddArgs{Stream: "notes", Values: map[string]any{"id": "1", "name": "note"}}).Err(); err != nil {
 		u.t.Fatal(err)
 	}
-	for collection, item := range map[string]record.Item{
-		"Product": itemOf(1), "Item": {Collection: "Item", ID: []string{"1"}}, "Note": {Collection: "Note", ID: []string{"1"}},
-	} {
-		await(u.t, soon, "the index has an item of "+collection, func() (bool, error) {
-			stored, err := u.index.Load(u.t.Context(), collection, []record.Item{item}, true)
-			return err == nil && stored[0].Main && stored[0].State.Live(), nil
-		})
-	}
+	// The last record of a transaction is Kafka's own, which no group finishes, so that what is left cannot be counted.
+	u.found("Product", "1", "floor lamp: warm light")
+	u.found("Item", "1", "chair")
+	u.found("Note", "1", "note")
+	await(u.t, soon, "each dead letter is there", func() (bool, error) {
+		ends, err := u.adm.ListEndOffsets(u.t.Context(), u.topics.DeadLetters())
+		n := int64(0)
+		ends.Each(func(o kadm.ListedOffset) { n += o.Offset })
+		return n == 2, err
+	})
+}
+
+// found waits until the index has an item with its text.
+func (u *users) found(collection, id, text string) {
+	u.t.Helper()
+	await(u.t, soon, collection+" "+id+" is in the index", func() (bool, error) {
+		stored, err := u.index.Load(u.t.Context(), collection, []record.Item{{Collection: collection, ID: []string{id}}}, true)
+		return err == nil && stored[0].Main && stored[0].State.Live() && stored[0].State.Text == text, nil
+	})
 }
 
 // decisions is the log of Kafka's authorizer.
@@ -252,7 +267,7 @@ func (d *decisions) lines(kind string) []string {
 // denied returns what was refused.
 func (d *decisions) denied() []string { return d.lines(" is Denied operation = ") }
 
-var matched = regexp.MustCompile(`StandardAcl\(resourceType=(\w+), resourceName=([^,]+), patternType=\w+, principal=User:(\w+), host=\*, operation=(\w+),`)
+var matched = regexp.MustCompile(`StandardAcl\[resourceType=(\w+), resourceName=([^,]+), patternType=\w+, principal=User:(\w+), host=\*, operation=(\w+),`)
 
 // used returns the entries of the lists that allowed something.
 func (d *decisions) used() map[string]bool {
