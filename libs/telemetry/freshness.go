@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"go.opentelemetry.io/otel/metric"
-	"go.opentelemetry.io/otel/trace"
 )
 
 // The lanes of an item: live changes go before those of a backfill.
@@ -32,8 +31,6 @@ type Freshness struct {
 	// Age is the time from the source's commit to the acknowledged write, or to the search that found it. It is below 0
 	// where the source's clock is ahead of this machine's by more than that.
 	Age time.Duration
-	// Trace becomes the histogram's exemplar where it is sampled: who sets it vouches that the trace exists.
-	Trace trace.SpanContext
 }
 
 // freshness are the instruments of Freshness. A commit time in the future shows that the clocks differ, and says nothing of
@@ -97,7 +94,8 @@ func (x *Metrics) OnFreshness(f func(Freshness)) {
 	x.observe = f
 }
 
-// Fresh records one item whose write the index has acknowledged.
+// Fresh records one item whose write the index has acknowledged. The trace of ctx, where that is sampled, becomes the exemplar:
+// it must exist.
 func (x *Metrics) Fresh(ctx context.Context, f Freshness) {
 	x.seeSkew(ctx, f)
 	x.record(ctx, x.freshness.acknowledged, f)
@@ -117,9 +115,6 @@ func (x *Metrics) Searchable(ctx context.Context, f Freshness) {
 func (x *Metrics) record(ctx context.Context, h metric.Float64Histogram, f Freshness) {
 	if f.Age < -skewTolerated {
 		return
-	}
-	if f.Trace.IsSampled() {
-		ctx = trace.ContextWithSpanContext(ctx, f.Trace)
 	}
 	h.Record(ctx, max(f.Age, 0).Seconds(), x.labelled("collection", f.Collection, "lane", f.Lane, "outcome", f.Outcome))
 }

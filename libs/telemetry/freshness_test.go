@@ -73,19 +73,19 @@ func TestFresh_aClockThatIsAheadIsToldAndNotTakenForAFreshItem(t *testing.T) {
 
 func TestFresh_onlyATraceThatExistsIsAnExemplar(t *testing.T) {
 	tel := newTelemetry(t)
-	item := func(id byte, flags trace.TraceFlags) telemetry.Freshness {
-		return telemetry.Freshness{
+	item := func(id byte, flags trace.TraceFlags) {
+		of := trace.NewSpanContext(trace.SpanContextConfig{TraceID: trace.TraceID{id}, SpanID: trace.SpanID{id}, TraceFlags: flags})
+		tel.Metrics.Fresh(trace.ContextWithSpanContext(t.Context(), of), telemetry.Freshness{
 			Collection: "Product", Lane: telemetry.Live, Outcome: "written", Age: 7 * time.Second,
-			Trace: trace.NewSpanContext(trace.SpanContextConfig{TraceID: trace.TraceID{id}, SpanID: trace.SpanID{id}, TraceFlags: flags}),
-		}
+		})
 	}
-	tel.Metrics.Fresh(t.Context(), item(0xaa, 0))
+	item(0xaa, 0)
 	for _, line := range page(tel) {
 		if strings.Contains(line, "trace_id") {
 			t.Errorf("a trace that was not sampled is an exemplar: %s", line)
 		}
 	}
-	tel.Metrics.Fresh(t.Context(), item(0xbb, trace.FlagsSampled))
+	item(0xbb, trace.FlagsSampled)
 	found := false
 	for _, line := range page(tel) {
 		found = found || strings.Contains(line, `le="10.0"`) && strings.Contains(line, `trace_id="bb0000`)
