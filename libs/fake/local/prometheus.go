@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"net/url"
 	"os"
@@ -54,7 +55,8 @@ func StartPrometheus(ctx context.Context, o PrometheusOptions) (*Prometheus, err
 					return nil, fmt.Errorf("writing what Prometheus reads: %w", err)
 				}
 			}
-			return exec.Command(path, "--config.file="+config, "--storage.tsdb.path="+filepath.Join(s.Data, "data"), "--web.listen-address="+s.Address(0)), nil
+			args := []string{path, "--config.file=" + config, "--storage.tsdb.path=" + filepath.Join(s.Data, "data"), "--web.listen-address=" + s.Address(0)}
+			return &exec.Cmd{Path: path, Args: args, Dir: s.Data}, nil
 		},
 	})
 	if err != nil {
@@ -95,7 +97,7 @@ func (p *Prometheus) Query(ctx context.Context, expr string) ([]Sample, error) {
 	var samples []Sample
 	for _, r := range answer.Data.Result {
 		text, _ := r.Value[1].(string)
-		if value, err := strconv.ParseFloat(text, 64); err == nil && value == value {
+		if value, err := strconv.ParseFloat(text, 64); err == nil && !math.IsNaN(value) {
 			samples = append(samples, Sample{r.Metric, value})
 		}
 	}

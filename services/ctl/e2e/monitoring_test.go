@@ -260,9 +260,11 @@ func (m *monitored) fires(alert, stage string) (bool, error) {
 	return len(samples) > 0, err
 }
 
-// quiet waits until nothing is old, and none of the alerts about stalls fires or is about to.
+// quiet waits until nothing is unfinished or in doubt, which is worked on once more and is old then, and none of the alerts about
+// stalls fires or is about to.
 func (m *monitored) quiet() {
 	m.t.Helper()
+	m.settle(alertBound)
 	for _, fine := range []string{
 		`max(freshet_stage_oldest_unfinished_age_seconds{lane="live"}) < 1`,
 		`absent(ALERTS{alertname=~"FreshetStageGone|FreshetStalled"})`,
