@@ -104,7 +104,7 @@ func (r *Recipe) Make(row pipeline.Row) (Made, error) {
 
 // typed returns the properties that the row has. Null, absent and a date of zeros are the same.
 func (r *Recipe) typed(row pipeline.Row) ([]*record.Property, error) {
-	list := make([]*record.Property, 0, len(r.properties))
+	list, all := make([]*record.Property, 0, len(r.properties)), make([]record.Property, len(r.properties))
 	for i := range r.properties {
 		p := &r.properties[i]
 		v, err := p.value(row)
@@ -112,7 +112,8 @@ func (r *Recipe) typed(row pipeline.Row) ([]*record.Property, error) {
 		if err == nil && !none {
 			var value *record.Value
 			if value, err = values.Typed(v, p.Type); err == nil {
-				list = append(list, &record.Property{Name: p.Name, Value: value})
+				all[i].Name, all[i].Value = p.Name, value
+				list = append(list, &all[i])
 			}
 		}
 		if err != nil {
