@@ -31,8 +31,8 @@ func TestLoad_theFileOfTheDocs(t *testing.T) {
 	}
 	products := &file.Pipelines[0]
 	wantFields := []string{
-		"attributes", "brand", "category_path", "deleted_at", "description", "id", "is_active", "name",
-		"price", "shop_id", "stock", "tags", "updated_at", "类目",
+		"id", "shop_id", "attributes", "brand", "category_path", "deleted_at", "description", "is_active", "name",
+		"price", "stock", "tags", "updated_at", "类目",
 	}
 	if got := products.Fields(); !slices.Equal(got, wantFields) {
 		t.Errorf("fields %v\nwant   %v", got, wantFields)

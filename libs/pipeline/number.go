@@ -1,10 +1,11 @@
 package pipeline
 
 import (
-	"encoding/json"
 	"math/big"
 	"strconv"
 	"strings"
+
+	"github.com/tidwall/gjson"
 )
 
 const (
@@ -17,7 +18,7 @@ const (
 // no JSON number, or has an exponent beyond ±400 or behind more than 1,200 bytes.
 func CanonicalNumber(raw string) (string, bool) {
 	// What is valid may still be a text, or have white space around it.
-	if raw == "" || raw[0] != '-' && !digit(raw[0]) || !digit(raw[len(raw)-1]) || !json.Valid([]byte(raw)) {
+	if raw == "" || raw[0] != '-' && !digit(raw[0]) || !digit(raw[len(raw)-1]) || !gjson.Valid(raw) {
 		return "", false
 	}
 	if at := strings.IndexAny(raw, "eE"); at >= 0 {

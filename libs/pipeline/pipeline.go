@@ -222,13 +222,19 @@ func (s Space) String() string {
 // Path returns where the property's value is in a row.
 func (p Property) Path() (Path, error) { return ParsePath(cmp.Or(p.From, p.Name)) }
 
-// Fields returns the columns that the pipeline reads for its template, when,
-// require, properties, id and tenant, sorted: the keys of Document.inputs.
-func (p *Pipeline) Fields() []string {
+// Identifying returns the columns of id and tenant.
+func (p *Pipeline) Identifying() []string {
 	columns := p.ID.Columns()
-	if p.Tenant != nil {
+	if p.Tenant != nil && !slices.Contains(columns, p.Tenant.Column()) {
 		columns = append(columns, p.Tenant.Column())
 	}
+	return columns
+}
+
+// Fields returns the columns that the pipeline reads, the keys of Document.inputs: those of id and tenant, then those of its
+// template, when, require, properties and order, sorted.
+func (p *Pipeline) Fields() []string {
+	var columns []string
 	if p.Source.Order != "" {
 		columns = append(columns, columnOf(p.Source.Order))
 	}
@@ -241,5 +247,7 @@ func (p *Pipeline) Fields() []string {
 		}
 	}
 	slices.Sort(columns)
-	return slices.Compact(columns)
+	first := p.Identifying()
+	identifies := func(column string) bool { return slices.Contains(first, column) }
+	return append(first, slices.DeleteFunc(slices.Compact(columns), identifies)...)
 }

@@ -102,16 +102,18 @@ func (r *Recipe) Make(row pipeline.Row) (Made, error) {
 	return Made{Text: text, Properties: properties}, err
 }
 
-// typed returns the properties that the row has. Null and absent are the same.
+// typed returns the properties that the row has. Null, absent and a date of zeros are the same.
 func (r *Recipe) typed(row pipeline.Row) ([]*record.Property, error) {
-	list := make([]*record.Property, 0, len(r.properties))
+	list, all := make([]*record.Property, 0, len(r.properties)), make([]record.Property, len(r.properties))
 	for i := range r.properties {
 		p := &r.properties[i]
 		v, err := p.value(row)
-		if err == nil && v.Type != gjson.Null {
+		none := v.Type == gjson.Null || p.Type == pipeline.TypeDate && values.IsZeroDate(v)
+		if err == nil && !none {
 			var value *record.Value
 			if value, err = values.Typed(v, p.Type); err == nil {
-				list = append(list, &record.Property{Name: p.Name, Value: value})
+				all[i].Name, all[i].Value = p.Name, value
+				list = append(list, &all[i])
 			}
 		}
 		if err != nil {

@@ -23,18 +23,18 @@ type Admin struct {
 // Health tells the probes how a process is. Its zero value is of no use; see NewHealth.
 type Health struct {
 	mu    sync.Mutex
-	beat  time.Time
+	beat  time.Time         // the worker's last; zero before its first
 	unfit map[string]string // part -> why it is not ready
 	notes map[string]func() string
 }
 
-// NewHealth returns the health of a process that has just begun: alive, and ready
-// as soon as no part says otherwise.
+// NewHealth returns the health of a process that has just begun: alive, however long it waits for what it needs to begin its
+// work, and ready when it has begun and no part says otherwise.
 func NewHealth() *Health {
-	return &Health{beat: time.Now(), unfit: map[string]string{}, notes: map[string]func() string{}}
+	return &Health{unfit: map[string]string{}, notes: map[string]func() string{}}
 }
 
-// Beat says that the worker is turning. A dependency that is away must not stop it:
+// Beat says that the worker is turning. From the first beat on, a dependency that is away must not stop it:
 // a liveness probe on Kafka would restart every pod in an outage of Kafka.
 func (h *Health) Beat() {
 	h.mu.Lock()
@@ -68,7 +68,7 @@ func (h *Health) Note(part string, note func() string) {
 func (h *Health) alive(w http.ResponseWriter, _ *http.Request) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if age := time.Since(h.beat); age > staleAfter {
+	if age := time.Since(h.beat); !h.beat.IsZero() && age > staleAfter {
 		http.Error(w, fmt.Sprintf("the worker has not turned for %s", age.Round(time.Second)), http.StatusServiceUnavailable)
 		return
 	}
@@ -78,9 +78,12 @@ func (h *Health) alive(w http.ResponseWriter, _ *http.Request) {
 func (h *Health) ready(w http.ResponseWriter, _ *http.Request) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if len(h.unfit) == 0 {
+	switch {
+	case h.beat.IsZero():
+		http.Error(w, "waits for what it needs to begin its work; the log says for what", http.StatusServiceUnavailable)
+	case len(h.unfit) == 0:
 		fmt.Fprintln(w, "ok")
-	} else {
+	default:
 		w.WriteHeader(http.StatusServiceUnavailable)
 	}
 	for part, why := range h.unfit {

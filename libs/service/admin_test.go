@@ -18,7 +18,11 @@ func TestAdmin_theProbesTellHowTheProcessIs(t *testing.T) {
 		readyz      int
 		readyzText  string
 	}{
-		"a process that has just begun is alive and ready": {func(*Health) {}, 200, "ok\n", 200, "ok\n"},
+		"a process that waits before its work has begun is alive and not ready": {
+			func(h *Health) { h.beat = time.Time{} },
+			200, "ok\n", 503, "waits for what it needs to begin its work; the log says for what\n",
+		},
+		"a worker that turns is alive and ready": {func(*Health) {}, 200, "ok\n", 200, "ok\n"},
 		"a worker that hangs is not alive": {
 			func(h *Health) { h.beat = time.Now().Add(-staleAfter - 10*time.Second) },
 			503, "the worker has not turned for 2m10s\n", 200, "ok\n",
@@ -47,6 +51,7 @@ func TestAdmin_theProbesTellHowTheProcessIs(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			health := NewHealth()
+			health.Beat()
 			tt.change(health)
 			url := serveAdmin(t, Admin{}, health)
 			if status, text := get(t, url+"/healthz"); status != tt.healthz || text != tt.healthzText {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"math/big"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -126,7 +125,7 @@ func normaliseElements(v gjson.Result, items Type) (gjson.Result, error) {
 
 // textResult returns a string of letters that JSON need not escape.
 func textResult(s string) gjson.Result {
-	return gjson.Result{Type: gjson.String, Str: s, Raw: strconv.Quote(s)}
+	return gjson.Result{Type: gjson.String, Str: s, Raw: `"` + s + `"`}
 }
 
 // numberResult returns a number. Only its Raw may be used: Num would be a float.

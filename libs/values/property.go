@@ -155,6 +155,12 @@ func boolean(v gjson.Result) (bool, error) {
 	return b, nil
 }
 
+// IsZeroDate reports whether v is MySQL's zero date, 0000-00-00 with or without a time of zeros: Canal and Maxwell write it
+// as it stands, where MySQL itself, its drivers and Debezium take it for null.
+func IsZeroDate(v gjson.Result) bool {
+	return v.Type == gjson.String && strings.HasPrefix(v.Str, "0000-00-00") && strings.Trim(v.Str, "0-:. ") == ""
+}
+
 func date(v gjson.Result) (string, error) {
 	if v.Type == gjson.Number {
 		return "", errCountDate

@@ -8,6 +8,7 @@ package debezium
 
 import (
 	"cmp"
+	"slices"
 	"strings"
 
 	"github.com/tidwall/gjson"
@@ -17,38 +18,57 @@ import (
 	"github.com/freshet-io/freshet/services/ingest/change"
 )
 
-// envelope holds the members of a value by which its stream is known, by name.
-type envelope struct {
-	members       map[string]gjson.Result
-	others, times int
+// members holds what an object has under some names; of two of one name the first counts. It is no map: to make two of them
+// for each change took as long as to read it.
+type members struct {
+	names  []string // at most as many as values
+	values [14]gjson.Result
 }
 
-func (e *envelope) take(name string, value gjson.Result) {
-	switch name {
-	case "op", "before", "after", "source", "message", // of a change
-		"status", "id", "event_count", "data_collections", // of a transaction
-		"ddl", "tableChanges", "historyRecord", "databaseName": // of a schema
-		if !e.has(name) { // the first of two counts
-			e.members[name] = value
-		}
-	default:
-		if strings.HasPrefix(name, "ts_") {
-			e.times++
-		} else {
-			e.others++
-		}
+// take keeps a member that has one of the names, and reports whether it has.
+func (m *members) take(name string, value gjson.Result) bool {
+	i := slices.Index(m.names, name)
+	if i >= 0 && !m.values[i].Exists() {
+		m.values[i] = value
 	}
+	return i >= 0
 }
 
-func (e *envelope) has(name string) bool { return e.members[name].Exists() }
+func (m *members) get(name string) gjson.Result { return m.values[slices.Index(m.names, name)] }
+
+func (m *members) has(name string) bool { return m.get(name).Exists() }
+
+func (m *members) text(name string) string {
+	v := m.get(name)
+	if v.Type == gjson.String {
+		return v.Str
+	}
+	return v.Raw
+}
+
+// envelope holds the members of a value by which its stream is known.
+type envelope struct {
+	members
+	times, others int // members that are times, and all others
+}
+
+var envelopeNames = []string{
+	"op", "before", "after", "source", "message", // of a change
+	"status", "id", "event_count", "data_collections", // of a transaction
+	"ddl", "tableChanges", "historyRecord", "databaseName", // of a schema
+}
 
 // Decode reads a value. is reports whether it is Debezium's at all: an envelope,
 // or a record of its other streams, which comes back as a Skip. An envelope that
 // does not hold together is an error, permanent and malformed.
 func Decode(body change.Body, schemas *values.Schemas) (c change.Change, is bool, err error) {
-	e := envelope{members: map[string]gjson.Result{}}
+	e := envelope{members: members{names: envelopeNames}}
 	body.Object.ForEach(func(name, value gjson.Result) bool {
-		e.take(name.Str, value)
+		if !e.take(name.Str, value) && strings.HasPrefix(name.Str, "ts_") {
+			e.times++
+		} else {
+			e.others++
+		}
 		return true
 	})
 	if label := e.control(); label != "" {
@@ -67,10 +87,10 @@ func Decode(body change.Body, schemas *values.Schemas) (c change.Change, is bool
 // isEnvelope wants more than a column called op: a row may have one. Flink's
 // serialisers leave source out, and then write before and after both.
 func (e *envelope) isEnvelope() bool {
-	if e.members["op"].Type != gjson.String || !isImage(e.members["before"]) || !isImage(e.members["after"]) {
+	if e.get("op").Type != gjson.String || !isImage(e.get("before")) || !isImage(e.get("after")) {
 		return false
 	}
-	if e.members["source"].IsObject() {
+	if e.get("source").IsObject() {
 		return e.has("before") || e.has("after")
 	}
 	return !e.has("source") && e.has("before") && e.has("after")
@@ -81,9 +101,9 @@ func isImage(v gjson.Result) bool { return v.Type == gjson.Null || v.IsObject() 
 
 // control returns the label of a record that concerns no row, or nothing.
 func (e *envelope) control() string {
-	op, status, sourced := e.members["op"].Str, e.members["status"].Str, e.members["source"].IsObject()
+	op, status, sourced := e.get("op").Str, e.get("status").Str, e.get("source").IsObject()
 	switch {
-	case op == "m" && sourced && e.members["message"].IsObject():
+	case op == "m" && sourced && e.get("message").IsObject():
 		return change.LabelLogicalMessage
 	case op == "m" && sourced && !e.has("before") && !e.has("after"): // TiCDC's watermark
 		return change.LabelLogicalMessage
@@ -95,16 +115,16 @@ func (e *envelope) control() string {
 		return change.LabelTransaction
 	case (e.has("ddl") || e.has("tableChanges") || e.has("historyRecord")) && (sourced || e.has("databaseName")):
 		return change.LabelSchemaChange
-	case e.times > 0 && len(e.members)+e.others == 0:
+	case e.times > 0 && e.others == 0:
 		return change.LabelHeartbeat
 	}
 	return ""
 }
 
 func (e *envelope) change() (change.Change, error) {
-	c := change.Change{Before: object(e.members["before"]), After: object(e.members["after"])}
-	readSource(&c, e.members["source"])
-	switch op := e.members["op"].Str; op {
+	c := change.Change{Before: object(e.get("before")), After: object(e.get("after"))}
+	readSource(&c, e.get("source"))
+	switch op := e.get("op").Str; op {
 	case "c", "u", "r":
 		c.Op, c.Created, c.Updated = change.Upsert, op == "c", op == "u"
 		if !c.After.Exists() {
@@ -146,11 +166,14 @@ func isOutbox(row gjson.Result) bool {
 	return found == 3
 }
 
-// source holds the scalars of source that tell of a change's table, time and position, by name.
-type source map[string]gjson.Result
+// sourceNames are of the scalars of source that tell of a change's table, time and position.
+var sourceNames = []string{
+	"db", "schema", "table", "connector", "ts_us", "ts_ms",
+	"gtid", "file", "pos", "lsn", "commit_lsn", "change_lsn", "scn", "commit_ts",
+}
 
 func readSource(c *change.Change, object gjson.Result) {
-	s := source{}
+	s := members{names: sourceNames}
 	object.ForEach(func(name, value gjson.Result) bool {
 		if value.Type != gjson.Null && value.Type != gjson.JSON {
 			s.take(name.Str, value)
@@ -158,34 +181,18 @@ func readSource(c *change.Change, object gjson.Result) {
 		return true
 	})
 	c.Table.DB, c.Table.Schema, c.Table.Name = s.text("db"), s.text("schema"), s.text("table")
-	c.CommittedAt = s["ts_us"].Int()
+	c.CommittedAt = s.get("ts_us").Int()
 	if c.CommittedAt == 0 {
-		c.CommittedAt = change.Micros(s["ts_ms"], change.Millisecond)
+		c.CommittedAt = change.Micros(s.get("ts_ms"), change.Millisecond)
 	}
-	c.Position = s.position()
+	c.Position = position(&s)
 	// Without full replica identity PostgreSQL logs the key alone.
 	c.Defaulted = s.text("connector") == "postgresql"
 	// Both leave long columns out that did not change.
 	c.Partial = c.Defaulted || s.text("connector") == "oracle"
 }
 
-// take leaves out what nothing asks for: up to eight members a map has at hand.
-func (s source) take(name string, value gjson.Result) {
-	switch name {
-	case "db", "schema", "table", "connector", "ts_us", "ts_ms",
-		"gtid", "file", "pos", "lsn", "commit_lsn", "change_lsn", "scn", "commit_ts":
-		s[name] = value
-	}
-}
-
-func (s source) text(name string) string {
-	if v := s[name]; v.Type == gjson.String {
-		return v.Str
-	}
-	return s[name].Raw
-}
-
-func (s source) position() string {
+func position(s *members) string {
 	file, commit := s.text("file"), s.text("commit_lsn")
 	if file != "" {
 		file += ":" + s.text("pos")

@@ -1,7 +1,6 @@
 package ingester
 
 import (
-	"slices"
 	"strings"
 
 	"github.com/tidwall/gjson"
@@ -25,16 +24,16 @@ type image struct {
 // source left out comes from before where that has it; null there means nothing,
 // because what was left out was too long to be null.
 func (m *mapping) read(c *change.Change) *image {
-	raw := m.pick(c.After)
-	img := &image{mapping: m, row: make(pipeline.Row, 0, len(m.columns))}
-	var before []gjson.Result
+	picked := m.pick(c.After, len(m.columns))
+	img := &image{mapping: m, row: picked[:0]} // what is added is never ahead of what is read
+	var before pipeline.Row
 	for i := range m.columns {
-		v := raw[i]
+		v := picked[i].Value
 		if m.leftOut(v, c) {
 			if before == nil {
-				before = m.pick(c.Before)
+				before = m.pick(c.Before, len(m.columns))
 			}
-			if v = m.fromBefore(before[i], c); !v.Exists() {
+			if v = m.fromBefore(before[i].Value, c); !v.Exists() {
 				img.unavailable = append(img.unavailable, m.columns[i].name)
 				continue
 			}
@@ -85,19 +84,13 @@ func (img *image) add(i int, v gjson.Result, c *change.Change) {
 	img.row = append(img.row, pipeline.Column{Name: col.name, Value: normal})
 }
 
-// pick returns the raw values of the pipeline's columns, by their index.
-func (m *mapping) pick(object gjson.Result) []gjson.Result { return m.pickOf(object, m.index) }
-
-// pickOf returns those of some columns, the others being nothing. It reads no further than it must: rows are long, and what
-// identifies them comes first.
-func (m *mapping) pickOf(object gjson.Result, columns map[string]int) []gjson.Result {
-	picked, missing := make([]gjson.Result, len(m.columns)), len(columns)
-	if !object.Exists() {
-		return picked
-	}
+// pick returns the first n of the pipeline's columns, their values as an object has them or nothing. It reads no further than
+// it must: rows are long, and what identifies them comes first.
+func (m *mapping) pick(object gjson.Result, n int) pipeline.Row {
+	picked, missing := make(pipeline.Row, n), n
 	object.ForEach(func(name, value gjson.Result) bool {
-		if i, wanted := columns[name.Str]; wanted && !picked[i].Exists() {
-			picked[i] = value
+		if i, wanted := m.index[name.Str]; wanted && i < n && !picked[i].Value.Exists() {
+			picked[i] = pipeline.Column{Name: name.Str, Value: value}
 			missing--
 		}
 		return missing > 0
@@ -131,7 +124,7 @@ func (img *image) get(i int) gjson.Result {
 // its key, else of what before shows. It reports false where a part is missing.
 func (m *mapping) identify(img *image, c *change.Change) (identity, bool) {
 	key := m.key(c)
-	var before []gjson.Result
+	var before pipeline.Row
 	return m.identity(func(i int) gjson.Result {
 		if img != nil {
 			if v := img.get(i); v.Type != gjson.Null {
@@ -145,9 +138,9 @@ func (m *mapping) identify(img *image, c *change.Change) (identity, bool) {
 			return gjson.Result{}
 		}
 		if before == nil {
-			before = m.pickOf(c.Before, m.identifiers)
+			before = m.pick(c.Before, m.identifying)
 		}
-		return m.shown(i, before[i], c)
+		return m.shown(i, before[i].Value, c)
 	})
 }
 
@@ -157,16 +150,16 @@ func (m *mapping) identifyBefore(c *change.Change) (identity, bool) {
 	if !c.Before.Exists() {
 		return identity{}, false
 	}
-	before := m.pickOf(c.Before, m.identifiers)
-	var after []gjson.Result
+	before := m.pick(c.Before, m.identifying)
+	var after pipeline.Row
 	if c.Changed {
-		after = m.pickOf(c.After, m.identifiers)
+		after = m.pick(c.After, m.identifying)
 	}
 	return m.identity(func(i int) gjson.Result {
-		if c.Changed && !before[i].Exists() {
-			return m.shown(i, after[i], c)
+		if c.Changed && !before[i].Value.Exists() {
+			return m.shown(i, after[i].Value, c)
 		}
-		return m.shown(i, before[i], c)
+		return m.shown(i, before[i].Value, c)
 	})
 }
 
@@ -204,14 +197,14 @@ func normalOrNothing(v gjson.Result, t values.Type) gjson.Result {
 // key returns the values of the key's columns. A key that is one value is the id
 // where that has one column.
 func (m *mapping) key(c *change.Change) func(i int) gjson.Result {
-	var picked []gjson.Result
+	var picked pipeline.Row
 	return func(i int) gjson.Result {
 		switch {
 		case c.Key.Object.Exists():
 			if picked == nil {
-				picked = m.pickOf(c.Key.Object, m.identifiers)
+				picked = m.pick(c.Key.Object, m.identifying)
 			}
-			return normalOrNothing(picked[i], m.columns[i].typeInKey(c))
+			return normalOrNothing(picked[i].Value, m.columns[i].typeInKey(c))
 		case c.Key.Text != "" && len(m.id) == 1 && i == m.id[0] && i != m.tenant:
 			return singleKey(c.Key, m.columns[i].typeInKey(c))
 		}
@@ -241,14 +234,10 @@ func (m *mapping) contradicted(c *change.Change) (column string, found bool) {
 	if !c.Before.Exists() {
 		return "", false
 	}
-	key, before := m.key(c), m.pickOf(c.Before, m.identifiers)
-	columns := m.id
-	if m.tenant >= 0 {
-		columns = append(slices.Clone(columns), m.tenant)
-	}
-	for _, i := range columns {
+	key, before := m.key(c), m.pick(c.Before, m.identifying)
+	for i := range m.identifying {
 		ofKey, inKey := values.IDPart(key(i))
-		ofBefore, inBefore := values.IDPart(m.shown(i, before[i], c))
+		ofBefore, inBefore := values.IDPart(m.shown(i, before[i].Value, c))
 		if inKey && inBefore && ofKey != ofBefore {
 			return m.columns[i].name, true
 		}

@@ -88,9 +88,9 @@ func TestHandle_tenantsAndFilters(t *testing.T) {
 		"out of the filter":                  {[]string{id, when}, `{"id":1}`, envelope("u", "null", `{"id":1,"name":"Cup","is_active":0,"deleted_at":null}`), `delete Product/1`},
 		"softly deleted":                     {[]string{id, when}, `{"id":1}`, envelope("u", "null", `{"id":1,"name":"Cup","is_active":1,"deleted_at":17}`), `delete Product/1`},
 		"out of the filter and ill":          {[]string{id, when}, `{"id":1}`, envelope("u", "null", `{"id":1,"name":"__debezium_unavailable_value","is_active":0,"updated_at":1e99,"stock":"x"}`), `partial Product/1 {"id":1,"is_active":0,"stock":"x"} without name, updated_at`},
-		"out of the filter of PostgreSQL":    {[]string{id, when}, `{"id":1}`, postgres("u", "null", `{"id":1,"name":"Cup","is_active":0,"deleted_at":null}`), `upsert Product/1 "" hidden {"deleted_at":null,"id":1,"is_active":0,"name":"Cup"}`},
-		"out of the filter and partial":      {[]string{id, when}, `{"id":1}`, postgres("u", "null", `{"id":1,"name":"__debezium_unavailable_value","is_active":0,"deleted_at":null}`), `partial Product/1 {"deleted_at":null,"id":1,"is_active":0} without name`},
-		"out of the filter of partial rows":  {append(rows(id, when), "format: rows", "format: rows, partial: true"), `{"id":1}`, `{"id":1,"name":"Cup","is_active":0}`, `upsert Product/1 "" hidden {"deleted_at":null,"id":1,"is_active":0,"name":"Cup"}`},
+		"out of the filter of PostgreSQL":    {[]string{id, when}, `{"id":1}`, postgres("u", "null", `{"id":1,"name":"Cup","is_active":0,"deleted_at":null}`), `upsert Product/1 "" hidden {"id":1,"deleted_at":null,"is_active":0,"name":"Cup"}`},
+		"out of the filter and partial":      {[]string{id, when}, `{"id":1}`, postgres("u", "null", `{"id":1,"name":"__debezium_unavailable_value","is_active":0,"deleted_at":null}`), `partial Product/1 {"id":1,"deleted_at":null,"is_active":0} without name`},
+		"out of the filter of partial rows":  {append(rows(id, when), "format: rows", "format: rows, partial: true"), `{"id":1}`, `{"id":1,"name":"Cup","is_active":0}`, `upsert Product/1 "" hidden {"id":1,"deleted_at":null,"is_active":0,"name":"Cup"}`},
 		"a minimal image":                    {[]string{id, when}, `{"id":1}`, envelope("u", "null", `{"id":1,"stock":2}`), "failed Product/1 unavailable-value\nletter unavailable-value: field is_active, which when reads, is not in the row"},
 		"a filter that does not fit":         {[]string{id, when}, `{"id":1}`, envelope("u", "null", `{"id":1,"name":"Cup","is_active":"yes"}`), "failed Product/1 field-type\nletter field-type: field is_active does not compare with the value that when gives"},
 		"another id and out of the filter":   {[]string{id, when}, `{"id":2}`, envelope("u", product, `{"id":2,"name":"Cup","is_active":0}`), "delete Product/1\ndelete Product/2"},
@@ -171,16 +171,18 @@ func TestHandle_whatIsNotUnderstood(t *testing.T) {
 
 func TestHandle_unavailableValues(t *testing.T) {
 	const nameless = "partial Product/1 {\"id\":1} without name"
+	const leftOut = "\nfailed Product/1 unavailable-value\nletter unavailable-value: the source left field name out of a new row: only the row of the old key had it, and the item waits until a row shows it. " +
+		"Have the field written anew (PostgreSQL: SET name = name || ''), or send the row by a backfill"
 	const placeholder = `"__debezium_unavailable_value"`
 	facts := map[string]fact{
-		"before has it":         {nil, "-", postgres("u", `{"id":1,"name":"Cup"}`, `{"id":1,"name":`+placeholder+`}`), `upsert Product/1 "Cup"`},
-		"before has null":       {nil, "-", postgres("u", `{"id":1,"name":null}`, `{"id":1,"name":`+placeholder+`}`), nameless},
-		"before has it neither": {nil, "-", postgres("u", `{"id":1,"name":`+placeholder+`}`, `{"id":1,"name":`+placeholder+`}`), nameless},
-		"nobody reads it":       {nil, "-", postgres("u", "null", `{"id":1,"name":"Cup","raw":`+placeholder+`}`), `upsert Product/1 "Cup"`},
-		"of a row":              {rows(), "-", `{"id":1,"name":` + placeholder + `}`, nameless},
-		"of a new row": {nil, "-", postgres("c", "null", `{"id":1,"name":`+placeholder+`}`), nameless + "\nfailed Product/1 unavailable-value\nletter unavailable-value: the source left field name out of a new row: only the row of the old key had it, and the item waits until a row shows it. " +
-			"Have the field written anew (PostgreSQL: SET name = name || ''), or send the row by a backfill"},
-		"a part of a text": {nil, "-", postgres("u", "null", `{"id":1,"name":"about __debezium_unavailable_value"}`), `upsert Product/1 "about __debezium_unavailable_value"`},
+		"before has it":            {nil, "-", postgres("u", `{"id":1,"name":"Cup"}`, `{"id":1,"name":`+placeholder+`}`), `upsert Product/1 "Cup"`},
+		"before has null":          {nil, "-", postgres("u", `{"id":1,"name":null}`, `{"id":1,"name":`+placeholder+`}`), nameless},
+		"before has it neither":    {nil, "-", postgres("u", `{"id":1,"name":`+placeholder+`}`, `{"id":1,"name":`+placeholder+`}`), nameless},
+		"nobody reads it":          {nil, "-", postgres("u", "null", `{"id":1,"name":"Cup","raw":`+placeholder+`}`), `upsert Product/1 "Cup"`},
+		"of a row that may be new": {rows(), "-", `{"id":1,"name":` + placeholder + `}`, nameless},
+		"of a new row":             {nil, "-", postgres("c", "null", `{"id":1,"name":`+placeholder+`}`), nameless + leftOut},
+		"of a new unwrapped row":   {rows(), "-", `{"id":1,"name":` + placeholder + `,"__op":"c"}`, nameless + leftOut},
+		"a part of a text":         {nil, "-", postgres("u", "null", `{"id":1,"name":"about __debezium_unavailable_value"}`), `upsert Product/1 "about __debezium_unavailable_value"`},
 	}
 	for form, value := range map[string]string{
 		"bytes":             `"X19kZWJleml1bV91bmF2YWlsYWJsZV92YWx1ZQ=="`,
@@ -325,7 +327,7 @@ func TestHandle_inputsAreTheNormalisedFields(t *testing.T) {
 	if got, want := describe(o), `upsert Product/17 "Teapot 白瓷茶壶" price=42.5 stock=9 active=true updated_at=2026-11-22T10:11:12.123456Z`; got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
-	want := `{"description":"白瓷茶壶","id":17,"is_active":1,"name":"Teapot","price":42.50,"stock":9,"updated_at":"2026-11-22T10:11:12.123456Z"}`
+	want := `{"id":17,"description":"白瓷茶壶","is_active":1,"name":"Teapot","price":42.50,"stock":9,"updated_at":"2026-11-22T10:11:12.123456Z"}`
 	if got := string(o.Out[0].GetInputs()); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}

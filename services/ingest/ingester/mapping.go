@@ -17,9 +17,9 @@ type mapping struct {
 	pipeline    *pipeline.Pipeline
 	recipe      *recipe.Recipe
 	recipeHash  []byte
-	columns     []column
+	columns     []column       // those of id and tenant first
+	identifying int            // how many are of id and tenant
 	index       map[string]int // of columns, by name
-	identifiers map[string]int // those of them that id and tenant are made of
 	id          []int          // of columns
 	tenant      int            // of columns, -1 without tenants
 	order       int            // of columns, -1 where the topic has the order
@@ -50,7 +50,7 @@ func newMapping(p *pipeline.Pipeline, placeholder *values.Placeholder) (*mapping
 	if err != nil {
 		return nil, err
 	}
-	m := &mapping{pipeline: p, recipe: made, index: map[string]int{}, identifiers: map[string]int{}, tenant: -1, order: -1, placeholder: placeholder}
+	m := &mapping{pipeline: p, recipe: made, identifying: len(p.Identifying()), index: map[string]int{}, tenant: -1, order: -1, placeholder: placeholder}
 	m.recipeHash, _ = p.ItemRecipe()
 	for i, name := range p.Fields() {
 		quoted, err := json.Marshal(name)
@@ -80,9 +80,6 @@ func newMapping(p *pipeline.Pipeline, placeholder *values.Placeholder) (*mapping
 	}
 	if p.Tenant != nil {
 		m.tenant = m.index[p.Tenant.Column()]
-	}
-	for _, name := range m.identifying() {
-		m.identifiers[name] = m.index[name]
 	}
 	if column := p.Source.OrderColumn(); column != "" {
 		m.order = m.index[column]
@@ -114,7 +111,7 @@ func (m *mapping) apply(b *builder) error {
 		b.add(m, was, record.Op_OP_DELETE)
 	case !shown && m.hides(c):
 		err = fault.Reject(fault.MissingID, "the key does not have all of the columns %q, and the update does not show what they were: it may leave another item behind. "+
-			"Key the topic by them, or have the source send whole rows before (PostgreSQL: REPLICA IDENTITY FULL)", m.identifying())
+			"Key the topic by them, or have the source send whole rows before (PostgreSQL: REPLICA IDENTITY FULL)", m.pipeline.Identifying())
 	}
 	if err == nil {
 		err = m.upsert(b, who, img)
@@ -159,16 +156,7 @@ func (m *mapping) unknown(c *change.Change) error {
 	if c.Key.Err != nil {
 		return c.Key.Err
 	}
-	return fault.Reject(fault.MissingID, "neither the row nor the key has all of the columns %q", m.identifying())
-}
-
-// identifying returns the columns of id and tenant.
-func (m *mapping) identifying() []string {
-	columns := m.pipeline.ID.Columns()
-	if m.tenant >= 0 {
-		columns = append(columns, m.columns[m.tenant].name)
-	}
-	return columns
+	return fault.Reject(fault.MissingID, "neither the row nor the key has all of the columns %q", m.pipeline.Identifying())
 }
 
 // upsert adds the document of a row. A row that when hides is deleted; but where the source may leave columns out, what

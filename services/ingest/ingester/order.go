@@ -62,7 +62,7 @@ func (m *mapping) shownOrder(c *change.Change) gjson.Result {
 	if c.Op == change.Delete {
 		row = c.Before
 	}
-	return normalOrNothing(m.pick(row)[m.order], m.columns[m.order].typeIn(c))
+	return normalOrNothing(m.pick(row, len(m.columns))[m.order].Value, m.columns[m.order].typeIn(c))
 }
 
 // rank returns a number that rises with a value.
@@ -104,8 +104,8 @@ func (m *mapping) namesItem(c *change.Change) bool {
 }
 
 func (m *mapping) keyHas(c *change.Change, columns []int) bool {
-	key := m.pick(c.Key.Object)
-	return !slices.ContainsFunc(columns, func(i int) bool { return !key[i].Exists() })
+	key := m.pick(c.Key.Object, m.identifying)
+	return !slices.ContainsFunc(columns, func(i int) bool { return !key[i].Value.Exists() })
 }
 
 func (m *mapping) keyHasOnly(key gjson.Result) bool {
@@ -113,7 +113,7 @@ func (m *mapping) keyHasOnly(key gjson.Result) bool {
 	key.ForEach(func(name, _ gjson.Result) bool {
 		i, read := m.index[name.Str]
 		columns++
-		only = read && (slices.Contains(m.id, i) || i == m.tenant)
+		only = read && i < m.identifying
 		return only
 	})
 	return only && columns > 0

@@ -47,8 +47,8 @@ func (m *mapping) rowKey(in *Ingester, row []byte) []byte {
 	if c.Op == change.Delete {
 		object = c.Before
 	}
-	picked := m.pick(object)
-	who, known := m.identity(func(i int) gjson.Result { return normalOrNothing(picked[i], m.columns[i].typeIn(&c)) })
+	picked := m.pick(object, m.identifying)
+	who, known := m.identity(func(i int) gjson.Result { return normalOrNothing(picked[i].Value, m.columns[i].typeIn(&c)) })
 	if !known {
 		return nil
 	}

@@ -468,3 +468,35 @@ type unpublished struct{}
 func (unpublished) Recipe(context.Context, []byte) (*recipe.Recipe, error) {
 	return nil, errors.New("not published")
 }
+
+// A new row without its long text waits with the mark of its letter. A row of the bulk lane fills the text in, and the mark
+// stays: the letter may be about more than that. The next whole row takes it away.
+func TestPartial_aBulkRowFillsAStubThatHasALetter(t *testing.T) {
+	kills := 0
+	for at, hit := 0, true; hit; at++ {
+		p := &pipe{T: t, index: newFake(), answered: true, lanes: [2]batch{
+			{columns{name: "lamp", price: "2", shown: "1"}.change(t, 5), failed("a", 6)},
+			{bulk(columns{name: "desk", description: "bright", price: "1", shown: "1"}.change(t, 4))},
+		}}
+		p.writer = writer.New(p.index, shopConfig(t))
+		p.index.interrupt = func(call int) failure {
+			if call == at {
+				return halfway
+			}
+			return none
+		}
+		p.work(0)
+		p.work(0)
+		checkItem(t, p.index, "a", want{side: true, base: 5, failed: 6})
+		p.drain()
+		checkItem(t, p.index, "a", want{main: true, base: 5, name: "lamp bright", held: "lamp bright", failed: 6})
+		p.lanes[0] = append(p.lanes[0], columns{name: "lamp", description: "dim", price: "2", shown: "1"}.change(t, 7))
+		p.drain()
+		checkItem(t, p.index, "a", want{main: true, base: 7, name: "lamp dim", held: "lamp dim"})
+		hit = p.index.writes >= at
+		kills += p.killed
+	}
+	if kills == 0 {
+		t.Error("nothing was interrupted")
+	}
+}
