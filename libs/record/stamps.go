@@ -9,19 +9,21 @@ import (
 // Hop is a point on an item's way, in the order in which it passes them.
 type Hop int
 
-// The hops. New ones go at the end: their place in the header is their number.
+// The hops. Their place in the header is their number, so a new one is a new version of the header.
 const (
 	IngestReceived Hop = iota // read from its source
 	IngestProduced            // handed to the documents topic
 	EmbedReceived             // read from the documents topic
-	Embedded                  // its vector is known
+	EmbedAsked                // the request for its vector began
+	EmbedAnswered             // that request ended
+	Embedded                  // handed to the vectors topic
 	WriteReceived             // read from the vectors topic
 	Written                   // acknowledged by the index
 	hopCount
 )
 
 const (
-	stampsVersion = 1
+	stampsVersion = 2     // 1 had no times of the request for the vector
 	stampsBase    = 1 + 8 // version byte, base
 	// maxStamp bounds times to years that people have clocks for, so that no sum of
 	// them can overflow: microseconds since 1970, the year 2255.
@@ -49,16 +51,34 @@ func NewStamps(committed time.Time) Stamps { return Stamps{base: clampStamp(comm
 
 func clampStamp(us int64) int64 { return min(max(us, 0), maxStamp) }
 
-// Add records that the next hop was passed at t. A time before the last one becomes
-// the last one: pods' clocks differ, and no span may have a negative length. More
-// hops than there are do nothing.
-func (s *Stamps) Add(t time.Time) {
-	if s.count == int(hopCount) {
+// Pass records that a hop was passed at t. Hops before it that were not passed took no
+// time. A time before the last one becomes the last one: pods' clocks differ, and no span
+// may have a negative length. One that was passed keeps its time.
+func (s *Stamps) Pass(hop Hop, t time.Time) {
+	if hop >= hopCount {
 		return
 	}
-	s.hops[s.count] = max(clampStamp(t.UnixMicro()), s.last())
-	s.count++
+	last := s.last()
+	for s.count < int(hop) {
+		s.hops[s.count] = last
+		s.count++
+	}
+	if s.count == int(hop) {
+		s.hops[hop] = max(clampStamp(t.UnixMicro()), last)
+		s.count++
+	}
 }
+
+// Commit sets when the change was committed at its source, if that was before it was received.
+func (s *Stamps) Commit(t time.Time) {
+	s.base = clampStamp(t.UnixMicro())
+	if s.count > 0 {
+		s.base = min(s.base, s.hops[0])
+	}
+}
+
+// Last returns when the last hop was passed, or the change was committed.
+func (s *Stamps) Last() time.Time { return time.UnixMicro(s.last()) }
 
 func (s *Stamps) last() int64 {
 	if s.count == 0 {

@@ -53,7 +53,7 @@ func (b *debt) work(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		rest := b.worker.pay(b.topic, b.batch, later)
+		rest := b.worker.pay(b.topic, b.batch, later, v.told()...)
 		if len(later) < len(b.batch) {
 			b.worker.note(ctx, b.topic)
 		}

@@ -34,7 +34,8 @@ type input[In, Out any] struct {
 	trace   telemetry.Item
 	stamps  record.Stamps
 	outcome Outcome[Out]
-	mark    *kgo.Record // the last record that was produced for it; nil if there is none
+	mark    *kgo.Record      // the last record that was produced for it; nil if there is none
+	told    *telemetry.Trace // of its way, which has ended here; nil where it is not told
 
 	tries    int       // calls of the handler for its batch, halves included
 	failedAt time.Time // of the first of them that failed; zero where none did
@@ -54,10 +55,11 @@ func (e *engine[In, Out]) later() processor {
 }
 
 func (e *engine[In, Out]) processBy(h Handler[In, Out], t tenure, batch []arrival) (verdict, error) {
-	d := &decided[In, Out]{engine: e, tenure: t, start: time.Now(), inputs: e.inputs(len(batch))}
+	d := &decided[In, Out]{engine: e, tenure: t, start: time.Now(), inputs: e.inputs(len(batch)), batch: e.batch(len(batch))}
+	t.ctx = d.batch.Into(t.ctx)
 	e.telemetry.Metrics.Inputs(t.ctx, e.stage.Name, len(batch))
 	for i, r := range batch {
-		e.begin(t.ctx, &d.inputs[i], r, d.start)
+		e.begin(&d.inputs[i], r)
 	}
 	var err error
 	if t.untried {
@@ -79,6 +81,8 @@ type decided[In, Out any] struct {
 	start  time.Time
 	inputs []input[In, Out]
 	done   bool // the outcomes have come true
+	batch  *telemetry.Batch // nil where the handler makes its own
+	ended  []ended
 }
 
 func (d *decided[In, Out]) settle() (later []leftover, err error) {
@@ -87,6 +91,7 @@ func (d *decided[In, Out]) settle() (later []leftover, err error) {
 		return nil, err
 	}
 	d.done = true
+	d.ended = d.engine.tell(d.inputs, d.batch)
 	d.engine.count(d.tenure.ctx, d.inputs, time.Since(d.start))
 	for i := range d.inputs {
 		if in := &d.inputs[i]; in.outcome.Later && in.outcome.Err == nil {
@@ -96,13 +101,11 @@ func (d *decided[In, Out]) settle() (later []leftover, err error) {
 	return later, nil
 }
 
+func (d *decided[In, Out]) told() []ended { return d.ended }
+
 func (d *decided[In, Out]) drop() {
 	if !d.done {
 		d.engine.telemetry.Metrics.Items(d.tenure.ctx, d.engine.stage.Name, telemetry.GivenUp, len(d.inputs))
-	}
-	for i := range d.inputs {
-		in := &d.inputs[i]
-		in.trace.End(in.outcome.Label, in.outcome.Err)
 	}
 	clear(d.inputs)
 	d.engine.used.Put(&d.inputs)
@@ -118,9 +121,9 @@ func (e *engine[In, Out]) inputs(n int) []input[In, Out] {
 	return slices.Grow(array, n)[:n]
 }
 
-func (e *engine[In, Out]) begin(ctx context.Context, in *input[In, Out], r arrival, now time.Time) {
+func (e *engine[In, Out]) begin(in *input[In, Out], r arrival) {
 	in.record, in.tries = r, 1
-	in.trace = e.telemetry.Begin(ctx, e.stage.Name, header(r, telemetry.HeaderTraceparent), header(r, telemetry.HeaderTracestate), now)
+	in.trace = e.telemetry.Begin(header(r, telemetry.HeaderTraceparent), header(r, telemetry.HeaderTracestate), header(r, telemetry.HeaderBatch), e.stage.isFirst())
 }
 
 // reject makes dead letters of records that are not to be looked at.
@@ -138,7 +141,9 @@ func (e *engine[In, Out]) reject(inputs []input[In, Out], now time.Time) {
 func (e *engine[In, Out]) decode(inputs []input[In, Out], now time.Time) error {
 	for i := range inputs {
 		in := &inputs[i]
-		value, err := e.decodeOne(toRecord(in.record))
+		r := toRecord(in.record)
+		r.Trace = in.trace
+		value, err := e.decodeOne(r)
 		switch {
 		case fault.ClassOf(err) == fault.Fatal:
 			return fmt.Errorf("decoding the record at offset %d: %w", in.record.Offset, err)
@@ -166,15 +171,17 @@ func (e *engine[In, Out]) decodeOne(r Record) (value In, err error) {
 func (e *engine[In, Out]) stamps(in *input[In, Out], now time.Time) record.Stamps {
 	s, err := record.DecodeStamps(header(in.record, record.HeaderStamps))
 	if err != nil {
-		committed := in.record.Timestamp
+		s = record.NewStamps(in.record.Timestamp)
 		if in.decoded {
 			if at := e.stage.Describe(in.value).CommittedAt; !at.IsZero() {
-				committed = at
+				s = record.NewStamps(at)
 			}
 		}
-		s = record.NewStamps(committed)
 	}
-	s.Add(now)
+	if s.Start().After(now) { // the source's clock is ahead: else all spans would be in the future, and of no length
+		s = record.NewStamps(now)
+	}
+	s.Pass(e.stage.Received, now)
 	return s
 }
 
@@ -225,7 +232,7 @@ func (e *engine[In, Out]) count(ctx context.Context, inputs []input[In, Out], to
 		if in.outcome.Arrived {
 			facts := e.stage.Describe(in.value)
 			if !facts.CommittedAt.IsZero() {
-				m.Fresh(ctx, telemetry.Freshness{
+				m.Fresh(in.told.Exemplar(ctx), telemetry.Freshness{
 					Collection: facts.Collection, Lane: e.stage.From.lane(in.record.Topic), Outcome: in.outcome.Label, Age: time.Since(facts.CommittedAt),
 				})
 			}

@@ -110,7 +110,7 @@ func (b *bringer) bring(tb testing.TB) {
 // ownHeaders are those of a record that another stage has produced.
 func ownHeaders() []kgo.RecordHeader {
 	stamps := record.NewStamps(time.Now())
-	stamps.Add(time.Now())
+	stamps.Pass(record.IngestProduced, time.Now())
 	return []kgo.RecordHeader{
 		{Key: record.HeaderSchema, Value: []byte(record.Schema)},
 		{Key: record.HeaderContentType, Value: []byte(record.ContentType)},

@@ -20,6 +20,8 @@ type verdict interface {
 	// settle makes the outcomes come true: when it returns no error, everything that the batch
 	// caused has been acknowledged. later is what is to be handled again.
 	settle() (later []leftover, err error)
+	// told returns the traces of those inputs whose way has ended, once it is settled.
+	told() []ended
 	// drop forgets them.
 	drop()
 }
@@ -149,7 +151,7 @@ func (w *worker) work(batch []arrival, before *turn) error {
 	if err != nil {
 		return err
 	}
-	w.mark(batch, later)
+	w.mark(batch, later, v.told()...)
 	return nil
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"github.com/freshet-io/freshet/libs/fault"
 	"github.com/freshet-io/freshet/libs/record"
+	"github.com/freshet-io/freshet/libs/telemetry"
 )
 
 // Handler turns a batch of inputs into one outcome per input, in the order of the
@@ -38,6 +39,9 @@ type Outcome[Out any] struct {
 	// Later leaves the input's offset unmarked once Out is acknowledged, while the partition goes on. Only the offset
 	// is kept: the record is read again for Stage.Later, until that one gives it another outcome.
 	Later bool
+	// Batch is what the input had a part in, together with others', on the way to this outcome; nil for nothing that is
+	// told. It has ended.
+	Batch *telemetry.Batch
 	// NotBefore is when Stage.Later may have it again; others that are left for later go before it meanwhile. The zero
 	// time is as soon as can be.
 	NotBefore time.Time
@@ -81,6 +85,7 @@ type Record struct {
 	Version     []byte    // nil without a header record.HeaderVersion
 	Fault       []byte    // nil without a header record.HeaderFault
 	Force       bool      // a header record.HeaderForce says true
+	Trace       telemetry.Item
 }
 
 // ExplicitVersion returns the version that the record brings along in its header, as redriven dead letters do; ok is
@@ -101,4 +106,6 @@ type Output struct {
 	Topic string // "" is the sink's
 	Key   []byte
 	Value []byte
+	// CommittedAt is when the change was committed at its source, where the stage's input did not tell.
+	CommittedAt time.Time
 }

@@ -2,7 +2,6 @@ package stage
 
 import (
 	"slices"
-	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
@@ -18,7 +17,7 @@ type headers struct {
 }
 
 const (
-	headersEach = 4
+	headersEach = 4  // and 5 where the request for the vector is told
 	bytesEach   = 96 // stamps of all hops and a traceparent
 )
 
@@ -30,19 +29,20 @@ func newHeaders(outputs int) *headers {
 	return &headers{list: make([]kgo.RecordHeader, 0, outputs*headersEach), bytes: make([]byte, 0, outputs*bytesEach)}
 }
 
-// of returns the headers of an output that is produced now.
-func (h *headers) of(stamps *record.Stamps, trace *telemetry.Item, now time.Time) []kgo.RecordHeader {
-	hop := *stamps // of this output alone: the input may have another one
-	hop.Add(now)
+// of returns the headers of an output. batch is that of the request for its vector, nil for none.
+func (h *headers) of(stamps *record.Stamps, trace *telemetry.Item, batch []byte) []kgo.RecordHeader {
 	first := len(h.list)
 	h.list = append(h.list,
 		kgo.RecordHeader{Key: record.HeaderSchema, Value: schema},
 		kgo.RecordHeader{Key: record.HeaderContentType, Value: contentType},
-		kgo.RecordHeader{Key: record.HeaderStamps, Value: h.value(hop.Append)},
+		kgo.RecordHeader{Key: record.HeaderStamps, Value: h.value(stamps.Append)},
 		kgo.RecordHeader{Key: telemetry.HeaderTraceparent, Value: h.value(trace.AppendParent)},
 	)
 	if state := trace.State(); state != "" {
 		h.list = append(h.list, kgo.RecordHeader{Key: telemetry.HeaderTracestate, Value: []byte(state)})
+	}
+	if batch != nil {
+		h.list = append(h.list, kgo.RecordHeader{Key: telemetry.HeaderBatch, Value: batch})
 	}
 	return slices.Clip(h.list[first:])
 }

@@ -77,13 +77,14 @@ func (w *worker) markNext(topic string, c *claim) {
 
 // pay takes the batch's records off that are finished, and lets be committed what they have held up. It returns those
 // that are to be handled again at once.
-func (w *worker) pay(topic string, batch []arrival, later []leftover) (rest []arrival) {
+func (w *worker) pay(topic string, batch []arrival, later []leftover, told ...ended) (rest []arrival) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.disowned {
 		return nil
 	}
 	c := w.owned[topic]
+	w.told = append(w.told, told...)
 	var finished []int64
 	for i, r := range batch {
 		switch {
@@ -114,6 +115,9 @@ func (w *worker) note(ctx context.Context, topic string) {
 	w.client.CommitOffsetsSync(withNotes(ctx, w.members.complete), at, func(_ *kgo.Client, _ *kmsg.OffsetCommitRequest, answer *kmsg.OffsetCommitResponse, err error) {
 		if err == nil {
 			err = refusals(answer)
+		}
+		if err == nil {
+			w.committed(topic, at[topic][w.partition].Offset)
 		}
 		w.noted(ctx, err)
 	})

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"github.com/freshet-io/freshet/libs/fault"
+	"github.com/freshet-io/freshet/libs/telemetry"
 )
 
 // memberOptions is what a member needs of its stage and its process.
@@ -28,6 +29,7 @@ type memberOptions struct {
 	process  processor
 	later    processor // of what had the outcome Later; nil where nothing has
 	commit   func(context.Context, *kgo.Client, []commitment) error
+	export   func(*telemetry.Trace)
 	storms   *storms
 	places   *semaphore.Weighted // of the process: what a batch may end is all of it
 	spawn    func(func() error)  // runs a worker; its error stops the stage
@@ -80,6 +82,7 @@ func (m *members) key(topic string, partition int32) workerKey {
 func (m *members) callbacks(ctx context.Context, assigned func(partitions ...int32)) []kgo.Opt {
 	options := []kgo.Opt{
 		kgo.WithHooks(m.lease),
+		kgo.AutoCommitCallback(m.committed),
 		kgo.OnPartitionsAssigned(func(ctx context.Context, client *kgo.Client, parts map[string][]int32) {
 			member, _ := client.GroupMetadata()
 			m.lease.renew(member)
@@ -249,6 +252,14 @@ func (m *members) leave(ctx context.Context, client *kgo.Client, workers []*work
 	}
 	if err := m.commit(m.lease.into(ctx), client, all); err != nil {
 		m.log.WarnContext(ctx, "committing before partitions are given up", "error", err)
+		return
+	}
+	for _, w := range workers {
+		for _, c := range all {
+			if c.partition == w.partition {
+				w.committed(c.topic, c.next.Offset)
+			}
+		}
 	}
 }
 

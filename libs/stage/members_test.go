@@ -17,6 +17,7 @@ import (
 type nothing struct{}
 
 func (nothing) settle() ([]leftover, error) { return nil, nil }
+func (nothing) told() []ended               { return nil }
 func (nothing) drop()                       {}
 
 // ledger keeps what is committed.

@@ -164,6 +164,27 @@ func (m *members) complete(topic string, p *committing) error {
 	return nil
 }
 
+// committed is told of each ordinary commit.
+func (m *members) committed(_ *kgo.Client, asked *kmsg.OffsetCommitRequest, answer *kmsg.OffsetCommitResponse, err error) {
+	if err == nil {
+		err = refusals(answer)
+	}
+	switch {
+	case errors.Is(err, context.Canceled):
+		return
+	case err != nil: // it is tried again in a second
+		m.log.Warn("committing offsets", "error", err)
+		return
+	}
+	for _, t := range asked.Topics {
+		for _, p := range t.Partitions {
+			if w := m.committer(t.Topic, p.Partition); w != nil {
+				w.committed(t.Topic, p.Offset)
+			}
+		}
+	}
+}
+
 // left forgets the workers that were taken.
 func (m *members) left() {
 	m.mu.Lock()

@@ -133,8 +133,9 @@ func (w *worker) noted(ctx context.Context, err error) {
 	}
 }
 
-// mark lets the batch's offsets be committed, unless the partition has gone. later is what is not finished.
-func (w *worker) mark(batch []arrival, later []leftover) {
+// mark lets the batch's offsets be committed, unless the partition has gone. later is what is not finished, told what
+// is to be exported then.
+func (w *worker) mark(batch []arrival, later []leftover, told ...ended) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.count(batch, -1)
@@ -145,6 +146,7 @@ func (w *worker) mark(batch []arrival, later []leftover) {
 		return
 	}
 	w.owe(batch, later)
+	w.told = append(w.told, told...)
 	for topic, records := range byTopic(batch) {
 		c := w.owned[topic]
 		c.finish(len(records), records[len(records)-1].Record)

@@ -129,7 +129,8 @@ func (e *engine[In, Out]) encode(out *output[In, Out], h *headers, now time.Time
 	}
 	r := &out.record
 	r.Topic, r.Partition = cmp.Or(encoded.Topic, e.stage.To.Topic), record.Partition(encoded.Key, e.stage.To.Identity.Partitions)
-	r.Key, r.Value, r.Headers = encoded.Key, encoded.Value, h.of(&out.of.stamps, &out.of.trace, now)
+	stamps := e.passed(out.of, encoded.CommittedAt, now)
+	r.Key, r.Value, r.Headers = encoded.Key, encoded.Value, h.of(&stamps, &out.of.trace, out.of.outcome.Batch.Header())
 	return nil
 }
 
@@ -142,9 +143,8 @@ func (e *engine[In, Out]) mark(out *output[In, Out]) (mark output[In, Out], ok b
 	return mark, e.encode(&mark, new(headers), time.Now()) == nil
 }
 
-// letter returns the dead letter of an input.
-func (e *engine[In, Out]) letter(in *input[In, Out], limit int) *kgo.Record {
-	var facts Facts
+// facts returns what is known of an input and of what was produced for it.
+func (e *engine[In, Out]) facts(in *input[In, Out]) (facts Facts) {
 	if in.decoded {
 		facts = e.stage.Describe(in.value)
 	}
@@ -156,9 +156,14 @@ func (e *engine[In, Out]) letter(in *input[In, Out], limit int) *kgo.Record {
 			}
 		}
 	}
+	return facts
+}
+
+// letter returns the dead letter of an input.
+func (e *engine[In, Out]) letter(in *input[In, Out], limit int) *kgo.Record {
 	return deadLetter{
 		stage: e.stage.Name, topic: e.stage.To.Topics.DeadLetters(), partitions: e.stage.To.Identity.DeadLetters,
 		limit: limit, serviceVersion: service.Version,
-		facts: facts, tries: in.tries, failedAt: in.failedAt, err: in.outcome.Err,
+		facts: e.facts(in), tries: in.tries, failedAt: in.failedAt, err: in.outcome.Err,
 	}.of(in.record.Record)
 }

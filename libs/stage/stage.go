@@ -14,6 +14,7 @@ import (
 
 	"github.com/freshet-io/freshet/libs/fault"
 	"github.com/freshet-io/freshet/libs/kafka"
+	"github.com/freshet-io/freshet/libs/record"
 	"github.com/freshet-io/freshet/libs/service"
 	"github.com/freshet-io/freshet/libs/telemetry"
 )
@@ -23,6 +24,9 @@ type Stage[In, Out any] struct {
 	Name string // of the step in metrics, logs and dead letters: ingest, embed, write
 	From Source
 	To   Sink
+
+	// Received and Left are the hops of an item's way at which it comes to the stage and leaves it.
+	Received, Left record.Hop
 
 	Settings Settings
 	// Items is the batch size, QueueBytes what is read ahead, where the settings leave them open.
@@ -146,7 +150,7 @@ func (s *Stage[In, Out]) Run(ctx context.Context, p *service.Process) error {
 	s.setDefaults()
 	members := newMembers(memberOptions{
 		from: s.From, settings: s.Settings, flights: s.Flights, doubt: s.Doubt, keeper: s.Keeper, log: log,
-		process: e.process, later: e.later(), commit: commit, storms: e.storms, places: p.Places(), spawn: group.Go, again: s.Again,
+		process: e.process, later: e.later(), commit: commit, export: p.Telemetry.Export, storms: e.storms, places: p.Places(), spawn: group.Go, again: s.Again,
 	})
 	next := &backlog{group: s.To.Reader, topic: s.To.Topic, adm: kadm.NewClient(producer), log: log, hold: members.hold}
 	if s.To.Reader != "" {

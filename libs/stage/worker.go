@@ -37,6 +37,7 @@ type worker struct {
 	doubtUntil time.Time
 	lateUntil  time.Time // when the calls that have failed here have surely ended (LeaveInDoubt)
 	kept       kept
+	told       []ended // and not committed yet
 }
 
 func newWorker(ctx context.Context, m *members, client *kgo.Client, partition int32) *worker {

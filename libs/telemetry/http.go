@@ -50,7 +50,7 @@ func Traceparent(ctx context.Context) string {
 	if !span.IsValid() {
 		return ""
 	}
-	return string(Item{context: span}.AppendParent(nil))
+	return string(appendParent(nil, span.TraceID(), span.SpanID(), span.IsSampled()))
 }
 
 // HTTPAnswered records one request that was answered. route and status are of short lists.

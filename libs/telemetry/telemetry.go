@@ -10,10 +10,13 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"go.opentelemetry.io/otel/exporters/otlp/otlptrace"
 	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracegrpc"
 	otelprometheus "go.opentelemetry.io/otel/exporters/prometheus"
 	"go.opentelemetry.io/otel/metric"
@@ -33,8 +36,10 @@ const scope = "github.com/freshet-io/freshet"
 
 // Config says where traces go. Metrics are always served at the admin port.
 type Config struct {
-	Exporter    string  `default:"none" desc:"where spans go: none, or otlp (gRPC; OTEL_EXPORTER_OTLP_ENDPOINT and its siblings say where)"`
-	SampleRatio float64 `default:"0.005" desc:"share of items whose spans are recorded, 0 to 1; decided by the trace id, so that all stages agree"`
+	Exporter      string        `default:"none" desc:"where traces go: none, or otlp (gRPC; OTEL_EXPORTER_OTLP_ENDPOINT and its siblings say where)"`
+	SampleRatio   float64       `default:"0.005" desc:"share of items whose traces are exported whatever comes of them, 0 to 1; ingest decides it, by the trace id"`
+	SlowAfter     time.Duration `default:"5s" desc:"items that take longer from their source to the index have their traces exported, as dead letters have; 0 is none for slowness"`
+	SlowPerSecond float64       `default:"20" desc:"bound on the traces of slow items and dead letters a second, saved up for a minute: an outage makes everything slow"`
 }
 
 // Validate reports settings that cannot be.
@@ -46,6 +51,9 @@ func (c Config) Validate() error {
 	if c.SampleRatio < 0 || c.SampleRatio > 1 {
 		errs = append(errs, fmt.Errorf("sample ratio %g: must be 0 to 1", c.SampleRatio))
 	}
+	if c.SlowAfter < 0 || c.SlowPerSecond < 0 {
+		errs = append(errs, fmt.Errorf("SLOW_AFTER %s and SLOW_PER_SECOND %g: must not be negative", c.SlowAfter, c.SlowPerSecond))
+	}
 	return errors.Join(errs...)
 }
 
@@ -54,17 +62,18 @@ type Telemetry struct {
 	Metrics *Metrics
 	Meters  metric.MeterProvider // for libraries that measure themselves
 
-	tracer   trace.Tracer
-	tracers  trace.TracerProvider // of tracer
-	sampler  sdktrace.Sampler
-	registry *prometheus.Registry
-	close    []func(context.Context) error
+	tracers   trace.TracerProvider // of what clients see: answers over HTTP
+	sampler   sdktrace.Sampler
+	slowAfter time.Duration
+	outbox    *outbox // of items and batches; nil where traces go nowhere
+	registry  *prometheus.Registry
+	close     []func(context.Context) error // the last one first
 }
 
 // New starts the telemetry of a process. service is the value of service.name.
 func New(ctx context.Context, cfg Config, service, version string) (*Telemetry, error) {
 	res := resource.NewSchemaless(semconv.ServiceName(service), semconv.ServiceVersion(version))
-	t := &Telemetry{registry: prometheus.NewRegistry()}
+	t := &Telemetry{registry: prometheus.NewRegistry(), slowAfter: cfg.SlowAfter}
 	t.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 
 	reader, err := otelprometheus.New(otelprometheus.WithRegisterer(t.registry), otelprometheus.WithoutScopeInfo())
@@ -82,26 +91,23 @@ func New(ctx context.Context, cfg Config, service, version string) (*Telemetry, 
 	t.sampler = sdktrace.TraceIDRatioBased(cfg.SampleRatio)
 	options := []sdktrace.TracerProviderOption{sdktrace.WithResource(res), sdktrace.WithSampler(t.sampler)}
 	if cfg.Exporter == "otlp" {
-		exporter, err := otlptracegrpc.New(ctx)
+		client := otlptracegrpc.NewClient()
+		exporter, err := otlptrace.New(ctx, client)
 		if err != nil {
 			return nil, errors.Join(fmt.Errorf("making the span exporter: %w", err), t.Close(ctx))
 		}
 		options = append(options, sdktrace.WithBatcher(exporter))
+		if t.outbox, err = newOutbox(ctx, client, version, cfg.SlowPerSecond, t.Metrics); err != nil {
+			return nil, errors.Join(fmt.Errorf("making the instruments of traces: %w", err), exporter.Shutdown(ctx), t.Close(ctx))
+		}
 	}
 	tracers := sdktrace.NewTracerProvider(options...)
+	t.tracers = tracers
 	t.close = append(t.close, tracers.Shutdown)
-	t.tracers, t.tracer = tracers, tracers.Tracer(scope)
+	if t.outbox != nil {
+		t.close = append(t.close, t.outbox.close)
+	}
 	return t, nil
-}
-
-// WithSpans returns a copy of t whose spans go to the given processor, all of
-// them: for tests.
-func (t *Telemetry) WithSpans(p sdktrace.SpanProcessor) *Telemetry {
-	c := *t
-	c.sampler = sdktrace.AlwaysSample()
-	c.tracers = sdktrace.NewTracerProvider(sdktrace.WithSampler(c.sampler), sdktrace.WithSpanProcessor(p))
-	c.tracer = c.tracers.Tracer(scope)
-	return &c
 }
 
 // Handler serves the metrics in the Prometheus and OpenMetrics formats.
@@ -112,7 +118,7 @@ func (t *Telemetry) Handler() http.Handler {
 // Close flushes spans and stops the providers.
 func (t *Telemetry) Close(ctx context.Context) error {
 	var errs []error
-	for _, c := range t.close {
+	for _, c := range slices.Backward(t.close) {
 		errs = append(errs, c(ctx))
 	}
 	return errors.Join(errs...)

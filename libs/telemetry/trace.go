@@ -1,14 +1,10 @@
 package telemetry
 
 import (
-	"context"
 	"encoding/binary"
 	"encoding/hex"
 	"math/rand/v2"
-	"time"
 
-	"go.opentelemetry.io/otel/attribute"
-	"go.opentelemetry.io/otel/codes"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
 )
@@ -17,89 +13,103 @@ import (
 const (
 	HeaderTraceparent = "traceparent"
 	HeaderTracestate  = "tracestate"
+	HeaderBatch       = "freshet-batch" // of the request that made the vector, as a traceparent; only where it is told
 )
 
 const parentLength = len("00-0123456789abcdef0123456789abcdef-0123456789abcdef-00")
 
-// Item is the trace context of one input while a stage works on it.
+// mostState bounds what is carried on of a producer's tracestate, in bytes; W3C has everybody carry 512.
+const mostState = 512
+
+// Item is the trace of one item while a stage works on it. No span of it exists before the item's way ends (Tell): each
+// hop only hands on what this is. The zero Item has no trace.
 type Item struct {
-	span    trace.Span // nil where the item is not sampled
-	context trace.SpanContext
+	trace   trace.TraceID
+	parent  trace.SpanID // the producer's span where that was sampled, else root
+	sampled bool         // it is told whatever comes
+	state   string       // tracestate; "" for none
+	batch   []byte       // header of the request that made the vector; nil for none
 }
 
-// Begin continues the trace of an input from its headers, or starts one: a
-// missing or invalid traceparent starts a new trace. Where the trace is sampled a
-// span runs from now until End.
-func (t *Telemetry) Begin(ctx context.Context, stage string, traceparent, tracestate []byte, start time.Time) Item {
-	parent := parse(traceparent, tracestate)
-	if !parent.IsValid() {
-		parent = newRoot()
+// Begin continues the trace of an input from its headers, or starts one: a missing or invalid traceparent starts a new
+// trace. A producer's word, foreign, is not taken for whether the item is sampled: the trace id alone decides that, or a
+// producer could fill the back end. What a stage before has said is.
+func (t *Telemetry) Begin(traceparent, tracestate, batch []byte, foreign bool) Item {
+	parent, ok := parse(traceparent)
+	if !ok {
+		parent, foreign = newRoot(), true
 	}
-	item := Item{context: parent}
-	// The tracer asks the same sampler, but has made contexts, options and a span by then,
-	// also for what it drops: nearly every item.
-	if t.sampler.ShouldSample(sdktrace.SamplingParameters{TraceID: parent.TraceID()}).Decision == sdktrace.Drop {
-		return item
+	parent.state = string(tracestate[:min(len(tracestate), mostState)])
+	if !foreign {
+		parent.batch = batch
+		return parent
 	}
-	_, item.span = t.tracer.Start(trace.ContextWithRemoteSpanContext(ctx, parent), "process "+stage, //nolint:spancheck // End ends it
-		trace.WithSpanKind(trace.SpanKindConsumer), trace.WithTimestamp(start))
-	item.context = item.span.SpanContext()
-	return item
+	if !parent.sampled { // the producer's span is nowhere to be found
+		parent.parent = root(parent.trace)
+	}
+	if parent.state != "" {
+		state, _ := trace.ParseTraceState(parent.state) // the trace goes on without it
+		parent.state = state.String()
+	}
+	parent.sampled = t.sampler.ShouldSample(sdktrace.SamplingParameters{TraceID: parent.trace}).Decision == sdktrace.RecordAndSample
+	return parent
 }
 
-// parse reads the headers of a record: https://www.w3.org/TR/trace-context/. OpenTelemetry's own reader answers with a
+// root stands for the parent of an item that is the child of no span. It is no span's id but by a chance of 2^-64.
+func root(id trace.TraceID) (none trace.SpanID) {
+	binary.NativeEndian.PutUint64(none[:], ^binary.NativeEndian.Uint64(id[8:]))
+	return none
+}
+
+// parse reads a traceparent: https://www.w3.org/TR/trace-context/. OpenTelemetry's own reader answers with a
 // context, which was most of the objects that a record cost.
-func parse(traceparent, tracestate []byte) trace.SpanContext {
-	p := traceparent
+func parse(p []byte) (item Item, ok bool) {
 	if len(p) < parentLength || p[2] != '-' || p[35] != '-' || p[52] != '-' {
-		return trace.SpanContext{}
+		return item, false
 	}
-	cfg, version, flags := trace.SpanContextConfig{Remote: true}, []byte{0}, []byte{0}
-	for _, part := range []struct{ to, from []byte }{{version, p[:2]}, {cfg.TraceID[:], p[3:35]}, {cfg.SpanID[:], p[36:52]}, {flags, p[53:55]}} {
+	var version, flags [1]byte
+	for _, part := range [...]struct{ to, from []byte }{{version[:], p[:2]}, {item.trace[:], p[3:35]}, {item.parent[:], p[36:52]}, {flags[:], p[53:55]}} {
 		if _, err := hex.Decode(part.to, part.from); err != nil {
-			return trace.SpanContext{}
+			return Item{}, false
 		}
 	}
 	if version[0] == 0xff || version[0] == 0 && len(p) > parentLength { // later versions may have more
-		return trace.SpanContext{}
+		return Item{}, false
 	}
-	cfg.TraceFlags = trace.TraceFlags(flags[0]) & (trace.FlagsSampled | trace.FlagsRandom)
-	cfg.TraceState, _ = trace.ParseTraceState(string(tracestate)) // the trace goes on without it
-	return trace.NewSpanContext(cfg)
+	item.sampled = trace.TraceFlags(flags[0]).IsSampled()
+	return item, item.trace.IsValid() && item.parent.IsValid()
 }
 
-// newRoot makes the context of a trace that begins here; its span is never
-// exported, all that matters is that every stage sees the same trace id.
-func newRoot() trace.SpanContext {
-	var cfg trace.SpanContextConfig
-	// They need to differ, not to be secret: the SDK's own come from there, too.
-	for _, part := range [][]byte{cfg.TraceID[:8], cfg.TraceID[8:], cfg.SpanID[:]} {
-		binary.NativeEndian.PutUint64(part, rand.Uint64()) //nolint:gosec // see above
+// newRoot makes the trace of an item that begins here.
+func newRoot() (item Item) {
+	random(item.trace[:])
+	return item
+}
+
+// random fills an id. Ids need to differ, not to be secret: the SDK's own come from there, too.
+func random(id []byte) {
+	for ; len(id) > 0; id = id[8:] {
+		binary.NativeEndian.PutUint64(id, rand.Uint64()) //nolint:gosec // see above
 	}
-	return trace.NewSpanContext(cfg)
 }
 
 // AppendParent appends the traceparent that the next topic's record carries, of version 00:
 // https://www.w3.org/TR/trace-context/#traceparent-header
-func (i Item) AppendParent(b []byte) []byte {
-	traceID, spanID := i.context.TraceID(), i.context.SpanID()
+func (i *Item) AppendParent(b []byte) []byte { return appendParent(b, i.trace, i.parent, i.sampled) }
+
+func appendParent(b []byte, id trace.TraceID, parent trace.SpanID, sampled bool) []byte {
 	b = append(b, "00-"...)
-	b = append(hex.AppendEncode(b, traceID[:]), '-')
-	b = append(hex.AppendEncode(b, spanID[:]), '-')
-	return hex.AppendEncode(b, []byte{byte(i.context.TraceFlags())})
+	b = append(hex.AppendEncode(b, id[:]), '-')
+	b = append(hex.AppendEncode(b, parent[:]), '-')
+	if sampled {
+		return append(b, "01"...)
+	}
+	return append(b, "00"...)
 }
 
 // State returns the tracestate that the next topic's record carries; "" for none.
-func (i Item) State() string { return i.context.TraceState().String() }
+func (i *Item) State() string { return i.state }
 
-// End ends the span, if there is one, with the outcome of the input.
-func (i Item) End(outcome string, err error) {
-	if i.span == nil {
-		return
-	}
-	i.span.SetAttributes(attribute.String("freshet.outcome", outcome))
-	if err != nil {
-		i.span.SetStatus(codes.Error, err.Error())
-	}
-	i.span.End()
-}
+// Batch returns the header of the request that made the vector; nil where there is none. It is the record's that it came
+// with.
+func (i *Item) Batch() []byte { return i.batch }

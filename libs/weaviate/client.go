@@ -7,21 +7,23 @@ import (
 	"net/http"
 	"net/url"
 	"runtime"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/weaviate/weaviate-go-client/v4/weaviate/connection"
 	"github.com/weaviate/weaviate-go-client/v4/weaviate/schema"
 	pb "github.com/weaviate/weaviate/grpc/generated/protocol/v1"
-	"go.opentelemetry.io/contrib/instrumentation/google.golang.org/grpc/otelgrpc"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/status"
 
 	"github.com/freshet-io/freshet/libs/fault"
 	"github.com/freshet-io/freshet/libs/service"
+	"github.com/freshet-io/freshet/libs/telemetry"
 )
 
 const (
@@ -116,7 +118,7 @@ func (c *Client) openGRPC(cfg Config, certificates *service.Certificates) error 
 	c.conn, err = grpc.NewClient(cfg.GRPC,
 		grpc.WithTransportCredentials(transport),
 		grpc.WithPerRPCCredentials(callKey{key: cfg.APIKey, secure: certificates != nil}),
-		grpc.WithStatsHandler(otelgrpc.NewClientHandler()),
+		grpc.WithUnaryInterceptor(told),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(messageLimit), grpc.MaxCallSendMsgSize(messageLimit)),
 		// The server closes connections that are pinged more often than every 5 minutes. The
 		// timeout is TCP's as well: a write into a dead network fails after it, not after minutes.
@@ -135,6 +137,19 @@ func (c *Client) openGRPC(cfg Config, certificates *service.Certificates) error 
 	}
 	c.grpc = pb.NewWeaviateClient(c.conn)
 	return nil
+}
+
+// told tells of a call to the batch that it is made for. No trace is sent with it.
+func told(ctx context.Context, method string, req, reply any, conn *grpc.ClientConn, call grpc.UnaryInvoker, opts ...grpc.CallOption) error {
+	began := time.Now()
+	err := call(ctx, method, req, reply, conn, opts...)
+	method, code := strings.TrimPrefix(method, "/"), status.Code(err).String()
+	did := telemetry.Call{Name: method, Began: began, About: []telemetry.Attribute{telemetry.Text(telemetry.AttrRPC, method), telemetry.Text(telemetry.AttrRPCStatus, code)}}
+	if err != nil {
+		did.Err = errors.New(code) // its text may quote an item
+	}
+	telemetry.Did(ctx, did)
+	return err
 }
 
 // ask asks both ports whether they answer, and with this key.

@@ -13,8 +13,6 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
-	"github.com/twmb/franz-go/pkg/kgo"
-	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 
 	"github.com/freshet-io/freshet/libs/fault"
 	"github.com/freshet-io/freshet/libs/record"
@@ -300,38 +298,6 @@ func TestStage_anOffsetThatKafkaDeletedIsFatalAndNeverReset(t *testing.T) {
 		err := w.stage(copies).Run(ctx, w.process)
 		if fault.ClassOf(err) != fault.Fatal || !strings.Contains(err.Error(), "deleted before they were read") {
 			t.Errorf("got %v", err)
-		}
-	})
-}
-
-func TestStage_carriesTheTraceOfAnItemOnward(t *testing.T) {
-	eachBroker(t, func(t *testing.T, w *world) {
-		spans := tracetest.NewSpanRecorder()
-		w.process.Telemetry = w.process.Telemetry.WithSpans(spans)
-		const parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
-		r := &kgo.Record{Topic: w.source, Key: []byte("a"), Value: []byte("1"), Headers: []kgo.RecordHeader{{Key: "traceparent", Value: []byte(parent)}}}
-		if err := w.client.ProduceSync(t.Context(), r).FirstErr(); err != nil {
-			t.Fatal(err)
-		}
-		w.run(w.stage(copies))
-		out := w.read(w.topics.DocumentsLive(), 1)[0]
-		got := headerOf(out, "traceparent")
-		if !strings.HasPrefix(got, "00-0af7651916cd43dd8448eb211c80319c-") || got == parent {
-			t.Errorf("traceparent %q does not continue %q by a span of its own", got, parent)
-		}
-		stamps, err := record.DecodeStamps([]byte(headerOf(out, record.HeaderStamps)))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, ok := stamps.At(record.IngestProduced); !ok {
-			t.Error("the hop has no time stamp")
-		}
-		deadline := time.Now().Add(bound)
-		for len(spans.Ended()) == 0 && time.Now().Before(deadline) {
-			time.Sleep(time.Millisecond)
-		}
-		if ended := spans.Ended(); len(ended) != 1 || ended[0].Parent().SpanID().String() != "b7ad6b7169203331" {
-			t.Errorf("spans %v", ended)
 		}
 	})
 }

@@ -38,6 +38,8 @@ type world struct {
 	client   *kgo.Client
 	process  *service.Process
 	bound    time.Duration // of each wait
+
+	closeTelemetry func() error
 }
 
 // newWorld makes a world on a stand-in broker of its own.

@@ -1,11 +1,15 @@
 package embedder
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"sync"
 	"time"
 
+	"github.com/freshet-io/freshet/libs/fault"
+	"github.com/freshet-io/freshet/libs/record"
+	"github.com/freshet-io/freshet/libs/telemetry"
 	"github.com/freshet-io/freshet/services/embed/provider"
 )
 
@@ -40,7 +44,9 @@ type batcher struct {
 	size   provider.Size // of a request, at most
 	after  time.Duration // how long a live text is waited for; 0: for ever
 
-	flying sync.WaitGroup
+	telemetry *telemetry.Telemetry // nil: nothing is told
+	model     string
+	flying    sync.WaitGroup
 
 	mu     sync.Mutex
 	lanes  [2]lane // live, bulk
@@ -70,6 +76,7 @@ type ask struct {
 	again       bool   // what the cache has does not do
 	held        bool   // the index has a vector of it: it was paid for once
 	account     account
+	member      telemetry.Member
 }
 
 // call is one text and all who wait for it. The batcher's mutex guards it until done
@@ -94,6 +101,7 @@ type flight struct {
 	waiting int            // sum over its calls
 	parted  []func() bool  // of callers who went on without it: they no longer leave when their partition goes
 	cancel  context.CancelFunc
+	batch   *telemetry.Batch // of its trace
 }
 
 func newBatcher(h *halver, c cache, cfg Config) *batcher {
@@ -253,7 +261,11 @@ func (b *batcher) sendLane(ctx context.Context, l *lane) time.Duration {
 		if wait := time.Until(b.due(l)); !full && wait > 0 {
 			return wait
 		}
-		b.start(ctx, l, slices.Clone(l.queue[:n]))
+		closed := "due"
+		if full {
+			closed = "full"
+		}
+		b.start(ctx, l, slices.Clone(l.queue[:n]), closed)
 		l.queue = slices.Delete(l.queue, 0, n)
 	}
 	return 0
@@ -288,10 +300,13 @@ func (b *batcher) due(l *lane) time.Time {
 	return l.began.Add(min(l.took/time.Duration(b.most), longestPause))
 }
 
-// start sends a request, which ends when all who wait for it have left.
-func (b *batcher) start(ctx context.Context, l *lane, calls []*call) {
+// start sends a request, which ends when all who wait for it have left. closed says why it has no more texts.
+func (b *batcher) start(ctx context.Context, l *lane, calls []*call, closed string) {
 	own, cancel := context.WithCancel(ctx)
-	f := &flight{calls: calls, began: time.Now(), lane: l, cancel: cancel}
+	f := &flight{calls: calls, began: time.Now(), lane: l, cancel: cancel, batch: b.telemetry.NewBatch("embeddings "+b.model, record.EmbedAnswered,
+		telemetry.Text(telemetry.AttrOperation, "embeddings"), telemetry.Text(telemetry.AttrModel, b.model),
+		telemetry.Int(telemetry.AttrDimensions, int64(b.halver.dimensions)), telemetry.Int(telemetry.AttrItems, int64(len(calls))), telemetry.Text(telemetry.AttrClosed, closed))}
+	own = f.batch.Into(own)
 	f.urgency = provider.NewLane(l == &b.lanes[1], func(waiting bool) { b.hold(ctx, l, waiting) })
 	own = provider.WithLane(own, f.urgency)
 	asks := make([]ask, len(calls))
@@ -345,14 +360,34 @@ func (b *batcher) land(f *flight, answers []answer) {
 	for _, stop := range f.parted {
 		stop()
 	}
+	f.tell(answers)
 	for i, c := range f.calls {
 		c.answer = answers[i]
+		c.answer.batch = f.batch
 		if c.answer.err == nil {
 			b.remember(c)
 		}
 		b.forget(c)
 		close(c.done)
 	}
+}
+
+// tell ends the trace of the request.
+func (f *flight) tell(answers []answer) {
+	if f.batch == nil {
+		return
+	}
+	var members []telemetry.Member
+	var err error
+	for i, c := range f.calls {
+		rejected := fault.ClassOf(answers[i].err) == fault.Permanent
+		for _, a := range c.asks {
+			a.member.Told = rejected // as a dead letter
+			members = append(members, a.member)
+		}
+		err = cmp.Or(err, answers[i].err)
+	}
+	f.batch.End(members, err)
 }
 
 func (b *batcher) remember(c *call) {

@@ -25,6 +25,7 @@ import (
 	"github.com/freshet-io/freshet/libs/fault"
 	"github.com/freshet-io/freshet/libs/record"
 	"github.com/freshet-io/freshet/libs/stage"
+	"github.com/freshet-io/freshet/libs/telemetry"
 	"github.com/freshet-io/freshet/services/embed/provider"
 )
 
@@ -66,6 +67,7 @@ type Input struct {
 	Document *record.Document
 	Version  int64
 	Origin   record.VersionOrigin
+	Trace    telemetry.Item
 }
 
 // Embedder is the handler of the stage embed. It is safe for concurrent use, and all
@@ -108,6 +110,11 @@ func New(p Provider, index Index, space Space, cfg Config) (*Embedder, error) {
 		batcher:       newBatcher(&halver{provider: p, dimensions: space.Dimensions, ledger: costs}, c, cfg),
 		overtakeAfter: cfg.OvertakeAfter, withoutIndex: cfg.WithoutIndex,
 	}, nil
+}
+
+// Trace has the requests to the provider told. It is called before anything is handled.
+func (e *Embedder) Trace(t *telemetry.Telemetry) {
+	e.batcher.telemetry, e.batcher.model = t, e.space.Model
 }
 
 // Close ends the requests that documents have overtaken, and that nobody waits for now. It is called when nothing is
@@ -208,7 +215,7 @@ func (e *Embedder) embed(ctx context.Context, works []*work, m manner) error {
 			asking = append(asking, w)
 			asks = append(asks, ask{
 				fitted: w.text, fingerprint: w.vector.GetFingerprint(), again: w.in.Document.GetForce(),
-				account: accountOf(w.in.Document), held: w.held,
+				account: accountOf(w.in.Document), held: w.held, member: w.member(),
 			})
 		}
 	}
@@ -240,6 +247,7 @@ func (e *Embedder) embed(ctx context.Context, works []*work, m manner) error {
 		case failed == nil || fault.ClassOf(a.err) == fault.Fatal:
 			failed = a.err
 		}
+		w.outcome.Batch = a.batch
 	}
 	if m.again && postponed == len(works) { // it would be handled again at once
 		failed = cmp.Or(failed, late) // what was turned away has its time

@@ -5,17 +5,20 @@ import (
 	"errors"
 	"fmt"
 	"sync/atomic"
+	"time"
 
 	"github.com/freshet-io/freshet/libs/fault"
 	"github.com/freshet-io/freshet/libs/record"
+	"github.com/freshet-io/freshet/libs/telemetry"
 	"github.com/freshet-io/freshet/services/embed/provider"
 )
 
 // answer is the vector of one text, or why there is none.
 type answer struct {
-	vector []byte // little-endian float32
-	known  bool   // from the cache, or paid for by another
-	err    error  // permanent: of this text; else of the request that it was in
+	vector []byte           // little-endian float32
+	known  bool             // from the cache, or paid for by another
+	batch  *telemetry.Batch // of the request; nil where none was made for it
+	err    error            // permanent: of this text; else of the request that it was in
 }
 
 // halver asks the provider for a batch and, where that is refused, for its halves,
@@ -194,7 +197,10 @@ func (h *halver) call(ctx context.Context, asks []ask, answers []answer) (err er
 		}
 	}()
 	texts, estimated := textsOf(asks), int64(sizeOf(asks).Tokens)
-	if err := h.ledger.budget.reserve(ctx, estimated); err != nil {
+	began := time.Now()
+	err = h.ledger.budget.reserve(ctx, estimated)
+	telemetry.Waited(ctx, "budget", began)
+	if err != nil {
 		return err
 	}
 	defer h.ledger.budget.release(estimated)
@@ -214,6 +220,8 @@ func (h *halver) call(ctx context.Context, asks []ask, answers []answer) (err er
 	}
 	h.doubts.pass(texts)
 	h.ledger.pay(asks, got.Tokens)
+	telemetry.Note(ctx, telemetry.Int(telemetry.AttrTokens, got.Tokens))
+	telemetry.Note(ctx, telemetry.Text(telemetry.AttrAnsweredModel, got.Model))
 	if len(got.Vectors) != len(texts) {
 		return fmt.Errorf("the provider gave %d vectors for %d texts", len(got.Vectors), len(texts))
 	}

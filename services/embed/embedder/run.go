@@ -104,6 +104,7 @@ func (s Settings) open(ctx context.Context, p *service.Process, space pipeline.S
 	if err != nil {
 		return nil, err
 	}
+	embedder.Trace(p.Telemetry)
 	return embedder, embedder.publish(p.Telemetry.Metrics)
 }
 
@@ -116,6 +117,8 @@ func NewStages(cfg Settings, identity kafka.Identity, embedder *Embedder) (live,
 			Name:     name,
 			From:     stage.Source{Cluster: cfg.Kafka, Topics: []string{from}, Bulk: cfg.Topics.DocumentsBulk(), Group: group},
 			To:       stage.Sink{Cluster: cfg.Kafka, Topics: cfg.Topics, Identity: identity, Topic: to, Reader: reader},
+			Received: record.EmbedReceived,
+			Left:     record.Embedded,
 			Settings: cfg.Stage,
 			Items:    100,
 			Flights:  4, // requests overlap, and a quiet topic need not wait for one to end
@@ -195,13 +198,13 @@ func decodeLive(epoch int32) func(stage.Record) (Input, error) {
 			return Input{}, err
 		}
 		if explicit, ok, err := r.ExplicitVersion(); ok || err != nil {
-			return Input{Document: d, Version: explicit, Origin: record.VersionOrigin_VERSION_ORIGIN_EXPLICIT}, err
+			return Input{Document: d, Version: explicit, Origin: record.VersionOrigin_VERSION_ORIGIN_EXPLICIT, Trace: r.Trace}, err
 		}
 		version, err := record.Version(epoch, r.Offset)
 		if err != nil {
 			return Input{}, fault.Halt("no version can be given to %s, partition %d: %w", r.Topic, r.Partition, err)
 		}
-		return Input{Document: d, Version: version, Origin: record.VersionOrigin_VERSION_ORIGIN_LOG}, nil
+		return Input{Document: d, Version: version, Origin: record.VersionOrigin_VERSION_ORIGIN_LOG, Trace: r.Trace}, nil
 	}
 }
 
@@ -214,5 +217,5 @@ func decodeBulk(r stage.Record) (Input, error) {
 	if d.GetStamp() <= 0 && d.GetOp() != record.Op_OP_MARKER {
 		return Input{}, fault.Reject(fault.Malformed, "a bulk document without a stamp")
 	}
-	return Input{Document: d, Version: d.GetStamp(), Origin: record.VersionOrigin_VERSION_ORIGIN_STAMP}, nil
+	return Input{Document: d, Version: d.GetStamp(), Origin: record.VersionOrigin_VERSION_ORIGIN_STAMP, Trace: r.Trace}, nil
 }

@@ -4,6 +4,7 @@ import (
 	"github.com/freshet-io/freshet/libs/fault"
 	"github.com/freshet-io/freshet/libs/record"
 	"github.com/freshet-io/freshet/libs/stage"
+	"github.com/freshet-io/freshet/libs/telemetry"
 )
 
 // work is one input on its way through Handle.
@@ -25,6 +26,13 @@ func (w *work) op() record.Op { return w.in.Document.GetOp() }
 // asks reports whether the input still needs a vector.
 func (w *work) asks() bool {
 	return !w.done && (w.op() == record.Op_OP_UPSERT || w.op() == record.Op_OP_COMPLETION_REQUEST)
+}
+
+// member returns the input as a part of the request for its vector.
+func (w *work) member() telemetry.Member {
+	return telemetry.Member{
+		Identity: telemetry.Identity{Item: &w.in.Trace, Key: w.key, Version: w.in.Version}, Began: stage.CommittedAt(w.in.Document),
+	}
 }
 
 // address makes the vector of the document, still without an embedding.

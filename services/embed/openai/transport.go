@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/freshet-io/freshet/libs/fault"
+	"github.com/freshet-io/freshet/libs/telemetry"
 )
 
 // newTransport returns a pool for one host under load. The defaults keep 2 idle
@@ -58,9 +59,34 @@ func trialOf(ctx context.Context) *trial {
 // RoundTrip implements http.RoundTripper.
 func (a *attempt) RoundTrip(req *http.Request) (*http.Response, error) {
 	t := trialOf(req.Context())
-	if err := a.line.enter(req.Context(), t); err != nil {
+	began := time.Now()
+	err := a.line.enter(req.Context(), t)
+	telemetry.Waited(req.Context(), "rate limit", began)
+	if err != nil {
 		return nil, err
 	}
+	resp, err := a.send(req, t)
+	tell(req, t, resp, err)
+	return resp, err
+}
+
+// tell tells of a try. Neither the address's query nor a header is told, and none is sent for it.
+func tell(req *http.Request, t *trial, resp *http.Response, err error) {
+	try := telemetry.Call{
+		Name: req.Method, Began: t.sent, Err: err,
+		About: []telemetry.Attribute{telemetry.Text(telemetry.AttrMethod, req.Method), telemetry.Text(telemetry.AttrServer, req.URL.Hostname())},
+	}
+	if err == nil {
+		try.About = append(try.About, telemetry.Int(telemetry.AttrStatus, int64(resp.StatusCode)))
+		if resp.StatusCode != http.StatusOK {
+			try.Err = fmt.Errorf("status %d", resp.StatusCode)
+		}
+	}
+	telemetry.Did(req.Context(), try)
+}
+
+// send sends a try and reads its answer.
+func (a *attempt) send(req *http.Request, t *trial) (*http.Response, error) {
 	ctx, cancel := context.WithTimeout(req.Context(), a.timeout)
 	defer cancel()
 	status := "error"

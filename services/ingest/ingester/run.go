@@ -112,6 +112,8 @@ func NewStage(cfg Settings, topics []string, identity kafka.Identity, ingester *
 			Topic: cfg.Topics.DocumentsLive(), Compress: true, Versioned: true,
 			Reader: cmp.Or(cfg.Reader, cfg.Topics.Prefix+"-embed"),
 		},
+		Received: record.IngestReceived,
+		Left:     record.IngestProduced,
 		Settings: cfg.Stage,
 		Items:    500,
 		Decode:   Decode,
@@ -124,7 +126,7 @@ func NewStage(cfg Settings, topics []string, identity kafka.Identity, ingester *
 
 func encode(d *record.Document) (stage.Output, error) {
 	value, err := d.Encode()
-	return stage.Output{Key: d.Item().Key(), Value: value}, err
+	return stage.Output{Key: d.Item().Key(), Value: value, CommittedAt: stage.CommittedAt(d)}, err
 }
 
 // publishRecipes writes the pipelines' recipes to the control topic before any

@@ -121,6 +121,8 @@ func NewStage(cfg Settings, identity kafka.Identity, writer *Writer, keeper stag
 			Bulk: cfg.Topics.VectorsBulk(), Group: cfg.group(), CoPartitioned: true,
 		},
 		To:         stage.Sink{Cluster: cfg.Kafka, Topics: cfg.Topics, Identity: identity, Topic: cfg.Topics.DocumentsLive(), Compress: true},
+		Received:   record.WriteReceived,
+		Left:       record.Written,
 		Settings:   cfg.Stage,
 		Items:      100,
 		QueueBytes: 32 << 20,
@@ -133,13 +135,20 @@ func NewStage(cfg Settings, identity kafka.Identity, writer *Writer, keeper stag
 			}
 			return out, err
 		},
-		Describe: func(v *record.Vector) stage.Facts { return stage.FactsOf(v.GetDocument(), v.GetVersion()) },
+		Describe: describe,
 		Handler:  writer,
 		Doubt:    cfg.Doubt,
 		Assigned: writer.TakeOver,
 		Again:    writer.Again,
 		Keeper:   keeper,
 	}
+}
+
+func describe(v *record.Vector) stage.Facts {
+	facts := stage.FactsOf(v.GetDocument(), v.GetVersion())
+	facts.Told = facts.Told || v.GetState() == record.VectorState_VECTOR_STATE_FAILED
+	facts.Follows = v.GetState() == record.VectorState_VECTOR_STATE_PENDING
+	return facts
 }
 
 // publish shows how often an item's state was remembered, and how often it was read.

@@ -1,0 +1,112 @@
+package stage
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/freshet-io/freshet/libs/record"
+	"github.com/freshet-io/freshet/libs/telemetry"
+)
+
+// The trace of an item is told once, whole, by the stage in which its way ends: until then each hop only adds to the
+// stamps. So it does not exist in halves, and stages need not agree on what is told. It is exported when the record's
+// offset is committed: what is committed does not come again, and what comes again was not told.
+
+// ended is the trace of an input whose way has ended, and where its record is.
+type ended struct {
+	topic  string
+	offset int64
+	trace  *telemetry.Trace
+}
+
+// isFirst reports whether the stage reads what producers send.
+func (s *Stage[In, Out]) isFirst() bool { return s.Received == record.IngestReceived }
+
+// isLast reports whether the stage itself brings items to the index.
+func (s *Stage[In, Out]) isLast() bool { return s.Left == record.Written }
+
+// batch begins the trace of a batch of the last stage. Others' handlers put together batches of their own.
+func (e *engine[In, Out]) batch(items int) *telemetry.Batch {
+	if !e.stage.isLast() {
+		return nil
+	}
+	closed := "drained"
+	if items == e.stage.Settings.Items {
+		closed = "full"
+	}
+	return e.telemetry.NewBatch("write batch", record.Written, telemetry.Int(telemetry.AttrItems, int64(items)), telemetry.Text(telemetry.AttrClosed, closed))
+}
+
+// passed returns the stamps of an output that is produced now.
+func (e *engine[In, Out]) passed(in *input[In, Out], committed, now time.Time) record.Stamps {
+	s := in.stamps
+	if e.stage.isLast() { // it asks embed for a vector: the item sets out once more
+		s = record.NewStamps(s.Start())
+		s.Pass(record.IngestReceived, now)
+		return s
+	}
+	if e.stage.isFirst() && !committed.IsZero() {
+		s.Commit(committed)
+	}
+	in.outcome.Batch.Stamp(&s, in.tries > 1)
+	s.Pass(e.stage.Left, now)
+	return s
+}
+
+// tell returns the traces of those inputs whose way has ended, as far as they are told.
+func (e *engine[In, Out]) tell(inputs []input[In, Out], batch *telemetry.Batch) (all []ended) {
+	now := time.Now()
+	var members []telemetry.Member
+	for i := range inputs {
+		in := &inputs[i]
+		o := &in.outcome
+		if o.Err == nil && !o.Arrived && (len(o.Out) > 0 || o.Later) {
+			continue // it goes on
+		}
+		w := telemetry.Way{
+			Identity: telemetry.Identity{Item: &in.trace}, Stamps: in.stamps, Ended: e.stage.Left, At: now,
+			Arrived: o.Arrived, Outcome: o.Label, Err: o.Err, Batch: batch,
+			Topic: in.record.Topic, Partition: in.record.Partition, Offset: in.record.Offset,
+		}
+		if !e.telemetry.Tells(&w) || !e.identify(in, &w) {
+			continue
+		}
+		if batch == nil {
+			o.Batch.Stamp(&w.Stamps, in.tries > 1)
+			w.Batch = o.Batch
+		}
+		if in.told = e.telemetry.Tell(&w); in.told != nil {
+			all = append(all, ended{w.Topic, w.Offset, in.told})
+			members = append(members, telemetry.Member{Identity: w.Identity, Told: true})
+		}
+	}
+	batch.End(members, nil)
+	return all
+}
+
+// identify completes a way by what is known of its item, and reports whether it is told here.
+func (e *engine[In, Out]) identify(in *input[In, Out], w *telemetry.Way) bool {
+	facts := e.facts(in)
+	w.Key, w.Version, w.Backfill = string(facts.ItemKey), facts.Version, facts.Backfill
+	if w.Key == "" {
+		w.Key = fmt.Sprintf("%s/%d/%d", w.Topic, w.Partition, w.Offset)
+	}
+	if facts.Follows && w.Err != nil {
+		w.Version = -w.Version // what follows may end as another letter
+	}
+	return !facts.Told && (!facts.Follows || w.Err != nil)
+}
+
+// committed has the traces exported of a topic's records before an offset that is committed.
+func (w *worker) committed(topic string, before int64) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.told = slices.DeleteFunc(w.told, func(x ended) bool {
+		done := x.topic == topic && x.offset < before
+		if done {
+			w.members.export(x.trace)
+		}
+		return done
+	})
+}

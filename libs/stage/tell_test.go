@@ -1,0 +1,39 @@
+package stage
+
+import (
+	"testing"
+
+	"github.com/freshet-io/freshet/libs/telemetry"
+)
+
+func TestWorker_exportsATraceWhenItsOffsetIsCommitted(t *testing.T) {
+	b := newBringer(t)
+	var exported []*telemetry.Trace
+	b.worker.members.export = func(x *telemetry.Trace) { exported = append(exported, x) }
+	b.worker.push("source", [16]byte{}, b.batch, 0)
+	first, second := new(telemetry.Trace), new(telemetry.Trace)
+	b.worker.mark(b.worker.next(), nil, ended{"source", 10, first}, ended{"source", 20, second})
+	for _, commit := range []struct {
+		topic  string
+		before int64
+		want   int
+	}{{"source", 10, 0}, {"another", 100, 0}, {"source", 11, 1}, {"source", 11, 1}, {"source", 100, 2}, {"source", 100, 2}} {
+		b.worker.committed(commit.topic, commit.before)
+		if len(exported) != commit.want {
+			t.Errorf("%d are exported at the commit of %s %d, want %d", len(exported), commit.topic, commit.before, commit.want)
+		}
+	}
+	if exported[0] != first || exported[1] != second {
+		t.Error("not in their order")
+	}
+}
+
+func TestWorker_exportsNothingOfAPartitionThatIsLost(t *testing.T) {
+	b := newBringer(t)
+	b.worker.members.export = func(*telemetry.Trace) { t.Error("exported") }
+	b.worker.push("source", [16]byte{}, b.batch, 0)
+	batch := b.worker.next()
+	b.worker.disown()
+	b.worker.mark(batch, nil, ended{"source", 10, new(telemetry.Trace)}) // another owner tells it
+	b.worker.committed("source", 100)
+}
