@@ -24,13 +24,17 @@ build: ## Build freshet and the three services into bin/
 	@go build -trimpath -ldflags '$(LDFLAGS)' -o bin/freshet ./services/ctl
 
 .PHONY: servers
-servers: weaviate kafka schema-registry redis prometheus python ## Install the pinned Weaviate, Kafka, Debezium, databases, Redis, Prometheus and Python clients into the cache (once, about 6 minutes)
+servers: weaviate kafka schema-registry redis prometheus jaeger python ## Install the pinned Weaviate, Kafka, Debezium, databases, Redis, Prometheus, Jaeger and Python clients into the cache (once, about 12 minutes)
 
 .PHONY: weaviate
 weaviate:
 	@scripts/install-weaviate.sh >/dev/null
 
 # Without Java and Maven a developer's machine goes on, loudly; CI must not.
+.PHONY: jaeger
+jaeger:
+	@scripts/install-jaeger.sh >/dev/null
+
 .PHONY: kafka
 kafka:
 	@if [ "$${CI:-}" = true ] || { command -v java && command -v mvn; } >/dev/null; then \

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # Builds the pinned Jaeger 2 into the cache, once: the tests ask it for traces. The last line on standard output is the
-# path of the binary.
+# path of the binary. The version is the module's; the program calls itself 2.13.
 set -euo pipefail
 
-version=1.76.0 # of the module; the program calls itself 2.13.0
+version=1.76.0
 # shellcheck source-path=SCRIPTDIR source=cache.sh
 . "$(dirname "${BASH_SOURCE[0]}")/cache.sh"
 

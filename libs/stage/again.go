@@ -37,6 +37,19 @@ func ComesAgain(ctx context.Context) bool {
 	})
 }
 
+// isSetBack reports whether a person may have set the offset of the partition that ctx is of back: what comes again was
+// committed then.
+func isSetBack(ctx context.Context) bool {
+	return ask(ctx, func(w *worker) bool {
+		for _, c := range w.owned {
+			if c.byHand {
+				return true
+			}
+		}
+		return false
+	})
+}
+
 // InDoubt reports whether the partition that ctx is of is in doubt: what is done now is done once more (doubt.go).
 func InDoubt(ctx context.Context) bool {
 	return ask(ctx, func(w *worker) bool { return !w.doubtUntil.IsZero() })

@@ -80,7 +80,7 @@ type decided[In, Out any] struct {
 	tenure tenure
 	start  time.Time
 	inputs []input[In, Out]
-	done   bool // the outcomes have come true
+	done   bool             // the outcomes have come true
 	batch  *telemetry.Batch // nil where the handler makes its own
 	ended  []ended
 }
@@ -91,7 +91,7 @@ func (d *decided[In, Out]) settle() (later []leftover, err error) {
 		return nil, err
 	}
 	d.done = true
-	d.ended = d.engine.tell(d.inputs, d.batch)
+	d.ended = d.engine.tell(d.tenure.ctx, d.inputs, d.batch)
 	d.engine.count(d.tenure.ctx, d.inputs, time.Since(d.start))
 	for i := range d.inputs {
 		if in := &d.inputs[i]; in.outcome.Later && in.outcome.Err == nil {

@@ -36,6 +36,8 @@ type Outcome[Out any] struct {
 	Label string
 	// Arrived says that the input reached the index, so that its freshness counts.
 	Arrived bool
+	// Again says that the index had all of this before it was handled.
+	Again bool
 	// Later leaves the input's offset unmarked once Out is acknowledged, while the partition goes on. Only the offset
 	// is kept: the record is read again for Stage.Later, until that one gives it another outcome.
 	Later bool

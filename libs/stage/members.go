@@ -189,6 +189,7 @@ func (m *members) tell(topic string, partition int32, committed kgo.EpochOffset,
 		return
 	}
 	c.next, c.clean, c.tainted = committed, n.Clean && n.Doubt == 0 && !n.byHand, !n.Clean || n.Doubt > 0 || n.Late
+	c.byHand = n.byHand
 	if err := m.restore(c, n.Owed); err != nil {
 		m.spawn(func() error { return fmt.Errorf("taking over partition %d of %s: %w", partition, topic, err) })
 	}

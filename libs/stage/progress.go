@@ -23,9 +23,10 @@ type claim struct {
 	// seen is the offset up to which records may have come to an owner before, or to this one: the end of the log when
 	// this one read the first record, unless the owner before has left nothing in flight, and how far this one was
 	// before it went back.
-	seen  int64
-	clean bool // the owner before has left nothing in flight
-	read  bool // a record, by this worker
+	seen   int64
+	clean  bool // the owner before has left nothing in flight
+	byHand bool // no stage has committed the offset that this worker began at
+	read   bool // a record, by this worker
 	// tainted: the note of the owner before asks for doubt, or speaks of a late call. Where no record comes it would ask for ever.
 	tainted bool
 }

@@ -1,6 +1,7 @@
 package stage
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"time"
@@ -54,15 +55,28 @@ func (e *engine[In, Out]) passed(in *input[In, Out], committed, now time.Time) r
 	return s
 }
 
+// repeats reports whether the way of an input has been told before, or will be by what was produced for it before. Where
+// this process tried it more than once, the index may have it from the first try, and nobody has told it.
+func (in *input[In, Out]) repeats(comesAgain, setBack bool) bool {
+	o := &in.outcome
+	switch {
+	case o.Err != nil:
+		return false // its letter is written once more, too
+	case !o.Arrived:
+		return o.Again || comesAgain
+	}
+	return o.Again && in.tries == 1 && (!comesAgain || setBack)
+}
+
 // tell returns the traces of those inputs whose way has ended, as far as they are told.
-func (e *engine[In, Out]) tell(inputs []input[In, Out], batch *telemetry.Batch) (all []ended) {
-	now := time.Now()
+func (e *engine[In, Out]) tell(ctx context.Context, inputs []input[In, Out], batch *telemetry.Batch) (all []ended) {
+	now, comesAgain, setBack := time.Now(), ComesAgain(ctx), isSetBack(ctx)
 	var members []telemetry.Member
 	for i := range inputs {
 		in := &inputs[i]
 		o := &in.outcome
-		if o.Err == nil && !o.Arrived && (len(o.Out) > 0 || o.Later) {
-			continue // it goes on
+		if o.Err == nil && !o.Arrived && (len(o.Out) > 0 || o.Later) || in.repeats(comesAgain, setBack) {
+			continue // it goes on, or has been told
 		}
 		w := telemetry.Way{
 			Identity: telemetry.Identity{Item: &in.trace}, Stamps: in.stamps, Ended: e.stage.Left, At: now,

@@ -24,6 +24,7 @@ var (
 	MariaDBPackage  = Package{"MariaDB", "mariadb", "mariadb", "11.4.5"}
 	DebeziumPackage = Package{"Debezium", "debezium", "debezium", "3.7.0.Final"}
 	RedisPackage    = Package{"Redis", "redis", "redis", "7.0.15"}
+	JaegerPackage   = Package{"Jaeger", "jaeger", "jaeger", "1.76.0"}
 
 	PrometheusPackage = Package{"Prometheus", "prometheus", "prometheus", "2.42.0"}
 )

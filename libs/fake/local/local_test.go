@@ -26,7 +26,7 @@ func TestMain(m *testing.M) {
 }
 
 var packages = []local.Package{
-	local.WeaviatePackage, local.KafkaPackage, local.ApicurioPackage, local.PostgresPackage, local.MariaDBPackage, local.DebeziumPackage, local.RedisPackage,
+	local.WeaviatePackage, local.KafkaPackage, local.ApicurioPackage, local.PostgresPackage, local.MariaDBPackage, local.DebeziumPackage, local.RedisPackage, local.JaegerPackage,
 }
 
 // The cache is filled by scripts and read by Go: they must mean the same versions.

@@ -60,6 +60,7 @@ func (e *Embedder) compare(w *work) {
 	s := w.state
 	if w.isPointless() {
 		w.finish(stage.Skip[*record.Vector](Stale))
+		w.outcome.Again = true
 		return
 	}
 	if w.in.Document.GetForce() {

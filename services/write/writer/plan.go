@@ -228,6 +228,7 @@ func (w *Writer) report(it *item, outcomes []Outcome) {
 		default:
 			outcomes[r.at] = stage.Skip[*record.Document](label)
 		}
+		outcomes[r.at].Again = it.plan.taken[i] != record.TakenNew
 	}
 	if at, request := w.completions.of(it); request != nil {
 		outcomes[at].Out = append(outcomes[at].Out, request)

@@ -71,6 +71,13 @@ func SchemaRegistry(tb testing.TB) *local.SchemaRegistry {
 	return run(tb, err, func(ctx context.Context) (*local.SchemaRegistry, error) { return local.StartSchemaRegistry(ctx, nil) })
 }
 
+// Jaeger starts a Jaeger that ends with the test, and is skipped or fails as Weaviate is.
+func Jaeger(tb testing.TB) *local.Jaeger {
+	tb.Helper()
+	_, err := local.JaegerPackage.Path()
+	return run(tb, err, local.StartJaeger)
+}
+
 // Redis starts a Redis server that ends with the test, and is skipped or fails as Weaviate is.
 func Redis(tb testing.TB, o local.RedisOptions) *local.Redis {
 	tb.Helper()

@@ -1,0 +1,375 @@
+package e2e_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/freshet-io/freshet/libs/fake/local"
+	"github.com/freshet-io/freshet/libs/fake/local/localtest"
+)
+
+const (
+	tracedItems = 400
+	tracedEach  = tracedItems / 100 // 1 % are delayed, in each hop
+	slowAfter   = 5 * time.Second   // the default
+	delay       = slowAfter + time.Second
+)
+
+// TestTraces delays 1 % of items in each hop and asks a real back end why they were slow. Every item that was slower than
+// the threshold must have one whole trace there, though only 0.5 % are sampled, none two, and none a half: also when
+// write is killed, and when records come again.
+func TestTraces(t *testing.T) {
+	if testing.Short() {
+		t.Skip("needs real servers: not under -short")
+	}
+	back := localtest.Jaeger(t)
+	ports.add(back.OTLP, back.Query)
+	p := startProvider(t)
+	r := newRig(t, options{
+		brokers: startKfake(t), pipeline: paidPipeline, partitions: 6, sourcePartitions: 3,
+		environ: append(p.environ("embed"), "FRESHET_TRACES_EXPORTER=otlp", "OTEL_EXPORTER_OTLP_ENDPOINT=http://"+back.OTLP,
+			"FRESHET_SESSION_TIMEOUT=30s", "FRESHET_REBALANCE_TIMEOUT=60s"),
+	})
+	r.startAll()
+	w := &traced{rig: r, provider: p, back: backend{t: t, query: "http://" + back.Query}, items: map[int64]string{}}
+
+	w.send(tracedItems - 4*tracedEach)
+	w.settle(2 * time.Minute)
+	w.delayIn("ingest")
+	w.delayIn("embed")
+	w.delayIn("write")
+	asked := w.delayAtProvider()
+	w.compare()
+	w.explainsTheProvider(asked)
+
+	before := w.spans()
+	w.readAgain()
+	if after := w.spans(); after != before {
+		t.Errorf("records that were read again have made %d spans of %d", after, before)
+	}
+	w.killWrite()
+	w.check()
+}
+
+// traced is the world of the test.
+type traced struct {
+	*rig
+
+	provider *provider
+	back     backend
+	items    map[int64]string // trace id by product
+	delayed  []int64
+}
+
+// send sends some new products, each with a trace of its own of which the producer says that it is sampled, or not.
+func (w *traced) send(n int) (ids []int64) {
+	w.t.Helper()
+	var changes []*kgo.Record
+	for range n {
+		id := int64(len(w.items) + 1)
+		trace := fmt.Sprintf("%016x%016x", rand.Uint64(), rand.Uint64())
+		change := w.envelope("c", nil, &product{ID: id, Name: fmt.Sprint("boots ", id), Description: "waterproof", Price: 10.5, Stock: 1, Seq: int(id)})
+		change.Headers = append(change.Headers, kgo.RecordHeader{Key: "traceparent", Value: fmt.Appendf(nil, "00-%s-b7ad6b7169203331-0%d", trace, id%2)})
+		w.items[id] = trace
+		ids, changes = append(ids, id), append(changes, change)
+	}
+	w.rig.send(changes...)
+	return ids
+}
+
+// delayIn freezes a service while items come.
+func (w *traced) delayIn(service string) {
+	w.t.Helper()
+	if err := w.running[service].pause(); err != nil {
+		w.t.Fatal(err)
+	}
+	w.delayed = append(w.delayed, w.send(tracedEach)...)
+	<-time.After(delay)
+	if err := w.running[service].resume(); err != nil {
+		w.t.Fatal(err)
+	}
+	w.settle(2 * time.Minute)
+}
+
+// delayAtProvider has the provider keep requests waiting, and returns whose they were.
+func (w *traced) delayAtProvider() []int64 {
+	w.t.Helper()
+	over := time.Now().Add(delay)
+	w.provider.watch(func(at point) {
+		if at == asked {
+			<-time.After(time.Until(over))
+		}
+	})
+	ids := w.send(tracedEach)
+	w.delayed = append(w.delayed, ids...)
+	w.settle(2 * time.Minute)
+	w.provider.watch(nil)
+	return ids
+}
+
+// readAgain has write read everything once more, as after a person has set its offsets back.
+func (w *traced) readAgain() {
+	w.t.Helper()
+	w.running["write"].stop()
+	ends, err := w.ends(w.t.Context(), "write")
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	starts := kadm.Offsets{}
+	ends.Each(func(o kadm.ListedOffset) { starts.AddOffset(o.Topic, o.Partition, 0, -1) })
+	group, _ := w.group("write")
+	if err := w.adm.CommitAllOffsets(w.t.Context(), group, starts); err != nil {
+		w.t.Fatal(err)
+	}
+	w.running["write"].start()
+	w.running["write"].awaitReady()
+	w.settle(2 * time.Minute)
+	w.running["write"].stop() // it has told all when it ends
+	w.running["write"].start()
+	w.running["write"].awaitReady()
+}
+
+// killWrite kills write when it has written slow items, whether it has committed them or not.
+func (w *traced) killWrite() {
+	w.t.Helper()
+	write := w.running["write"]
+	if err := write.pause(); err != nil {
+		w.t.Fatal(err)
+	}
+	ids := w.send(tracedEach)
+	<-time.After(delay)
+	if err := write.resume(); err != nil {
+		w.t.Fatal(err)
+	}
+	await(w.t, time.Minute, "the slow items are written", func() (bool, error) { return write.outcomes(`stage="write"`) >= len(ids), write.failure() })
+	write.kill()
+	write.start()
+	write.awaitReady()
+	w.settle(2 * time.Minute)
+}
+
+// compare waits until each delayed item has its trace, and compares the number of traces with what write has measured.
+func (w *traced) compare() {
+	w.t.Helper()
+	await(w.t, time.Minute, "all slow items have their traces", func() (bool, error) {
+		return !slices.ContainsFunc(w.delayed, func(id int64) bool { return len(w.back.trace(w.items[id])) == 0 }), nil
+	})
+	slow := 0
+	for id, took := range w.check() {
+		if took > slowAfter {
+			slow++
+		} else if slices.Contains(w.delayed, id) {
+			w.t.Errorf("product %d was delayed by %s and its trace is %s long", id, delay, took)
+		}
+	}
+	if measured := w.measuredSlow(); measured != slow || slow < len(w.delayed) {
+		w.t.Errorf("%d items took longer than %s, %d of %d delayed ones have a trace", measured, slowAfter, slow, len(w.delayed))
+	}
+	w.t.Logf("%d items, %d of them slower than %s: each has one whole trace", len(w.items), slow, slowAfter)
+}
+
+// measuredSlow returns how many items write has measured to be slower than the threshold.
+func (w *traced) measuredSlow() (slow int) {
+	w.t.Helper()
+	_, page := w.running["write"].get("/metrics")
+	for line := range strings.Lines(page) {
+		series, value, _ := strings.Cut(strings.TrimSpace(line), "} ")
+		if strings.HasPrefix(series, "freshet_freshness_duration_seconds_bucket{") {
+			value, _, _ = strings.Cut(value, " # ") // an exemplar
+			n, err := strconv.Atoi(value)
+			switch {
+			case err != nil:
+				w.t.Fatal(err)
+			case strings.HasSuffix(series, `le="+Inf"`):
+				slow += n
+			case strings.HasSuffix(series, `le="5"`) || strings.HasSuffix(series, `le="5.0"`):
+				slow -= n
+			}
+		}
+	}
+	return slow
+}
+
+// check returns how long the items took that have a trace, and fails where one has a half, or two.
+func (w *traced) check() map[int64]time.Duration {
+	w.t.Helper()
+	took := map[int64]time.Duration{}
+	for id, trace := range w.items {
+		spans := w.back.trace(trace)
+		if len(spans) == 0 {
+			continue
+		}
+		root, children := spans[0], spans[1:]
+		parent := ""
+		if id%2 == 1 {
+			parent = "b7ad6b7169203331" // the producer's, which was sampled
+		}
+		if root.Name != "freshet item" || root.ParentSpanID != parent {
+			w.t.Errorf("product %d: the root is %s below %q", id, root.Name, root.ParentSpanID)
+		}
+		at := root.begins()
+		for _, child := range children {
+			if child.ParentSpanID != root.SpanID || !child.begins().Equal(at) {
+				w.t.Errorf("product %d: %s begins %s late below %s: %v", id, child.Name, child.begins().Sub(at), child.ParentSpanID, spans)
+			}
+			at = child.ends()
+		}
+		if !root.ends().Equal(at) {
+			w.t.Errorf("product %d: its spans leave out %s: %v", id, root.ends().Sub(at), spans)
+		}
+		took[id] = root.ends().Sub(root.begins())
+	}
+	return took
+}
+
+// spans counts all spans of the items.
+func (w *traced) spans() (n int) {
+	for _, trace := range w.items {
+		n += len(w.back.trace(trace))
+	}
+	return n
+}
+
+// explainsTheProvider looks at a trace as an engineer does: from the item's id to its spans, and on to the request.
+func (w *traced) explainsTheProvider(ids []int64) {
+	w.t.Helper()
+	for _, id := range ids {
+		found := w.back.find("freshet-ingest", map[string]string{"freshet.item.uuid": itemOf(id).UUID().String(), "freshet.told": "slow"})
+		if len(found) != 1 || found[0] != w.items[id] {
+			w.t.Fatalf("product %d has the trace %s: its id finds %v", id, w.items[id], found)
+		}
+		spans := w.back.trace(w.items[id])
+		longest := slices.MaxFunc(spans[1:], func(a, b jaegerSpan) int { return int(a.ends().Sub(a.begins()) - b.ends().Sub(b.begins())) })
+		// Where it has overtaken its vector, the time until that was asked for once more is the queue's.
+		if name := longest.Name; name != "embeddings" && name != "queue" {
+			w.t.Errorf("product %d waited for the provider, and the longest of its spans is %s", id, name)
+		}
+		for _, name := range []string{"embeddings", "write"} {
+			w.linkedBothWays(w.items[id], spans, name)
+		}
+	}
+}
+
+// linkedBothWays follows a span's link to the batch that it was in and back.
+func (w *traced) linkedBothWays(trace string, spans []jaegerSpan, name string) {
+	w.t.Helper()
+	at := slices.IndexFunc(spans, func(s jaegerSpan) bool { return s.Name == name })
+	if at < 0 {
+		if name != "embeddings" { // it was in the cache when its document was handled once more
+			w.t.Errorf("no span %s: %v", name, spans)
+		}
+		return
+	}
+	if len(spans[at].Links) != 1 {
+		w.t.Errorf("%s has the links %v", name, spans[at].Links)
+		return
+	}
+	batch := w.back.trace(spans[at].Links[0].TraceID)
+	if len(batch) < 2 || batch[0].SpanID != spans[at].Links[0].SpanID {
+		w.t.Errorf("%s is linked to %v, which is %v", name, spans[at].Links[0], batch)
+		return
+	}
+	if !slices.Contains(batch[0].Links, link{trace, spans[at].SpanID}) {
+		w.t.Errorf("%s is linked to %s, and that to %v", name, batch[0].Name, batch[0].Links)
+	}
+	for _, call := range batch[1:] {
+		if call.ParentSpanID != batch[0].SpanID {
+			w.t.Errorf("%s is no child of %s", call.Name, batch[0].Name)
+		}
+	}
+}
+
+// backend asks Jaeger.
+type backend struct {
+	t     *testing.T
+	query string
+}
+
+type link struct {
+	TraceID string `json:"traceId"`
+	SpanID  string `json:"spanId"`
+}
+
+type jaegerSpan struct {
+	SpanID       string `json:"spanId"`
+	ParentSpanID string `json:"parentSpanId"`
+	Name         string `json:"name"`
+	Begins       string `json:"startTimeUnixNano"`
+	Ends         string `json:"endTimeUnixNano"`
+	Links        []link `json:"links"`
+}
+
+func (s jaegerSpan) begins() time.Time { return nano(s.Begins) }
+func (s jaegerSpan) ends() time.Time   { return nano(s.Ends) }
+
+func nano(text string) time.Time {
+	n, _ := strconv.ParseInt(text, 10, 64)
+	return time.Unix(0, n)
+}
+
+func (b backend) ask(path string, out any) error {
+	ctx, cancel := context.WithTimeout(b.t.Context(), 20*time.Second)
+	defer cancel()
+	return local.Ask(ctx, "jaeger", b.query+path, "", out)
+}
+
+// trace returns the spans of a trace, the root first and the others in the order of time; none where there is no trace.
+func (b backend) trace(id string) (spans []jaegerSpan) {
+	b.t.Helper()
+	var answer struct {
+		Result struct {
+			ResourceSpans []struct {
+				ScopeSpans []struct {
+					Spans []jaegerSpan `json:"spans"`
+				} `json:"scopeSpans"`
+			} `json:"resourceSpans"`
+		} `json:"result"`
+	}
+	if err := b.ask("/api/v3/traces/"+id, &answer); err != nil && !strings.Contains(err.Error(), "404") {
+		b.t.Fatal(err)
+	}
+	for _, resource := range answer.Result.ResourceSpans {
+		for _, scope := range resource.ScopeSpans {
+			spans = append(spans, scope.Spans...)
+		}
+	}
+	slices.SortStableFunc(spans, func(a, b jaegerSpan) int {
+		if order := a.begins().Compare(b.begins()); order != 0 {
+			return order
+		}
+		return b.ends().Compare(a.ends())
+	})
+	return spans
+}
+
+// find returns the ids of a service's traces with the tags.
+func (b backend) find(service string, tags map[string]string) (ids []string) {
+	b.t.Helper()
+	text, err := json.Marshal(tags)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	var answer struct {
+		Data []struct {
+			TraceID string `json:"traceID"`
+		} `json:"data"`
+	}
+	if err := b.ask("/api/traces?limit=100&lookback=1h&service="+service+"&tags="+url.QueryEscape(string(text)), &answer); err != nil {
+		b.t.Fatal(err)
+	}
+	for _, trace := range answer.Data {
+		ids = append(ids, trace.TraceID)
+	}
+	return ids
+}
