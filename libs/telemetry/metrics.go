@@ -27,6 +27,8 @@ const (
 	nameSkew        = "freshet.clock.skew"
 	nameDeadLetters = "freshet.deadletters"
 	nameIndexBroken = "freshet.index.broken"
+	nameTold        = "freshet.traces.exported"
+	nameDropped     = "freshet.traces.dropped"
 	nameProvider    = "gen_ai.client.operation.duration" // of OpenTelemetry's semantic conventions
 )
 

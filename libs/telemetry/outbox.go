@@ -17,9 +17,6 @@ import (
 )
 
 const (
-	nameTold    = "freshet.traces.exported"
-	nameDropped = "freshet.traces.dropped"
-
 	// outboxTraces bounds what waits for the collector, about 2 kB each.
 	outboxTraces = 4096
 	// exportTraces is how many go at once: well below the 4 MB that collectors take.

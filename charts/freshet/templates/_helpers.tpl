@@ -287,6 +287,8 @@ openai-backup: {{ . | quote }}
 {{- with $v.traces.endpoint }}
 - {name: FRESHET_TRACES_EXPORTER, value: otlp}
 - {name: FRESHET_TRACES_SAMPLE_RATIO, value: {{ $v.traces.sampleRatio | quote }}}
+- {name: FRESHET_TRACES_SLOW_AFTER, value: {{ $v.traces.slowAfter | quote }}}
+- {name: FRESHET_TRACES_SLOW_PER_SECOND, value: {{ $v.traces.slowPerSecond | quote }}}
 - {name: OTEL_EXPORTER_OTLP_ENDPOINT, value: {{ . | quote }}}
 {{- end }}
 - name: POD_NAME

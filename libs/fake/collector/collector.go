@@ -46,7 +46,9 @@ func Start(tb testing.TB) *Collector {
 	go func() { served <- server.Serve(l) }()
 	tb.Cleanup(func() {
 		server.Stop()
-		<-served
+		if err := <-served; err != nil {
+			tb.Error(err)
+		}
 	})
 	tb.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://"+l.Addr().String())
 	return c

@@ -58,3 +58,9 @@ func StartJaeger(ctx context.Context) (*Jaeger, error) {
 	}
 	return &Jaeger{OTLP: s.Address(0), Query: s.Address(1), Server: s}, nil
 }
+
+// Stop kills the server: it has nothing to keep, and takes its time where a client is still connected.
+func (j *Jaeger) Stop(ctx context.Context) error {
+	_ = j.Kill() // one that has ended is stopped, too
+	return j.Server.Stop(ctx)
+}

@@ -27,6 +27,7 @@ const (
 type provider struct {
 	url  string
 	away atomic.Bool // it answers 503
+	told atomic.Bool // a request had something about a trace
 
 	mu        sync.Mutex
 	paid      map[string]int // by text
@@ -80,6 +81,7 @@ func (p *provider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
+	p.told.CompareAndSwap(false, r.Header.Get("Traceparent")+r.Header.Get("Tracestate")+r.Header.Get("Baggage") != "")
 	if p.refuses(w) {
 		return
 	}

@@ -4,8 +4,11 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"math/rand/v2"
+	"net/http"
 	"net/url"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -39,19 +42,28 @@ func TestTraces(t *testing.T) {
 	r := newRig(t, options{
 		brokers: startKfake(t), pipeline: paidPipeline, partitions: 6, sourcePartitions: 3,
 		environ: append(p.environ("embed"), "FRESHET_TRACES_EXPORTER=otlp", "OTEL_EXPORTER_OTLP_ENDPOINT=http://"+back.OTLP,
-			"FRESHET_SESSION_TIMEOUT=30s", "FRESHET_REBALANCE_TIMEOUT=60s"),
+			"FRESHET_EMBED_OVERTAKE_AFTER=0", "FRESHET_SESSION_TIMEOUT=15s", "FRESHET_REBALANCE_TIMEOUT=60s"),
 	})
 	r.startAll()
 	w := &traced{rig: r, provider: p, back: backend{t: t, query: "http://" + back.Query}, items: map[int64]string{}}
 
-	w.send(tracedItems - 4*tracedEach)
+	w.send(tracedItems - 5*tracedEach)
 	w.settle(2 * time.Minute)
 	w.delayIn("ingest")
 	w.delayIn("embed")
 	w.delayIn("write")
 	asked := w.delayAtProvider()
+	w.letOvertake()
+	overtaken := w.delayAtProvider()
 	w.compare()
-	w.explainsTheProvider(asked)
+	w.exemplarsExist()
+	asked = append(asked, overtaken...)
+	w.explains(asked, "embeddings")
+	for _, id := range asked {
+		for _, name := range []string{"embeddings", "write"} {
+			w.linkedBothWays(w.items[id], name)
+		}
+	}
 
 	before := w.spans()
 	w.readAgain()
@@ -60,6 +72,9 @@ func TestTraces(t *testing.T) {
 	}
 	w.killWrite()
 	w.check()
+	if p.told.Load() {
+		t.Error("the provider is sent something about a trace")
+	}
 }
 
 // traced is the world of the test.
@@ -116,6 +131,16 @@ func (w *traced) delayAtProvider() []int64 {
 	w.settle(2 * time.Minute)
 	w.provider.watch(nil)
 	return ids
+}
+
+// letOvertake has documents go on without their vectors from now on.
+func (w *traced) letOvertake() {
+	w.t.Helper()
+	embed := w.running["embed"]
+	embed.stop()
+	embed.env = append(embed.env, "FRESHET_EMBED_OVERTAKE_AFTER=500ms")
+	embed.start()
+	embed.awaitReady()
 }
 
 // readAgain has write read everything once more, as after a person has set its offsets back.
@@ -201,6 +226,34 @@ func (w *traced) measuredSlow() (slow int) {
 	return slow
 }
 
+// exemplarsExist looks for the traces that the freshness of items points at.
+func (w *traced) exemplarsExist() {
+	w.t.Helper()
+	req, err := http.NewRequestWithContext(w.t.Context(), http.MethodGet, "http://"+w.running["write"].log.adminAddress()+"/metrics", http.NoBody)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	req.Header.Set("Accept", "application/openmetrics-text; version=1.0.0")
+	resp, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(req)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	page, err := io.ReadAll(resp.Body)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	exemplars := regexp.MustCompile(`freshness_duration_seconds_bucket.* # {.*trace_id="([0-9a-f]+)"`).FindAllSubmatch(page, -1)
+	for _, exemplar := range exemplars {
+		if spans := w.back.trace(string(exemplar[1])); len(spans) == 0 {
+			w.t.Errorf("an exemplar points at %s, which is no trace", exemplar[1])
+		}
+	}
+	if len(exemplars) == 0 {
+		w.t.Errorf("no exemplar in\n%s", page)
+	}
+}
+
 // check returns how long the items took that have a trace, and fails where one has a half, or two.
 func (w *traced) check() map[int64]time.Duration {
 	w.t.Helper()
@@ -241,38 +294,29 @@ func (w *traced) spans() (n int) {
 	return n
 }
 
-// explainsTheProvider looks at a trace as an engineer does: from the item's id to its spans, and on to the request.
-func (w *traced) explainsTheProvider(ids []int64) {
+// explains looks for items as an engineer does, by their ids, and at what took longest.
+func (w *traced) explains(ids []int64, longest string) {
 	w.t.Helper()
 	for _, id := range ids {
-		found := w.back.find("freshet-ingest", map[string]string{"freshet.item.uuid": itemOf(id).UUID().String(), "freshet.told": "slow"})
-		if len(found) != 1 || found[0] != w.items[id] {
-			w.t.Fatalf("product %d has the trace %s: its id finds %v", id, w.items[id], found)
+		tags := map[string]string{"freshet.item.uuid": itemOf(id).UUID().String(), "freshet.outcome": "written"}
+		if found := w.back.find("freshet-ingest", tags); len(found) != 1 || found[0] != w.items[id] {
+			w.t.Fatalf("product %d has the trace %s: %v finds %v", id, w.items[id], tags, found)
 		}
 		spans := w.back.trace(w.items[id])
-		longest := slices.MaxFunc(spans[1:], func(a, b jaegerSpan) int { return int(a.ends().Sub(a.begins()) - b.ends().Sub(b.begins())) })
-		// Where it has overtaken its vector, the time until that was asked for once more is the queue's.
-		if name := longest.Name; name != "embeddings" && name != "queue" {
-			w.t.Errorf("product %d waited for the provider, and the longest of its spans is %s", id, name)
-		}
-		for _, name := range []string{"embeddings", "write"} {
-			w.linkedBothWays(w.items[id], spans, name)
+		got := slices.MaxFunc(spans[1:], func(a, b jaegerSpan) int { return int(a.ends().Sub(a.begins()) - b.ends().Sub(b.begins())) })
+		if got.Name != longest {
+			w.t.Errorf("product %d waited for the provider: its longest span is %s, want %s", id, got.Name, longest)
 		}
 	}
 }
 
 // linkedBothWays follows a span's link to the batch that it was in and back.
-func (w *traced) linkedBothWays(trace string, spans []jaegerSpan, name string) {
+func (w *traced) linkedBothWays(trace, name string) {
 	w.t.Helper()
+	spans := w.back.trace(trace)
 	at := slices.IndexFunc(spans, func(s jaegerSpan) bool { return s.Name == name })
-	if at < 0 {
-		if name != "embeddings" { // it was in the cache when its document was handled once more
-			w.t.Errorf("no span %s: %v", name, spans)
-		}
-		return
-	}
-	if len(spans[at].Links) != 1 {
-		w.t.Errorf("%s has the links %v", name, spans[at].Links)
+	if at < 0 || len(spans[at].Links) != 1 {
+		w.t.Errorf("no span %s with one link: %v", name, spans)
 		return
 	}
 	batch := w.back.trace(spans[at].Links[0].TraceID)
