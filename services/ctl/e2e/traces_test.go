@@ -57,8 +57,8 @@ func TestTraces(t *testing.T) {
 	overtaken := w.delayAtProvider()
 	w.compare()
 	w.exemplarsExist()
-	asked = append(asked, overtaken...)
 	w.explains(asked, "embeddings")
+	w.explains(overtaken, "embeddings", "queue") // the vector may be there when their documents are handled once more
 	for _, id := range asked {
 		for _, name := range []string{"embeddings", "write"} {
 			w.linkedBothWays(w.items[id], name)
@@ -295,7 +295,7 @@ func (w *traced) spans() (n int) {
 }
 
 // explains looks for items as an engineer does, by their ids, and at what took longest.
-func (w *traced) explains(ids []int64, longest string) {
+func (w *traced) explains(ids []int64, longest ...string) {
 	w.t.Helper()
 	for _, id := range ids {
 		tags := map[string]string{"freshet.item.uuid": itemOf(id).UUID().String(), "freshet.outcome": "written"}
@@ -304,8 +304,8 @@ func (w *traced) explains(ids []int64, longest string) {
 		}
 		spans := w.back.trace(w.items[id])
 		got := slices.MaxFunc(spans[1:], func(a, b jaegerSpan) int { return int(a.ends().Sub(a.begins()) - b.ends().Sub(b.begins())) })
-		if got.Name != longest {
-			w.t.Errorf("product %d waited for the provider: its longest span is %s, want %s", id, got.Name, longest)
+		if !slices.Contains(longest, got.Name) {
+			w.t.Errorf("product %d waited for the provider: its longest span is %s, want one of %v", id, got.Name, longest)
 		}
 	}
 }
