@@ -49,14 +49,23 @@ func DecodeOwed(text string) (offsets []int64, err error) {
 // Finished returns the offset of the first record that a group has not finished, by what it has committed: the committed
 // one, or the first one that it owes; -1 where it has committed nothing.
 func Finished(committed kadm.OffsetResponse) int64 {
+	if owed := Owed(committed); len(owed) > 0 {
+		return min(committed.At, owed[0])
+	}
+	return committed.At
+}
+
+// Owed returns the offsets of the records that a group has left for later, rising; none where its note is not a stage's.
+func Owed(committed kadm.OffsetResponse) []int64 {
 	var note struct {
 		Owed string `json:"owed"`
 	}
 	if json.Unmarshal([]byte(committed.Metadata), &note) != nil {
-		return committed.At
+		return nil
 	}
-	if owed, err := DecodeOwed(note.Owed); err == nil && len(owed) > 0 {
-		return min(committed.At, owed[0])
+	owed, err := DecodeOwed(note.Owed)
+	if err != nil {
+		return nil
 	}
-	return committed.At
+	return owed
 }

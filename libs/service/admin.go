@@ -103,6 +103,15 @@ type server struct {
 	done chan error
 }
 
+// Serve opens the port for a process that is no service of its own, and returns its address, and what closes it.
+func (a Admin) Serve(ctx context.Context, p *Process) (address string, closing func(context.Context) error, err error) {
+	s, err := a.serve(ctx, p)
+	if err != nil {
+		return "", nil, err
+	}
+	return s.Addr().String(), s.Close, nil
+}
+
 func (a Admin) serve(ctx context.Context, p *Process) (*server, error) {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", p.Health.alive)

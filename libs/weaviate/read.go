@@ -65,8 +65,9 @@ func (p part) path(class string, id uuid.UUID) string {
 	return "objects/" + class + "/" + id.String() + "?" + query.Encode()
 }
 
-// reading says what to read of objects beside what decides about records, and whether also of those that no filter finds.
-type reading struct{ properties, vectors, hidden bool }
+// reading says what to read of objects beside what decides about records, and whether also of those that no filter finds,
+// and when they were stored.
+type reading struct{ properties, vectors, hidden, times bool }
 
 func (r reading) request() *pb.PropertiesRequest {
 	if r.properties {
@@ -255,7 +256,7 @@ func (c *collection) request(class string, some part, read reading) *pb.SearchRe
 		// An id may have two objects (see get): with room for one each, another item would be cut off, and count as unknown.
 		Collection: class, Tenant: some.tenant, Limit: uint32(2 * len(some.items)), Uses_127Api: true, //nolint:gosec // at most 2*getItems
 		Properties:       read.request(),
-		Metadata:         c.metadata(read.vectors),
+		Metadata:         c.metadata(read),
 		ConsistencyLevel: c.level(),
 	}
 }
@@ -269,9 +270,9 @@ func (c *collection) level() *pb.ConsistencyLevel {
 }
 
 // metadata is what a read by ids wants to know beside the properties.
-func (c *collection) metadata(vectors bool) *pb.MetadataRequest {
-	m := &pb.MetadataRequest{Uuid: true, IsConsistent: c.replicated, Vector: vectors && c.vector == ""}
-	if vectors && c.vector != "" {
+func (c *collection) metadata(read reading) *pb.MetadataRequest {
+	m := &pb.MetadataRequest{Uuid: true, IsConsistent: c.replicated, LastUpdateTimeUnix: read.times, Vector: read.vectors && c.vector == ""}
+	if read.vectors && c.vector != "" {
 		m.Vectors = []string{c.vector}
 	}
 	return m

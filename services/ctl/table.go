@@ -137,3 +137,24 @@ func plain(text string) string {
 		return r
 	}, text)
 }
+
+// wrap breaks text into lines of at most width cells, at blanks where there are any.
+func wrap(text string, width int) []string {
+	var lines []string
+	line := ""
+	for _, word := range strings.Split(text, " ") {
+		for uniseg.StringWidth(word) > width { // an address, say
+			head := strings.TrimSuffix(cut(word, width+1), "…")
+			lines, word = append(lines, strings.TrimSpace(line+" "+head)), word[len(head):]
+			line = ""
+		}
+		if line != "" && uniseg.StringWidth(line)+1+uniseg.StringWidth(word) > width {
+			lines, line = append(lines, line), ""
+		}
+		if line != "" {
+			line += " "
+		}
+		line += word
+	}
+	return append(lines, line)
+}

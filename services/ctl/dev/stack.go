@@ -41,6 +41,7 @@ type stack struct {
 	server   *local.Weaviate
 	log      *os.File
 	process  *service.Process
+	admin    func(context.Context) error // closes the admin port of all services; nil where it is not open
 	file     *pipeline.File
 	topics   kafka.Topics
 	client   *kgo.Client
@@ -76,6 +77,13 @@ func (s *stack) openLog(ctx context.Context) error {
 		return fmt.Errorf("opening the log: %w", err)
 	}
 	s.process, err = rig.Process(ctx, "freshet-dev", slog.New(slog.NewTextHandler(s.log, nil)), s.fresh.add)
+	if err != nil {
+		return err
+	}
+	var address string
+	if address, s.admin, err = (service.Admin{Address: "127.0.0.1:0"}).Serve(ctx, s.process); err == nil {
+		s.environ = append(s.environ, "FRESHET_ADMIN_ADDRESSES="+address)
+	}
 	return err
 }
 
@@ -118,14 +126,14 @@ func (s *stack) configure(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("finding the pipeline file: %w", err)
 	}
-	s.environ = []string{
-		"FRESHET_KAFKA_BROKERS=" + s.brokers,
+	s.environ = append(s.environ,
+		"FRESHET_KAFKA_BROKERS="+s.brokers,
 		"FRESHET_KAFKA_METADATA_MIN_AGE=250ms",
-		"FRESHET_WEAVIATE_URL=" + s.weaviateURL,
-		"FRESHET_WEAVIATE_GRPC=" + s.options.WeaviateGRPC,
-		"FRESHET_PIPELINE=" + path,
+		"FRESHET_WEAVIATE_URL="+s.weaviateURL,
+		"FRESHET_WEAVIATE_GRPC="+s.options.WeaviateGRPC,
+		"FRESHET_PIPELINE="+path,
 		"FRESHET_SESSION_TIMEOUT=10s", "FRESHET_DRAIN=20s", "FRESHET_REBALANCE_TIMEOUT=30s",
-	}
+	)
 	if s.server != nil {
 		// Its own Weaviate is for trying templates out.
 		s.environ = append(s.environ, "FRESHET_WEAVIATE_API_KEY="+s.server.APIKey, "FRESHET_WEAVIATE_MIX_TEMPLATES=true")
@@ -241,6 +249,9 @@ func (s *stack) close(ctx context.Context) error {
 	}
 	if s.broker != nil {
 		s.broker.Close()
+	}
+	if s.admin != nil {
+		errs = append(errs, s.admin(ctx))
 	}
 	if s.process != nil {
 		errs = append(errs, s.process.Telemetry.Close(ctx))

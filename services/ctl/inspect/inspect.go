@@ -1,8 +1,18 @@
 package inspect
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/freshet-io/freshet/libs/kafka"
 	"github.com/freshet-io/freshet/libs/pipeline"
@@ -29,10 +39,23 @@ type Config struct {
 	TraceLink   string          `envconfig:"TRACES_LINK" desc:"URL of a trace in your tracing back end, with {id} in the place of its id"`
 }
 
+// connectBound is how long a part may take to answer for the first time. What does not is said to be away.
+const connectBound = 5 * time.Second
+
 // Inspector answers questions about one installation. It is safe for concurrent use.
 type Inspector struct {
-	cfg  Config
-	file *pipeline.File
+	cfg      Config
+	file     *pipeline.File
+	ingester *ingester.Ingester
+	http     *http.Client
+	log      *slog.Logger
+	letters  letterbox
+	looks    looks
+
+	mu     sync.Mutex
+	own    *kgo.Client // of the pipeline's cluster; nil until it has answered
+	source *kgo.Client // of the producers' cluster
+	index  *weaviate.Client
 }
 
 // Open reads the pipeline file. It asks no server yet: one that is away shows in the answers. The caller closes.
@@ -41,35 +64,157 @@ func Open(cfg Config) (*Inspector, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Inspector{cfg: cfg, file: file}, nil
+	i := &Inspector{cfg: cfg, file: file, log: slog.New(slog.DiscardHandler)}
+	// No connection outlives a look: an Inspector in a console may not look for hours.
+	i.http = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	var schemas ingester.Schemas
+	if len(cfg.Registry.URL) > 0 {
+		if schemas, err = registry.Open(cfg.Registry, i.log); err != nil {
+			return nil, err
+		}
+	}
+	if i.ingester, err = ingester.New(file, ingester.Options{Config: cfg.Ingest, Schemas: schemas}); err != nil {
+		return nil, err
+	}
+	return i, nil
 }
 
 // Close ends all connections.
-func (i *Inspector) Close() {}
+func (i *Inspector) Close() {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	for _, client := range []*kgo.Client{i.own, i.source} {
+		if client != nil {
+			client.Close()
+		}
+	}
+	if i.index != nil {
+		_ = i.index.Close()
+	}
+	i.own, i.source, i.index = nil, nil, nil
+}
 
 // Pipeline returns the pipeline file, for the names of its collections. It must not be changed.
 func (i *Inspector) Pipeline() *pipeline.File { return i.file }
 
-// Parse reads a question: topic/partition/offset of a topic that the installation has, or else an id, its parts joined by
-// +. The collection may be empty where there is only one, the tenant where items have none. Its error says what is
-// missing.
-func (i *Inspector) Parse(text, collection, tenant string) (Subject, error) {
-	return Subject{}, errors.ErrUnsupported
+// kafka returns a client of the pipeline's cluster.
+func (i *Inspector) kafka(ctx context.Context) (*kgo.Client, error) {
+	return i.connect(ctx, &i.own, i.cfg.Kafka)
 }
 
-// Item answers why an item is as old as it is. An error means that the question makes no sense: what is away is said in
-// the answer.
-func (i *Inspector) Item(ctx context.Context, s Subject) (Item, error) {
-	return Item{}, errors.ErrUnsupported
+// sources returns a client of the cluster of the source topics.
+func (i *Inspector) sources(ctx context.Context) (*kgo.Client, error) {
+	return i.connect(ctx, &i.source, i.cfg.Source.Kafka)
 }
 
-// Status tells how the installation is. Rates and stuck partitions are seen by looking twice: it compares with the last
-// call where that was 1 to 60 s ago, and else looks twice itself, 2 s apart.
-func (i *Inspector) Status(ctx context.Context) (Status, error) {
-	return Status{}, errors.ErrUnsupported
+func (i *Inspector) connect(ctx context.Context, client **kgo.Client, c kafka.Config) (*kgo.Client, error) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if *client != nil {
+		return *client, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, connectBound)
+	defer cancel()
+	opened, err := c.Connect(ctx, i.log)
+	if err != nil {
+		return nil, away("Kafka at "+strings.Join(c.Brokers, ","), err)
+	}
+	*client = opened
+	return opened, nil
+}
+
+// weaviate returns a client of the index.
+func (i *Inspector) weaviate(ctx context.Context) (*weaviate.Client, error) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.index != nil {
+		return i.index, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, connectBound)
+	defer cancel()
+	index, err := weaviate.Open(ctx, i.cfg.Weaviate)
+	if err != nil {
+		return nil, away("Weaviate at "+i.cfg.Weaviate.URL, err)
+	}
+	i.index = index
+	return index, nil
+}
+
+// away names what does not answer.
+func away(who string, err error) error {
+	if errors.Is(err, context.DeadlineExceeded) {
+		return fmt.Errorf("%s does not answer within %s: %w", who, connectBound, err)
+	}
+	return fmt.Errorf("%s: %w", who, err)
+}
+
+// lane is a stage and what it reads.
+type lane struct {
+	stage, group string
+	topics       []string
+	source       bool // of the producers' cluster
+}
+
+// Names of the stages, as their metrics have them.
+const (
+	stageIngest = "ingest"
+	stageEmbed  = "embed"
+	stageBulk   = "embed-bulk"
+	stageWrite  = "write"
+)
+
+// lanes returns the stages in the order of an item's way. sources are the topics that ingest reads.
+func (i *Inspector) lanes(sources []string) []lane {
+	t := i.cfg.Topics
+	embed := cmp.Or(i.cfg.EmbedGroup, t.Prefix+"-embed")
+	return []lane{
+		{stageIngest, cmp.Or(i.cfg.IngestGroup, t.Prefix+"-ingest"), sources, true},
+		{stageEmbed, embed, []string{t.DocumentsLive()}, false},
+		{stageBulk, embed + "-bulk", []string{t.DocumentsBulk()}, false},
+		{stageWrite, cmp.Or(i.cfg.WriteGroup, t.Prefix+"-write"), []string{t.VectorsLive(), t.VectorsBulk()}, false},
+	}
+}
+
+// sourceTopics returns the topics that ingest reads: the named ones, and those that patterns stand for now.
+func (i *Inspector) sourceTopics(ctx context.Context) ([]string, error) {
+	topics := i.file.Topics()
+	if len(i.file.Patterns()) == 0 {
+		return topics, nil
+	}
+	client, err := i.sources(ctx)
+	if err != nil {
+		return topics, err
+	}
+	partitions, err := kafka.Partitions(ctx, client)
+	if err != nil {
+		return topics, err
+	}
+	for topic := range partitions {
+		if i.reads(topic) && !slices.Contains(topics, topic) {
+			topics = append(topics, topic)
+		}
+	}
+	slices.Sort(topics)
+	return topics, nil
+}
+
+// reads reports whether ingest reads a topic of this name.
+func (i *Inspector) reads(topic string) bool {
+	return !strings.HasPrefix(topic, "__") && !strings.HasPrefix(topic, i.cfg.Topics.Prefix+".") &&
+		slices.ContainsFunc(i.file.Pipelines, func(p pipeline.Pipeline) bool { return p.Source.Reads(topic) })
 }
 
 // Letters returns the newest dead letters, newest first. reason is one of fault's, or empty for all.
 func (i *Inspector) Letters(ctx context.Context, reason string, limit int) ([]Letter, error) {
-	return nil, errors.ErrUnsupported
+	client, err := i.kafka(ctx)
+	if err != nil {
+		return nil, err
+	}
+	letters, _, _, err := i.letters.look(ctx, i.cfg.Kafka, client, i.cfg.Topics.DeadLetters())
+	if err != nil {
+		return nil, err
+	}
+	slices.Reverse(letters)
+	letters = slices.DeleteFunc(letters, func(l Letter) bool { return reason != "" && l.Reason != reason })
+	return letters[:min(len(letters), max(limit, 0))], nil
 }

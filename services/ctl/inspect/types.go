@@ -190,6 +190,7 @@ type Code string
 const (
 	CauseUnknown       Code = "unknown"            // too much of what decides could not be looked at
 	CauseIndexReadOnly Code = "index-read-only"    // the index takes no writes
+	CauseIndexAway     Code = "index-away"         // Weaviate does not answer
 	CauseStageDown     Code = "stage-down"         // nobody runs the stage that has to read it
 	CauseThrottled     Code = "provider-throttled" // the embeddings provider lets through less than there is
 	CauseKeyRefused    Code = "provider-key-refused"
@@ -204,6 +205,7 @@ const (
 	CauseSkipped       Code = "skipped"         // ingest takes nothing of its record
 	CauseUnfound       Code = "not-found-by-search"
 	CauseVectorPending Code = "vector-pending" // it is there, found by the meaning of its older text
+	CauseNotReady      Code = "not-ready"      // a service says so itself
 	CauseNotInSource   Code = "not-in-source"  // no newer change of it is in the source topics
 )
 

@@ -1,4 +1,4 @@
-package main
+package inspect
 
 import (
 	"fmt"
@@ -7,11 +7,11 @@ import (
 )
 
 func TestOldest_comesFirstWhateverPartitionWasReadFirst(t *testing.T) {
-	at := func(second int, source string) letter { return letter{At: time.Unix(int64(second), 0), Source: source} }
-	read := []letter{at(3, "p0/0"), at(5, "p0/1"), at(1, "p1/0"), at(3, "p1/1")}
+	at := func(second int, source string) Letter { return Letter{At: time.Unix(int64(second), 0), Source: source} }
+	read := []Letter{at(3, "p0/0"), at(5, "p0/1"), at(1, "p1/0"), at(3, "p1/1")}
 	for limit, want := range map[int]string{100: "[p1/0 p0/0 p1/1 p0/1]", 2: "[p1/0 p0/0]", 0: "[]", -1: "[]"} {
 		got := []string{}
-		for _, l := range oldest(append([]letter{}, read...), limit) {
+		for _, l := range oldest(append([]Letter{}, read...), limit) {
 			got = append(got, l.Source)
 		}
 		if fmt.Sprint(got) != want {

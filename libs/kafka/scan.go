@@ -1,0 +1,91 @@
+package kafka
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// Span is a part of a partition: the records from an offset on, below another one.
+type Span struct {
+	Topic     string
+	Partition int32
+	From, To  int64
+}
+
+// scanIdle is how long a scan waits for a next record: what Kafka has, it gives at once, and a span that ends with
+// nothing but removed records would be waited for without end.
+const scanIdle = 5 * time.Second
+
+// Scan hands over the records of spans, those of each in their order, as a member of no group. It ends when all are
+// read, when take returns false, or with an error. Records of aborted transactions are left out.
+func Scan(ctx context.Context, c Config, spans []Span, log *slog.Logger, take func(*kgo.Record) bool) error {
+	left, offsets := map[string]map[int32]int64{}, map[string]map[int32]kgo.Offset{}
+	n := 0
+	for _, s := range spans {
+		if s.From >= s.To {
+			continue
+		}
+		if left[s.Topic] == nil {
+			left[s.Topic], offsets[s.Topic] = map[int32]int64{}, map[int32]kgo.Offset{}
+		}
+		left[s.Topic][s.Partition], offsets[s.Topic][s.Partition] = s.To, kgo.NewOffset().At(s.From)
+		n++
+	}
+	if n == 0 {
+		return nil
+	}
+	client, err := c.Connect(ctx, log, append(c.Limits.consumer(),
+		kgo.ConsumePartitions(offsets),
+		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
+		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), // what retention has removed meanwhile is not there to be read
+		kgo.KeepControlRecords(),                          // a span may end with one
+		kgo.FetchMaxWait(500*time.Millisecond),
+	)...)
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	for n > 0 {
+		fetches, err := pollWithin(ctx, client)
+		if err != nil || fetches.Empty() {
+			return err
+		}
+		for it := fetches.RecordIter(); !it.Done(); {
+			r := it.Next()
+			end, reading := left[r.Topic][r.Partition]
+			if !reading {
+				continue
+			}
+			if r.Offset < end && !r.Attrs.IsControl() && !take(r) {
+				return nil
+			}
+			if r.Offset+1 >= end {
+				delete(left[r.Topic], r.Partition)
+				client.PauseFetchPartitions(map[string][]int32{r.Topic: {r.Partition}})
+				n--
+			}
+		}
+	}
+	return nil
+}
+
+// pollWithin returns no records where none has come for a while.
+func pollWithin(ctx context.Context, client *kgo.Client) (kgo.Fetches, error) {
+	waiting, cancel := context.WithTimeout(ctx, scanIdle)
+	defer cancel()
+	fetches := client.PollFetches(waiting)
+	if err := ctx.Err(); err != nil {
+		return nil, fmt.Errorf("reading records: %w", err)
+	}
+	if waiting.Err() != nil {
+		return nil, nil
+	}
+	if err := fetches.Err(); err != nil {
+		return nil, fmt.Errorf("reading records: %w", err)
+	}
+	return fetches, nil
+}

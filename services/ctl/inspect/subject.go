@@ -1,0 +1,241 @@
+package inspect
+
+import (
+	"context"
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/freshet-io/freshet/libs/kafka"
+	"github.com/freshet-io/freshet/libs/record"
+	"github.com/freshet-io/freshet/libs/stage"
+	"github.com/freshet-io/freshet/services/ingest/ingester"
+)
+
+var placePattern = regexp.MustCompile(`^([a-zA-Z0-9._-]+)/(\d+)/(\d+)$`)
+
+// Parse reads a question: topic/partition/offset of a topic that the installation has, or else an id, its parts joined by
+// +. The collection may be empty where there is only one, the tenant where items have none. Its error says what is
+// missing.
+func (i *Inspector) Parse(text, collection, tenant string) (Subject, error) {
+	if m := placePattern.FindStringSubmatch(text); m != nil && (i.ownTopic(m[1]) || i.reads(m[1])) {
+		partition, err := strconv.ParseInt(m[2], 10, 32)
+		if err != nil {
+			return Subject{}, fmt.Errorf("%s: there is no such partition", text)
+		}
+		offset, err := strconv.ParseInt(m[3], 10, 64)
+		if err != nil {
+			return Subject{}, fmt.Errorf("%s: there is no such offset", text)
+		}
+		return Subject{Place: &Place{Topic: m[1], Partition: int32(partition), Offset: offset}}, nil
+	}
+	if text == "" {
+		return Subject{}, fmt.Errorf("give an id, or topic/partition/offset of a record")
+	}
+	var names []string
+	for _, c := range i.file.Collections() {
+		names = append(names, c.Name)
+	}
+	switch {
+	case collection == "" && len(names) > 1:
+		return Subject{}, fmt.Errorf("there are several collections: say which one by --collection (%s)", strings.Join(names, ", "))
+	case collection == "":
+		collection = names[0]
+	case !slices.Contains(names, collection):
+		return Subject{}, fmt.Errorf("--collection %s: the pipeline file has %s", collection, strings.Join(names, ", "))
+	}
+	divided, parts := false, map[int]bool{}
+	for _, p := range i.file.Pipelines {
+		if p.Collection == collection {
+			divided = divided || p.Tenant != nil
+			parts[len(p.ID.From)] = true
+		}
+	}
+	if divided && tenant == "" {
+		return Subject{}, fmt.Errorf("items of %s belong to tenants: name one by --tenant", collection)
+	}
+	if !divided && tenant != "" {
+		return Subject{}, fmt.Errorf("--tenant %s: items of %s have no tenants", tenant, collection)
+	}
+	id := strings.Split(text, "+")
+	if parts[1] && len(parts) == 1 {
+		id = []string{text} // an id of one part may have a + in it
+	}
+	if !parts[len(id)] {
+		return Subject{}, fmt.Errorf("%s: ids of %s have %s, joined by +", text, collection, plural(anyKey(parts), "part", "parts"))
+	}
+	return Subject{Item: &record.Item{Collection: collection, Tenant: tenant, ID: id}}, nil
+}
+
+func anyKey(m map[int]bool) (key int) {
+	for key = range m {
+		break
+	}
+	return key
+}
+
+// ownTopic reports whether a topic is of the pipeline and has records of items.
+func (i *Inspector) ownTopic(topic string) bool {
+	t := i.cfg.Topics
+	return slices.Contains([]string{t.DocumentsLive(), t.DocumentsBulk(), t.VectorsLive(), t.VectorsBulk(), t.DeadLetters()}, topic)
+}
+
+// recordAt reads one record. Its error says why there is none.
+func (i *Inspector) recordAt(ctx context.Context, at Place) (*kgo.Record, error) {
+	source := !i.ownTopic(at.Topic)
+	client, err := i.client(ctx, source)
+	if err != nil {
+		return nil, err
+	}
+	adm := kadm.NewClient(client)
+	ends, err := adm.ListEndOffsets(ctx, at.Topic)
+	if err != nil {
+		return nil, fmt.Errorf("reading the end of topic %s: %w", at.Topic, err)
+	}
+	starts, err := adm.ListStartOffsets(ctx, at.Topic)
+	if err != nil {
+		return nil, fmt.Errorf("reading the start of topic %s: %w", at.Topic, err)
+	}
+	end, ok := ends.Lookup(at.Topic, at.Partition)
+	start, _ := starts.Lookup(at.Topic, at.Partition)
+	switch {
+	case !ok || end.Err != nil:
+		return nil, fmt.Errorf("topic %s has no partition %d", at.Topic, at.Partition)
+	case at.Offset >= end.Offset:
+		return nil, fmt.Errorf("there is no record at %s yet: the partition ends at %d", at, end.Offset)
+	case at.Offset < start.Offset:
+		return nil, fmt.Errorf("there is no record at %s any more: the partition begins at %d, what was before it has been removed by its retention", at, start.Offset)
+	}
+	var found *kgo.Record
+	err = i.scan(ctx, source, []kafka.Span{{Topic: at.Topic, Partition: at.Partition, From: at.Offset, To: at.Offset + 1}}, func(r *kgo.Record) bool {
+		found = r
+		return false
+	})
+	if err == nil && found == nil {
+		err = fmt.Errorf("there is no record at %s: it was removed by compaction, or belongs to a transaction", at)
+	}
+	return found, err
+}
+
+// maxShown bounds what is shown of a record's key, value and each header, in bytes.
+const maxShown = 8 << 10
+
+func shown(r *kgo.Record) *Record {
+	s := &Record{Place: placeOf(r), Timestamp: r.Timestamp.UTC(), Key: printable(r.Key), Value: printable(r.Value), Headers: map[string]string{}}
+	for _, h := range r.Headers {
+		s.Headers[h.Key] = printable(h.Value)
+	}
+	return s
+}
+
+func placeOf(r *kgo.Record) Place {
+	return Place{Topic: r.Topic, Partition: r.Partition, Offset: r.Offset}
+}
+
+// printable returns text as it is, and bytes that are none with escapes.
+func printable(b []byte) string {
+	cut := ""
+	if len(b) > maxShown {
+		cut, b = fmt.Sprintf("… (%d bytes)", len(b)), b[:maxShown]
+	}
+	text := strconv.QuoteToGraphic(string(b))
+	text = strings.NewReplacer(`\"`, `"`, `\\`, `\`).Replace(text[1 : len(text)-1])
+	return text + cut
+}
+
+// change is what ingest makes of a record of a source topic.
+type change struct {
+	documents []*record.Document
+	label     string
+	err       error // a permanent fault: it becomes a dead letter
+}
+
+// decode has the ingester read a record of a source topic. Its error says that it cannot be read now.
+func (i *Inspector) decode(ctx context.Context, r *kgo.Record, topicID [16]byte) (change, error) {
+	h := headersOf(r)
+	in := stage.Record{
+		Topic: r.Topic, TopicID: topicID, Partition: r.Partition, Offset: r.Offset, LeaderEpoch: r.LeaderEpoch, Time: r.Timestamp,
+		Key: r.Key, Value: r.Value, Force: h[record.HeaderForce] == "true",
+	}
+	if fault, ok := h[record.HeaderFault]; ok {
+		in.Fault = []byte(fault)
+	}
+	outcomes, err := i.ingester.Handle(ctx, []ingester.Change{{Record: in}})
+	if err != nil {
+		return change{}, fmt.Errorf("reading %s: %w", placeOf(r), err)
+	}
+	return change{outcomes[0].Out, outcomes[0].Label, outcomes[0].Err}, nil
+}
+
+// open reads the record that is asked about, and finds out which item it is of.
+func (q *inquiry) open(ctx context.Context, at Place) error {
+	r, err := q.recordAt(ctx, at)
+	if err != nil {
+		return err
+	}
+	q.asked, q.answer.Record = r, shown(r)
+	switch {
+	case at.Topic == q.cfg.Topics.DeadLetters():
+		l := letterOf(r)
+		q.letter = &l
+		q.answer.Record.Said = fmt.Sprintf("a dead letter of %s, %s: %s", l.Stage, l.Reason, strings.TrimPrefix(l.Text, l.Reason+": "))
+		if item, err := record.ParseKey([]byte(l.key)); err == nil {
+			q.item = &item
+		}
+		return nil
+	case q.ownTopic(at.Topic):
+		item, err := record.ParseKey(r.Key)
+		if err != nil {
+			q.answer.Record.Said = "a record of no item"
+			return nil
+		}
+		q.item = &item
+		q.answer.Record.Said = q.says(r)
+		return nil
+	}
+	c, err := q.decode(ctx, r, [16]byte{})
+	if err != nil {
+		q.note("what ingest makes of %s: %v", at, err)
+		return nil
+	}
+	q.change = &c
+	var items []string
+	for _, d := range c.documents {
+		item := d.Item()
+		if q.item == nil {
+			q.item = &item
+		}
+		if name := item.String(); !slices.Contains(items, name) {
+			items = append(items, name)
+		}
+	}
+	switch {
+	case c.err != nil:
+		q.answer.Record.Said = "ingest cannot use it: " + c.err.Error()
+	case len(items) == 0:
+		q.answer.Record.Said = fmt.Sprintf("ingest takes nothing of it (%s)", c.label)
+	case len(items) > 1:
+		q.answer.Record.Said = fmt.Sprintf("a change of %s; what follows is about the first one", strings.Join(items, ", "))
+	default:
+		q.answer.Record.Said = fmt.Sprintf("a change of %s (%s)", items[0], c.label)
+	}
+	return nil
+}
+
+// says tells what a record of the documents or vectors is.
+func (q *inquiry) says(r *kgo.Record) string {
+	s, err := q.see(r)
+	if err != nil {
+		return "it cannot be read: " + err.Error()
+	}
+	return fmt.Sprintf("%s of %s, version %d", opName(s.document.GetOp()), q.item, s.version)
+}
+
+func opName(op record.Op) string {
+	return strings.ReplaceAll(strings.ToLower(strings.TrimPrefix(op.String(), "OP_")), "_", " ")
+}

@@ -1,0 +1,216 @@
+package inspect
+
+import (
+	"bytes"
+	"context"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/freshet-io/freshet/libs/kafka"
+	"github.com/freshet-io/freshet/libs/record"
+)
+
+// hopNames are the parts of a change's way, by the hop that ends each.
+var hopNames = [...]struct{ name, stage string }{
+	record.IngestReceived: {"source to ingest", ""},
+	record.IngestProduced: {"ingest", stageIngest},
+	record.EmbedReceived:  {"queue before embed", ""},
+	record.Embedded:       {"embed", stageEmbed},
+	record.WriteReceived:  {"queue before write", ""},
+	record.Written:        {"write", stageWrite},
+}
+
+// timeline returns how the newest change has come through, as far as its records and the index tell.
+func (q *inquiry) timeline() *Timeline {
+	s := q.newest()
+	if s == nil {
+		return q.timelineOfIndex()
+	}
+	q.answer.TraceID = s.trace
+	if !s.stamped {
+		q.note("the time line: %s has no readable time stamps", s.Place)
+		return nil
+	}
+	t := &Timeline{Version: s.version, Of: s.Place, Start: s.stamps.Start().UTC()}
+	before, next := t.Start, record.IngestReceived
+	for ; next <= record.Written; next++ {
+		at, ok := s.stamps.At(next)
+		if !ok {
+			break
+		}
+		t.Hops = append(t.Hops, Hop{Name: hopNames[next].name, Stage: hopNames[next].stage, Start: before, Took: Seconds(at.Sub(before))})
+		before = at.UTC()
+	}
+	t.Done, t.End = q.arrived(s), q.answer.At
+	if t.Done {
+		t.End = q.indexed.UpdatedAt
+	}
+	if next <= record.Written {
+		rest := Hop{Name: "queue and write", Stage: stageWrite, Start: before, Open: !t.Done}
+		if next <= record.Embedded {
+			rest.Name, rest.Stage = "queue, embed and write", ""
+		}
+		if !t.Done {
+			rest.Name = "waits for " + waitsFor(next)
+			rest.Stage = ""
+			if q.passed(s) { // refused, or replaced by a newer change: it is not to come
+				t.End = before
+			}
+		}
+		// Weaviate's clock is another one: no part has a negative length.
+		t.End = later(t.End, before)
+		rest.Took = Seconds(t.End.Sub(before))
+		if t.Done || !q.passed(s) {
+			t.Hops = append(t.Hops, rest)
+		}
+	}
+	t.share()
+	return t
+}
+
+func waitsFor(next record.Hop) string {
+	if next <= record.Embedded {
+		return stageEmbed
+	}
+	return stageWrite
+}
+
+func later(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return b
+	}
+	return a
+}
+
+// timelineOfIndex is what the index alone tells.
+func (q *inquiry) timelineOfIndex() *Timeline {
+	if q.indexed == nil || q.indexed.State.Origin.GetCommittedAt() == 0 || q.indexed.UpdatedAt.IsZero() {
+		return nil
+	}
+	start := time.UnixMicro(q.indexed.State.Origin.GetCommittedAt()).UTC()
+	t := &Timeline{Version: q.version(), Start: start, End: later(q.indexed.UpdatedAt, start), Done: true}
+	t.Hops = []Hop{{Name: "source to index", Start: start, Took: Seconds(t.End.Sub(start))}}
+	t.share()
+	q.note("the hops of its last change: its records are not in Kafka any more, or beyond what was looked at")
+	return t
+}
+
+func (t *Timeline) share() {
+	for i := range t.Hops {
+		if whole := t.End.Sub(t.Start); whole > 0 {
+			t.Hops[i].Share = float64(t.Hops[i].Took) / float64(whole)
+		}
+	}
+}
+
+// newest returns the record that has come furthest of the newest change that is in a log.
+func (q *inquiry) newest() *seen {
+	var newest *seen
+	for _, all := range [][]seen{q.documents, q.vectors} {
+		for n := range all {
+			if s := &all[n]; newest == nil || s.version >= newest.version {
+				newest = s
+			}
+		}
+	}
+	return newest
+}
+
+// arrived reports whether the index has what a record brings.
+func (q *inquiry) arrived(s *seen) bool {
+	if q.indexed == nil {
+		return false
+	}
+	state := &q.indexed.State
+	if s.document.GetOp() == record.Op_OP_FAILED {
+		return state.Failed.GetVersion() == s.version
+	}
+	if version := max(state.Base, state.Floor); s.version != version {
+		return false
+	}
+	return len(s.fingerprint) == 0 || s.state == record.VectorState_VECTOR_STATE_PENDING || bytes.Equal(state.Held, s.fingerprint) || !state.Complete()
+}
+
+// passed reports whether nobody works on a record any more.
+func (q *inquiry) passed(s *seen) bool {
+	for _, w := range q.answer.Waiting {
+		if w.Stage != stageIngest {
+			return false
+		}
+	}
+	return true
+}
+
+// cost returns what the text of the newest change has cost.
+func (q *inquiry) cost(ctx context.Context) *Cost {
+	var text string
+	c := &Cost{}
+	if q.indexed != nil {
+		text, c.Tokens = q.indexed.State.Text, q.indexed.State.OriginalTokens
+	}
+	newest := q.newest()
+	if newest != nil && newest.document.GetOp().IsRow() {
+		text, c.Tokens = newest.document.GetText(), max(newest.tokens, 0)
+		if newest.tokens == 0 && q.indexed != nil && text == q.indexed.State.Text {
+			c.Tokens = q.indexed.State.OriginalTokens
+		}
+	}
+	if text == "" {
+		return nil
+	}
+	if c.Counted = c.Tokens > 0; !c.Counted {
+		c.Tokens = int64(len([]rune(text))/charactersPerToken + 1)
+	}
+	c.Paid, c.Why = q.paid()
+	if client, err := q.kafka(ctx); err == nil {
+		c.price(ctx, client, q)
+	}
+	return c
+}
+
+// charactersPerToken is a rule of thumb for English text.
+const charactersPerToken = 4
+
+// paid tells whether the newest change's text was paid for: where the change before had the same one, its vector was known.
+func (q *inquiry) paid() (paid *bool, why string) {
+	var rows []seen
+	for _, d := range q.documents {
+		if d.document.GetOp().IsRow() {
+			rows = append(rows, d)
+		}
+	}
+	switch n := len(rows); {
+	case n == 0:
+		return nil, "its documents are not in Kafka any more"
+	case rows[n-1].document.GetOp() == record.Op_OP_PARTIAL:
+		return nil, "a part of a row came, and its text was made later"
+	case n > 1 && rows[n-1].document.GetText() == rows[n-2].document.GetText():
+		return new(false), "the change before had the same text"
+	case n > 1:
+		return new(true), "the change before had another text"
+	}
+	return nil, "the change before it is beyond what was looked at, if there was one"
+}
+
+// price adds the money, by the last price that the ledger has of the collection.
+func (c *Cost) price(ctx context.Context, client *kgo.Client, q *inquiry) {
+	ledger, err := kafka.OpenCosts(ctx, client, q.cfg.Topics, q.answer.At.Add(-priceAge))
+	if err != nil {
+		q.note("the price of a token: %v", err)
+		return
+	}
+	entries, err := ledger.Read(ctx)
+	if err != nil {
+		q.note("the price of a token: %v", err)
+		return
+	}
+	for _, e := range entries {
+		if e.Collection == q.item.Collection {
+			c.Currency, c.Money = e.Currency, float64(c.Tokens)*e.Price/1e6
+		}
+	}
+}
+
+// priceAge is how far back a price is looked for.
+const priceAge = 7 * 24 * time.Hour

@@ -1,0 +1,270 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/freshet-io/freshet/services/ctl/inspect"
+)
+
+func statusCommand() *cobra.Command {
+	var output string
+	var watch bool
+	var every time.Duration
+	cmd := &cobra.Command{
+		Use: "status", Args: cobra.NoArgs, Short: "Show how the pipeline is: rates, lag, freshness, provider, money, dead letters",
+		Long: "Looks at the consumer groups in Kafka, at Weaviate, and at the metrics of the services\n" +
+			"(FRESHET_ADMIN_ADDRESSES), twice within 2 s: rates are of that time. What does not answer is named,\n" +
+			"and the rest is shown.",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := checkOutput(output); err != nil {
+				return err
+			}
+			if every < time.Second {
+				return fmt.Errorf("--every %s: at least 1s", every)
+			}
+			inspector, err := openInspector(cmd)
+			if err != nil {
+				return err
+			}
+			defer inspector.Close()
+			for {
+				if err := showStatus(cmd.Context(), inspector, cmd.OutOrStdout(), output, watch); err != nil || !watch {
+					return err
+				}
+				select {
+				case <-cmd.Context().Done():
+					return nil
+				case <-time.After(every):
+				}
+			}
+		},
+	}
+	cmd.Flags().BoolVar(&watch, "watch", false, "show it again and again, until Ctrl-C")
+	cmd.Flags().DurationVar(&every, "every", 2*time.Second, "time between two looks of --watch")
+	cmd.Flags().StringVarP(&output, "output", "o", "table", "table or json")
+	return cmd
+}
+
+// showStatus shows it once. In a terminal, --watch overwrites what it has shown before.
+func showStatus(ctx context.Context, inspector *inspect.Inspector, out io.Writer, output string, watch bool) error {
+	status, err := inspector.Status(ctx)
+	if err != nil {
+		if ctx.Err() != nil && watch {
+			return nil
+		}
+		return err
+	}
+	if output == "json" {
+		return json.NewEncoder(out).Encode(status)
+	}
+	var page strings.Builder
+	if err := writeStatus(&page, &status, outputWidth()); err != nil {
+		return err
+	}
+	switch {
+	case watch && term.IsTerminal(int(os.Stdout.Fd())):
+		const home, lineEnd, below = "\x1b[H", "\x1b[K\n", "\x1b[J"
+		_, err = io.WriteString(out, home+strings.ReplaceAll(page.String(), "\n", lineEnd)+below)
+	case watch:
+		_, err = io.WriteString(out, page.String()+"\n")
+	default:
+		_, err = io.WriteString(out, page.String())
+	}
+	return err
+}
+
+func writeStatus(out io.Writer, s *inspect.Status, width int) error {
+	p := &page{out: out, width: width}
+	p.trouble(s.Trouble)
+	p.print("")
+	if p.err == nil {
+		p.err = stageTable(s.Stages).write(out, width)
+	}
+	p.print("")
+	p.freshness(s.Freshness)
+	p.provider(s.Provider)
+	p.money(s.Money)
+	p.collections(s.Index)
+	p.letterCounts(s.Letters)
+	p.services(s.Services)
+	p.lines("not known", s.Unknown)
+	return p.err
+}
+
+func (p *page) trouble(all []inspect.Cause) {
+	if len(all) == 0 {
+		p.line("all well", "nothing is known to be wrong")
+	}
+	for i, c := range all {
+		name := "trouble"
+		if i > 0 {
+			name = ""
+		}
+		p.line(name, "%s (%s)", c.Summary, c.Code)
+		if c.Detail != "" {
+			p.line("", "%s", c.Detail)
+		}
+		if c.Do != "" {
+			p.line("", "→ %s", c.Do)
+		}
+	}
+}
+
+func stageTable(stages []inspect.Stage) table {
+	t := table{header: []string{"STAGE", "MEMBERS", "RATE/S", "LAG", "LAG TIME", "STUCK", "RETRIES/S", "OUTCOMES/S"}, wide: true}
+	for _, s := range stages {
+		lagTime := "-"
+		if s.LagTime > 0 {
+			lagTime = s.LagTime.String()
+		}
+		stuck := strconv.Itoa(len(s.Stuck))
+		if s.Unassigned > 0 {
+			stuck += fmt.Sprintf("+%d nobody's", s.Unassigned)
+		}
+		t.rows = append(t.rows, []string{s.Name, known(float64(s.Members), 0), known(s.Rate, 1), known(float64(s.Lag), 0), lagTime, stuck, known(s.Retries, 1), outcomes(s)})
+	}
+	t.alignRight(1, 7)
+	return t
+}
+
+// known writes a number, and a question mark for one that is not known.
+func known(n float64, decimals int) string {
+	if n < 0 {
+		return "?"
+	}
+	return strconv.FormatFloat(n, 'f', decimals, 64)
+}
+
+// outcomes writes what became of the records, the most frequent first.
+func outcomes(s inspect.Stage) string {
+	var names []string
+	for name := range s.Outcomes {
+		names = append(names, name)
+	}
+	slices.SortFunc(names, func(a, b string) int {
+		if s.Outcomes[a] != s.Outcomes[b] {
+			if s.Outcomes[a] > s.Outcomes[b] {
+				return -1
+			}
+			return 1
+		}
+		return strings.Compare(a, b)
+	})
+	var all []string
+	for _, name := range names {
+		all = append(all, name+" "+known(s.Outcomes[name], 1))
+	}
+	if s.Later > 0 {
+		all = append(all, fmt.Sprintf("(%d wait for their vectors)", s.Later))
+	}
+	return strings.Join(all, "  ")
+}
+
+func (p *page) freshness(all []inspect.Freshness) {
+	for i, f := range all {
+		name := "freshness"
+		if i > 0 {
+			name = ""
+		}
+		window := "since the services' start"
+		if f.Window > 0 {
+			window = "in the last " + f.Window.String()
+		}
+		p.line(name, "%s %s: p50 %s  p95 %s  p99 %s  of %d items %s", f.Collection, f.To, f.P50, f.P95, f.P99, f.Items, window)
+	}
+}
+
+func (p *page) provider(x *inspect.Provider) {
+	if x == nil {
+		return
+	}
+	p.line("provider", "%s requests/s, %s tokens/s charged, %s tokens/s not paid again", known(x.Requests, 1), known(x.Tokens, 0), known(x.Saved, 0))
+	for _, e := range x.Endpoints {
+		line := fmt.Sprintf("%s: gate %s", e.Role, e.Gate)
+		if e.Shut > 0 {
+			line += " for " + e.Shut.String()
+		}
+		if e.Requests > 0 {
+			line += fmt.Sprintf(", %.0f requests/min", e.Requests)
+		}
+		if e.Tokens > 0 {
+			line += fmt.Sprintf(", %.0f tokens/min", e.Tokens)
+		}
+		if e.Refused > 0 {
+			line += fmt.Sprintf(", %d of %d keys refused", e.Refused, e.Keys)
+		}
+		if e.Breaker != "" {
+			line += ", breaker " + e.Breaker
+		}
+		p.line("", "%s", line)
+	}
+	if x.Waiting > 0 || x.BudgetWaiting > 0 {
+		p.line("", "%d requests wait for a limit, %d for the budget of the next day", x.Waiting, x.BudgetWaiting)
+	}
+}
+
+func (p *page) money(m *inspect.Money) {
+	if m == nil {
+		return
+	}
+	amount := func(n float64) string { return known(n, 4) + " " + m.Currency }
+	line := fmt.Sprintf("%s an hour now; today %s paid, %s saved", strings.TrimSpace(amount(m.PerHour)), strings.TrimSpace(amount(m.Today)), strings.TrimSpace(amount(m.Saved)))
+	if m.Budget > 0 {
+		line += ", of " + strings.TrimSpace(amount(m.Budget)) + " a day"
+	}
+	p.line("money", "%s", line)
+}
+
+func (p *page) collections(all []inspect.IndexState) {
+	for i, x := range all {
+		name := "index"
+		if i > 0 {
+			name = ""
+		}
+		if x.Writable {
+			p.line(name, "%s (%s) takes writes", x.Collection, x.Class)
+		} else {
+			p.line(name, "%s takes no writes: %s", x.Collection, x.Why)
+		}
+	}
+}
+
+func (p *page) letterCounts(c *inspect.LetterCounts) {
+	if c == nil {
+		return
+	}
+	var all []string
+	for _, n := range c.Counts {
+		all = append(all, fmt.Sprintf("%d %s of %s", n.Count, n.Reason, n.Stage))
+	}
+	if len(all) == 0 {
+		all = append(all, "none")
+	}
+	p.line("dead", "%s in the last %s; %d in the topic", strings.Join(all, ", "), inspect.Seconds(time.Since(c.Since)).String(), c.Kept)
+}
+
+func (p *page) services(all []inspect.Service) {
+	var names []string
+	for _, s := range all {
+		name := s.Address
+		if len(s.Stages) > 0 {
+			name += " (" + strings.Join(s.Stages, ", ") + ")"
+		}
+		if !s.Ready {
+			name += " not ready"
+		}
+		names = append(names, name)
+	}
+	p.line("services", "%s", strings.Join(names, "; "))
+}
