@@ -177,11 +177,11 @@ func (p *page) freshness(all []inspect.Freshness) {
 		if i > 0 {
 			name = ""
 		}
-		window := "since the services' start"
+		window := "since the start"
 		if f.Window > 0 {
 			window = "in the last " + f.Window.String()
 		}
-		p.line(name, "%s %s: p50 %s  p95 %s  p99 %s  of %d items %s", f.Collection, f.To, f.P50, f.P95, f.P99, f.Items, window)
+		p.line(name, "%s %s: p50 %s  p95 %s  p99 %s  (%d items %s)", f.Collection, f.To, f.P50, f.P95, f.P99, f.Items, window)
 	}
 }
 

@@ -53,6 +53,7 @@ type inquiry struct {
 	documents  []seen              // in their order, from before the indexed version on
 	vectors    []seen
 	changes    []seenChange // of the source topics, newer than the indexed one
+	first      bool         // all documents that there ever were were looked at
 	logWhole   bool         // all documents newer than the index were looked at
 	srcWhole   bool         // all changes newer than the index were looked at
 
@@ -175,15 +176,24 @@ func (q *inquiry) askIndex(ctx context.Context) {
 	q.unfound = len(missing) > 0
 }
 
-// lookAgain looks at groups and metrics once more, 2 s after the first time: what waits in a partition that moves is only
-// late.
+// lookAgain looks at groups and metrics once more, 2 s after the first time, and then until what the item waits for has
+// moved, or has not for so long that it is stuck: a batch may take some seconds.
 func (q *inquiry) lookAgain(ctx context.Context) {
-	select {
-	case <-ctx.Done():
-		return
-	case <-time.After(lookTwice - time.Since(q.now.at)):
+	first := q.now
+	for wait := lookTwice; wait <= stuckLook; wait += lookTwice {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(wait - time.Since(first.at)):
+		}
+		q.earlier, q.now = first, q.look(ctx)
+		if !slices.ContainsFunc(q.answer.Waiting, func(w Waiting) bool {
+			p := q.now.position(w.Stage, w.Topic, w.Partition)
+			return p != nil && !w.Owed && len(q.whyBroken(w)) == 0 && q.now.standings[w.Stage].Members > 0 && !q.now.moved(first, w.Stage, p)
+		}) {
+			return
+		}
 	}
-	q.earlier, q.now = q.now, q.look(ctx)
 }
 
 // version returns that of what the index has of the item; 0 where it has nothing.
@@ -245,6 +255,7 @@ func (q *inquiry) readDocuments(ctx context.Context) bool {
 	}
 	var cut bool
 	q.documents, cut = q.read(ctx, spans)
+	q.first = from == 0 && !cut
 	return whole && !cut
 }
 
@@ -362,7 +373,7 @@ func (q *inquiry) see(r *kgo.Record) (seen, error) {
 // askSources reads the source topics: what ingest has not read, and what is newer than the indexed change, if that is
 // known; or all that there is, where the index knows nothing of the item.
 func (q *inquiry) askSources(ctx context.Context) {
-	stand, ok := q.now.stands[stageIngest]
+	stand, ok := q.now.standings[stageIngest]
 	if !ok {
 		return
 	}

@@ -14,16 +14,16 @@ import (
 
 // look is where all stages were at a time, and what their metrics said.
 type look struct {
-	at      time.Time
-	lanes   []lane
-	stands  map[string]kafka.Standing // by stage; none of those whose cluster does not answer
-	scraped *scrape
-	unknown []string // beside what scraped has
+	at        time.Time
+	lanes     []lane
+	standings map[string]kafka.Standing // by stage; none of those whose cluster does not answer
+	scraped   *scrape
+	unknown   []string // beside what scraped has
 }
 
 // look looks at the groups and the admin ports.
 func (i *Inspector) look(ctx context.Context) *look {
-	l := &look{at: time.Now().UTC(), stands: map[string]kafka.Standing{}}
+	l := &look{at: time.Now().UTC(), standings: map[string]kafka.Standing{}}
 	sources, err := i.sourceTopics(ctx)
 	if err != nil {
 		l.unknown = append(l.unknown, "the source topics of patterns: "+err.Error())
@@ -41,7 +41,7 @@ func (i *Inspector) look(ctx context.Context) *look {
 				l.unknown = append(l.unknown, fmt.Sprintf("where %s is: %v", of.stage, err))
 				return
 			}
-			l.stands[of.stage] = s
+			l.standings[of.stage] = s
 		})
 	}
 	looking.Wait()
@@ -68,7 +68,7 @@ func (i *Inspector) client(ctx context.Context, source bool) (*kgo.Client, error
 
 // position returns where a stage is in a partition; nil where that is not known.
 func (l *look) position(stage, topic string, partition int32) *kafka.Position {
-	all := l.stands[stage].Partitions
+	all := l.standings[stage].Partitions
 	for n := range all {
 		if all[n].Topic == topic && all[n].Partition == partition {
 			return &all[n]
@@ -81,6 +81,18 @@ func (l *look) position(stage, topic string, partition int32) *kafka.Position {
 func (l *look) moved(earlier *look, stage string, p *kafka.Position) bool {
 	was := earlier.position(stage, p.Topic, p.Partition)
 	return was == nil || was.Next != p.Next || !slices.Equal(was.Owed, p.Owed) || p.Unfinished() == 0
+}
+
+// stands reports whether a partition that has something to read has not moved since an earlier look.
+func (l *look) stands(earlier *look) bool {
+	for stage, s := range l.standings {
+		for n := range s.Partitions {
+			if !l.moved(earlier, stage, &s.Partitions[n]) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // heads returns when the first unfinished records came to their partitions.
@@ -124,6 +136,8 @@ const (
 	leastWindow = time.Second // between two looks that are compared
 	mostWindow  = time.Minute
 	lookTwice   = 2 * time.Second
+	// stuckLook is for how long a partition must be seen not to move: a batch takes its time, and a commit a second.
+	stuckLook = 10 * time.Second
 )
 
 // pair returns the present look and the one before, and the oldest of the last minute: what there is of it, and where
@@ -145,6 +159,15 @@ func (i *Inspector) pair(ctx context.Context) (oldest, earlier, now *look, err e
 		}
 	}
 	now = i.look(ctx)
+	if wait := stuckLook - now.at.Sub(past[0].at); wait > 0 && now.stands(past[0]) {
+		past = append(past, now)
+		select {
+		case <-ctx.Done():
+			return nil, nil, nil, fmt.Errorf("looking twice: %w", ctx.Err())
+		case <-time.After(wait):
+		}
+		earlier, now = now, i.look(ctx)
+	}
 	i.looks.past = append(past, now)
 	return past[0], earlier, now, nil
 }

@@ -49,7 +49,7 @@ func (i *Inspector) Status(ctx context.Context) (Status, error) {
 	for n, l := range now.lanes {
 		asking.Go(func() {
 			var err error
-			if stages[n], err = i.stageOf(ctx, l, earlier, now); err != nil {
+			if stages[n], err = i.stageOf(ctx, l, oldest, earlier, now); err != nil {
 				note("how late %s is: %v", l.stage, err)
 			}
 		})
@@ -80,7 +80,7 @@ func (i *Inspector) Status(ctx context.Context) (Status, error) {
 }
 
 // stageOf returns how a stage is. Its error says what is left out.
-func (i *Inspector) stageOf(ctx context.Context, l lane, earlier, now *look) (Stage, error) {
+func (i *Inspector) stageOf(ctx context.Context, l lane, oldest, earlier, now *look) (Stage, error) {
 	s := Stage{Name: l.stage, Group: l.group, Topics: l.topics, Members: -1, Lag: -1, Rate: -1}
 	seconds := now.at.Sub(earlier.at).Seconds()
 	rate := func(metric string, pairs ...string) (float64, bool) {
@@ -108,7 +108,7 @@ func (i *Inspector) stageOf(ctx context.Context, l lane, earlier, now *look) (St
 	later, _ := now.scraped.sum(metricLater, "stage", l.stage)
 	s.Later = int64(later)
 
-	stand, ok := now.stands[l.stage]
+	stand, ok := now.standings[l.stage]
 	if !ok {
 		return s, nil
 	}
@@ -123,7 +123,7 @@ func (i *Inspector) stageOf(ctx context.Context, l lane, earlier, now *look) (St
 			finished += max(was.Unfinished()+p.End-was.End-p.Unfinished(), 0)
 		}
 	}
-	if _, looked := earlier.stands[l.stage]; s.Rate < 0 && looked {
+	if _, looked := earlier.standings[l.stage]; s.Rate < 0 && looked {
 		s.Rate = float64(finished) / seconds
 	}
 	heads, err := i.heads(ctx, l, stand)
@@ -131,7 +131,7 @@ func (i *Inspector) stageOf(ctx context.Context, l lane, earlier, now *look) (St
 		age := now.at.Sub(at)
 		s.LagTime = max(s.LagTime, Seconds(age))
 		p := now.position(l.stage, head.Topic, head.Partition)
-		if age > stuckAfter && p.Owner != "" && !now.moved(earlier, l.stage, p) {
+		if age > stuckAfter && p.Owner != "" && now.at.Sub(oldest.at) >= stuckLook && !now.moved(oldest, l.stage, p) {
 			s.Stuck = append(s.Stuck, head)
 		}
 	}

@@ -129,7 +129,7 @@ func (q *inquiry) arrived(s *seen) bool {
 	if version := max(state.Base, state.Floor); s.version != version {
 		return false
 	}
-	return len(s.fingerprint) == 0 || s.state == record.VectorState_VECTOR_STATE_PENDING || bytes.Equal(state.Held, s.fingerprint) || !state.Complete()
+	return s.state != record.VectorState_VECTOR_STATE_PRESENT || state.Hidden || bytes.Equal(state.Held, s.fingerprint)
 }
 
 // passed reports whether nobody works on a record any more.
@@ -189,6 +189,8 @@ func (q *inquiry) paid() (paid *bool, why string) {
 		return new(false), "the change before had the same text"
 	case n > 1:
 		return new(true), "the change before had another text"
+	case q.first:
+		return new(true), "it is its first text"
 	}
 	return nil, "the change before it is beyond what was looked at, if there was one"
 }

@@ -27,7 +27,7 @@ func (q *inquiry) causes() []Cause {
 
 // sure reports whether all was looked at that could hold a newer change.
 func (q *inquiry) sure() bool {
-	_, ingest := q.now.stands[stageIngest]
+	_, ingest := q.now.standings[stageIngest]
 	return ingest && q.srcWhole && q.logWhole && q.indexed != nil
 }
 
@@ -41,7 +41,7 @@ func (q *inquiry) whyUnknown() Cause {
 
 // whyWaiting says why a record of the item waits.
 func (q *inquiry) whyWaiting(w Waiting) []Cause {
-	stand := q.now.stands[w.Stage]
+	stand := q.now.standings[w.Stage]
 	p := q.now.position(w.Stage, w.Topic, w.Partition)
 	queue := fmt.Sprintf("%s, %s ahead of it", w.Place, plural(int(w.Ahead), "record", "records"))
 	if stand.Members == 0 {
@@ -87,7 +87,7 @@ func (q *inquiry) headAge(w Waiting) time.Duration { return time.Since(w.Since) 
 // others says whether the stage's other partitions move.
 func (q *inquiry) others(w Waiting) string {
 	moving, waiting := 0, 0
-	all := q.now.stands[w.Stage].Partitions
+	all := q.now.standings[w.Stage].Partitions
 	for n := range all {
 		p := &all[n]
 		if p.Topic == w.Topic && p.Partition == w.Partition {
@@ -293,7 +293,9 @@ func (q *inquiry) whyStanding() []Cause {
 	case Unfound:
 		all = append(all, Cause{Code: CauseUnfound, Summary: "it is stored, and a search by its own vector does not find it", Do: "let the producer send the row again with another text; look into the log of write for `the index does not find`"})
 	case Stub:
-		all = append(all, q.whyStub())
+		if len(q.answer.Waiting) == 0 || !state.Known() {
+			all = append(all, q.whyStub())
+		}
 	}
 	if q.standing() == Searchable && state.Lacks() && !slices.ContainsFunc(q.answer.Waiting, func(w Waiting) bool { return w.Owed || w.Stage != stageIngest }) {
 		all = append(all, q.whyStub())
