@@ -46,26 +46,34 @@ func DecodeOwed(text string) (offsets []int64, err error) {
 	return offsets, nil
 }
 
-// Finished returns the offset of the first record that a group has not finished, by what it has committed: the committed
-// one, or the first one that it owes; -1 where it has committed nothing.
-func Finished(committed kadm.OffsetResponse) int64 {
-	if owed := Owed(committed); len(owed) > 0 {
-		return min(committed.At, owed[0])
-	}
-	return committed.At
+// committedNote is what of a stage's note others read.
+type committedNote struct {
+	Owed  string `json:"owed"`
+	Doubt int64  `json:"doubt"` // milliseconds
 }
 
-// Owed returns the offsets of the records that a group has left for later, rising; none where its note is not a stage's.
-func Owed(committed kadm.OffsetResponse) []int64 {
-	var note struct {
-		Owed string `json:"owed"`
+// noteOf returns the note of a committed offset; an empty one where it is no stage's.
+func noteOf(committed kadm.OffsetResponse) (n committedNote) {
+	if json.Unmarshal([]byte(committed.Metadata), &n) != nil {
+		return committedNote{}
 	}
-	if json.Unmarshal([]byte(committed.Metadata), &note) != nil {
-		return nil
-	}
-	owed, err := DecodeOwed(note.Owed)
+	return n
+}
+
+// owed returns the offsets of the records that were left for later, rising.
+func (n committedNote) owed() []int64 {
+	owed, err := DecodeOwed(n.Owed)
 	if err != nil {
 		return nil
 	}
 	return owed
+}
+
+// Finished returns the offset of the first record that a group has not finished, by what it has committed: the committed
+// one, or the first one that it owes; -1 where it has committed nothing.
+func Finished(committed kadm.OffsetResponse) int64 {
+	if owed := noteOf(committed).owed(); len(owed) > 0 {
+		return min(committed.At, owed[0])
+	}
+	return committed.At
 }

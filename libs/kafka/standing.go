@@ -25,6 +25,8 @@ type Position struct {
 	Next       int64   // the first record that was not handled, or the log's start where nothing is committed
 	Owed       []int64 // records before it that the group has left for later, rising
 	Owner      string  // host of the member that has it; "" where none does
+	// Doubt: the owner commits nothing for a while, since the one before did not leave cleanly, and works once more then.
+	Doubt bool
 }
 
 // Done returns the offset of the first record that the group has not finished.
@@ -70,7 +72,8 @@ func Stand(ctx context.Context, client *kgo.Client, group string, topics ...stri
 		start, _ := starts.Lookup(end.Topic, end.Partition)
 		p := Position{Topic: end.Topic, Partition: end.Partition, Start: start.Offset, End: end.Offset, Next: start.Offset}
 		if at, ok := committed.Lookup(end.Topic, end.Partition); ok && at.At >= 0 {
-			p.Next, p.Owed = min(max(at.At, start.Offset), end.Offset), Owed(at)
+			note := noteOf(at)
+			p.Next, p.Owed, p.Doubt = min(max(at.At, start.Offset), end.Offset), note.owed(), note.Doubt > 0
 		}
 		for _, o := range owners {
 			if o.has.Lookup(end.Topic, end.Partition) {

@@ -145,11 +145,16 @@ func (s *shopping) allRight() {
 	}
 }
 
-// refuses answers as a provider that is away does.
+// refuses answers as a provider does that is away, or throttles.
 func (p *provider) refuses(w http.ResponseWriter) bool {
-	if !p.away.Load() {
+	switch {
+	case p.away.Load():
+		http.Error(w, "away", http.StatusServiceUnavailable)
+	case p.busy.Load():
+		w.Header().Set("Retry-After", "15")
+		http.Error(w, "too many requests", http.StatusTooManyRequests)
+	default:
 		return false
 	}
-	http.Error(w, "away", http.StatusServiceUnavailable)
 	return true
 }

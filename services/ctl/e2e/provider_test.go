@@ -28,6 +28,7 @@ type provider struct {
 	url  string
 	away atomic.Bool // it answers 503
 	told atomic.Bool // a request had something about a trace
+	busy atomic.Bool // it answers 429, and that one may come back in 15 s
 
 	mu        sync.Mutex
 	paid      map[string]int // by text

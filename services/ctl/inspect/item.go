@@ -111,10 +111,11 @@ func (i *Inspector) Item(ctx context.Context, s Subject) (Item, error) {
 	q.askLog(ctx)
 	q.askSources(ctx)
 	q.askLetters(ctx)
+	q.askIndex(ctx) // once more: what was under way may be there now
 	if q.answer.Waiting = q.waiting(); len(q.answer.Waiting) > 0 {
 		q.lookAgain(ctx)
+		q.askIndex(ctx)
 	}
-	q.askIndex(ctx) // once more: what was under way may be there now
 	q.answer.Item = &ItemName{Collection: q.item.Collection, Tenant: q.item.Tenant, ID: q.item.ID, UUID: q.item.UUID().String(), Partition: q.partition}
 	q.answer.Index = q.indexAnswer()
 	q.answer.Timeline = q.timeline()
@@ -492,10 +493,17 @@ func (q *inquiry) waiting() []Waiting {
 		}
 		all = append(all, w)
 	}
-	for _, v := range q.vectors {
-		add(stageWrite, v.Place, v.at)
+	// What has been done already is committed within a second.
+	for n := range q.vectors {
+		if v := &q.vectors[n]; !q.arrived(v) {
+			add(stageWrite, v.Place, v.at)
+		}
 	}
-	for _, d := range q.documents {
+	for n := range q.documents {
+		d := &q.documents[n]
+		if p := q.now.position(stageEmbed, d.Topic, d.Partition); p != nil && !slices.Contains(p.Owed, d.Offset) && (q.arrived(d) || q.embedded(d)) {
+			continue
+		}
 		if d.Topic == q.cfg.Topics.DocumentsLive() {
 			add(stageEmbed, d.Place, d.at)
 		} else {
@@ -503,9 +511,24 @@ func (q *inquiry) waiting() []Waiting {
 		}
 	}
 	for _, c := range q.changes {
-		add(stageIngest, c.Place, c.at)
+		if !q.ingested(c) {
+			add(stageIngest, c.Place, c.at)
+		}
 	}
 	return all
+}
+
+// embedded reports whether a document's vector was seen.
+func (q *inquiry) embedded(d *seen) bool {
+	return slices.ContainsFunc(q.vectors, func(v seen) bool { return v.version == d.version })
+}
+
+// ingested reports whether a change's document was seen, or that of a later one.
+func (q *inquiry) ingested(c seenChange) bool {
+	return slices.ContainsFunc(q.documents, func(d seen) bool {
+		o := d.document.GetOrigin()
+		return o.GetTopic() == c.Topic && o.GetPartition() == c.Partition && o.GetOffset() >= c.Offset
+	})
 }
 
 // indexAnswer says what the index has.

@@ -131,7 +131,7 @@ func (i *Inspector) stageOf(ctx context.Context, l lane, oldest, earlier, now *l
 		age := now.at.Sub(at)
 		s.LagTime = max(s.LagTime, Seconds(age))
 		p := now.position(l.stage, head.Topic, head.Partition)
-		if age > stuckAfter && p.Owner != "" && now.at.Sub(oldest.at) >= stuckLook && !now.moved(oldest, l.stage, p) {
+		if age > stuckAfter && p.Owner != "" && !p.Doubt && now.at.Sub(oldest.at) >= stuckLook && !now.moved(oldest, l.stage, p) {
 			s.Stuck = append(s.Stuck, head)
 		}
 	}

@@ -2,6 +2,8 @@ package inspect
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"regexp"
 	"slices"
@@ -20,7 +22,7 @@ import (
 var placePattern = regexp.MustCompile(`^([a-zA-Z0-9._-]+)/(\d+)/(\d+)$`)
 
 // Parse reads a question: topic/partition/offset of a topic that the installation has, or else an id, its parts joined by
-// +. The collection may be empty where there is only one, the tenant where items have none. Its error says what is
+// +, or as a JSON array of texts. The collection may be empty where there is only one, the tenant where items have none. Its error says what is
 // missing.
 func (i *Inspector) Parse(text, collection, tenant string) (Subject, error) {
 	if m := placePattern.FindStringSubmatch(text); m != nil && (i.ownTopic(m[1]) || i.reads(m[1])) {
@@ -35,7 +37,7 @@ func (i *Inspector) Parse(text, collection, tenant string) (Subject, error) {
 		return Subject{Place: &Place{Topic: m[1], Partition: int32(partition), Offset: offset}}, nil
 	}
 	if text == "" {
-		return Subject{}, fmt.Errorf("give an id, or topic/partition/offset of a record")
+		return Subject{}, errors.New("give an id, or topic/partition/offset of a record")
 	}
 	var names []string
 	for _, c := range i.file.Collections() {
@@ -63,11 +65,13 @@ func (i *Inspector) Parse(text, collection, tenant string) (Subject, error) {
 		return Subject{}, fmt.Errorf("--tenant %s: items of %s have no tenants", tenant, collection)
 	}
 	id := strings.Split(text, "+")
-	if parts[1] && len(parts) == 1 {
-		id = []string{text} // an id of one part may have a + in it
+	switch {
+	case strings.HasPrefix(text, "[") && json.Unmarshal([]byte(text), &id) == nil:
+	case parts[1] && len(parts) == 1:
+		id = []string{text} // one part may have a + in it
 	}
 	if !parts[len(id)] {
-		return Subject{}, fmt.Errorf("%s: ids of %s have %s, joined by +", text, collection, plural(anyKey(parts), "part", "parts"))
+		return Subject{}, fmt.Errorf("%s: ids of %s have %s, joined by +; where a part has a + itself, write them as JSON: [\"a+b\",\"7\"]", text, collection, plural(anyKey(parts), "part", "parts"))
 	}
 	return Subject{Item: &record.Item{Collection: collection, Tenant: tenant, ID: id}}, nil
 }

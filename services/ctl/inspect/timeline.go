@@ -3,6 +3,7 @@ package inspect
 import (
 	"bytes"
 	"context"
+	"slices"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -175,8 +176,10 @@ const charactersPerToken = 4
 // paid tells whether the newest change's text was paid for: where the change before had the same one, its vector was known.
 func (q *inquiry) paid() (paid *bool, why string) {
 	var rows []seen
+	orders := record.Orders{}
 	for _, d := range q.documents {
-		if d.document.GetOp().IsRow() {
+		late := slices.ContainsFunc(d.document.GetSources(), func(so *record.SourceOrder) bool { return orders.Compare(so) < 0 })
+		if orders.Take(d.document.GetSources()); d.document.GetOp().IsRow() && !late {
 			rows = append(rows, d)
 		}
 	}

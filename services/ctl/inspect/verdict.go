@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/freshet-io/freshet/libs/pipeline"
 	"github.com/freshet-io/freshet/libs/record"
 )
 
@@ -52,23 +53,31 @@ func (q *inquiry) whyWaiting(w Waiting) []Cause {
 	if broken := q.whyBroken(w); len(broken) > 0 {
 		return broken
 	}
-	unmoved := q.earlier != nil && !q.now.moved(q.earlier, w.Stage, p)
-	head := time.Since(w.Since)
+	stuck := q.earlier != nil && q.now.at.Sub(q.earlier.at) >= stuckLook && !q.now.moved(q.earlier, w.Stage, p)
 	switch {
-	case unmoved && p.Owner == "":
-		return []Cause{{Code: CauseStuck, Summary: fmt.Sprintf("stuck: partition %d of %s is nobody's, while group %s has %s", w.Partition, w.Topic, w.Group, plural(stand.Members, "member", "members")),
-			Detail: "it waits at " + queue, Do: "wait for the end of a rebalance; else look into the logs of " + w.Stage}}
-	case unmoved && !w.Owed && (head > stuckAfter || w.Ahead > 0 && q.headAge(w) > stuckAfter):
+	case w.Owed:
+		return []Cause{{Code: CauseVectorPending, Summary: "its vector is yet to follow: embed has let it pass without, and comes back to it", Detail: fmt.Sprintf("%s, %s ahead of it", w.Place, plural(int(w.Ahead), "text", "texts"))}}
+	case stuck && p.Doubt:
+		return []Cause{{Code: CauseQueue, Summary: fmt.Sprintf("%s commits nothing for a while: the one that had the partition before did not leave cleanly", w.Stage), Detail: "what waits at " + queue + " may be in the index already", Do: "wait FRESHET_WRITE_DOUBT (90 s): it works once more on all since, and goes on"}}
+	case stuck && p.Owner == "":
+		return []Cause{{
+			Code:    CauseStuck,
+			Summary: fmt.Sprintf("stuck: partition %d of %s is nobody's, while group %s has %s", w.Partition, w.Topic, w.Group, plural(stand.Members, "member", "members")),
+			Detail:  "it waits at " + queue, Do: "wait for the end of a rebalance; else look into the logs of " + w.Stage,
+		}}
+	case stuck:
 		return []Cause{{
 			Code:    CauseStuck,
 			Summary: fmt.Sprintf("stuck: partition %d of %s does not move; %s", w.Partition, w.Topic, q.others(w)),
 			Detail:  fmt.Sprintf("%s stands at offset %d, the item waits at %s", w.Stage, p.Done(), queue),
-			Do:      fmt.Sprintf("look into the log of %s at %s, which has the partition: `trying a batch again` says why; freshet why %s/%d/%d shows the record that holds it up", w.Stage, strings.TrimPrefix(p.Owner, "/"), w.Topic, w.Partition, p.Done()),
+			Do: fmt.Sprintf("look into the log of %s at %s, which has the partition: `trying a batch again` says why; freshet why %s/%d/%d shows the record that holds it up; restart that process if it hangs",
+				w.Stage, strings.TrimPrefix(p.Owner, "/"), w.Topic, w.Partition, p.Done()),
 		}}
-	case w.Owed:
-		return []Cause{{Code: CauseVectorPending, Summary: "its vector is yet to follow: embed has let it pass without, and comes back to it", Detail: fmt.Sprintf("%s, %s ahead of it", w.Place, plural(int(w.Ahead), "text", "texts"))}}
 	}
 	c := Cause{Code: CauseQueue, Summary: fmt.Sprintf("under way: it waits for %s, and the partition moves", w.Stage), Detail: queue}
+	if q.earlier == nil || !q.now.moved(q.earlier, w.Stage, p) {
+		c.Summary = "under way: it waits for " + w.Stage
+	}
 	if q.earlier != nil {
 		if was := q.earlier.position(w.Stage, w.Topic, w.Partition); was != nil {
 			if done := p.Next - was.Next; done > 0 {
@@ -79,10 +88,6 @@ func (q *inquiry) whyWaiting(w Waiting) []Cause {
 	}
 	return []Cause{c}
 }
-
-// headAge returns how long the first unfinished record of the partition can have waited at least: as long as the item's,
-// which came after it.
-func (q *inquiry) headAge(w Waiting) time.Duration { return time.Since(w.Since) }
 
 // others says whether the stage's other partitions move.
 func (q *inquiry) others(w Waiting) string {
@@ -287,7 +292,11 @@ func (q *inquiry) whyStanding() []Cause {
 	switch q.standing() {
 	case Absent, MarkOnly, Searchable:
 	case Deleted:
-		all = append(all, Cause{Code: CauseDeleted, Summary: "it was deleted at its source", Detail: "the index keeps a tombstone of version " + strconv.FormatInt(state.Floor, 10)})
+		summary := "it was deleted at its source"
+		if slices.ContainsFunc(q.file.Pipelines, func(p pipeline.Pipeline) bool { return p.Collection == q.item.Collection && len(p.When) > 0 }) {
+			summary += ", or its row did not meet the pipeline's `when` any more"
+		}
+		all = append(all, Cause{Code: CauseDeleted, Summary: summary, Detail: "the index keeps a tombstone of version " + strconv.FormatInt(state.Floor, 10)})
 	case Hidden:
 		all = append(all, Cause{Code: CauseHidden, Summary: "it is kept and not to be found: its row does not meet the pipeline's `when`", Do: "look at `when` in the pipeline file and at the row"})
 	case Unfound:

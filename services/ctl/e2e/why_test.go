@@ -1,0 +1,384 @@
+package e2e_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/freshet-io/freshet/libs/record"
+	"github.com/freshet-io/freshet/services/ctl/inspect"
+)
+
+// offerTopic carries rows whose column seq has their order, whatever their places are.
+const offerTopic = "shop.offers"
+
+var whyPipeline = paidPipeline + fmt.Sprintf(`- name: offers
+  source: {topics: [%s], format: rows, order: seq, partial: true}
+  collection: Offer
+  id: {from: [shop, number]}
+  text: {template: "{{name}}"}
+  properties: [{name: name, type: text}, {name: seq, type: int}]
+  when: [{field: active, ne: false}]
+`, offerTopic)
+
+// offerID is the id of the only offer, one of whose two parts has a + in it.
+const offerID = `["a+b","7"]`
+
+// asker asks the command `freshet why`, as it is built, about a pipeline of real services.
+type asker struct {
+	*rig
+	provider *provider
+	seq      int
+}
+
+// TestWhy plants each situation that makes an item old, and has `freshet why` name it, told no more than the item's id.
+func TestWhy(t *testing.T) {
+	if testing.Short() {
+		t.Skip("needs a server: not under -short")
+	}
+	p := startProvider(t)
+	r := newRig(t, options{
+		brokers: startKfake(t), pipeline: whyPipeline, partitions: 6, sourcePartitions: 3,
+		environ: append(p.environ("embed"), "FRESHET_SESSION_TIMEOUT=120s"), // one that sleeps keeps its partitions
+	})
+	a := &asker{rig: r, provider: p}
+	a.startAll()
+	for id := range int64(20) {
+		a.change(id, "as it was")
+	}
+	a.offer(1, "winter coat", true)
+	a.settle(time.Minute)
+
+	for _, situation := range []struct {
+		name string
+		test func(*asker)
+	}{
+		{"all is well", (*asker).well},
+		{"never in the source topic", (*asker).neverInSource},
+		{"dead letter", (*asker).deadLetter},
+		{"older version refused", (*asker).olderRefused},
+		{"deleted and hidden", (*asker).deletedAndHidden},
+		{"provider throttled", (*asker).throttled},
+		{"index read-only", (*asker).readOnly},
+		{"stuck partition", (*asker).stuck},
+		{"nobody runs a stage", (*asker).stageDown},
+	} {
+		passed := t.Run(situation.name, func(t *testing.T) {
+			situation.test(&asker{rig: a.as(t), provider: p, seq: a.seq})
+		})
+		if a.seq += 1000; !passed {
+			return // the next one would be about two things
+		}
+	}
+}
+
+// change sends a product's next row.
+func (a *asker) change(id int64, description string) {
+	a.t.Helper()
+	a.seq++
+	a.send(a.envelope("u", nil, &product{ID: id, Name: fmt.Sprint("product ", id), Description: description, Price: 1.5, Stock: 1, Seq: a.seq}))
+}
+
+// offer sends a row whose order is seq.
+func (a *asker) offer(seq int, name string, active bool) {
+	a.t.Helper()
+	value, err := json.Marshal(map[string]any{"shop": "a+b", "number": 7, "name": name, "seq": seq, "active": active})
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	a.send(&kgo.Record{Topic: offerTopic, Key: []byte("no id"), Value: value, Partition: 0})
+}
+
+// command runs a command of freshet, and fails where it does.
+func (a *asker) command(args ...string) []byte {
+	a.t.Helper()
+	var admins []string
+	for _, p := range a.running {
+		admins = append(admins, p.log.adminAddress())
+	}
+	cmd := exec.CommandContext(a.t.Context(), binary(a.t, "ctl"), args...)
+	cmd.Env = append(a.env, "HOME="+a.dir, "PATH="+os.Getenv("PATH"), "FRESHET_ADMIN_ADDRESSES="+strings.Join(admins, ","))
+	var out, log bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &log
+	if err := cmd.Run(); err != nil {
+		a.t.Fatalf("freshet %v: %v\n%s", args, err, log.String())
+	}
+	return out.Bytes()
+}
+
+// why asks, and fails where the verdict is another one.
+func (a *asker) why(want inspect.Code, args ...string) inspect.Item {
+	a.t.Helper()
+	args = append([]string{"why"}, args...)
+	var item inspect.Item
+	if err := json.Unmarshal(a.command(append(args, "-o", "json")...), &item); err != nil {
+		a.t.Fatal(err)
+	}
+	if len(item.Causes) == 0 || item.Causes[0].Code != want {
+		a.t.Errorf("freshet %v: the verdict is not %s:\n%s", args, want, a.command(args...))
+	}
+	return item
+}
+
+func (a *asker) status() inspect.Status {
+	a.t.Helper()
+	var s inspect.Status
+	if err := json.Unmarshal(a.command("status", "-o", "json"), &s); err != nil {
+		a.t.Fatal(err)
+	}
+	return s
+}
+
+func hasTrouble(s inspect.Status, code inspect.Code) bool {
+	for _, c := range s.Trouble {
+		if c.Code == code {
+			return true
+		}
+	}
+	return false
+}
+
+func (a *asker) well() {
+	item := a.why(inspect.CauseNotInSource, "3", "--collection", "Product")
+	if item.Index.Standing != inspect.Searchable || item.Index.Text != "product 3: as it was" || item.Timeline == nil || !item.Timeline.Done || len(item.Timeline.Hops) != 5 || item.TraceID == "" || len(item.Unknown) > 0 {
+		a.t.Errorf("of an item that is well: %+v, unknown %q", item, item.Unknown)
+	}
+	whole := 0.0
+	for _, h := range item.Timeline.Hops {
+		whole += h.Share
+	}
+	if whole < 0.999 || whole > 1.001 {
+		a.t.Errorf("the shares of the hops sum up to %f", whole)
+	}
+	s := a.status()
+	if len(s.Trouble)+len(s.Unknown) > 0 || len(s.Freshness) != 2 || s.Freshness[1].Items != 20 || s.Provider == nil || len(s.Services) != 3 {
+		a.t.Errorf("of a pipeline that is well: %+v", s)
+	}
+	for _, stage := range s.Stages {
+		if stage.Members != 1 || stage.Lag != 0 || stage.Replicas != 1 {
+			a.t.Errorf("of a stage that is well: %+v", stage)
+		}
+	}
+}
+
+// neverInSource: the change that somebody misses was never sent, or the item never was.
+func (a *asker) neverInSource() {
+	if item := a.why(inspect.CauseNotInSource, "4711", "--collection", "Product"); item.Index.Standing != inspect.Absent {
+		a.t.Errorf("an item that never was is %s", item.Index.Standing)
+	}
+	a.why(inspect.CauseNotInSource, "5", "--collection", "Product")
+}
+
+func (a *asker) deadLetter() {
+	a.send(a.envelope("u", nil, &product{ID: 6, Name: "product 6", Description: "newer", Price: "dear", Seq: 7}))
+	a.settle(time.Minute)
+	item := a.why(inspect.CauseDeadLetter, "6", "--collection", "Product")
+	if len(item.Letters) != 1 || item.Letters[0].Reason != "field-type" || item.Index.Failed == nil || item.Index.Text != "product 6: as it was" {
+		a.t.Errorf("of an item with a dead letter: %+v", item)
+	}
+	letter := fmt.Sprintf("%s/%d/%d", a.topics.DeadLetters(), item.Letters[0].Partition, item.Letters[0].Offset)
+	if of := a.why(inspect.CauseDeadLetter, letter); of.Item == nil || of.Item.UUID != itemOf(6).UUID().String() {
+		a.t.Errorf("of the letter itself: %+v", of)
+	}
+	a.why(inspect.CauseDeadLetter, item.Letters[0].Source)
+	a.send(a.source([]byte("{"), []byte("no JSON")))
+	a.settle(time.Minute)
+	s := a.status()
+	if s.Letters == nil || s.Letters.Total != 2 || len(s.Letters.Counts) != 2 {
+		a.t.Errorf("dead letters: %+v", s.Letters)
+	}
+	a.change(6, "mended") // the mark goes with it
+	a.settle(time.Minute)
+	a.why(inspect.CauseNotInSource, "6", "--collection", "Product")
+}
+
+func (a *asker) olderRefused() {
+	a.offer(5, "summer coat", true)
+	a.settle(time.Minute)
+	a.why(inspect.CauseNotInSource, offerID, "--collection", "Offer")
+	a.offer(3, "spring coat", true)
+	a.settle(time.Minute)
+	item := a.why(inspect.CauseOlderRefused, offerID, "--collection", "Offer")
+	if item.Index.Text != "summer coat" {
+		a.t.Errorf("the index has %q", item.Index.Text)
+	}
+	a.offer(6, "summer coat", true)
+	a.settle(time.Minute)
+	item = a.why(inspect.CauseNotInSource, offerID, "--collection", "Offer")
+	if item.Cost == nil || item.Cost.Paid == nil || *item.Cost.Paid {
+		a.t.Errorf("the cost of a text that the change before had: %+v", item.Cost)
+	}
+}
+
+func (a *asker) deletedAndHidden() {
+	a.send(a.envelope("d", &product{ID: 8, Name: "product 8", Seq: 8}, nil))
+	a.offer(9, "autumn coat", false)
+	a.settle(time.Minute)
+	if item := a.why(inspect.CauseDeleted, "8", "--collection", "Product"); item.Index.Standing != inspect.Deleted || item.Timeline == nil || !item.Timeline.Done {
+		a.t.Errorf("of a deleted item: %+v", item)
+	}
+	a.why(inspect.CauseHidden, offerID, "--collection", "Offer")
+}
+
+func (a *asker) throttled() {
+	a.provider.busy.Store(true)
+	a.change(9, "a text that must be paid for")
+	a.awaitMetric("embed", "freshet_provider_gate_shut_seconds{", func(line string) bool { return !strings.HasSuffix(line, " 0") })
+	item := a.why(inspect.CauseThrottled, "9", "--collection", "Product")
+	if len(item.Waiting) != 1 || item.Waiting[0].Stage != "embed" || item.Timeline == nil {
+		a.t.Errorf("of an item whose text is throttled: %+v", item)
+	}
+	if s := a.status(); !hasTrouble(s, inspect.CauseThrottled) || s.Provider.Endpoints[0].Gate != "shut" {
+		a.t.Errorf("status of a throttled provider: %+v %+v", s.Trouble, s.Provider)
+	}
+	// Once its row has gone on, the price is there and the vector is not: that is throttled, too.
+	await(a.t, time.Minute, "the row goes on without its vector", func() (bool, error) {
+		stored, err := a.index.Load(a.t.Context(), collection, []record.Item{itemOf(9)}, true)
+		return err == nil && stored[0].State.Text == "product 9: a text that must be paid for", err
+	})
+	a.why(inspect.CauseThrottled, "9", "--collection", "Product")
+	a.provider.busy.Store(false)
+	a.settle(3 * time.Minute)
+	a.why(inspect.CauseNotInSource, "9", "--collection", "Product")
+}
+
+func (a *asker) awaitMetric(name, prefix string, enough func(line string) bool) {
+	a.t.Helper()
+	await(a.t, time.Minute, name+" shows "+prefix, func() (bool, error) {
+		_, body := a.running[name].get("/metrics")
+		for line := range strings.Lines(body) {
+			if strings.HasPrefix(line, prefix) && enough(strings.TrimSpace(line)) {
+				return true, nil
+			}
+		}
+		return false, nil
+	})
+}
+
+func (a *asker) readOnly() {
+	a.setShards("READONLY")
+	a.change(10, "what the index does not take")
+	a.awaitMetric("write", `freshet_index_broken{collection="Product"} 1`, func(string) bool { return true })
+	item := a.why(inspect.CauseIndexReadOnly, "10", "--collection", "Product")
+	if len(item.Waiting) != 1 || item.Waiting[0].Stage != "write" || !strings.Contains(item.Causes[0].Detail, "READONLY") {
+		a.t.Errorf("of an item that the index does not take: %+v", item)
+	}
+	if s := a.status(); !hasTrouble(s, inspect.CauseIndexReadOnly) {
+		a.t.Errorf("status of a read-only index: %+v", s.Trouble)
+	}
+	a.setShards("READY")
+	a.settle(2 * time.Minute)
+	a.why(inspect.CauseNotInSource, "10", "--collection", "Product")
+}
+
+// setShards sets the status of the shards of the products.
+func (a *asker) setShards(status string) {
+	a.t.Helper()
+	call := func(method, path, body string) []byte {
+		request, err := http.NewRequestWithContext(a.t.Context(), method, "http://"+a.server.REST+"/v1/schema/"+collection+"_g1/shards"+path, strings.NewReader(body))
+		if err != nil {
+			a.t.Fatal(err)
+		}
+		request.Header.Set("Authorization", "Bearer "+a.server.APIKey)
+		request.Header.Set("Content-Type", "application/json")
+		answer, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(request)
+		if err != nil {
+			a.t.Fatal(err)
+		}
+		b, err := io.ReadAll(answer.Body)
+		if err = errors.Join(err, answer.Body.Close()); err != nil || answer.StatusCode >= 300 {
+			a.t.Fatalf("%s %s: %s %s %v", method, path, answer.Status, b, err)
+		}
+		return b
+	}
+	var shards []struct{ Name string }
+	if err := json.Unmarshal(call(http.MethodGet, "", ""), &shards); err != nil || len(shards) == 0 {
+		a.t.Fatalf("shards: %v %v", shards, err)
+	}
+	for _, s := range shards {
+		call(http.MethodPut, "/"+s.Name, `{"status":"`+status+`"}`)
+	}
+}
+
+// stuck: one of two instances of write hangs, and Kafka has not noticed.
+func (a *asker) stuck() {
+	a.start("write", "sleeper", "FRESHET_KAFKA_CLIENT_ID=sleeper").awaitReady()
+	var asleep []int32
+	await(a.t, 2*time.Minute, "the sleeper has partitions", func() (bool, error) {
+		groups, err := kadm.NewClient(a.client).DescribeGroups(a.t.Context(), "freshet-write")
+		if err != nil {
+			return false, err
+		}
+		group := groups["freshet-write"]
+		asleep = nil
+		for _, m := range group.Members {
+			if assigned, ok := m.Assigned.AsConsumer(); ok && m.ClientID == "sleeper" && len(assigned.Topics) > 0 {
+				asleep = assigned.Topics[0].Partitions
+			}
+		}
+		return group.State == "Stable" && len(group.Members) == 2 && len(asleep) > 0, nil
+	})
+	a.settle(time.Minute)
+	if err := a.running["sleeper"].pause(); err != nil {
+		a.t.Fatal(err)
+	}
+	var there, elsewhere int64 = -1, -1
+	for id := range int64(20) {
+		of := &there
+		if !slices.Contains(asleep, record.Partition(itemOf(id).Key(), a.partitions)) {
+			of = &elsewhere
+		}
+		*of = id
+	}
+	if there < 0 || elsewhere < 0 {
+		a.t.Fatalf("no product in the partitions %v, or none elsewhere", asleep)
+	}
+	a.change(there, "nobody writes it")
+	a.change(elsewhere, "it is written")
+	await(a.t, time.Minute, "embed is through", func() (bool, error) {
+		n, err := a.unfinished("embed")
+		return n == 0 && err == nil, nil
+	})
+	item := a.why(inspect.CauseStuck, fmt.Sprint(there), "--collection", "Product")
+	if len(item.Waiting) != 1 || item.Waiting[0].Stage != "write" || item.Waiting[0].Partition != item.Item.Partition {
+		a.t.Errorf("of an item in a stuck partition: %+v", item)
+	}
+	a.why(inspect.CauseNotInSource, fmt.Sprint(elsewhere), "--collection", "Product")
+	await(a.t, time.Minute, "status names the stuck partition", func() (bool, error) { return hasTrouble(a.status(), inspect.CauseStuck), nil })
+	if err := a.running["sleeper"].resume(); err != nil {
+		a.t.Fatal(err)
+	}
+	a.settle(time.Minute)
+	a.why(inspect.CauseNotInSource, fmt.Sprint(there), "--collection", "Product")
+	a.running["sleeper"].stop()
+	delete(a.running, "sleeper")
+	a.settle(time.Minute)
+}
+
+func (a *asker) stageDown() {
+	a.running["embed"].stop()
+	delete(a.running, "embed")
+	a.change(11, "nobody embeds it")
+	await(a.t, time.Minute, "ingest is through", func() (bool, error) {
+		n, err := a.unfinished("ingest")
+		return n == 0 && err == nil, nil
+	})
+	if item := a.why(inspect.CauseStageDown, "11", "--collection", "Product"); len(item.Waiting) != 1 || item.Waiting[0].Stage != "embed" {
+		a.t.Errorf("of an item that nobody embeds: %+v", item.Waiting)
+	}
+	if s := a.status(); !hasTrouble(s, inspect.CauseStageDown) {
+		a.t.Errorf("status without embed: %+v", s.Trouble)
+	}
+}
