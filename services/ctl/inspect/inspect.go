@@ -39,6 +39,9 @@ type Config struct {
 	TraceLink   string          `envconfig:"TRACES_LINK" desc:"URL of a trace in your tracing back end, with {id} in the place of its id"`
 }
 
+// answerBound is how long one answer may take, whatever is away.
+const answerBound = 90 * time.Second
+
 // connectBound is how long a part may take to answer for the first time. What does not is said to be away.
 const connectBound = 5 * time.Second
 
@@ -52,10 +55,9 @@ type Inspector struct {
 	letters  letterbox
 	looks    looks
 
-	mu     sync.Mutex
-	own    *kgo.Client // of the pipeline's cluster; nil until it has answered
-	source *kgo.Client // of the producers' cluster
-	index  *weaviate.Client
+	own    server[*kgo.Client] // the pipeline's cluster
+	source server[*kgo.Client] // the producers' cluster
+	index  server[*weaviate.Client]
 }
 
 // Open reads the pipeline file. It asks no server yet: one that is away shows in the answers. The caller closes.
@@ -81,21 +83,53 @@ func Open(cfg Config) (*Inspector, error) {
 
 // Close ends all connections.
 func (i *Inspector) Close() {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	for _, client := range []*kgo.Client{i.own, i.source} {
-		if client != nil {
-			client.Close()
-		}
-	}
-	if i.index != nil {
-		_ = i.index.Close()
-	}
-	i.own, i.source, i.index = nil, nil, nil
+	i.own.close(func(c *kgo.Client) { c.Close() })
+	i.source.close(func(c *kgo.Client) { c.Close() })
+	i.index.close(func(c *weaviate.Client) { _ = c.Close() })
 }
 
 // Pipeline returns the pipeline file, for the names of its collections. It must not be changed.
 func (i *Inspector) Pipeline() *pipeline.File { return i.file }
+
+// server is a connection that is opened when it is first asked for, and tried again after a while where that failed.
+type server[C any] struct {
+	mu     sync.Mutex
+	client C
+	open   bool
+	failed error
+	at     time.Time // of the failure
+}
+
+// tryAgain is after how long a server that was away is tried again: one answer must not wait for it at each question.
+const tryAgain = 2 * time.Second
+
+// get returns the client.
+func (s *server[C]) get(ctx context.Context, who string, open func(context.Context) (C, error)) (C, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.open || s.failed != nil && time.Since(s.at) < tryAgain {
+		return s.client, s.failed
+	}
+	ctx, cancel := context.WithTimeout(ctx, connectBound)
+	defer cancel()
+	client, err := open(ctx)
+	s.at, s.failed = time.Now(), nil
+	if err != nil {
+		s.failed = away(who, err)
+		return s.client, s.failed
+	}
+	s.client, s.open = client, true
+	return client, nil
+}
+
+func (s *server[C]) close(end func(C)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.open {
+		end(s.client)
+	}
+	s.open = false
+}
 
 // kafka returns a client of the pipeline's cluster.
 func (i *Inspector) kafka(ctx context.Context) (*kgo.Client, error) {
@@ -107,37 +141,13 @@ func (i *Inspector) sources(ctx context.Context) (*kgo.Client, error) {
 	return i.connect(ctx, &i.source, i.cfg.Source.Kafka)
 }
 
-func (i *Inspector) connect(ctx context.Context, client **kgo.Client, c kafka.Config) (*kgo.Client, error) {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	if *client != nil {
-		return *client, nil
-	}
-	ctx, cancel := context.WithTimeout(ctx, connectBound)
-	defer cancel()
-	opened, err := c.Connect(ctx, i.log)
-	if err != nil {
-		return nil, away("Kafka at "+strings.Join(c.Brokers, ","), err)
-	}
-	*client = opened
-	return opened, nil
+func (i *Inspector) connect(ctx context.Context, s *server[*kgo.Client], c kafka.Config) (*kgo.Client, error) {
+	return s.get(ctx, "Kafka at "+strings.Join(c.Brokers, ","), func(ctx context.Context) (*kgo.Client, error) { return c.Connect(ctx, i.log) })
 }
 
 // weaviate returns a client of the index.
 func (i *Inspector) weaviate(ctx context.Context) (*weaviate.Client, error) {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	if i.index != nil {
-		return i.index, nil
-	}
-	ctx, cancel := context.WithTimeout(ctx, connectBound)
-	defer cancel()
-	index, err := weaviate.Open(ctx, i.cfg.Weaviate)
-	if err != nil {
-		return nil, away("Weaviate at "+i.cfg.Weaviate.URL, err)
-	}
-	i.index = index
-	return index, nil
+	return i.index.get(ctx, "Weaviate at "+i.cfg.Weaviate.URL, func(ctx context.Context) (*weaviate.Client, error) { return weaviate.Open(ctx, i.cfg.Weaviate) })
 }
 
 // away names what does not answer.

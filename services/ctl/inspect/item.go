@@ -92,6 +92,8 @@ func (q *inquiry) note(format string, args ...any) {
 // Item answers why an item is as old as it is. An error means that the question makes no sense, as one about a record that
 // is not there: what is away is said in the answer.
 func (i *Inspector) Item(ctx context.Context, s Subject) (Item, error) {
+	ctx, cancel := context.WithTimeout(ctx, answerBound)
+	defer cancel()
 	q := &inquiry{Inspector: i, item: s.Item, partition: -1, answer: Item{At: time.Now().UTC(), Waiting: []Waiting{}, Letters: []Letter{}, Unknown: []string{}}}
 	if s.Place != nil {
 		q.answer.Subject = s.Place.String()
@@ -218,8 +220,8 @@ func (q *inquiry) offsetOf(version int64) (offset int64, ok bool) {
 // askLog reads the item's records in the documents and the vectors.
 func (q *inquiry) askLog(ctx context.Context) {
 	client, err := q.kafka(ctx)
-	if err != nil {
-		return // what could not be looked at is said by look already
+	if err != nil || !q.now.answers(stageEmbed) {
+		return // which look has said already
 	}
 	identities, err := kafka.ReadControl(ctx, client, q.cfg.Topics)
 	if err != nil {
@@ -451,7 +453,7 @@ func (q *inquiry) lane(stage string) lane {
 // askLetters finds the item's dead letters.
 func (q *inquiry) askLetters(ctx context.Context) {
 	client, err := q.kafka(ctx)
-	if err != nil {
+	if err != nil || !q.now.answers(stageEmbed) {
 		return
 	}
 	letters, _, cut, err := q.letters.look(ctx, q.cfg.Kafka, client, q.cfg.Topics.DeadLetters())
@@ -545,7 +547,8 @@ func (q *inquiry) indexAnswer() *Index {
 	if _, generation, ok := strings.Cut(strings.TrimSuffix(x.Class, "_side"), "_g"); ok {
 		_, _ = fmt.Sscan(generation, &x.Generation)
 	}
-	if offset, ok := q.offsetOf(x.Version); ok && q.partition >= 0 {
+	// Where its record was not seen, the version may be that of a backfill's marker, or of a redriven letter.
+	if offset, ok := q.offsetOf(x.Version); ok && slices.ContainsFunc(q.documents, func(d seen) bool { return d.Offset == offset && d.version == x.Version }) {
 		x.Versioned = &Place{Topic: q.cfg.Topics.DocumentsLive(), Partition: q.partition, Offset: offset}
 	}
 	if at := s.Origin.GetCommittedAt(); at > 0 {

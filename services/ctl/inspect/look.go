@@ -66,6 +66,12 @@ func (i *Inspector) client(ctx context.Context, source bool) (*kgo.Client, error
 	return i.kafka(ctx)
 }
 
+// answers reports whether the cluster that a stage reads has answered.
+func (l *look) answers(stage string) bool {
+	_, ok := l.standings[stage]
+	return ok
+}
+
 // position returns where a stage is in a partition; nil where that is not known.
 func (l *look) position(stage, topic string, partition int32) *kafka.Position {
 	all := l.standings[stage].Partitions
@@ -86,6 +92,9 @@ func (l *look) moved(earlier *look, stage string, p *kafka.Position) bool {
 // stands reports whether a partition that has something to read has not moved since an earlier look.
 func (l *look) stands(earlier *look) bool {
 	for stage, s := range l.standings {
+		if s.Members == 0 {
+			continue // which says enough
+		}
 		for n := range s.Partitions {
 			if !l.moved(earlier, stage, &s.Partitions[n]) {
 				return true

@@ -1,13 +1,14 @@
 package inspect
 
-// The metrics that are read, as Prometheus shows them: libs/telemetry names them. TestNames holds these against what a
-// service really shows.
+// The metrics that are read, as Prometheus shows them: libs/telemetry names them. TestWhy holds these against what the
+// services really show.
 const (
 	metricItems         = "freshet_items_total"
 	metricUnfinished    = "freshet_stage_oldest_unfinished_age_seconds"
 	metricRetries       = "freshet_stage_retries_total"
 	metricLater         = "freshet_stage_later"
 	metricFreshness     = "freshet_freshness_duration_seconds"
+	metricSearchable    = "freshet_freshness_searchable_duration_seconds"
 	metricIndexBroken   = "freshet_index_broken"
 	metricLimit         = "freshet_provider_gate_limit"
 	metricShut          = "freshet_provider_gate_shut_seconds"

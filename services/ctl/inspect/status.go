@@ -29,6 +29,8 @@ const (
 // Status tells how the installation is. Rates and stuck partitions are seen by looking twice: it compares with the last
 // call where that was in the last minute, and else looks twice itself, 2 s apart. Its error is that of ctx.
 func (i *Inspector) Status(ctx context.Context) (Status, error) {
+	ctx, cancel := context.WithTimeout(ctx, answerBound)
+	defer cancel()
 	oldest, earlier, now, err := i.pair(ctx)
 	if err != nil {
 		return Status{}, err
@@ -145,23 +147,25 @@ func (i *Inspector) stageOf(ctx context.Context, l lane, oldest, earlier, now *l
 func freshness(oldest, now *look) []Freshness {
 	all := []Freshness{}
 	window := now.at.Sub(oldest.at)
-	of := func(l *look) map[string]*histogram {
-		// A vector that comes late is no change that comes late: its change has arrived before.
-		return l.scraped.histograms(metricFreshness, "collection", func(of labels) bool { return of["outcome"] != outcomeCompleted })
-	}
-	before := of(oldest)
-	histograms := of(now)
-	for _, name := range slices.Sorted(maps.Keys(histograms)) {
-		h, f := histograms[name], Freshness{Collection: name, To: "acknowledged"}
-		if recent := h.since(before[name]); window >= steady && recent.count() > 0 {
-			h, f.Window = recent, Seconds(window)
+	for _, to := range []struct{ name, metric string }{{"acknowledged", metricFreshness}, {"searchable", metricSearchable}} {
+		of := func(l *look) map[string]*histogram {
+			// A vector that comes late is no change that comes late: its change has arrived before.
+			return l.scraped.histograms(to.metric, "collection", func(of labels) bool { return of["outcome"] != outcomeCompleted })
 		}
-		if f.Items = int64(h.count()); f.Items == 0 {
-			continue
+		before, histograms := of(oldest), of(now)
+		for _, name := range slices.Sorted(maps.Keys(histograms)) {
+			h, f := histograms[name], Freshness{Collection: name, To: to.name}
+			if recent := h.since(before[name]); window >= steady && recent.count() > 0 {
+				h, f.Window = recent, Seconds(window)
+			}
+			if f.Items = int64(h.count()); f.Items == 0 {
+				continue
+			}
+			f.P50, f.P95, f.P99 = h.quantile(.5), h.quantile(.95), h.quantile(.99)
+			all = append(all, f)
 		}
-		f.P50, f.P95, f.P99 = h.quantile(.5), h.quantile(.95), h.quantile(.99)
-		all = append(all, f)
 	}
+	slices.SortStableFunc(all, func(a, b Freshness) int { return cmp.Compare(a.Collection, b.Collection) })
 	return all
 }
 
@@ -257,6 +261,8 @@ func (i *Inspector) letterCounts(ctx context.Context, now time.Time) (*LetterCou
 	if err != nil {
 		return nil, err
 	}
+	ctx, cancel := context.WithTimeout(ctx, scanTime)
+	defer cancel()
 	letters, kept, _, err := i.letters.look(ctx, i.cfg.Kafka, client, i.cfg.Topics.DeadLetters())
 	if err != nil {
 		return nil, err
@@ -272,6 +278,8 @@ func (i *Inspector) money(ctx context.Context, earlier, now *look) (*Money, erro
 	if err != nil {
 		return nil, err
 	}
+	ctx, cancel := context.WithTimeout(ctx, 2*connectBound)
+	defer cancel()
 	midnight := now.at.Truncate(24 * time.Hour)
 	ledger, err := kafka.OpenCosts(ctx, client, i.cfg.Topics, midnight)
 	if err != nil {
@@ -310,6 +318,8 @@ func (i *Inspector) money(ctx context.Context, earlier, now *look) (*Money, erro
 
 // indexStates asks Weaviate and the services whether collections take writes.
 func (i *Inspector) indexStates(ctx context.Context, now *look) ([]IndexState, error) {
+	ctx, cancel := context.WithTimeout(ctx, 2*connectBound)
+	defer cancel()
 	broken := now.scraped.sums(metricIndexBroken, "collection")
 	index, err := i.weaviate(ctx)
 	all := []IndexState{}

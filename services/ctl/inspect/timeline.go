@@ -127,10 +127,18 @@ func (q *inquiry) arrived(s *seen) bool {
 	if s.document.GetOp() == record.Op_OP_FAILED {
 		return state.Failed.GetVersion() == s.version
 	}
-	if version := max(state.Base, state.Floor); s.version != version {
+	if version := q.version(); s.version != version && !q.isIndexed(s) {
 		return false
 	}
 	return s.state != record.VectorState_VECTOR_STATE_PRESENT || state.Hidden || bytes.Equal(state.Held, s.fingerprint)
+}
+
+// isIndexed reports whether a record is the change that the index has, whatever its version: after the epoch was raised
+// the same place in the log counts higher.
+func (q *inquiry) isIndexed(s *seen) bool {
+	has, of := q.indexed.State.Origin, s.document.GetOrigin()
+	return has != nil && of != nil && has.GetTopic() == of.GetTopic() && has.GetPartition() == of.GetPartition() && has.GetOffset() == of.GetOffset() &&
+		has.GetCommittedAt() == of.GetCommittedAt()
 }
 
 // passed reports whether nobody works on a record any more.
@@ -164,7 +172,7 @@ func (q *inquiry) cost(ctx context.Context) *Cost {
 		c.Tokens = int64(len([]rune(text))/charactersPerToken + 1)
 	}
 	c.Paid, c.Why = q.paid()
-	if client, err := q.kafka(ctx); err == nil {
+	if client, err := q.kafka(ctx); err == nil && q.now.answers(stageEmbed) {
 		c.price(ctx, client, q)
 	}
 	return c

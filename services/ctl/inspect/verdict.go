@@ -20,8 +20,11 @@ func (q *inquiry) causes() []Cause {
 	}
 	all = append(all, q.whyRefused()...)
 	all = append(all, q.whyStanding()...)
-	if len(all) == 0 || all[0].Code == CauseNotInSource && !q.sure() {
-		all = append([]Cause{q.whyUnknown()}, all...)
+	if len(all) == 0 {
+		all = append(all, q.whyUnknown())
+		if q.indexed == nil {
+			all = append(all, *q.indexBroken())
+		}
 	}
 	return slices.CompactFunc(all, func(a, b Cause) bool { return a.Code == b.Code && a.Summary == b.Summary })
 }
@@ -172,6 +175,9 @@ func (q *inquiry) whyRefused() []Cause {
 		if offset, ok := q.offsetOf(q.version()); ok && d.Offset <= offset {
 			return nil
 		}
+		if q.isIndexed(&d) {
+			return nil
+		}
 		if c := q.refused(d); c != nil {
 			return []Cause{*c}
 		}
@@ -234,8 +240,11 @@ func (q *inquiry) newerLetter() *Letter {
 		if q.letter != nil && (l.Partition != q.letter.Partition || l.Offset != q.letter.Offset) {
 			continue // it is asked about that one
 		}
-		if q.indexed == nil || q.letter != nil {
+		if q.letter != nil {
 			return l
+		}
+		if q.indexed == nil {
+			return nil // it may have been mended since
 		}
 		if version, err := strconv.ParseInt(l.Version, 10, 64); err == nil {
 			if version > q.version() || q.indexed.State.Failed.GetVersion() == version {
@@ -309,7 +318,7 @@ func (q *inquiry) whyStanding() []Cause {
 	if q.standing() == Searchable && state.Lacks() && !slices.ContainsFunc(q.answer.Waiting, func(w Waiting) bool { return w.Owed || w.Stage != stageIngest }) {
 		all = append(all, q.whyStub())
 	}
-	if len(q.answer.Waiting) == 0 && q.newerLetter() == nil && !q.pending() {
+	if len(q.answer.Waiting) == 0 && q.newerLetter() == nil && q.sure() && !q.pending() {
 		all = append(all, q.notInSource())
 	}
 	return all
@@ -321,7 +330,7 @@ func (q *inquiry) pending() bool {
 		if d.Topic != q.cfg.Topics.DocumentsLive() || !d.document.GetOp().IsRow() && d.document.GetOp() != record.Op_OP_DELETE {
 			continue
 		}
-		return d.version > q.version() && q.refused(d) == nil && q.indexed.State.Judge(&record.Vector{Document: d.document, Version: d.version, VersionOrigin: d.origin}) == record.TakenNew
+		return d.version > q.version() && !q.isIndexed(&d) && q.refused(d) == nil && q.indexed.State.Judge(&record.Vector{Document: d.document, Version: d.version, VersionOrigin: d.origin}) == record.TakenNew
 	}
 	return false
 }
@@ -356,9 +365,6 @@ func (q *inquiry) notInSource() Cause {
 	if q.standing() == Absent {
 		c.Summary = fmt.Sprintf("no change of it is in the source %s, and the index has never had it", plural2(len(q.lane(stageIngest).topics), "topic", "topics"))
 		c.Detail = "looked for in " + topics + ", as far back as they reach"
-		if !q.srcWhole {
-			c.Detail = "looked for in " + topics + ", as far as the bound reaches"
-		}
 		return c
 	}
 	c.Summary = "nothing newer of it is in the source topics: all that came of it is in the index"
