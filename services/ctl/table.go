@@ -144,9 +144,11 @@ func wrap(text string, width int) []string {
 	line := ""
 	for _, word := range strings.Split(text, " ") {
 		for uniseg.StringWidth(word) > width { // an address, say
-			head := strings.TrimSuffix(cut(word, width+1), "…")
-			lines, word = append(lines, strings.TrimSpace(line+" "+head)), word[len(head):]
-			line = ""
+			if line != "" {
+				lines, line = append(lines, line), ""
+			}
+			head := strings.TrimSuffix(cut(word, width), "…")
+			lines, word = append(lines, head), word[len(head):]
 		}
 		if line != "" && uniseg.StringWidth(line)+1+uniseg.StringWidth(word) > width {
 			lines, line = append(lines, line), ""

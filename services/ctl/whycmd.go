@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -225,6 +226,7 @@ func (p *page) waiting(all []inspect.Waiting) {
 const (
 	hopCells = 24 // of a hop's name
 	barCells = 40 // of the whole way
+	barFrame = 20 // of the numbers before it, and of what may follow
 )
 
 func (p *page) timeline(t *inspect.Timeline) {
@@ -236,7 +238,7 @@ func (p *page) timeline(t *inspect.Timeline) {
 		state = "so far"
 	}
 	p.line("time line", "%s from the commit at its source, %s, %s", spoken(t.End.Sub(t.Start)), t.Start.Format("2006-01-02 15:04:05.000"), state)
-	bars := max(min(barCells, p.width-label-hopCells-16), 8)
+	bars := max(min(barCells, p.width-label-hopCells-barFrame), 4)
 	used := 0.0
 	for _, h := range t.Hops {
 		p.print(fmt.Sprintf("%-*s%-*s%9s %4.0f %%  %s", label, "", hopCells, cut(h.Name, hopCells), spoken(time.Duration(h.Took)), 100*h.Share, bar(used, h.Share, bars, h.Open)))
@@ -246,13 +248,11 @@ func (p *page) timeline(t *inspect.Timeline) {
 
 // bar is the part of a way, at its place in the whole of so many cells.
 func bar(before, share float64, cells int, open bool) string {
-	const eighths = "▏▎▍▌▋▊▉█"
-	first := int(before * float64(cells))
-	full := share * float64(cells)
-	whole := int(full)
-	b := strings.Repeat(" ", first) + strings.Repeat("█", whole)
-	if rest := int((full - float64(whole)) * 8); rest > 0 || whole == 0 {
-		b += string([]rune(eighths)[max(rest-1, 0)])
+	const eighths = "▏▎▍▌▋▊▉"
+	length := max(int(math.Round(share*float64(cells)*8)), 1)
+	b := strings.Repeat(" ", int(before*float64(cells))) + strings.Repeat("█", length/8)
+	if rest := length % 8; rest > 0 {
+		b += string([]rune(eighths)[rest-1])
 	}
 	if open {
 		b += "…"

@@ -96,7 +96,7 @@ func (l *look) stands(earlier *look) bool {
 			continue // which says enough
 		}
 		for n := range s.Partitions {
-			if !l.moved(earlier, stage, &s.Partitions[n]) {
+			if p := &s.Partitions[n]; p.Next < p.End && !l.moved(earlier, stage, p) {
 				return true
 			}
 		}

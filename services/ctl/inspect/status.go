@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -133,7 +134,7 @@ func (i *Inspector) stageOf(ctx context.Context, l lane, oldest, earlier, now *l
 		age := now.at.Sub(at)
 		s.LagTime = max(s.LagTime, Seconds(age))
 		p := now.position(l.stage, head.Topic, head.Partition)
-		if age > stuckAfter && p.Owner != "" && !p.Doubt && now.at.Sub(oldest.at) >= stuckLook && !now.moved(oldest, l.stage, p) {
+		if age > stuckAfter && p.Next < p.End && p.Owner != "" && !p.Doubt && now.at.Sub(oldest.at) >= stuckLook && !now.moved(oldest, l.stage, p) {
 			s.Stuck = append(s.Stuck, head)
 		}
 	}
@@ -364,8 +365,9 @@ func (s *Status) trouble() []Cause {
 		}
 	}
 	trouble = append(trouble, s.Provider.trouble()...)
+	explained := map[string]bool{stageWrite: slices.ContainsFunc(trouble, func(c Cause) bool { return c.Code == CauseIndexReadOnly }), stageEmbed: len(s.Provider.trouble()) > 0}
 	for _, st := range s.Stages {
-		if len(st.Stuck) > 0 {
+		if len(st.Stuck) > 0 && !explained[serviceOf(st.Name)] {
 			trouble = append(trouble, Cause{
 				Code:    CauseStuck,
 				Summary: fmt.Sprintf("%s: %s not moving", st.Name, plural(len(st.Stuck), "partition is", "partitions are")),
@@ -375,7 +377,7 @@ func (s *Status) trouble() []Cause {
 		}
 	}
 	for _, x := range s.Services {
-		if len(x.Stages) > 0 && x.Says != "" {
+		if len(x.Stages) > 0 && x.Says != "" && !(explained[stageWrite] && strings.HasPrefix(x.Says, "index of ")) {
 			trouble = append(trouble, Cause{Code: CauseNotReady, Summary: x.Address + " says: " + x.Says})
 		}
 	}

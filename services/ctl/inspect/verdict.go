@@ -149,7 +149,7 @@ func (q *inquiry) indexBroken() *Cause {
 	if c.Detail == "" {
 		return nil
 	}
-	c.Do = "free the disk and restart Weaviate; where somebody has set a shard READONLY, set it READY: write goes on by itself"
+	c.Do = "put that right: write tries one item at a time, and goes on by itself"
 	return c
 }
 

@@ -1,0 +1,99 @@
+package inspect
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+)
+
+// page is the metrics of a replica that had so many items of up to 0.1 s, 1 s and 10 s, and one that took longer.
+func page(tenth, second, ten int) string {
+	var b strings.Builder
+	fmt.Fprintln(&b, "# TYPE "+metricFreshness+" histogram")
+	for _, bucket := range []struct {
+		le    string
+		count int
+	}{{"0.1", tenth}, {"1", tenth + second}, {"10", tenth + second + ten}, {"+Inf", tenth + second + ten + 1}} {
+		fmt.Fprintf(&b, "%s_bucket{collection=\"Product\",outcome=\"written\",le=%q} %d\n", metricFreshness, bucket.le, bucket.count)
+	}
+	fmt.Fprintf(&b, "%s_sum{collection=\"Product\",outcome=\"written\"} 1\n%s_count{collection=\"Product\",outcome=\"written\"} %d\n", metricFreshness, metricFreshness, tenth+second+ten+1)
+	fmt.Fprintf(&b, "# TYPE %s counter\n%s{outcome=\"written\",stage=\"write\"} %d\n", metricItems, metricItems, tenth)
+	fmt.Fprintf(&b, "# TYPE %s gauge\n%s{stage=\"write\"} 0\n", metricUnfinished, metricUnfinished)
+	return b.String()
+}
+
+// replicas serves metrics pages as services do, and returns an inspector that knows them.
+func replicas(t *testing.T, pages ...string) *Inspector {
+	t.Helper()
+	i := &Inspector{http: &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}}
+	for _, text := range pages {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/metrics" {
+				fmt.Fprint(w, text)
+				return
+			}
+			w.WriteHeader(http.StatusServiceUnavailable)
+			fmt.Fprintln(w, "index of Product: read-only")
+		}))
+		t.Cleanup(server.Close)
+		i.cfg.Admin = append(i.cfg.Admin, server.Listener.Addr().String())
+	}
+	return i
+}
+
+func TestScrape_addsReplicasUp(t *testing.T) {
+	i := replicas(t, page(50, 0, 0), page(0, 40, 8))
+	i.cfg.Admin = append(i.cfg.Admin, "127.0.0.1:1", "no address")
+	s := i.scrapeAll(t.Context())
+	if len(s.services) != 3 || len(s.families) != 2 || len(s.unknown) != 2 {
+		t.Fatalf("%d services, %d answered, unknown %q", len(s.services), len(s.families), s.unknown)
+	}
+	for _, x := range s.services {
+		if len(x.Stages) > 0 && (x.Ready || x.Says != "index of Product: read-only") {
+			t.Errorf("a service that is not ready: %+v", x)
+		}
+	}
+	if n, ok := s.sum(metricItems, "stage", "write"); n != 50 || !ok {
+		t.Errorf("%f items, %t", n, ok)
+	}
+	if _, ok := s.sum(metricItems, "stage", "embed"); ok {
+		t.Error("a stage that nobody shows has items")
+	}
+	h := s.histograms(metricFreshness, "collection", func(labels) bool { return true })["Product"]
+	for q, want := range map[float64]time.Duration{.25: 50 * time.Millisecond, .5: 100 * time.Millisecond, .9: time.Second, .999: 10 * time.Second} {
+		if got := time.Duration(h.quantile(q)); got < want*97/100 || got > want*103/100 {
+			t.Errorf("quantile %g is %s, want about %s", q, got, want)
+		}
+	}
+}
+
+func TestHistogram_sinceALookBefore(t *testing.T) {
+	of := func(tenth, second, ten int) *histogram {
+		s := replicas(t, page(tenth, second, ten)).scrapeAll(t.Context())
+		return s.histograms(metricFreshness, "collection", func(labels) bool { return true })["Product"]
+	}
+	before := of(10, 0, 0)
+	if d := of(10, 20, 0).since(before); d.count() != 20 || d.quantile(.5) < Seconds(100*time.Millisecond) {
+		t.Errorf("of 20 items of up to a second since then: %v", d)
+	}
+	if d := of(3, 0, 0).since(before); d.count() != 4 {
+		t.Errorf("a service that was started since has 4 items, and not %v", d)
+	}
+	if d := of(10, 0, 0).since(nil); d.count() != 11 {
+		t.Errorf("where nobody looked before, all count: %v", d)
+	}
+}
+
+func TestSeconds_inAtMostTwoUnits(t *testing.T) {
+	for span, want := range map[time.Duration]string{
+		0: "0s", 412 * time.Microsecond: "412µs", 1499 * time.Microsecond: "1ms", 8700 * time.Millisecond: "8.7s",
+		59*time.Second + 999*time.Millisecond: "60.0s", 63 * time.Second: "1m03s", 26*time.Hour + 5*time.Minute: "26h05m", 75 * time.Hour: "3d03h",
+	} {
+		if got := Seconds(span).String(); got != want {
+			t.Errorf("%d ns is %q, want %q", span, got, want)
+		}
+	}
+}
