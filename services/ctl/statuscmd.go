@@ -251,7 +251,7 @@ func (p *page) letterCounts(c *inspect.LetterCounts) {
 	if len(all) == 0 {
 		all = append(all, "none")
 	}
-	p.line("dead", "%s in the last %s; %d in the topic", strings.Join(all, ", "), inspect.Seconds(time.Since(c.Since)).String(), c.Kept)
+	p.line("dead letters", "%s in the last %s; %d in the topic", strings.Join(all, ", "), inspect.Seconds(time.Since(c.Since)).String(), c.Kept)
 }
 
 func (p *page) services(all []inspect.Service) {

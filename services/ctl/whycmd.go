@@ -72,7 +72,7 @@ type page struct {
 }
 
 // label is how many cells the names of sections have.
-const label = 11
+const label = 14
 
 // line writes a line of a section; the name is "" but for its first one.
 func (p *page) line(name, format string, args ...any) {
@@ -263,16 +263,13 @@ func bar(before, share float64, cells int, open bool) string {
 func (p *page) letters(item *inspect.Item) {
 	const most = 3
 	for i, l := range item.Letters {
-		name := "dead"
+		name := ""
 		switch i {
 		case 0:
-		case 1:
-			name = "letters"
+			name = "dead letters"
 		case most:
 			p.line("", "and %d more", len(item.Letters)-most)
 			return
-		default:
-			name = ""
 		}
 		p.line(name, "%s  %s of %s, from %s", l.At.Format(time.DateTime), l.Reason, l.Stage, l.Source)
 	}

@@ -56,7 +56,7 @@ func TestWhy(t *testing.T) {
 	p := startProvider(t)
 	r := newRig(t, options{
 		brokers: startKfake(t), pipeline: whyPipeline, partitions: 6, sourcePartitions: 3,
-		environ: append(p.environ("embed"), "FRESHET_SESSION_TIMEOUT=120s", "FRESHET_OPENAI_REQUESTS_PER_MINUTE=60000"), // one that sleeps keeps its partitions
+		environ: append(p.environ("embed"), "FRESHET_SESSION_TIMEOUT=120s", "FRESHET_OPENAI_REQUESTS_PER_MINUTE=60000", "FRESHET_OPENAI_MAX_BACKOFF=1s", "FRESHET_WRITE_SEARCHABLE_SAMPLE=1"), // one that sleeps keeps its partitions
 	})
 	a := &asker{rig: r, provider: p}
 	if !t.Run("nothing has run yet", func(t *testing.T) { (&asker{rig: a.as(t), provider: p}).nothingYet() }) {
@@ -80,6 +80,7 @@ func TestWhy(t *testing.T) {
 		{"deleted and hidden", (*asker).deletedAndHidden},
 		{"Kafka or Weaviate does not answer", (*asker).away},
 		{"provider throttled", (*asker).throttled},
+		{"provider away", (*asker).providerAway},
 		{"index read-only", (*asker).readOnly},
 		{"stuck partition", (*asker).stuck},
 		{"the names of the metrics", (*asker).names},
@@ -225,13 +226,12 @@ func (a *asker) names() {
 		_, body := p.get("/metrics")
 		pages.WriteString(body)
 	}
-	names := regexp.MustCompile(`"(freshet_[a-z_]+)"`).FindAllStringSubmatch(string(source), -1)
+	names := regexp.MustCompile(`"((?:freshet|gen_ai)_[a-z_]+)"`).FindAllStringSubmatch(string(source), -1)
 	if len(names) < 15 {
 		a.t.Fatalf("%d names in names.go", len(names))
 	}
 	for _, name := range names {
 		switch {
-		case name[1] == "freshet_freshness_searchable_duration_seconds": // none may have been taken
 		case name[1] == "freshet_provider_breaker": // only with a second server, which openai's own tests have
 		case !strings.Contains(pages.String(), "# TYPE "+name[1]+" "):
 			a.t.Errorf("no service shows %s", name[1])
@@ -252,7 +252,7 @@ func (a *asker) well() {
 		a.t.Errorf("the shares of the hops sum up to %f", whole)
 	}
 	s := a.status()
-	if len(s.Trouble)+len(s.Unknown) > 0 || len(s.Freshness) != 2 || s.Freshness[1].Items != 20 || s.Provider == nil || len(s.Services) != 3 {
+	if len(s.Trouble)+len(s.Unknown) > 0 || len(s.Freshness) != 4 || s.Freshness[2].Items != 20 || s.Freshness[3].To != "searchable" || s.Provider == nil || len(s.Services) != 3 {
 		a.t.Errorf("of a pipeline that is well: %+v", s)
 	}
 	for _, stage := range s.Stages {
@@ -341,6 +341,18 @@ func (a *asker) throttled() {
 	a.provider.busy.Store(false)
 	a.settle(3 * time.Minute)
 	a.why(inspect.CauseNotInSource, "9", "--collection", "Product")
+}
+
+func (a *asker) providerAway() {
+	a.provider.away.Store(true)
+	a.change(12, "a text that nobody embeds")
+	a.awaitMetric("embed", "gen_ai_client_operation_duration_seconds_count{", func(line string) bool { return strings.Contains(line, `status="503"`) })
+	if item := a.why(inspect.CauseProviderAway, "12", "--collection", "Product"); len(item.Waiting) != 1 || item.Waiting[0].Stage != "embed" {
+		a.t.Errorf("of an item whose text nobody embeds: %+v", item)
+	}
+	a.provider.away.Store(false)
+	a.settle(3 * time.Minute)
+	a.why(inspect.CauseNotInSource, "12", "--collection", "Product")
 }
 
 func (a *asker) awaitMetric(name, prefix string, enough func(line string) bool) {

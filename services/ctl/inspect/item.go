@@ -192,7 +192,7 @@ func (q *inquiry) lookAgain(ctx context.Context) {
 		q.earlier, q.now = first, q.look(ctx)
 		if !slices.ContainsFunc(q.answer.Waiting, func(w Waiting) bool {
 			p := q.now.position(w.Stage, w.Topic, w.Partition)
-			return p != nil && !w.Owed && len(q.whyBroken(w)) == 0 && q.now.standings[w.Stage].Members > 0 && !q.now.moved(first, w.Stage, p)
+			return p != nil && len(q.whyBroken(w)) == 0 && q.now.standings[w.Stage].Members > 0 && !q.now.moved(first, w.Stage, p)
 		}) {
 			return
 		}

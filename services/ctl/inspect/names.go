@@ -15,6 +15,7 @@ const (
 	metricRefused       = "freshet_provider_key_refused"
 	metricGateWaiting   = "freshet_provider_gate_waiting"
 	metricGateWaited    = "freshet_provider_gate_waited_seconds"
+	metricOperations    = "gen_ai_client_operation_duration_seconds"
 	metricBreaker       = "freshet_provider_breaker"
 	metricRequests      = "freshet_provider_requests_total"
 	metricTokens        = "freshet_provider_tokens_total"

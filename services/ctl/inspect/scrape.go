@@ -157,10 +157,10 @@ func (s *scrape) each(name string, f func(l labels, m *dto.Metric)) {
 	}
 }
 
-// sum adds a metric up over all services and labels but those that are given, as pairs. ok is false where none shows it.
+// sum adds a metric up over all services and labels but those that are given, as pairs; of a histogram, how often it was
+// observed. ok is false where none shows it.
 func (s *scrape) sum(name string, pairs ...string) (sum float64, ok bool) {
-	for label, n := range s.sums(name, "", pairs...) {
-		_ = label
+	for _, n := range s.sums(name, "", pairs...) {
 		sum, ok = sum+n, true
 	}
 	return sum, ok
@@ -175,7 +175,7 @@ func (s *scrape) sums(name, by string, pairs ...string) map[string]float64 {
 				return
 			}
 		}
-		sums[l[by]] += m.GetCounter().GetValue() + m.GetGauge().GetValue() + m.GetUntyped().GetValue()
+		sums[l[by]] += m.GetCounter().GetValue() + m.GetGauge().GetValue() + m.GetUntyped().GetValue() + float64(m.GetHistogram().GetSampleCount())
 	})
 	return sums
 }

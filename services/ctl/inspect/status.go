@@ -91,11 +91,7 @@ func (i *Inspector) stageOf(ctx context.Context, l lane, oldest, earlier, now *l
 		sum, ok := now.scraped.sum(metric, pairs...)
 		return max(sum-then, 0) / seconds, ok
 	}
-	now.scraped.each(metricUnfinished, func(of labels, _ *dto.Metric) {
-		if of["stage"] == l.stage {
-			s.Replicas++
-		}
-	})
+	s.Replicas = now.replicas(l.stage)
 	if handled, ok := rate(metricItems, "stage", l.stage); ok {
 		s.Rate, s.Outcomes = handled, map[string]float64{}
 		before := earlier.scraped.sums(metricItems, "outcome", "stage", l.stage)
@@ -222,6 +218,17 @@ func providerOf(earlier, now *look) *Provider {
 			e.Breaker = state[n]
 		}
 	})
+	requests := func(l *look, role string) (good, failed float64) {
+		for status, n := range l.scraped.sums(metricOperations, "status", "endpoint", role) {
+			switch {
+			case strings.HasPrefix(status, "2"):
+				good += n
+			case status != "429": // which the gate tells more of
+				failed += n
+			}
+		}
+		return good, failed
+	}
 	waitingBy, waitedBy, waitedThen := now.scraped.sums(metricGateWaiting, "endpoint"), now.scraped.sums(metricGateWaited, "endpoint"), earlier.scraped.sums(metricGateWaited, "endpoint")
 	replicas := now.replicas(stageEmbed)
 	for role, e := range byRole {
@@ -233,6 +240,10 @@ func providerOf(earlier, now *look) *Provider {
 		case waitingBy[role] > 0, waitedBy[role]-waitedThen[role] > 0.1*seconds:
 			e.Gate = gateLimited
 		}
+		good, failed := requests(now, role)
+		goodThen, failedThen := requests(earlier, role)
+		e.Failed = max(failed-failedThen, 0) / seconds
+		e.away = e.Failed > 0 && good == goodThen
 		p.Endpoints = append(p.Endpoints, *e)
 	}
 	slices.SortFunc(p.Endpoints, func(a, b Endpoint) int { return -cmp.Compare(a.Role, b.Role) }) // main before backup
@@ -249,11 +260,11 @@ const (
 
 // replicas counts the processes that show a stage.
 func (l *look) replicas(stage string) (n int) {
-	l.scraped.each(metricUnfinished, func(of labels, _ *dto.Metric) {
-		if of["stage"] == stage {
+	for _, s := range l.scraped.services {
+		if slices.Contains(s.Stages, stage) {
 			n++
 		}
-	})
+	}
 	return n
 }
 
@@ -423,8 +434,11 @@ func (p *Provider) trouble() []Cause {
 		case gateShut, gateLimited:
 			all = append(all, e.throttled(p.Waiting))
 		}
-		if e.Breaker == "open" {
-			all = append(all, Cause{Code: CauseProviderAway, Summary: fmt.Sprintf("the embeddings provider (%s) fails: its breaker is open", e.Role), Do: "look whether it is up: freshet bench-provider"})
+		if e.away || e.Breaker == "open" {
+			all = append(all, Cause{
+				Code: CauseProviderAway, Summary: "the embeddings provider fails: no request succeeds", Detail: fmt.Sprintf("the %s server: %.1f failed requests a second", e.Role, e.Failed),
+				Do: "look whether it is up (freshet bench-provider asks it as embed does), and into the log of embed: embed goes on by itself",
+			})
 		}
 	}
 	if p.BudgetWaiting > 0 {

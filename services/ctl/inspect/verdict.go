@@ -54,6 +54,9 @@ func (q *inquiry) whyWaiting(w Waiting) []Cause {
 		return []Cause{c}
 	}
 	if broken := q.whyBroken(w); len(broken) > 0 {
+		if w.Owed {
+			broken[0].Detail = strings.TrimPrefix(broken[0].Detail+"; its row is there and waits for its vector", "; ")
+		}
 		return broken
 	}
 	stuck := q.earlier != nil && q.now.at.Sub(q.earlier.at) >= stuckLook && !q.now.moved(q.earlier, w.Stage, p)
