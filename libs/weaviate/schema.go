@@ -188,7 +188,7 @@ func (c *Client) Describe(ctx context.Context, name string) (CollectionSpec, err
 	}
 	spec := CollectionSpec{
 		Name: id.Collection, Generation: id.Generation, Space: id.Space, Dimensions: id.Dimensions,
-		TopicID: id.TopicID, Partitions: id.Partitions, Recipes: id.Recipes,
+		TopicID: id.TopicID, Partitions: id.Partitions, Epoch: id.Epoch, Recipes: id.Recipes,
 	}
 	for _, p := range class.Properties {
 		if len(p.DataType) == 1 && !strings.HasPrefix(p.Name, pipeline.ReservedPrefix) {

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kgo"
+
 	"github.com/freshet-io/freshet/libs/kafka"
 	"github.com/freshet-io/freshet/libs/record"
 )
@@ -56,16 +58,43 @@ func TestEpochRaise(t *testing.T) {
 	}
 	p.Name, p.Description, p.Seq = "desk", "new", 20
 	r.winsIn(1, p)
+	r.settle(time.Minute)
+	r.freshet(0, "(not-in-source)", "why", "1")
 
 	for _, s := range services {
 		r.running[s].stop()
 	}
 	r.freshet(0, "the epoch is 2, it was 1", "epoch", "raise", "--log-went-back")
+	r.freshet(0, "(not-in-source)", "why", "1") // its record counts higher now, and is the one that the index has all the same
 	for _, s := range services {
 		r.running[s].start()
 	}
 	p.Name, p.Seq = "chair", 21
 	r.winsIn(2, p)
+
+	for _, s := range services {
+		r.running[s].stop()
+	}
+	// All that Kafka knew of the epoch is gone: only the index still knows it.
+	for _, topic := range []string{r.topics.Control(), r.topics.DocumentsLive(), r.topics.DocumentsBulk(), r.topics.VectorsLive(), r.topics.VectorsBulk()} {
+		if _, err := r.adm.DeleteTopics(t.Context(), topic); err != nil {
+			t.Fatal(err)
+		}
+	}
+	client, err := kgo.NewClient(append(r.client.Opts(), kgo.ClientID("another"))...) // the rig's own remembers the topics' ids
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	if _, err := r.topics.Apply(t.Context(), client, kafka.Layout{Partitions: r.partitions, Replication: 1}); err != nil {
+		t.Fatal(err)
+	}
+	r.freshet(0, "the epoch is 3, it was 0", "epoch", "raise")
+	for _, s := range services {
+		r.running[s].start()
+	}
+	p.Name, p.Seq = "shelf", 22
+	r.winsIn(3, p)
 }
 
 // winsIn sends a change and waits until it is in the index, with a version of an epoch.
