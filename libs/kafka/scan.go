@@ -23,19 +23,18 @@ const scanIdle = 5 * time.Second
 // Scan hands over the records of spans, those of each in their order, as a member of no group. It ends when all are
 // read, when take returns false, or with an error. Records of aborted transactions are left out.
 func Scan(ctx context.Context, c Config, spans []Span, log *slog.Logger, take func(*kgo.Record) bool) error {
-	left, offsets := map[string]map[int32]int64{}, map[string]map[int32]kgo.Offset{}
-	n := 0
+	left, offsets := unread{}, map[string]map[int32]kgo.Offset{}
 	for _, s := range spans {
 		if s.From >= s.To {
 			continue
 		}
-		if left[s.Topic] == nil {
-			left[s.Topic], offsets[s.Topic] = map[int32]int64{}, map[int32]kgo.Offset{}
+		left[place{s.Topic, s.Partition}] = s.To
+		if offsets[s.Topic] == nil {
+			offsets[s.Topic] = map[int32]kgo.Offset{}
 		}
-		left[s.Topic][s.Partition], offsets[s.Topic][s.Partition] = s.To, kgo.NewOffset().At(s.From)
-		n++
+		offsets[s.Topic][s.Partition] = kgo.NewOffset().At(s.From)
 	}
-	if n == 0 {
+	if len(left) == 0 {
 		return nil
 	}
 	client, err := c.Connect(ctx, log, append(c.Limits.consumer(),
@@ -49,28 +48,37 @@ func Scan(ctx context.Context, c Config, spans []Span, log *slog.Logger, take fu
 		return err
 	}
 	defer client.Close()
-	for n > 0 {
+	for len(left) > 0 {
 		fetches, err := pollWithin(ctx, client)
 		if err != nil || fetches.Empty() {
 			return err
 		}
 		for it := fetches.RecordIter(); !it.Done(); {
-			r := it.Next()
-			end, reading := left[r.Topic][r.Partition]
-			if !reading {
-				continue
-			}
-			if r.Offset < end && !r.Attrs.IsControl() && !take(r) {
+			if !left.read(client, it.Next(), take) {
 				return nil
-			}
-			if r.Offset+1 >= end {
-				delete(left[r.Topic], r.Partition)
-				client.PauseFetchPartitions(map[string][]int32{r.Topic: {r.Partition}})
-				n--
 			}
 		}
 	}
 	return nil
+}
+
+type place struct {
+	topic     string
+	partition int32
+}
+
+// unread has the ends of the spans that are not read to their end.
+type unread map[place]int64
+
+// read hands over a record of a span, and reports whether more are wanted.
+func (u unread) read(client *kgo.Client, r *kgo.Record, take func(*kgo.Record) bool) bool {
+	of := place{r.Topic, r.Partition}
+	end, reading := u[of]
+	if reading && r.Offset+1 >= end {
+		delete(u, of)
+		client.PauseFetchPartitions(map[string][]int32{r.Topic: {r.Partition}})
+	}
+	return !reading || r.Offset >= end || r.Attrs.IsControl() || take(r)
 }
 
 // pollWithin returns no records where none has come for a while.

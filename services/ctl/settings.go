@@ -48,9 +48,9 @@ type cluster struct {
 }
 
 // connect opens a Kafka client.
-func connect(ctx context.Context, c kafka.Config, options ...kgo.Opt) (*kgo.Client, error) {
+func connect(ctx context.Context, c kafka.Config) (*kgo.Client, error) {
 	return within(ctx, c, func(ctx context.Context, log *slog.Logger) (*kgo.Client, error) {
-		return c.Connect(ctx, log, options...)
+		return c.Connect(ctx, log)
 	})
 }
 

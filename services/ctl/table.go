@@ -142,7 +142,7 @@ func plain(text string) string {
 func wrap(text string, width int) []string {
 	var lines []string
 	line := ""
-	for _, word := range strings.Split(text, " ") {
+	for word := range strings.SplitSeq(text, " ") {
 		for uniseg.StringWidth(word) > width { // an address, say
 			if line != "" {
 				lines, line = append(lines, line), ""

@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -452,17 +453,17 @@ func (a *asker) stuck() {
 		n, err := a.unfinished("embed")
 		return n == 0 && err == nil, nil
 	})
-	item := a.why(inspect.CauseStuck, fmt.Sprint(there), "--collection", "Product")
+	item := a.why(inspect.CauseStuck, strconv.FormatInt(there, 10), "--collection", "Product")
 	if len(item.Waiting) != 1 || item.Waiting[0].Stage != "write" || item.Waiting[0].Partition != item.Item.Partition {
 		a.t.Errorf("of an item in a stuck partition: %+v", item)
 	}
-	a.why(inspect.CauseNotInSource, fmt.Sprint(elsewhere), "--collection", "Product")
+	a.why(inspect.CauseNotInSource, strconv.FormatInt(elsewhere, 10), "--collection", "Product")
 	await(a.t, time.Minute, "status names the stuck partition", func() (bool, error) { return hasTrouble(a.status(), inspect.CauseStuck), nil })
 	if err := a.running["sleeper"].resume(); err != nil {
 		a.t.Fatal(err)
 	}
 	a.settle(time.Minute)
-	a.why(inspect.CauseNotInSource, fmt.Sprint(there), "--collection", "Product")
+	a.why(inspect.CauseNotInSource, strconv.FormatInt(there, 10), "--collection", "Product")
 	a.running["sleeper"].stop()
 	delete(a.running, "sleeper")
 	a.settle(time.Minute)

@@ -192,7 +192,7 @@ func (q *inquiry) lookAgain(ctx context.Context) {
 		q.earlier, q.now = first, q.look(ctx)
 		if !slices.ContainsFunc(q.answer.Waiting, func(w Waiting) bool {
 			p := q.now.position(w.Stage, w.Topic, w.Partition)
-			return p != nil && len(q.whyBroken(w)) == 0 && q.now.standings[w.Stage].Members > 0 && !q.now.moved(first, w.Stage, p)
+			return p != nil && len(q.whyBroken(w)) == 0 && q.now.standings[w.Stage].Members > 0 && !moved(first, w.Stage, p)
 		}) {
 			return
 		}
@@ -471,53 +471,55 @@ func (q *inquiry) askLetters(ctx context.Context) {
 	}
 }
 
-// waiting returns the item's records that stages have not finished, the one that is furthest on first.
+// waiting returns the item's records that stages have not finished, the one that is furthest on first. What has been done
+// already is committed within a second, and does not wait.
 func (q *inquiry) waiting() []Waiting {
 	all := []Waiting{}
-	add := func(stage string, at Place, since time.Time) {
-		p := q.now.position(stage, at.Topic, at.Partition)
-		if p == nil {
-			return
-		}
-		owed := slices.Index(p.Owed, at.Offset)
-		if at.Offset < p.Next && owed < 0 {
-			return
-		}
-		for n := range all {
-			if w := &all[n]; w.Stage == stage && w.Topic == at.Topic && w.Partition == at.Partition {
-				w.Behind++
-				return
-			}
-		}
-		w := Waiting{Place: at, Stage: stage, Group: q.lane(stage).group, Since: since, Ahead: at.Offset - p.Next, Owed: owed >= 0}
-		if w.Owed {
-			w.Ahead = int64(owed)
-		}
-		all = append(all, w)
-	}
-	// What has been done already is committed within a second.
 	for n := range q.vectors {
 		if v := &q.vectors[n]; !q.arrived(v) {
-			add(stageWrite, v.Place, v.at)
+			all = q.wait(all, stageWrite, v.Place, v.at)
 		}
 	}
 	for n := range q.documents {
 		d := &q.documents[n]
-		if p := q.now.position(stageEmbed, d.Topic, d.Partition); p != nil && !slices.Contains(p.Owed, d.Offset) && (q.arrived(d) || q.embedded(d)) {
-			continue
+		stage := stageEmbed
+		if d.Topic != q.cfg.Topics.DocumentsLive() {
+			stage = stageBulk
 		}
-		if d.Topic == q.cfg.Topics.DocumentsLive() {
-			add(stageEmbed, d.Place, d.at)
-		} else {
-			add(stageBulk, d.Place, d.at)
+		p := q.now.position(stage, d.Topic, d.Partition)
+		if p != nil && (slices.Contains(p.Owed, d.Offset) || !q.arrived(d) && !q.embedded(d)) {
+			all = q.wait(all, stage, d.Place, d.at)
 		}
 	}
 	for _, c := range q.changes {
 		if !q.ingested(c) {
-			add(stageIngest, c.Place, c.at)
+			all = q.wait(all, stageIngest, c.Place, c.at)
 		}
 	}
 	return all
+}
+
+// wait adds a record that a stage has not finished, or counts it with the first one of its partition.
+func (q *inquiry) wait(all []Waiting, stage string, at Place, since time.Time) []Waiting {
+	p := q.now.position(stage, at.Topic, at.Partition)
+	if p == nil {
+		return all
+	}
+	owed := slices.Index(p.Owed, at.Offset)
+	if at.Offset < p.Next && owed < 0 {
+		return all
+	}
+	for n := range all {
+		if w := &all[n]; w.Stage == stage && w.Topic == at.Topic && w.Partition == at.Partition {
+			w.Behind++
+			return all
+		}
+	}
+	w := Waiting{Place: at, Stage: stage, Group: q.lane(stage).group, Since: since, Ahead: at.Offset - p.Next, Owed: owed >= 0}
+	if w.Owed {
+		w.Ahead = int64(owed)
+	}
+	return append(all, w)
 }
 
 // embedded reports whether a document's vector was seen.

@@ -84,7 +84,7 @@ func (l *look) position(stage, topic string, partition int32) *kafka.Position {
 }
 
 // moved reports whether a stage has finished something of a partition since an earlier look, or has had nothing to do.
-func (l *look) moved(earlier *look, stage string, p *kafka.Position) bool {
+func moved(earlier *look, stage string, p *kafka.Position) bool {
 	was := earlier.position(stage, p.Topic, p.Partition)
 	return was == nil || was.Next != p.Next || !slices.Equal(was.Owed, p.Owed) || p.Unfinished() == 0
 }
@@ -96,7 +96,7 @@ func (l *look) stands(earlier *look) bool {
 			continue // which says enough
 		}
 		for n := range s.Partitions {
-			if p := &s.Partitions[n]; p.Next < p.End && !l.moved(earlier, stage, p) {
+			if p := &s.Partitions[n]; p.Next < p.End && !moved(earlier, stage, p) {
 				return true
 			}
 		}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/freshet-io/freshet/libs/kafka"
 	"github.com/freshet-io/freshet/libs/record"
+	"github.com/freshet-io/freshet/libs/weaviate"
 )
 
 const (
@@ -130,7 +131,7 @@ func (i *Inspector) stageOf(ctx context.Context, l lane, oldest, earlier, now *l
 		age := now.at.Sub(at)
 		s.LagTime = max(s.LagTime, Seconds(age))
 		p := now.position(l.stage, head.Topic, head.Partition)
-		if age > stuckAfter && p.Next < p.End && p.Owner != "" && !p.Doubt && now.at.Sub(oldest.at) >= stuckLook && !now.moved(oldest, l.stage, p) {
+		if age > stuckAfter && p.Next < p.End && p.Owner != "" && !p.Doubt && now.at.Sub(oldest.at) >= stuckLook && !moved(oldest, l.stage, p) {
 			s.Stuck = append(s.Stuck, head)
 		}
 	}
@@ -184,70 +185,75 @@ func providerOf(earlier, now *look) *Provider {
 	waiting, _ := now.scraped.sum(metricGateWaiting)
 	budget, _ := now.scraped.sum(metricBudgetWaiting)
 	p.Waiting, p.BudgetWaiting = int64(waiting), int64(budget)
-	byRole := map[string]*Endpoint{}
-	of := func(l labels) *Endpoint {
-		role := l["endpoint"]
-		if byRole[role] == nil {
-			byRole[role] = &Endpoint{Role: role, Gate: "open"}
-		}
-		return byRole[role]
-	}
-	keys := map[string]bool{}
-	now.scraped.each(metricRefused, func(l labels, m *dto.Metric) {
-		e := of(l)
-		e.Refused += int(m.GetGauge().GetValue())
-		if key := l["endpoint"] + "/" + l["key"]; !keys[key] { // each replica has all keys
-			keys[key] = true
-			e.Keys++
-		}
-	})
-	now.scraped.each(metricShut, func(l labels, m *dto.Metric) {
-		of(l).Shut = max(of(l).Shut, spanOf(m.GetGauge().GetValue()))
-	})
-	now.scraped.each(metricLimit, func(l labels, m *dto.Metric) {
-		if l["unit"] == "tokens" {
-			of(l).Tokens += m.GetGauge().GetValue()
-		} else {
-			of(l).Requests += m.GetGauge().GetValue()
-		}
-	})
-	now.scraped.each(metricBreaker, func(l labels, m *dto.Metric) {
-		state := [...]string{"closed", "open", "half-open"}
-		e := of(l)
-		if n := int(m.GetGauge().GetValue()); n >= 0 && n < len(state) && (e.Breaker == "" || n > 0) {
-			e.Breaker = state[n]
-		}
-	})
-	requests := func(l *look, role string) (good, failed float64) {
-		for status, n := range l.scraped.sums(metricOperations, "status", "endpoint", role) {
-			switch {
-			case strings.HasPrefix(status, "2"):
-				good += n
-			case status != "429": // which the gate tells more of
-				failed += n
-			}
-		}
-		return good, failed
-	}
+	byRole := now.scraped.endpoints()
 	waitingBy, waitedBy, waitedThen := now.scraped.sums(metricGateWaiting, "endpoint"), now.scraped.sums(metricGateWaited, "endpoint"), earlier.scraped.sums(metricGateWaited, "endpoint")
-	replicas := now.replicas(stageEmbed)
 	for role, e := range byRole {
 		switch {
-		case e.Keys > 0 && e.Refused >= e.Keys*max(replicas, 1):
+		case e.Keys > 0 && e.Refused >= e.Keys*max(now.replicas(stageEmbed), 1):
 			e.Gate = gateRefused
 		case e.Shut > 0:
 			e.Gate = gateShut
 		case waitingBy[role] > 0, waitedBy[role]-waitedThen[role] > 0.1*seconds:
 			e.Gate = gateLimited
 		}
-		good, failed := requests(now, role)
-		goodThen, failedThen := requests(earlier, role)
+		good, failed := now.scraped.asked(role)
+		goodThen, failedThen := earlier.scraped.asked(role)
 		e.Failed = max(failed-failedThen, 0) / seconds
 		e.away = e.Failed > 0 && good == goodThen
 		p.Endpoints = append(p.Endpoints, *e)
 	}
-	slices.SortFunc(p.Endpoints, func(a, b Endpoint) int { return -cmp.Compare(a.Role, b.Role) }) // main before backup
+	slices.SortFunc(p.Endpoints, func(a, b Endpoint) int { return -cmp.Compare(a.Role, b.Role) }) // first before backup
 	return p
+}
+
+// asked counts the requests that a server of the provider has answered well, and those that failed.
+func (s *scrape) asked(role string) (good, failed float64) {
+	for status, n := range s.sums(metricOperations, "status", "endpoint", role) {
+		switch {
+		case strings.HasPrefix(status, "2"):
+			good += n
+		case status != "429": // which the gate tells more of
+			failed += n
+		}
+	}
+	return good, failed
+}
+
+// endpoints returns what gates and breakers show, by role.
+func (s *scrape) endpoints() map[string]*Endpoint {
+	byRole := map[string]*Endpoint{}
+	each := func(metric string, f func(e *Endpoint, l labels, value float64)) {
+		s.each(metric, func(l labels, m *dto.Metric) {
+			role := l["endpoint"]
+			if byRole[role] == nil {
+				byRole[role] = &Endpoint{Role: role, Gate: gateOpen}
+			}
+			f(byRole[role], l, m.GetGauge().GetValue())
+		})
+	}
+	keys := map[string]bool{}
+	each(metricRefused, func(e *Endpoint, l labels, refused float64) {
+		e.Refused += int(refused)
+		if key := l["endpoint"] + "/" + l["key"]; !keys[key] { // each replica has all keys
+			keys[key] = true
+			e.Keys++
+		}
+	})
+	each(metricShut, func(e *Endpoint, _ labels, shut float64) { e.Shut = max(e.Shut, spanOf(shut)) })
+	each(metricLimit, func(e *Endpoint, l labels, limit float64) {
+		if l["unit"] == "tokens" {
+			e.Tokens += limit
+		} else {
+			e.Requests += limit
+		}
+	})
+	each(metricBreaker, func(e *Endpoint, _ labels, state float64) {
+		states := [...]string{"closed", "open", "half-open"}
+		if n := int(state); n >= 0 && n < len(states) && (e.Breaker == "" || n > 0) {
+			e.Breaker = states[n]
+		}
+	})
+	return byRole
 }
 
 // States of a gate.
@@ -338,16 +344,14 @@ func (i *Inspector) indexStates(ctx context.Context, now *look) ([]IndexState, e
 	for _, c := range i.file.Collections() {
 		s := IndexState{Collection: c.Name, Writable: broken[c.Name] == 0}
 		if err == nil {
-			spec, failed := index.Describe(ctx, c.Name)
-			switch err = failed; {
-			case failed == nil:
+			var spec weaviate.CollectionSpec
+			if spec, err = index.Describe(ctx, c.Name); err == nil {
 				s.Class = spec.Class()
 				if why := index.Unwritable(ctx, c.Name); why != nil {
 					s.Writable, s.Why = false, why.Error()
 				}
-			default:
-				s.Writable = false
-				s.Why = failed.Error()
+			} else {
+				s.Writable, s.Why = false, err.Error()
 			}
 		}
 		if !s.Writable && s.Why == "" {
@@ -388,7 +392,8 @@ func (s *Status) trouble() []Cause {
 		}
 	}
 	for _, x := range s.Services {
-		if len(x.Stages) > 0 && x.Says != "" && !(explained[stageWrite] && strings.HasPrefix(x.Says, "index of ")) {
+		told := explained[stageWrite] && strings.HasPrefix(x.Says, "index of ")
+		if len(x.Stages) > 0 && x.Says != "" && !told {
 			trouble = append(trouble, Cause{Code: CauseNotReady, Summary: x.Address + " says: " + x.Says})
 		}
 	}

@@ -51,36 +51,38 @@ func (i *Inspector) Parse(text, collection, tenant string) (Subject, error) {
 	case !slices.Contains(names, collection):
 		return Subject{}, fmt.Errorf("--collection %s: the pipeline file has %s", collection, strings.Join(names, ", "))
 	}
-	divided, parts := false, map[int]bool{}
-	for _, p := range i.file.Pipelines {
-		if p.Collection == collection {
-			divided = divided || p.Tenant != nil
-			parts[len(p.ID.From)] = true
-		}
-	}
-	if divided && tenant == "" {
-		return Subject{}, fmt.Errorf("items of %s belong to tenants: name one by --tenant", collection)
-	}
-	if !divided && tenant != "" {
-		return Subject{}, fmt.Errorf("--tenant %s: items of %s have no tenants", tenant, collection)
-	}
-	id := strings.Split(text, "+")
-	switch {
-	case strings.HasPrefix(text, "[") && json.Unmarshal([]byte(text), &id) == nil:
-	case parts[1] && len(parts) == 1:
-		id = []string{text} // one part may have a + in it
-	}
-	if !parts[len(id)] {
-		return Subject{}, fmt.Errorf("%s: ids of %s have %s, joined by +; where a part has a + itself, write them as JSON: [\"a+b\",\"7\"]", text, collection, plural(anyKey(parts), "part", "parts"))
+	id, err := i.parseID(text, collection, tenant)
+	if err != nil {
+		return Subject{}, err
 	}
 	return Subject{Item: &record.Item{Collection: collection, Tenant: tenant, ID: id}}, nil
 }
 
-func anyKey(m map[int]bool) (key int) {
-	for key = range m {
-		break
+// parseID returns the parts of an id of a collection, and refuses what its pipelines do not make.
+func (i *Inspector) parseID(text, collection, tenant string) ([]string, error) {
+	divided, parts := false, 0
+	for _, p := range i.file.Pipelines {
+		if p.Collection == collection {
+			divided, parts = divided || p.Tenant != nil, len(p.ID.From)
+		}
 	}
-	return key
+	switch {
+	case divided && tenant == "":
+		return nil, fmt.Errorf("items of %s belong to tenants: name one by --tenant", collection)
+	case !divided && tenant != "":
+		return nil, fmt.Errorf("--tenant %s: items of %s have no tenants", tenant, collection)
+	}
+	var id []string
+	if strings.HasPrefix(text, "[") && json.Unmarshal([]byte(text), &id) == nil && len(id) == parts {
+		return id, nil
+	}
+	if parts == 1 { // it may have a + in it
+		return []string{text}, nil
+	}
+	if id = strings.Split(text, "+"); len(id) != parts {
+		return nil, fmt.Errorf("%s: ids of %s have %d parts, joined by +; where a part has a + itself, write them as JSON: [\"a+b\",\"7\"]", text, collection, parts)
+	}
+	return id, nil
 }
 
 // ownTopic reports whether a topic is of the pipeline and has records of items.
@@ -202,10 +204,17 @@ func (q *inquiry) open(ctx context.Context, at Place) error {
 		q.answer.Record.Said = q.says(r)
 		return nil
 	}
+	if err := q.openChange(ctx, r); err != nil {
+		q.note("what ingest makes of %s: %v", at, err)
+	}
+	return nil
+}
+
+// openChange reads a record of a source topic. Its error says why ingest cannot read it now.
+func (q *inquiry) openChange(ctx context.Context, r *kgo.Record) error {
 	c, err := q.decode(ctx, r, [16]byte{})
 	if err != nil {
-		q.note("what ingest makes of %s: %v", at, err)
-		return nil
+		return err
 	}
 	q.change = &c
 	var items []string
@@ -218,15 +227,16 @@ func (q *inquiry) open(ctx context.Context, at Place) error {
 			items = append(items, name)
 		}
 	}
+	said := &q.answer.Record.Said
 	switch {
 	case c.err != nil:
-		q.answer.Record.Said = "ingest cannot use it: " + c.err.Error()
+		*said = "ingest cannot use it: " + c.err.Error()
 	case len(items) == 0:
-		q.answer.Record.Said = fmt.Sprintf("ingest takes nothing of it (%s)", c.label)
+		*said = fmt.Sprintf("ingest takes nothing of it (%s)", c.label)
 	case len(items) > 1:
-		q.answer.Record.Said = fmt.Sprintf("a change of %s; what follows is about the first one", strings.Join(items, ", "))
+		*said = fmt.Sprintf("a change of %s; what follows is about the first one", strings.Join(items, ", "))
 	default:
-		q.answer.Record.Said = fmt.Sprintf("a change of %s (%s)", items[0], c.label)
+		*said = fmt.Sprintf("a change of %s (%s)", items[0], c.label)
 	}
 	return nil
 }

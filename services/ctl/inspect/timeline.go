@@ -55,14 +55,14 @@ func (q *inquiry) timeline() *Timeline {
 		if !t.Done {
 			rest.Name = "waits for " + waitsFor(next)
 			rest.Stage = ""
-			if q.passed(s) { // refused, or replaced by a newer change: it is not to come
+			if q.passed() { // refused, or replaced by a newer change: it is not to come
 				t.End = before
 			}
 		}
 		// Weaviate's clock is another one: no part has a negative length.
 		t.End = later(t.End, before)
 		rest.Took = Seconds(t.End.Sub(before))
-		if t.Done || !q.passed(s) {
+		if t.Done || !q.passed() {
 			t.Hops = append(t.Hops, rest)
 		}
 	}
@@ -141,8 +141,8 @@ func (q *inquiry) isIndexed(s *seen) bool {
 		has.GetCommittedAt() == of.GetCommittedAt()
 }
 
-// passed reports whether nobody works on a record any more.
-func (q *inquiry) passed(s *seen) bool {
+// passed reports whether no stage has a record of the item to work on but ingest.
+func (q *inquiry) passed() bool {
 	for _, w := range q.answer.Waiting {
 		if w.Stage != stageIngest {
 			return false

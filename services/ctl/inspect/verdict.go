@@ -59,12 +59,12 @@ func (q *inquiry) whyWaiting(w Waiting) []Cause {
 		}
 		return broken
 	}
-	stuck := q.earlier != nil && q.now.at.Sub(q.earlier.at) >= stuckLook && !q.now.moved(q.earlier, w.Stage, p)
+	stuck := q.earlier != nil && q.now.at.Sub(q.earlier.at) >= stuckLook && !moved(q.earlier, w.Stage, p)
 	switch {
 	case w.Owed:
 		return []Cause{{Code: CauseVectorPending, Summary: "its vector is yet to follow: embed has let it pass without, and comes back to it", Detail: fmt.Sprintf("%s, %s ahead of it", w.Place, plural(int(w.Ahead), "text", "texts"))}}
 	case stuck && p.Doubt:
-		return []Cause{{Code: CauseQueue, Summary: fmt.Sprintf("%s commits nothing for a while: the one that had the partition before did not leave cleanly", w.Stage), Detail: "what waits at " + queue + " may be in the index already", Do: "wait FRESHET_WRITE_DOUBT (90 s): it works once more on all since, and goes on"}}
+		return []Cause{{Code: CauseQueue, Summary: w.Stage + " commits nothing for a while: the one that had the partition before did not leave cleanly", Detail: "what waits at " + queue + " may be in the index already", Do: "wait FRESHET_WRITE_DOUBT (90 s): it works once more on all since, and goes on"}}
 	case stuck && p.Owner == "":
 		return []Cause{{
 			Code:    CauseStuck,
@@ -81,7 +81,7 @@ func (q *inquiry) whyWaiting(w Waiting) []Cause {
 		}}
 	}
 	c := Cause{Code: CauseQueue, Summary: fmt.Sprintf("under way: it waits for %s, and the partition moves", w.Stage), Detail: queue}
-	if q.earlier == nil || !q.now.moved(q.earlier, w.Stage, p) {
+	if q.earlier == nil || !moved(q.earlier, w.Stage, p) {
 		c.Summary = "under way: it waits for " + w.Stage
 	}
 	if q.earlier != nil {
@@ -107,7 +107,7 @@ func (q *inquiry) others(w Waiting) string {
 		if p.Unfinished() > 0 {
 			waiting++
 		}
-		if q.now.moved(q.earlier, w.Stage, p) {
+		if moved(q.earlier, w.Stage, p) {
 			moving++
 		}
 	}
@@ -165,7 +165,7 @@ func (q *inquiry) whyRefused() []Cause {
 		return nil
 	}
 	if mark := q.indexed.State.Failed; mark != nil {
-		c := Cause{Code: CauseDeadLetter, Summary: fmt.Sprintf("a newer change of it is a dead letter: %s", mark.GetReason()), Detail: "the letter itself is not among those that were looked at", Do: "freshet dlq list --reason " + mark.GetReason()}
+		c := Cause{Code: CauseDeadLetter, Summary: "a newer change of it is a dead letter: " + mark.GetReason(), Detail: "the letter itself is not among those that were looked at", Do: "freshet dlq list --reason " + mark.GetReason()}
 		if mark.GetText() {
 			c.Summary = "its text cannot be embedded: " + mark.GetReason()
 		}
