@@ -210,6 +210,9 @@ func validate(v reflect.Value, n names) error {
 // typo is how many letters a mistyped name may differ by.
 const typo = 2
 
+// adminAddresses is of the command freshet (services/ctl/inspect), and almost a setting of the services.
+const adminAddresses = prefix + "_ADMIN_ADDRESSES"
+
 // Mistyped lists the variables of environ that are almost one of cfg's, each with the
 // one that was probably meant. Other unknown names that begin with FRESHET_ are left
 // alone: the services may share one environment, and Kubernetes adds some.
@@ -224,7 +227,7 @@ func Mistyped(environ []string, cfg any) map[string]string {
 				best, nearest = s.Name, d
 			}
 		}
-		if nearest > 0 && nearest <= typo {
+		if nearest > 0 && nearest <= typo && name != adminAddresses {
 			mistyped[name] = best
 		}
 	}

@@ -130,3 +130,9 @@ func TestMistyped_namesWhatWasMeantAndNotOtherServicesSettings(t *testing.T) {
 		t.Errorf("got %v", got)
 	}
 }
+
+func TestMistyped_leavesTheCommandsOwnAddressesAlone(t *testing.T) {
+	if got := Mistyped([]string{"FRESHET_ADMIN_ADDRESSES=a:9090"}, &Config{}); len(got) > 0 {
+		t.Errorf("who tells the commands where the services are is warned: %v", got)
+	}
+}

@@ -19,6 +19,7 @@ import (
 	"github.com/freshet-io/freshet/libs/record"
 	"github.com/freshet-io/freshet/libs/service"
 	"github.com/freshet-io/freshet/libs/weaviate"
+	"github.com/freshet-io/freshet/services/ctl/inspect"
 	"github.com/freshet-io/freshet/services/embed/builtin"
 )
 
@@ -138,6 +139,9 @@ func fillProducts(t *testing.T, server *local.Weaviate, model *builtin.Model) {
 
 func TestReadme_namesNoVariableThatNobodyReads(t *testing.T) {
 	known := read(t, "docs/configuration.md")
+	for _, s := range service.Settings(&inspect.Config{}) { // of the commands alone
+		known += "`" + s.Name + "`"
+	}
 	for _, name := range regexp.MustCompile(`FRESHET_[A-Z_]*[A-Z]`).FindAllString(read(t, "README.md"), -1) {
 		base := strings.TrimSuffix(name, "_FILE")
 		if !strings.Contains(known, "`"+name) && !strings.Contains(known, "`"+base+"`") && name != "FRESHET_SOURCE_KAFKA" && name != "FRESHET_KAFKA" {

@@ -224,7 +224,7 @@ func (p *page) waiting(all []inspect.Waiting) {
 }
 
 const (
-	hopCells = 24 // of a hop's name
+	hopCells = 22 // of a hop's name
 	barCells = 40 // of the whole way
 	barFrame = 20 // of the numbers before it, and of what may follow
 )

@@ -204,17 +204,16 @@ func (q *inquiry) open(ctx context.Context, at Place) error {
 		q.answer.Record.Said = q.says(r)
 		return nil
 	}
-	if err := q.openChange(ctx, r); err != nil {
-		q.note("what ingest makes of %s: %v", at, err)
-	}
+	q.openChange(ctx, r)
 	return nil
 }
 
-// openChange reads a record of a source topic. Its error says why ingest cannot read it now.
-func (q *inquiry) openChange(ctx context.Context, r *kgo.Record) error {
+// openChange reads a record of a source topic.
+func (q *inquiry) openChange(ctx context.Context, r *kgo.Record) {
 	c, err := q.decode(ctx, r, [16]byte{})
 	if err != nil {
-		return err
+		q.note("what ingest makes of it: %v", err)
+		return
 	}
 	q.change = &c
 	var items []string
@@ -238,7 +237,6 @@ func (q *inquiry) openChange(ctx context.Context, r *kgo.Record) error {
 	default:
 		*said = fmt.Sprintf("a change of %s (%s)", items[0], c.label)
 	}
-	return nil
 }
 
 // says tells what a record of the documents or vectors is.
