@@ -138,10 +138,11 @@ func fillProducts(t *testing.T, server *local.Weaviate, model *builtin.Model) {
 }
 
 func TestReadme_namesNoVariableThatNobodyReads(t *testing.T) {
-	known := read(t, "docs/configuration.md")
+	tables := []string{read(t, "docs/configuration.md")}
 	for _, s := range service.Settings(&inspect.Config{}) { // of the commands alone
-		known += "`" + s.Name + "`"
+		tables = append(tables, "`"+s.Name+"`")
 	}
+	known := strings.Join(tables, "\n")
 	for _, name := range regexp.MustCompile(`FRESHET_[A-Z_]*[A-Z]`).FindAllString(read(t, "README.md"), -1) {
 		base := strings.TrimSuffix(name, "_FILE")
 		if !strings.Contains(known, "`"+name) && !strings.Contains(known, "`"+base+"`") && name != "FRESHET_SOURCE_KAFKA" && name != "FRESHET_KAFKA" {

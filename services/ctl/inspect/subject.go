@@ -195,13 +195,11 @@ func (q *inquiry) open(ctx context.Context, at Place) error {
 		}
 		return nil
 	case q.ownTopic(at.Topic):
-		item, err := record.ParseKey(r.Key)
-		if err != nil {
-			q.answer.Record.Said = "a record of no item"
-			return nil
+		q.answer.Record.Said = "a record of no item"
+		if item, err := record.ParseKey(r.Key); err == nil {
+			q.item = &item
+			q.answer.Record.Said = q.says(r)
 		}
-		q.item = &item
-		q.answer.Record.Said = q.says(r)
 		return nil
 	}
 	q.openChange(ctx, r)
