@@ -114,7 +114,7 @@ func (i *Inspector) Item(ctx context.Context, s Subject) (Item, error) {
 	q.askSources(ctx)
 	q.askLetters(ctx)
 	q.askIndex(ctx) // once more: what was under way may be there now
-	if q.answer.Waiting = q.waiting(); len(q.answer.Waiting) > 0 {
+	if q.answer.Waiting = q.waiting(); len(q.answer.Waiting) > 0 || q.lacks() {
 		q.lookAgain(ctx)
 		q.askIndex(ctx)
 	}
@@ -487,7 +487,8 @@ func (q *inquiry) waiting() []Waiting {
 			stage = stageBulk
 		}
 		p := q.now.position(stage, d.Topic, d.Partition)
-		if p != nil && (slices.Contains(p.Owed, d.Offset) || !q.arrived(d) && !q.embedded(d)) {
+		done := q.embedded(d) || q.arrived(d) && !q.lacks() // a row may be there, and its vector yet to follow
+		if p != nil && (slices.Contains(p.Owed, d.Offset) || !done) {
 			all = q.wait(all, stage, d.Place, d.at)
 		}
 	}
@@ -524,8 +525,13 @@ func (q *inquiry) wait(all []Waiting, stage string, at Place, since time.Time) [
 
 // embedded reports whether a document's vector was seen.
 func (q *inquiry) embedded(d *seen) bool {
-	return slices.ContainsFunc(q.vectors, func(v seen) bool { return v.version == d.version })
+	return slices.ContainsFunc(q.vectors, func(v seen) bool {
+		return v.version == d.version && v.state != record.VectorState_VECTOR_STATE_PENDING
+	})
 }
+
+// lacks reports whether the index has the item's row, and waits for the vector of its text.
+func (q *inquiry) lacks() bool { return q.indexed != nil && q.indexed.State.Lacks() }
 
 // ingested reports whether a change's document was seen, or that of a later one.
 func (q *inquiry) ingested(c seenChange) bool {

@@ -18,6 +18,14 @@ func (q *inquiry) causes() []Cause {
 	for _, w := range q.answer.Waiting {
 		all = append(all, q.whyWaiting(w)...)
 	}
+	// What is broken anywhere on its way comes before what is only under way.
+	underWay := func(c Cause) int {
+		if c.Code == CauseQueue || c.Code == CauseVectorPending {
+			return 1
+		}
+		return 0
+	}
+	slices.SortStableFunc(all, func(a, b Cause) int { return underWay(a) - underWay(b) })
 	all = append(all, q.whyRefused()...)
 	all = append(all, q.whyStanding()...)
 	if len(all) == 0 {
@@ -321,7 +329,7 @@ func (q *inquiry) whyStanding() []Cause {
 	if q.standing() == Searchable && state.Lacks() && !slices.ContainsFunc(q.answer.Waiting, func(w Waiting) bool { return w.Owed || w.Stage != stageIngest }) {
 		all = append(all, q.whyStub())
 	}
-	if len(q.answer.Waiting) == 0 && q.newerLetter() == nil && q.sure() && !q.pending() {
+	if len(q.answer.Waiting) == 0 && !q.lacks() && q.newerLetter() == nil && q.sure() && !q.pending() {
 		all = append(all, q.notInSource())
 	}
 	return all
