@@ -24,7 +24,7 @@ build: ## Build freshet and the three services into bin/
 	@go build -trimpath -ldflags '$(LDFLAGS)' -o bin/freshet ./services/ctl
 
 .PHONY: servers
-servers: weaviate kafka schema-registry redis prometheus jaeger python ## Install the pinned Weaviate, Kafka, Debezium, databases, Redis, Prometheus, Jaeger and Python clients into the cache (once, about 12 minutes)
+servers: weaviate kafka schema-registry redis prometheus jaeger chromium python ## Install the pinned Weaviate, Kafka, Debezium, databases, Redis, Prometheus, Jaeger, Chromium and Python clients into the cache (once, about 13 minutes)
 
 .PHONY: weaviate
 weaviate:
@@ -73,6 +73,14 @@ python:
 		scripts/install-python-client.sh >/dev/null && scripts/install-schemathesis.sh >/dev/null; \
 	else \
 		echo '*** SKIPPED: no python3 with venv here, so the Python example and the contract of HTTP are not tested ***' >&2; \
+	fi
+
+.PHONY: chromium
+chromium:
+	@if [ "$${CI:-}" = true ] || command -v apt-get >/dev/null; then \
+		scripts/install-chromium.sh >/dev/null; \
+	else \
+		echo '*** SKIPPED: no apt-get here, so the console is not tested in a browser ***' >&2; \
 	fi
 
 .PHONY: run
