@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -17,6 +16,7 @@ import (
 	"github.com/freshet-io/freshet/libs/pipeline"
 	"github.com/freshet-io/freshet/libs/record"
 	"github.com/freshet-io/freshet/libs/weaviate"
+	"github.com/freshet-io/freshet/services/ctl/finder"
 	"github.com/freshet-io/freshet/services/embed/providers"
 )
 
@@ -78,59 +78,49 @@ func (f searchFlags) check(args []string) error {
 }
 
 func search(cmd *cobra.Command, text string, flags searchFlags) ([]weaviate.Hit, error) {
+	q := finder.Query{Text: text, Collection: flags.collection, Tenant: flags.tenant, Limit: flags.limit}
+	for _, w := range flags.where {
+		filter, err := finder.Condition(w)
+		if err != nil {
+			return nil, fmt.Errorf("--where: %w", err)
+		}
+		q.Where = append(q.Where, filter)
+	}
 	var cfg searchConfig
 	if err := load(&cfg, cmd.ErrOrStderr()); err != nil {
 		return nil, err
 	}
-	file, err := pipeline.Load(cfg.Pipeline)
+	f, err := cfg.open(cmd.Context())
 	if err != nil {
 		return nil, err
 	}
-	where, err := conditions(flags.where)
+	defer func() { _ = f.Index.Close() }()
+	if flags.like == "" {
+		return f.Find(cmd.Context(), q)
+	}
+	item := record.Item{Collection: cmp.Or(flags.collection, f.File.Pipelines[0].Collection), Tenant: flags.tenant, ID: strings.Split(flags.like, "+")}
+	vector, err := f.Index.FetchVector(cmd.Context(), item)
 	if err != nil {
 		return nil, err
 	}
-	flags.collection = cmp.Or(flags.collection, file.Pipelines[0].Collection)
-	index, err := weaviate.Open(cmd.Context(), cfg.Weaviate)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = index.Close() }()
-	vector, err := queryVector(cmd.Context(), index, file, cfg, text, flags)
-	if err != nil {
-		return nil, err
-	}
-	return index.Search(cmd.Context(), flags.collection, flags.tenant, vector, flags.limit, where)
+	return f.Near(cmd.Context(), vector, q)
 }
 
-// queryVector returns the vector of the text, or the stored one of the item.
-func queryVector(ctx context.Context, index *weaviate.Client, file *pipeline.File, cfg searchConfig, text string, flags searchFlags) ([]float32, error) {
-	if flags.like != "" {
-		return index.FetchVector(ctx, record.Item{Collection: flags.collection, Tenant: flags.tenant, ID: strings.Split(flags.like, "+")})
-	}
-	provider, err := providers.Open(file.Space, cfg.OpenAI, slog.New(slog.DiscardHandler))
+// open connects to the index and the provider. The caller closes the index.
+func (c searchConfig) open(ctx context.Context) (*finder.Finder, error) {
+	file, err := pipeline.Load(c.Pipeline)
 	if err != nil {
 		return nil, err
 	}
-	answer, err := provider.Embed(ctx, []string{file.Space.Prefix + text})
+	provider, err := providers.Open(file.Space, c.OpenAI, slog.New(slog.DiscardHandler))
 	if err != nil {
-		return nil, fmt.Errorf("embedding the query: %w", err)
+		return nil, err
 	}
-	return answer.Vectors[0], nil
-}
-
-var condition = regexp.MustCompile(`^\s*([A-Za-z_][A-Za-z0-9_]*)\s*(<=|>=|!=|=|<|>)\s*(.*?)\s*$`)
-
-func conditions(where []string) ([]weaviate.Filter, error) {
-	var filters []weaviate.Filter
-	for _, w := range where {
-		m := condition.FindStringSubmatch(w)
-		if m == nil {
-			return nil, fmt.Errorf("--where %q: write a property, one of = != < <= > >=, and a value", w)
-		}
-		filters = append(filters, weaviate.Filter{Property: m[1], Op: m[2], Value: m[3]})
+	index, err := weaviate.Open(ctx, c.Weaviate)
+	if err != nil {
+		return nil, err
 	}
-	return filters, nil
+	return &finder.Finder{Index: index, Provider: provider, File: file}, nil
 }
 
 func printHits(out io.Writer, hits []weaviate.Hit, output string) error {
