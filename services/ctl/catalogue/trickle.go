@@ -25,31 +25,45 @@ func (c Change) Envelope(at time.Time) (key, value []byte) {
 	}
 }
 
-// Trickle returns an endless run of changes to the products, the same for the
-// same seed: about four in five change only a price or a stock, the others a
-// description, a name, or delete a product and later create it again. At most
-// one product is deleted at any moment. The products are not touched; each
-// change owns its own copies. It yields nothing for fewer than two products.
+// Trickle returns an endless run of changes to the products: those of a Shop of its own.
 func Trickle(seed uint64, products []Product) iter.Seq[Change] {
 	return func(yield func(Change) bool) {
 		if len(products) < 2 {
 			return
 		}
-		shop := trickle{
-			rand:     rand.New(rand.NewPCG(seed, seed)),
-			original: slices.Clone(products),
-			now:      slices.Clone(products),
-			gone:     -1,
-		}
-		for yield(shop.next()) {
+		for shop := NewShop(seed, products); ; {
+			if !yield(shop.Next()) {
+				return
+			}
 		}
 	}
 }
 
-type trickle struct {
+// Shop is the products table, which keeps changing by chance: the same for the same seed. It is not safe for concurrent use.
+type Shop struct {
 	rand          *rand.Rand
 	original, now []Product
 	gone          int // index of the product that is deleted now, -1: none
+}
+
+// NewShop returns a shop of at least two products. They are not touched: each change owns its own copies.
+func NewShop(seed uint64, products []Product) *Shop {
+	return &Shop{rand: rand.New(rand.NewPCG(seed, seed)), original: slices.Clone(products), now: slices.Clone(products), gone: -1}
+}
+
+// Update changes a product as a person wants it; changes by chance are of this from then on. ok is false where the shop does
+// not have the product, or not now.
+func (s *Shop) Update(id int64, name string, price Price) (c Change, ok bool) {
+	i := slices.IndexFunc(s.now, func(p Product) bool { return p.ID == id })
+	if i < 0 || i == s.gone {
+		return Change{}, false
+	}
+	before := s.now[i]
+	after := before
+	after.Name, after.Price = name, price
+	s.now[i] = after
+	s.original[i].Name, s.original[i].Price = name, price
+	return Change{Before: &before, After: &after}, true
 }
 
 // Sentences and suffixes are put behind the original words, never behind each
@@ -65,51 +79,53 @@ var (
 	}
 )
 
-func (t *trickle) next() Change {
-	dice := t.rand.IntN(100)
+// Next returns a change by chance: about four in five change only a price or a stock, the others a description, a name, or
+// delete a product and later create it again. At most one product is deleted at any moment.
+func (s *Shop) Next() Change {
+	dice := s.rand.IntN(100)
 	if dice >= 94 {
-		return t.deleteOrRecreate()
+		return s.deleteOrRecreate()
 	}
-	i := t.present()
-	before := t.now[i]
-	after, original := before, t.original[i]
+	i := s.present()
+	before := s.now[i]
+	after, original := before, s.original[i]
 	switch {
 	case dice < 45:
-		after.Price = t.other(original.Price, before.Price)
+		after.Price = s.other(original.Price, before.Price)
 	case dice < 80:
-		after.Stock = (before.Stock + 1 + t.rand.IntN(239)) % 240
+		after.Stock = (before.Stock + 1 + s.rand.IntN(239)) % 240
 	case dice < 88:
-		after.Description = t.vary(original.Description, before.Description, notes[original.Language])
+		after.Description = s.vary(original.Description, before.Description, notes[original.Language])
 	default:
-		after.Name = t.vary(original.Name, before.Name, editions[original.Language])
+		after.Name = s.vary(original.Name, before.Name, editions[original.Language])
 	}
-	t.now[i] = after
+	s.now[i] = after
 	return Change{Before: &before, After: &after}
 }
 
-func (t *trickle) deleteOrRecreate() Change {
-	if t.gone >= 0 {
-		after := t.now[t.gone]
-		t.gone = -1
+func (s *Shop) deleteOrRecreate() Change {
+	if s.gone >= 0 {
+		after := s.now[s.gone]
+		s.gone = -1
 		return Change{After: &after}
 	}
-	t.gone = t.present()
-	before := t.now[t.gone]
+	s.gone = s.present()
+	before := s.now[s.gone]
 	return Change{Before: &before}
 }
 
 // present picks a product that is not deleted.
-func (t *trickle) present() int {
-	if t.gone < 0 {
-		return t.rand.IntN(len(t.now))
+func (s *Shop) present() int {
+	if s.gone < 0 {
+		return s.rand.IntN(len(s.now))
 	}
-	return (t.gone + 1 + t.rand.IntN(len(t.now)-1)) % len(t.now)
+	return (s.gone + 1 + s.rand.IntN(len(s.now)-1)) % len(s.now)
 }
 
 // other returns a price within 15 % of the original that is not the one of now.
-func (t *trickle) other(original, now Price) Price {
+func (s *Shop) other(original, now Price) Price {
 	span := max(original*15/100, 1)
-	price := original - span + Price(t.rand.Int64N(int64(2*span)))
+	price := original - span + Price(s.rand.Int64N(int64(2*span)))
 	if price >= now {
 		price++
 	}
@@ -117,11 +133,11 @@ func (t *trickle) other(original, now Price) Price {
 }
 
 // vary returns the original with one of the endings, or without, but not what is now.
-func (t *trickle) vary(original, now string, endings []string) string {
+func (s *Shop) vary(original, now string, endings []string) string {
 	choices := []string{original}
 	for _, ending := range endings {
 		choices = append(choices, original+ending)
 	}
-	choices = slices.DeleteFunc(choices, func(s string) bool { return s == now })
-	return choices[t.rand.IntN(len(choices))]
+	choices = slices.DeleteFunc(choices, func(choice string) bool { return choice == now })
+	return choices[s.rand.IntN(len(choices))]
 }

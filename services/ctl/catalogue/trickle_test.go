@@ -2,6 +2,7 @@ package catalogue
 
 import (
 	"reflect"
+	"strings"
 	"testing"
 )
 
@@ -119,5 +120,37 @@ func TestTrickle_repeatsForASeedAndLeavesTheProductsAlone(t *testing.T) {
 func TestTrickle_ofTooFewProductsIsEmpty(t *testing.T) {
 	if got := take(1, 1, Products()[:1]); len(got) != 0 {
 		t.Errorf("one product gave %d changes", len(got))
+	}
+}
+
+func TestShop_keepsWhatAPersonHasSet(t *testing.T) {
+	products := Products()[:20]
+	shop := NewShop(7, products)
+	id := products[3].ID
+	change, ok := shop.Update(id, "Brass Trumpet", 7750)
+	if !ok || change.Before.Name != products[3].Name || change.After.Name != "Brass Trumpet" || change.After.Price != 7750 {
+		t.Fatalf("got %+v, %v", change, ok)
+	}
+	if _, ok := shop.Update(1, "Nothing", 1); ok {
+		t.Error("a product that there is not was changed")
+	}
+	renamed, gone := false, false
+	for range 5000 {
+		c := shop.Next()
+		switch {
+		case c.After == nil && c.Before.ID == id:
+			gone = true
+			if _, ok := shop.Update(id, "Ghost", 1); ok {
+				t.Error("a product that is deleted was changed")
+			}
+		case c.After != nil && c.After.ID == id:
+			renamed = renamed || c.After.Name != "Brass Trumpet"
+			if !strings.HasPrefix(c.After.Name, "Brass Trumpet") || c.After.Price < 7750*85/100 || c.After.Price > 7750*115/100 {
+				t.Fatalf("a change by chance makes it %s for %s", c.After.Name, c.After.Price)
+			}
+		}
+	}
+	if !renamed || !gone {
+		t.Errorf("renamed: %v, deleted: %v; both must have been seen", renamed, gone)
 	}
 }
