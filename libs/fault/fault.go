@@ -94,6 +94,14 @@ func (e *Error) Error() string {
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
 
+// Plainly returns what a person should read of an error: without a reason in front, which is for metrics and dead letters.
+func Plainly(err error) string {
+	if e, ok := err.(*Error); ok { //nolint:errorlint // only the outermost one begins the text
+		return e.Err.Error()
+	}
+	return err.Error()
+}
+
 // Reject returns a Permanent error: the item it concerns becomes a dead letter
 // with the given reason. The text must name the field or limit and must not
 // contain the item's text or a secret: it is written to the letter's headers.

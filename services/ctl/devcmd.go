@@ -15,8 +15,9 @@ func devCommand() *cobra.Command {
 		Use: "dev", Args: cobra.NoArgs,
 		Short: "Run all of Freshet on this machine, with a catalogue that keeps changing",
 		Long: "Runs a Kafka broker inside the process, a real Weaviate, the three services and the built-in\n" +
-			"embedder; sends a catalogue as Debezium events, then keeps changing it. State is kept in the\n" +
-			"data folder: a second start goes on where the first one stopped.",
+			"embedder; sends a catalogue as Debezium events, then keeps changing it, and serves the console, at\n" +
+			"which a product can be changed, too. State is kept in the data folder: a second start goes on where\n" +
+			"the first one stopped.",
 		Example: `  freshet dev
   freshet dev --once
   freshet dev --events changes.ndjson --pipeline pipeline.yaml`,
@@ -37,6 +38,7 @@ func devCommand() *cobra.Command {
 	f.IntVar(&o.Dimensions, "dimensions", 3072, "length of the vectors; the built-in model has 512 whatever is said here")
 	f.StringVar(&o.Events, "events", "", "file of change events, one a line, to send instead of the catalogue")
 	f.StringVar(&o.Pipeline, "pipeline", "", "pipeline file that maps those events")
+	f.Uint16Var(&o.ConsolePort, "console-port", 0, "port of the console at 127.0.0.1; a free one if 0")
 	f.Float64Var(&o.Rate, "rate", 5, "changes a second after the catalogue is in")
 	return cmd
 }

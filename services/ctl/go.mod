@@ -4,6 +4,8 @@ go 1.26.0
 
 require (
 	github.com/cespare/xxhash/v2 v2.3.0
+	github.com/chromedp/cdproto v0.160.1
+	github.com/chromedp/chromedp v0.23.1
 	github.com/freshet-io/freshet/libs v0.0.0
 	github.com/freshet-io/freshet/libs/fake v0.0.0
 	github.com/freshet-io/freshet/services/embed v0.0.0

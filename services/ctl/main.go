@@ -29,23 +29,15 @@ func run() int {
 			"none says where Kafka or Weaviate is, from a running `freshet dev`.",
 		SilenceUsage: true, SilenceErrors: true, Version: service.Version,
 	}
-	root.AddCommand(topicsCommand(), epochCommand(), searchCommand(), whyCommand(), statusCommand(), dlqCommand(), costCommand(), planCommand(), devCommand(), serveEmbedderCommand(),
+	root.AddCommand(topicsCommand(), epochCommand(), searchCommand(), whyCommand(), statusCommand(), dlqCommand(), costCommand(), planCommand(), consoleCommand(), devCommand(), serveEmbedderCommand(),
 		benchCommand(), benchProviderCommand(), versionCommand())
 	if err := root.ExecuteContext(ctx); err != nil {
 		if !errors.Is(err, context.Canceled) {
-			fmt.Fprintln(os.Stderr, "freshet:", plainly(err))
+			fmt.Fprintln(os.Stderr, "freshet:", fault.Plainly(err))
 		}
 		return service.ExitFailure
 	}
 	return service.ExitOK
-}
-
-// plainly leaves out a reason that is for metrics and dead letters.
-func plainly(err error) string {
-	if e, ok := err.(*fault.Error); ok { //nolint:errorlint // only the outermost one begins the text
-		return e.Err.Error()
-	}
-	return err.Error()
 }
 
 // help is what a command does that only has commands below it. With it, a mistyped one

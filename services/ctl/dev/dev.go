@@ -34,6 +34,7 @@ type Options struct {
 	Pipeline     string // pipeline file of one's own; goes with Events
 	Events       string // file of change events to send instead of the catalogue
 	Rate         float64
+	ConsolePort  uint16 // of 127.0.0.1; 0 for a free one. With Once there is no console
 
 	Out io.Writer // gets the show
 	TTY bool      // Out is a terminal
@@ -78,6 +79,7 @@ func Run(ctx context.Context, o Options) (err error) {
 	defer func() { err = errors.Join(err, s.close(context.WithoutCancel(ctx))) }()
 	show, showing := errgroup.WithContext(ctx)
 	show.Go(func() error { return s.failure(showing) })
+	show.Go(func() error { return s.serveConsole(showing) })
 	show.Go(func() error {
 		if err := s.show(showing); err != nil {
 			return err
@@ -154,10 +156,11 @@ Try in another terminal:%s
   freshet search "headset that blocks out noise" --where 'price<60' --limit 3
   freshet search --like 1001
   freshet dlq list
+Or look at http://%s
 
 Kafka is at %s, Weaviate at %s%s; the settings are in
 %s
 Ctrl-C stops everything; the next start goes on from here.
 
-`, use, s.brokers, s.weaviateURL, embeddings, connectionFile(s.options.Data))
+`, use, s.console.Addr(), s.brokers, s.weaviateURL, embeddings, connectionFile(s.options.Data))
 }

@@ -101,18 +101,16 @@ func (s *stack) trickle(ctx context.Context) error {
 	status := newStatus(s)
 	changes := time.NewTicker(time.Duration(float64(time.Second) / s.options.Rate))
 	defer changes.Stop()
-	for change := range catalogue.Trickle(uint64(time.Now().UnixNano()), searchable()) { //nolint:gosec // a seed
+	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-changes.C:
 		}
-		key, value := change.Envelope(time.Now())
-		if err := s.send(ctx, source(key, value)); err != nil {
+		if err := s.shop.commit(ctx, func() (catalogue.Change, error) { return s.shop.table.Next(), nil }); err != nil {
 			return err
 		}
 		status.sent++
 		status.show()
 	}
-	return nil
 }

@@ -10,8 +10,8 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"github.com/freshet-io/freshet/libs/weaviate"
 	"github.com/freshet-io/freshet/services/ctl/catalogue"
+	"github.com/freshet-io/freshet/services/ctl/finder"
 	"github.com/freshet-io/freshet/services/ctl/rig"
 )
 
@@ -50,7 +50,7 @@ func (s *stack) scenario(ctx context.Context) error {
 
 // find returns the products that a search finds, nearest first.
 func (s *stack) find(ctx context.Context, query string) ([]catalogue.Product, error) {
-	hits, err := s.search(ctx, query)
+	hits, err := s.finder.Find(ctx, finder.Query{Text: query, Limit: topK})
 	if err != nil {
 		return nil, err
 	}
@@ -63,14 +63,6 @@ func (s *stack) find(ctx context.Context, query string) ([]catalogue.Product, er
 		found[i] = productByID(id)
 	}
 	return found, nil
-}
-
-func (s *stack) search(ctx context.Context, query string) ([]weaviate.Hit, error) {
-	answer, err := s.provider.Embed(ctx, []string{query})
-	if err != nil {
-		return nil, fmt.Errorf("embedding a query: %w", err)
-	}
-	return s.index.Search(ctx, "Product", "", answer.Vectors[0], topK, nil)
 }
 
 func productByID(id int64) catalogue.Product {

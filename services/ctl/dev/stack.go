@@ -18,6 +18,8 @@ import (
 	"github.com/freshet-io/freshet/libs/pipeline"
 	"github.com/freshet-io/freshet/libs/service"
 	"github.com/freshet-io/freshet/libs/weaviate"
+	"github.com/freshet-io/freshet/services/ctl/finder"
+	"github.com/freshet-io/freshet/services/ctl/inspect"
 	"github.com/freshet-io/freshet/services/ctl/rig"
 	"github.com/freshet-io/freshet/services/embed/builtin"
 	"github.com/freshet-io/freshet/services/embed/embedder"
@@ -47,17 +49,23 @@ type stack struct {
 	client   *kgo.Client
 	index    *weaviate.Client
 	provider providers.Provider
-	fresh    *freshness
-	services *errgroup.Group
-	failed   context.Context //nolint:containedctx // ends when a service has failed
-	stop     context.CancelFunc
+	finder   *finder.Finder
+	shop     *shop
+
+	console   net.Listener // nil where there is none
+	inspector *inspect.Inspector
+	fresh     *freshness
+	services  *errgroup.Group
+	failed    context.Context //nolint:containedctx // ends when a service has failed
+	stop      context.CancelFunc
 }
 
 // start brings everything up. ctx bounds the start, work the life of the services.
 func start(ctx, work context.Context, o Options) (*stack, error) {
 	s := &stack{options: o, fresh: newFreshness()}
+	s.shop = newShop(s)
 	work, s.stop = context.WithCancel(work)
-	for _, step := range []func(context.Context) error{s.openLog, s.startKafka, s.startWeaviate, s.configure, s.layOut} {
+	for _, step := range []func(context.Context) error{s.openLog, s.startKafka, s.startWeaviate, s.configure, s.layOut, s.openConsole} {
 		if err := step(ctx); err != nil {
 			return nil, errors.Join(err, s.close(context.WithoutCancel(ctx)))
 		}
@@ -193,6 +201,7 @@ func (s *stack) layOut(ctx context.Context) error {
 		return err
 	}
 	s.provider, err = providers.Open(s.file.Space, cfg.OpenAI, s.process.Log)
+	s.finder = &finder.Finder{Index: s.index, Provider: s.provider, File: s.file}
 	return err
 }
 
@@ -235,6 +244,12 @@ func (s *stack) close(ctx context.Context) error {
 	}
 	if s.embedder != nil {
 		_ = s.embedder.Close() // closed already where it was served
+	}
+	if s.console != nil {
+		_ = s.console.Close() // closed already where it was served
+	}
+	if s.inspector != nil {
+		s.inspector.Close()
 	}
 	if s.client != nil {
 		s.client.Close()
