@@ -1,6 +1,7 @@
 package kafka
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -14,6 +15,21 @@ import (
 	"github.com/freshet-io/freshet/libs/fault"
 	"github.com/freshet-io/freshet/libs/service"
 )
+
+// Groups are the names of the stages' consumer groups. Each service knows all three: a stage waits for the next one's group.
+type Groups struct {
+	Ingest string `envconfig:"INGEST_GROUP" desc:"consumer group of ingest, on the source cluster; the topic prefix and -ingest if empty"`
+	Embed  string `envconfig:"EMBED_GROUP" desc:"consumer group of embed's live lane, the bulk lane's has -bulk behind it; the topic prefix and -embed if empty"`
+	Write  string `envconfig:"WRITE_GROUP" desc:"consumer group of write; the topic prefix and -write if empty"`
+}
+
+// Named returns the groups with the names that they have where none is set.
+func (g Groups) Named(t Topics) Groups {
+	return Groups{cmp.Or(g.Ingest, t.Prefix+"-ingest"), cmp.Or(g.Embed, t.Prefix+"-embed"), cmp.Or(g.Write, t.Prefix+"-write")}
+}
+
+// EmbedBulk returns that of embed's bulk lane.
+func (g Groups) EmbedBulk() string { return g.Embed + "-bulk" }
 
 // GroupProtocol is the protocol by which the members of a group share its partitions.
 type GroupProtocol string

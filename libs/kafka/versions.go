@@ -19,23 +19,20 @@ import (
 
 // Versions answers what versions there are and which may still come. It is safe for concurrent use.
 type Versions struct {
-	topics  Topics
-	epoch   int32
-	readers BulkReaders
-	client  *kgo.Client
-	adm     *kadm.Client
+	topics Topics
+	epoch  int32
+	groups Groups
+	client *kgo.Client
+	adm    *kadm.Client
 }
 
-// BulkReaders are the groups that bulk rows pass.
-type BulkReaders struct{ Documents, Vectors string }
-
-// OpenVersions connects. The caller closes.
-func (t Topics) OpenVersions(ctx context.Context, c Config, id Identity, readers BulkReaders, log *slog.Logger) (*Versions, error) {
+// OpenVersions connects. groups are those that bulk rows pass. The caller closes.
+func (t Topics) OpenVersions(ctx context.Context, c Config, id Identity, groups Groups, log *slog.Logger) (*Versions, error) {
 	client, err := Producer(ctx, c, t, true, log) // it makes no record; ReadControl wants the client's kind
 	if err != nil {
 		return nil, err
 	}
-	return &Versions{t, id.Epoch, readers, client, kadm.NewClient(client)}, nil
+	return &Versions{t, id.Epoch, groups, client, kadm.NewClient(client)}, nil
 }
 
 // Close ends the connection.
@@ -63,7 +60,7 @@ func (v *Versions) Open(ctx context.Context, partition int32) (int64, error) {
 		return 0, err
 	}
 	for _, lane := range []struct{ topic, group string }{
-		{v.topics.DocumentsBulk(), v.readers.Documents}, {v.topics.VectorsBulk(), v.readers.Vectors},
+		{v.topics.DocumentsBulk(), v.groups.EmbedBulk()}, {v.topics.VectorsBulk(), v.groups.Write},
 	} {
 		unread, err := v.unread(ctx, lane.topic, lane.group, partition)
 		if err != nil {

@@ -16,9 +16,9 @@ import (
 
 // aclConfig is what the rights depend on. No broker is asked.
 type aclConfig struct {
-	Topics   kafka.Topics  `inline:"true"`
-	Groups   access.Groups `inline:"true"`
-	Pipeline string        `required:"true" desc:"path of the pipeline file"`
+	Topics   kafka.Topics `inline:"true"`
+	Groups   kafka.Groups `inline:"true"`
+	Pipeline string       `required:"true" desc:"path of the pipeline file"`
 	Source   struct {
 		Kafka struct {
 			Brokers []string `desc:"where the source topics are on a cluster of their own"`

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -23,10 +22,8 @@ type epochConfig struct {
 	}
 	Topics   kafka.Topics `inline:"true"`
 	Weaviate weaviate.Config
-	Pipeline string `required:"true" desc:"path of the pipeline file"`
-	Ingest   string `envconfig:"INGEST_GROUP" desc:"consumer group of ingest; the topic prefix and -ingest if empty"`
-	Embed    string `envconfig:"EMBED_GROUP" desc:"consumer group of embed; the topic prefix and -embed if empty"`
-	Write    string `envconfig:"WRITE_GROUP" desc:"consumer group of write; the topic prefix and -write if empty"`
+	Pipeline string       `required:"true" desc:"path of the pipeline file"`
+	Groups   kafka.Groups `inline:"true"`
 }
 
 func epochCommand() *cobra.Command {
@@ -104,8 +101,8 @@ func (c epochConfig) raise(ctx context.Context, wentBack bool, out io.Writer) er
 
 // idle refuses where a service runs.
 func (c epochConfig) idle(ctx context.Context, client *kgo.Client) error {
-	embed := cmp.Or(c.Embed, c.Topics.Prefix+"-embed")
-	if err := kafka.Idle(ctx, client, embed, embed+"-bulk", c.writeGroup()); err != nil {
+	groups := c.Groups.Named(c.Topics)
+	if err := kafka.Idle(ctx, client, groups.Embed, groups.EmbedBulk(), groups.Write); err != nil {
 		return err
 	}
 	source, err := connect(ctx, c.Source.Kafka)
@@ -113,21 +110,19 @@ func (c epochConfig) idle(ctx context.Context, client *kgo.Client) error {
 		return err
 	}
 	defer source.Close()
-	return kafka.Idle(ctx, source, cmp.Or(c.Ingest, c.Topics.Prefix+"-ingest"))
+	return kafka.Idle(ctx, source, groups.Ingest)
 }
-
-func (c epochConfig) writeGroup() string { return cmp.Or(c.Write, c.Topics.Prefix+"-write") }
 
 // rewind sets offsets that were those of another log, and tells what is not drained.
 func (c epochConfig) rewind(ctx context.Context, client *kgo.Client, s *kafka.Succession, out io.Writer) error {
-	embed := cmp.Or(c.Embed, c.Topics.Prefix+"-embed")
+	groups := c.Groups.Named(c.Topics)
 	for _, lane := range []struct {
 		group  string
 		topics []string
 	}{
-		{embed, []string{c.Topics.DocumentsLive()}},
-		{embed + "-bulk", []string{c.Topics.DocumentsBulk()}},
-		{c.writeGroup(), []string{c.Topics.VectorsLive(), c.Topics.VectorsBulk()}},
+		{groups.Embed, []string{c.Topics.DocumentsLive()}},
+		{groups.EmbedBulk(), []string{c.Topics.DocumentsBulk()}},
+		{groups.Write, []string{c.Topics.VectorsLive(), c.Topics.VectorsBulk()}},
 	} {
 		all, err := s.Rewind(ctx, client, lane.group, lane.topics...)
 		if err != nil {

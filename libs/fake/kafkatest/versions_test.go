@@ -14,7 +14,7 @@ import (
 	"github.com/freshet-io/freshet/libs/record"
 )
 
-var readers = kafka.BulkReaders{Documents: "embed-bulk", Vectors: "write"}
+var readers = kafka.Groups{Embed: "embed", Write: "write"}
 
 func produce(t *testing.T, client *kgo.Client, topic string, n int) {
 	t.Helper()

@@ -57,23 +57,17 @@ type Grant struct {
 	Operations []string `json:"operations"` // sorted; what another one of them implies is left out
 }
 
-// Groups are the names of the consumer groups.
-type Groups struct {
-	Ingest string `envconfig:"INGEST_GROUP" desc:"consumer group of ingest; the topic prefix and -ingest if empty"`
-	Embed  string `envconfig:"EMBED_GROUP" desc:"consumer group of embed; the topic prefix and -embed if empty"`
-	Write  string `envconfig:"WRITE_GROUP" desc:"consumer group of write; the topic prefix and -write if empty"`
-}
-
 // Installation is what the rights depend on.
 type Installation struct {
 	File   *pipeline.File
 	Topics kafka.Topics
-	Groups Groups
-	Apart  bool // the source topics are on a cluster of their own
+	Groups kafka.Groups // as they are set
+	Apart  bool         // the source topics are on a cluster of their own
 }
 
 // Grants returns what the roles need, by role, kind and name.
 func (in Installation) Grants() []Grant {
+	in.Groups = in.Groups.Named(in.Topics)
 	l := list{Installation: in, operations: map[Resource][]string{}}
 	for _, role := range Roles() {
 		l.role = role
@@ -129,7 +123,7 @@ func (l *list) topics() {
 func (l *list) ingest() {
 	l.role = Ingest
 	l.allowSource(topic, read, append(l.File.Topics(), l.File.Patterns()...)...)
-	l.allowSource(group, read, l.group(l.Groups.Ingest, Ingest))
+	l.allowSource(group, read, l.Groups.Ingest)
 	l.allowSource(topic, write, l.File.HTTPTopics()...)
 	l.allowSource(topic, configure, l.File.HTTPTopics()...)
 	for _, feed := range l.File.Feeds() {
@@ -138,25 +132,24 @@ func (l *list) ingest() {
 		l.allowSource(transactionID, write, l.Topics.Prefix+"-redis-"+feed.Stream)
 	}
 	l.allow(topic, write, l.Topics.DocumentsLive(), l.Topics.DeadLetters(), l.Topics.Control())
-	l.allow(group, describe, l.group(l.Groups.Embed, Embed))
+	l.allow(group, describe, l.Groups.Embed)
 }
 
 func (l *list) embed() {
 	l.role = Embed
-	live := l.group(l.Groups.Embed, Embed)
 	l.allow(topic, read, l.Topics.DocumentsLive(), l.Topics.DocumentsBulk(), l.Topics.Costs())
-	l.allow(group, read, live, live+"-bulk")
+	l.allow(group, read, l.Groups.Embed, l.Groups.EmbedBulk())
 	l.allow(topic, write, l.Topics.VectorsLive(), l.Topics.VectorsBulk(), l.Topics.DeadLetters(), l.Topics.Costs())
-	l.allow(group, describe, l.group(l.Groups.Write, Write))
+	l.allow(group, describe, l.Groups.Write)
 }
 
 func (l *list) write() {
 	l.role = Write
 	l.allow(topic, read, l.Topics.VectorsLive(), l.Topics.VectorsBulk())
-	l.allow(group, read, l.group(l.Groups.Write, Write))
+	l.allow(group, read, l.Groups.Write)
 	// A text that is merged of two rows is embedded by way of the documents.
 	l.allow(topic, write, l.Topics.DocumentsLive(), l.Topics.DeadLetters())
-	l.allow(group, describe, l.group(l.Groups.Embed, Embed)+"-bulk")
+	l.allow(group, describe, l.Groups.EmbedBulk())
 }
 
 // all returns the pipeline's topics.
@@ -167,8 +160,6 @@ func (l *list) checked() []string {
 	t := l.Topics
 	return []string{t.DocumentsLive(), t.DocumentsBulk(), t.VectorsLive(), t.VectorsBulk(), t.DeadLetters()}
 }
-
-func (l *list) group(set, role string) string { return cmp.Or(set, l.Topics.Prefix+"-"+role) }
 
 func (l *list) sorted() []Grant {
 	var grants []Grant

@@ -141,6 +141,7 @@ func (s *stack) configure(ctx context.Context) error {
 		"FRESHET_WEAVIATE_GRPC="+s.options.WeaviateGRPC,
 		"FRESHET_PIPELINE="+path,
 		"FRESHET_SESSION_TIMEOUT=10s", "FRESHET_DRAIN=20s", "FRESHET_REBALANCE_TIMEOUT=30s",
+		"FRESHET_WRITE_SEARCHABLE_SAMPLE=1", // so few changes want all of them
 	)
 	if s.server != nil {
 		// Its own Weaviate is for trying templates out.

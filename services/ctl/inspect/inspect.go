@@ -1,7 +1,6 @@
 package inspect
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -27,16 +26,14 @@ type Config struct {
 	Source struct {
 		Kafka kafka.Config `inherit:"KAFKA"`
 	}
-	Topics      kafka.Topics `inline:"true"`
-	Weaviate    weaviate.Config
-	Registry    registry.Config `envconfig:"SCHEMA_REGISTRY"`
-	Ingest      ingester.Config `envconfig:"INGEST"`
-	Pipeline    string          `required:"true" desc:"path of the pipeline file"`
-	IngestGroup string          `envconfig:"INGEST_GROUP" desc:"consumer group of ingest; the topic prefix and -ingest if empty"`
-	EmbedGroup  string          `envconfig:"EMBED_GROUP" desc:"consumer group of embed; the topic prefix and -embed if empty"`
-	WriteGroup  string          `envconfig:"WRITE_GROUP" desc:"consumer group of write; the topic prefix and -write if empty"`
-	Admin       []string        `envconfig:"ADMIN_ADDRESSES" desc:"admin ports of all services, host:port, separated by commas; a name that stands for several addresses, as a headless Service of Kubernetes does, means all of them"`
-	TraceLink   string          `envconfig:"TRACES_LINK" desc:"URL of a trace in your tracing back end, with {id} in the place of its id"`
+	Topics    kafka.Topics `inline:"true"`
+	Groups    kafka.Groups `inline:"true"`
+	Weaviate  weaviate.Config
+	Registry  registry.Config `envconfig:"SCHEMA_REGISTRY"`
+	Ingest    ingester.Config `envconfig:"INGEST"`
+	Pipeline  string          `required:"true" desc:"path of the pipeline file"`
+	Admin     []string        `envconfig:"ADMIN_ADDRESSES" desc:"admin ports of all services, host:port, separated by commas; a name that stands for several addresses, as a headless Service of Kubernetes does, means all of them"`
+	TraceLink string          `envconfig:"TRACES_LINK" desc:"URL of a trace in your tracing back end, with {id} in the place of its id"`
 }
 
 // answerBound is how long one answer may take, whatever is away.
@@ -175,13 +172,12 @@ const (
 
 // lanes returns the stages in the order of an item's way. sources are the topics that ingest reads.
 func (i *Inspector) lanes(sources []string) []lane {
-	t := i.cfg.Topics
-	embed := cmp.Or(i.cfg.EmbedGroup, t.Prefix+"-embed")
+	t, groups := i.cfg.Topics, i.cfg.Groups.Named(i.cfg.Topics)
 	return []lane{
-		{stageIngest, cmp.Or(i.cfg.IngestGroup, t.Prefix+"-ingest"), sources, true},
-		{stageEmbed, embed, []string{t.DocumentsLive()}, false},
-		{stageBulk, embed + "-bulk", []string{t.DocumentsBulk()}, false},
-		{stageWrite, cmp.Or(i.cfg.WriteGroup, t.Prefix+"-write"), []string{t.VectorsLive(), t.VectorsBulk()}, false},
+		{stageIngest, groups.Ingest, sources, true},
+		{stageEmbed, groups.Embed, []string{t.DocumentsLive()}, false},
+		{stageBulk, groups.EmbedBulk(), []string{t.DocumentsBulk()}, false},
+		{stageWrite, groups.Write, []string{t.VectorsLive(), t.VectorsBulk()}, false},
 	}
 }
 

@@ -1,7 +1,6 @@
 package embedder
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -27,8 +26,7 @@ type Settings struct {
 	Topics   kafka.Topics `inline:"true"`
 	Weaviate weaviate.Config
 	Pipeline string           `required:"true" desc:"path of the pipeline file"`
-	Group    string           `envconfig:"EMBED_GROUP" desc:"consumer group of the live lane; the bulk lane's has -bulk behind it; the topic prefix and -embed if empty"`
-	Reader   string           `envconfig:"WRITE_GROUP" desc:"consumer group that reads the vectors, so that embed can wait for it; the topic prefix and -write if empty"`
+	Groups   kafka.Groups     `inline:"true"`
 	OpenAI   providers.OpenAI `envconfig:"OPENAI"`
 	Embed    Config           `envconfig:"EMBED"`
 	Stage    stage.Settings   `inline:"true"`
@@ -110,13 +108,12 @@ func (s Settings) open(ctx context.Context, p *service.Process, space pipeline.S
 
 // NewStages returns the stages that have the embedder turn the documents of each lane into vectors.
 func NewStages(cfg Settings, identity kafka.Identity, embedder *Embedder) (live, bulk *stage.Stage[Input, *record.Vector]) {
-	group := cmp.Or(cfg.Group, cfg.Topics.Prefix+"-embed")
-	reader := cmp.Or(cfg.Reader, cfg.Topics.Prefix+"-write")
+	groups := cfg.Groups.Named(cfg.Topics)
 	lane := func(name, from, to, group string, handler stage.Handler[Input, *record.Vector], decode func(stage.Record) (Input, error)) *stage.Stage[Input, *record.Vector] {
 		return &stage.Stage[Input, *record.Vector]{
 			Name:     name,
 			From:     stage.Source{Cluster: cfg.Kafka, Topics: []string{from}, Bulk: cfg.Topics.DocumentsBulk(), Group: group},
-			To:       stage.Sink{Cluster: cfg.Kafka, Topics: cfg.Topics, Identity: identity, Topic: to, Reader: reader},
+			To:       stage.Sink{Cluster: cfg.Kafka, Topics: cfg.Topics, Identity: identity, Topic: to, Reader: groups.Write},
 			Received: record.EmbedReceived,
 			Left:     record.Embedded,
 			Settings: cfg.Stage,
@@ -129,8 +126,8 @@ func NewStages(cfg Settings, identity kafka.Identity, embedder *Embedder) (live,
 			Mark:     func(v *record.Vector, reason fault.Reason) *record.Vector { return v.Mark(string(reason)) },
 		}
 	}
-	live = lane("embed", cfg.Topics.DocumentsLive(), cfg.Topics.VectorsLive(), group, embedder, decodeLive(identity.Epoch))
-	bulk = lane("embed-bulk", cfg.Topics.DocumentsBulk(), cfg.Topics.VectorsBulk(), group+"-bulk", backfill{embedder}, decodeBulk)
+	live = lane("embed", cfg.Topics.DocumentsLive(), cfg.Topics.VectorsLive(), groups.Embed, embedder, decodeLive(identity.Epoch))
+	bulk = lane("embed-bulk", cfg.Topics.DocumentsBulk(), cfg.Topics.VectorsBulk(), groups.EmbedBulk(), backfill{embedder}, decodeBulk)
 	// Also where nothing is left for later now: an owner before may have had other settings.
 	live.Later, bulk.Later = followers{embedder}, laggards{embedder}
 	return live, bulk

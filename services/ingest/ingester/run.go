@@ -1,7 +1,6 @@
 package ingester
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -27,8 +26,7 @@ type Settings struct {
 	}
 	Topics   kafka.Topics    `inline:"true"`
 	Pipeline string          `required:"true" desc:"path of the pipeline file"`
-	Group    string          `envconfig:"INGEST_GROUP" desc:"consumer group on the source cluster; the topic prefix and -ingest if empty"`
-	Reader   string          `envconfig:"EMBED_GROUP" desc:"consumer group that reads the documents, so that ingest can wait for it; the topic prefix and -embed if empty"`
+	Groups   kafka.Groups    `inline:"true"`
 	Ingest   Config          `envconfig:"INGEST"`
 	HTTP     intake.Config   `envconfig:"HTTP"`
 	Registry registry.Config `envconfig:"SCHEMA_REGISTRY"`
@@ -106,11 +104,11 @@ func run(ctx context.Context, p *service.Process, cfg Settings, file *pipeline.F
 func NewStage(cfg Settings, topics []string, identity kafka.Identity, ingester *Ingester) *stage.Stage[Change, *record.Document] {
 	return &stage.Stage[Change, *record.Document]{
 		Name: "ingest",
-		From: stage.Source{Cluster: cfg.Source.Kafka, Topics: topics, Group: cmp.Or(cfg.Group, cfg.Topics.Prefix+"-ingest")},
+		From: stage.Source{Cluster: cfg.Source.Kafka, Topics: topics, Group: cfg.Groups.Named(cfg.Topics).Ingest},
 		To: stage.Sink{
 			Cluster: cfg.Kafka, Topics: cfg.Topics, Identity: identity,
 			Topic: cfg.Topics.DocumentsLive(), Compress: true, Versioned: true,
-			Reader: cmp.Or(cfg.Reader, cfg.Topics.Prefix+"-embed"),
+			Reader: cfg.Groups.Named(cfg.Topics).Embed,
 		},
 		Received: record.IngestReceived,
 		Left:     record.IngestProduced,

@@ -1,7 +1,6 @@
 package writer
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -22,14 +21,13 @@ type Settings struct {
 	Topics     kafka.Topics `inline:"true"`
 	Weaviate   weaviate.Config
 	Pipeline   string         `required:"true" desc:"path of the pipeline file"`
-	Group      string         `envconfig:"WRITE_GROUP" desc:"consumer group; the topic prefix and -write if empty"`
+	Groups     kafka.Groups   `inline:"true"`
 	InFlight   int            `envconfig:"WRITE_IN_FLIGHT" default:"2" desc:"calls to Weaviate at a time, of all partitions"`
 	Remembered int            `envconfig:"WRITE_REMEMBERED_BYTES" default:"33554432" desc:"memory for the states of items that were written or read lately, about 700 bytes each, so that they are not read again; 0 keeps none"`
 	Doubt      time.Duration  `envconfig:"WRITE_DOUBT" default:"90s" desc:"after a writer that did not leave cleanly nothing is committed for so long, and then all of it is worked on once more: a call of that writer may still land; also how long a call that failed may land after all; longer than a call to Weaviate may take (60s)"`
 	Sampled    float64        `envconfig:"WRITE_SEARCHABLE_SAMPLE" default:"0.01" desc:"share of the written items, 0 to 1, that are searched for by their own vectors until they are found, which measures freshness as a search sees it"`
 	Stage      stage.Settings `inline:"true"`
 
-	Bulk               string        `envconfig:"EMBED_GROUP" desc:"consumer group of embed, whose bulk lane's has -bulk behind it: no tombstone is swept while it has records to read; the topic prefix and -embed if empty"`
 	TombstoneRetention time.Duration `envconfig:"WRITE_TOMBSTONE_RETENTION" default:"840h" desc:"how long the index remembers a deleted item, so that no late record brings it back; at least as long as dead letters are kept; 0 is for ever"`
 }
 
@@ -94,8 +92,7 @@ func Run(ctx context.Context, p *service.Process, cfg Settings) error {
 
 // openVersions opens what the writer asks the log, and looks whether tombstones are kept for long enough.
 func (s Settings) openVersions(ctx context.Context, identity kafka.Identity, p *service.Process) (*kafka.Versions, error) {
-	readers := kafka.BulkReaders{Documents: cmp.Or(s.Bulk, s.Topics.Prefix+"-embed") + "-bulk", Vectors: s.group()}
-	versions, err := s.Topics.OpenVersions(ctx, s.Kafka, identity, readers, p.Log)
+	versions, err := s.Topics.OpenVersions(ctx, s.Kafka, identity, s.Groups.Named(s.Topics), p.Log)
 	if err != nil {
 		return nil, err
 	}
@@ -109,8 +106,6 @@ func (s Settings) openVersions(ctx context.Context, identity kafka.Identity, p *
 	return versions, nil
 }
 
-func (s Settings) group() string { return cmp.Or(s.Group, s.Topics.Prefix+"-write") }
-
 // NewStage returns the stage that has the writer bring vectors of both lanes into the index. What it emits goes back
 // to embed, in the lane of its cause. keeper may be nil: then the index is trusted to forget nothing.
 func NewStage(cfg Settings, identity kafka.Identity, writer *Writer, keeper stage.Keeper) *stage.Stage[*record.Vector, *record.Document] {
@@ -118,7 +113,7 @@ func NewStage(cfg Settings, identity kafka.Identity, writer *Writer, keeper stag
 		Name: "write",
 		From: stage.Source{
 			Cluster: cfg.Kafka, Topics: []string{cfg.Topics.VectorsLive(), cfg.Topics.VectorsBulk()},
-			Bulk: cfg.Topics.VectorsBulk(), Group: cfg.group(), CoPartitioned: true,
+			Bulk: cfg.Topics.VectorsBulk(), Group: cfg.Groups.Named(cfg.Topics).Write, CoPartitioned: true,
 		},
 		To:         stage.Sink{Cluster: cfg.Kafka, Topics: cfg.Topics, Identity: identity, Topic: cfg.Topics.DocumentsLive(), Compress: true},
 		Received:   record.WriteReceived,
