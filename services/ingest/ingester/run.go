@@ -54,7 +54,9 @@ func run(ctx context.Context, p *service.Process, cfg Settings, file *pipeline.F
 	if err != nil {
 		return err
 	}
-	rewinds, err := publishRecipes(ctx, cfg, file, p.Log)
+	rewinds, err := service.Await(ctx, p.Log, "the control topic", func(ctx context.Context) (map[string]uint64, error) {
+		return publishRecipes(ctx, cfg, file, p.Log)
+	})
 	if err != nil {
 		return err
 	}
