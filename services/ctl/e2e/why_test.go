@@ -348,7 +348,14 @@ func (a *asker) providerAway() {
 	a.provider.away.Store(true)
 	a.change(12, "a text that nobody embeds")
 	a.awaitMetric("embed", "gen_ai_client_operation_duration_seconds_count{", func(line string) bool { return strings.Contains(line, `status="503"`) })
-	if item := a.why(inspect.CauseProviderAway, "12", "--collection", "Product"); !waitsFor(item, "embed") {
+	// A provider that is away shows by a request that fails while why looks; between two tries it may look in vain.
+	var item inspect.Item
+	await(a.t, time.Minute, "the verdict is that the provider is away", func() (bool, error) {
+		item = inspect.Item{}
+		err := json.Unmarshal(a.command("why", "12", "--collection", "Product", "-o", "json"), &item)
+		return len(item.Causes) > 0 && item.Causes[0].Code == inspect.CauseProviderAway, err
+	})
+	if !waitsFor(item, "embed") {
 		a.t.Errorf("of an item whose text nobody embeds: %+v", item)
 	}
 	a.provider.away.Store(false)
