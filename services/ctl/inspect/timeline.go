@@ -17,6 +17,8 @@ var hopNames = [...]struct{ name, stage string }{
 	record.IngestReceived: {"source to ingest", ""},
 	record.IngestProduced: {"ingest", stageIngest},
 	record.EmbedReceived:  {"queue before embed", ""},
+	record.EmbedAsked:     {"embed, its batch", stageEmbed},
+	record.EmbedAnswered:  {"embed, the provider", stageEmbed},
 	record.Embedded:       {"embed", stageEmbed},
 	record.WriteReceived:  {"queue before write", ""},
 	record.Written:        {"write", stageWrite},
@@ -39,6 +41,9 @@ func (q *inquiry) timeline() *Timeline {
 		at, ok := s.stamps.At(next)
 		if !ok {
 			break
+		}
+		if asks := next == record.EmbedAsked || next == record.EmbedAnswered; asks && !at.After(before) {
+			continue // its vector was known
 		}
 		t.Hops = append(t.Hops, Hop{Name: hopNames[next].name, Stage: hopNames[next].stage, Start: before, Took: Seconds(at.Sub(before))})
 		before = at.UTC()
