@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -16,12 +18,13 @@ type Span struct {
 	From, To  int64
 }
 
-// scanIdle is how long a scan waits for a next record: what Kafka has, it gives at once, and a span that ends with
-// nothing but removed records would be waited for without end.
+// scanIdle is how long a scan waits for a next record: a span that ends with nothing but removed records, or in a
+// transaction that is still open, would be waited for without end.
 const scanIdle = 5 * time.Second
 
 // Scan hands over the records of spans, those of each in their order, as a member of no group. It ends when all are
-// read, when take returns false, or with an error. Records of aborted transactions are left out.
+// read, when take returns false, or with an error, which it is, too, when nothing more comes: a broker that is away for a
+// moment, or throttles, must not look like the end. Records of aborted transactions are left out.
 func Scan(ctx context.Context, c Config, spans []Span, log *slog.Logger, take func(*kgo.Record) bool) error {
 	left, offsets := unread{}, map[string]map[int32]kgo.Offset{}
 	for _, s := range spans {
@@ -50,7 +53,10 @@ func Scan(ctx context.Context, c Config, spans []Span, log *slog.Logger, take fu
 	defer client.Close()
 	for len(left) > 0 {
 		fetches, err := pollWithin(ctx, client)
-		if err != nil || fetches.Empty() {
+		if err == nil && fetches.Empty() {
+			err = left.err()
+		}
+		if err != nil {
 			return err
 		}
 		for it := fetches.RecordIter(); !it.Done(); {
@@ -69,6 +75,16 @@ type place struct {
 
 // unread has the ends of the spans that are not read to their end.
 type unread map[place]int64
+
+// err says which spans are not read to their ends.
+func (u unread) err() error {
+	var places []string
+	for of := range u {
+		places = append(places, fmt.Sprintf("%s/%d", of.topic, of.partition))
+	}
+	slices.Sort(places)
+	return fmt.Errorf("nothing more of %s came from Kafka within %s: it is slow, or a transaction there is still open", strings.Join(places, ", "), scanIdle)
+}
 
 // read hands over a record of a span, and reports whether more are wanted.
 func (u unread) read(client *kgo.Client, r *kgo.Record, take func(*kgo.Record) bool) bool {

@@ -102,17 +102,18 @@ func members(ctx context.Context, adm *kadm.Client, group string) (Standing, []o
 	if err != nil {
 		return Standing{}, nil, fmt.Errorf("describing group %s: %w", group, err)
 	}
+	if err := described[group].Err; err != nil && !errors.Is(err, kerr.GroupIDNotFound) { // else it would look like a group of nobody
+		return Standing{}, nil, fmt.Errorf("describing group %s: %w", group, err)
+	}
 	var owners []owner
-	if g := described[group]; g.Err == nil {
-		for _, m := range g.Members {
-			has := kadm.TopicsSet{}
-			if assigned, ok := m.Assigned.AsConsumer(); ok {
-				for _, t := range assigned.Topics {
-					has.Add(t.Topic, t.Partitions...)
-				}
+	for _, m := range described[group].Members {
+		has := kadm.TopicsSet{}
+		if assigned, ok := m.Assigned.AsConsumer(); ok {
+			for _, t := range assigned.Topics {
+				has.Add(t.Topic, t.Partitions...)
 			}
-			owners = append(owners, owner{m.ClientHost, has})
 		}
+		owners = append(owners, owner{m.ClientHost, has})
 	}
 	if len(owners) == 0 { // it may be of the next protocol, which a broker need not know
 		if next, err := adm.DescribeConsumerGroups(ctx, group); err == nil {

@@ -130,5 +130,9 @@ func start[C any](ctx context.Context, name string, log *slog.Logger, common Con
 	}
 	flush, cancel := context.WithTimeout(context.WithoutCancel(ctx), flushBound)
 	defer cancel()
-	return errors.Join(err, admin.Close(flush), tel.Close(flush))
+	err = errors.Join(err, admin.Close(flush))
+	if lost := tel.Close(flush); lost != nil { // what a tracing back end does is no fault of the service
+		log.WarnContext(flush, "the last traces are not exported", "error", lost)
+	}
+	return err
 }

@@ -3,12 +3,16 @@ package service
 import (
 	"context"
 	"errors"
+	"net"
 	"os"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/freshet-io/freshet/libs/fault"
+	"github.com/freshet-io/freshet/libs/record"
+	"github.com/freshet-io/freshet/libs/telemetry"
 )
 
 type lamp struct {
@@ -143,5 +147,23 @@ func TestMain_warnsOfASettingThatIsAlmostAKnownOne(t *testing.T) {
 	_, _, stderr := runMain(nil, []string{"FRESHET_COLOUR=red", "FRESHET_WATT=7"}, func(context.Context, *Process, lamp) error { return nil })
 	if !strings.Contains(stderr, `"setting":"FRESHET_WATT","probably_meant":"FRESHET_WATTS"`) {
 		t.Errorf("no warning of FRESHET_WATT: %s", stderr)
+	}
+}
+
+func TestMain_aCollectorThatHangsMakesNoFaultOfAStop(t *testing.T) {
+	silent, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0") // it takes connections, and never answers
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = silent.Close() })
+	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://"+silent.Addr().String())
+	code, _, stderr := runMain(nil, []string{"FRESHET_COLOUR=red", "FRESHET_TRACES_EXPORTER=otlp"}, func(_ context.Context, p *Process, _ lamp) error {
+		item := p.Telemetry.Begin(nil, nil, nil, true)
+		p.Telemetry.NewBatch("lamps", record.Written).End([]telemetry.Member{{Identity: telemetry.Identity{Item: &item}, Told: true}}, nil)
+		time.Sleep(time.Second) // it is on its way to the collector by then, or goes there at the stop
+		return nil
+	})
+	if code != ExitOK || !strings.Contains(stderr, "traces are not exported") {
+		t.Errorf("exit code %d, want %d; stderr: %s", code, ExitOK, stderr)
 	}
 }

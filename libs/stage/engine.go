@@ -170,7 +170,7 @@ func (e *engine[In, Out]) decodeOne(r Record) (value In, err error) {
 // stamps continues the hop times that came with the record, or begins them.
 func (e *engine[In, Out]) stamps(in *input[In, Out], now time.Time) record.Stamps {
 	s, err := record.DecodeStamps(header(in.record, record.HeaderStamps))
-	if err != nil {
+	if err != nil || e.stage.isFirst() { // what a producer copies is of another way
 		s = record.NewStamps(in.record.Timestamp)
 		if in.decoded {
 			if at := e.stage.Describe(in.value).CommittedAt; !at.IsZero() {

@@ -167,6 +167,26 @@ func TestEngine_aMillionItemsOfAThousandTenantsAreFewSeries(t *testing.T) {
 	}
 }
 
+// A producer may have copied the headers of what it read, and that may have been a record of ours.
+func TestEngine_aProducersStampsAreNotTheItems(t *testing.T) {
+	stamps := record.NewStamps(time.Now().Add(-time.Hour))
+	stamps.Pass(record.Written, time.Now().Add(-time.Hour))
+	b := newBringer(t, kgo.RecordHeader{Key: record.HeaderStamps, Value: stamps.Encode()})
+	b.engine.stage.Received, b.engine.stage.Left = record.IngestReceived, record.IngestProduced
+	now := time.Now()
+	first := b.engine.stamps(&input[Record, Output]{record: arrival{Record: b.batch[0]}}, now)
+	if now.Sub(first.Start()) > time.Minute {
+		t.Errorf("its way began %s ago, with another's", now.Sub(first.Start()))
+	}
+	if at, ok := first.At(record.IngestProduced); ok {
+		t.Errorf("it has left ingest at %s before it was handled", at)
+	}
+	b.engine.stage.Received = record.EmbedReceived
+	if own := b.engine.stamps(&input[Record, Output]{record: arrival{Record: b.batch[0]}}, now); own.Start() != stamps.Start() {
+		t.Errorf("a stage behind begins at %s, want the stage's before, %s", own.Start(), stamps.Start())
+	}
+}
+
 func BenchmarkStage_batchOf100(b *testing.B) {
 	for name, headers := range map[string][]kgo.RecordHeader{"of a producer": nil, "of another stage": ownHeaders()} {
 		b.Run(name, func(b *testing.B) {

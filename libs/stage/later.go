@@ -84,7 +84,7 @@ func (w *worker) pay(topic string, batch []arrival, later []leftover, told ...en
 		return nil
 	}
 	c := w.owned[topic]
-	w.told = append(w.told, told...)
+	w.tell(told)
 	var finished []int64
 	for i, r := range batch {
 		switch {

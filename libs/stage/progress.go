@@ -147,7 +147,7 @@ func (w *worker) mark(batch []arrival, later []leftover, told ...ended) {
 		return
 	}
 	w.owe(batch, later)
-	w.told = append(w.told, told...)
+	w.tell(told)
 	for topic, records := range byTopic(batch) {
 		c := w.owned[topic]
 		c.finish(len(records), records[len(records)-1].Record)

@@ -112,6 +112,21 @@ func (e *engine[In, Out]) identify(in *input[In, Out], w *telemetry.Way) bool {
 	return !facts.Told && (!facts.Follows || w.Err != nil)
 }
 
+// mostTold bounds the traces of a partition that wait for a commit, about 5 kB each in memory. What is owed may keep commits
+// back for as long as an outage lasts.
+const mostTold = 1000
+
+// tell keeps traces until their offsets are committed. Where there are too many the first of them go before: told twice
+// after a crash is better than a process without memory. The mutex is held.
+func (w *worker) tell(told []ended) {
+	w.told = append(w.told, told...)
+	over := max(len(w.told)-mostTold, 0)
+	for _, x := range w.told[:over] {
+		w.members.export(x.trace)
+	}
+	w.told = slices.Delete(w.told, 0, over)
+}
+
 // committed has the traces exported of a topic's records before an offset that is committed.
 func (w *worker) committed(topic string, before int64) {
 	w.mu.Lock()

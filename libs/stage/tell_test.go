@@ -37,3 +37,21 @@ func TestWorker_exportsNothingOfAPartitionThatIsLost(t *testing.T) {
 	b.worker.mark(batch, nil, ended{"source", 10, new(telemetry.Trace)}) // another owner tells it
 	b.worker.committed("source", 100)
 }
+
+func TestWorker_keepsSoManyTracesOfAPartitionThatIsNotCommitted(t *testing.T) {
+	b := newBringer(t)
+	exported := 0
+	b.worker.members.export = func(*telemetry.Trace) { exported++ }
+	const batches = 50
+	for i := range batches {
+		b.worker.push("source", [16]byte{}, b.batch, 0)
+		told := make([]ended, batchItems)
+		for n := range told {
+			told[n] = ended{"source", int64(i*batchItems + n), new(telemetry.Trace)}
+		}
+		b.worker.mark(b.worker.next(), nil, told...)
+	}
+	if len(b.worker.told) != mostTold || exported != batches*batchItems-mostTold {
+		t.Errorf("%d are kept and %d exported, want %d kept and none lost", len(b.worker.told), exported, mostTold)
+	}
+}

@@ -2,6 +2,7 @@ package telemetry
 
 import (
 	"context"
+	"strings"
 	"sync"
 	"time"
 
@@ -39,10 +40,17 @@ const (
 // Attribute is what is told of a span. No key, text or secret is in one.
 type Attribute = *commonpb.KeyValue
 
-// Text returns an attribute.
+// Text returns an attribute, of no more of a text than is told.
 func Text(name, value string) Attribute {
-	return &commonpb.KeyValue{Key: name, Value: &commonpb.AnyValue{Value: &commonpb.AnyValue_StringValue{StringValue: value}}}
+	return &commonpb.KeyValue{Key: name, Value: &commonpb.AnyValue{Value: &commonpb.AnyValue_StringValue{StringValue: told(value)}}}
 }
+
+// mostText is how many bytes of a text are told.
+const mostText = 1000
+
+// told returns what is told of a text. One that is no UTF-8 would have the whole request to the collector refused, other
+// items' traces with it; errors may quote what anybody sent.
+func told(text string) string { return strings.ToValidUTF8(text[:min(len(text), mostText)], "\uFFFD") }
 
 // Int returns an attribute.
 func Int(name string, value int64) Attribute {

@@ -14,13 +14,17 @@ import (
 	resourcepb "go.opentelemetry.io/proto/otlp/resource/v1"
 	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
 	"golang.org/x/time/rate"
+	"google.golang.org/protobuf/proto"
 )
 
 const (
-	// outboxTraces bounds what waits for the collector, about 2 kB each.
+	// outboxTraces and outboxBytes bound what waits for the collector: an item's trace has about 1 kB, and a batch's, with a
+	// link to each of its items, up to 50. In memory it is five times as much.
 	outboxTraces = 4096
-	// exportTraces is how many go at once: well below the 4 MB that collectors take.
+	outboxBytes  = 8 << 20
+	// exportTraces and exportBytes are how much goes at once: well below the 4 MB that collectors take.
 	exportTraces = 256
+	exportBytes  = 2 << 20
 	// exportAfter is how long the first of them waits for others: what is committed and not exported is lost with the
 	// process that is killed meanwhile.
 	exportAfter = 50 * time.Millisecond
@@ -35,6 +39,7 @@ type outbox struct {
 	version string
 	budget  *rate.Limiter
 	traces  chan *Trace
+	bytes   atomic.Int64 // of those
 	stop    chan struct{}
 	stopped chan struct{}
 	told    atomic.Int64
@@ -78,11 +83,26 @@ func (t *Telemetry) Export(x *Trace) {
 	if x == nil || t.outbox == nil {
 		return
 	}
-	select {
-	case t.outbox.traces <- x:
-	default:
-		t.outbox.dropped.queue.Add(1)
+	o, size := t.outbox, x.bytes()
+	if o.bytes.Add(size) <= outboxBytes {
+		select {
+		case o.traces <- x:
+			return
+		default:
+		}
 	}
+	o.bytes.Add(-size)
+	o.dropped.queue.Add(1)
+}
+
+// bytes returns how long the trace is on its way to the collector.
+func (x *Trace) bytes() (n int64) {
+	for _, of := range x.spans {
+		for _, span := range of.spans {
+			n += int64(proto.Size(span))
+		}
+	}
+	return n
 }
 
 // run exports until the outbox is closed.
@@ -112,17 +132,23 @@ func (o *outbox) wait() {
 // some returns traces that wait, beside the first, nil for none.
 func (o *outbox) some(first *Trace) []*Trace {
 	var some []*Trace
-	if first != nil {
-		some = append(some, first)
+	size := int64(0)
+	take := func(x *Trace) {
+		some = append(some, x)
+		size += x.bytes()
 	}
-	for len(some) < exportTraces {
+	if first != nil {
+		take(first)
+	}
+	for waiting := true; waiting && len(some) < exportTraces && size < exportBytes; {
 		select {
 		case x := <-o.traces:
-			some = append(some, x)
+			take(x)
 		default:
-			return some
+			waiting = false
 		}
 	}
+	o.bytes.Add(-size)
 	return some
 }
 

@@ -182,7 +182,7 @@ func (w *Way) root(id trace.SpanID, why string) *tracepb.Span {
 		parent = trace.SpanID{}
 	}
 	span := newSpan(w.Item.trace, id, parent, "freshet item", consumer, w.Stamps.Start(), w.Stamps.Last())
-	span.TraceState = w.Item.state
+	span.TraceState = told(w.Item.state)
 	span.Attributes = []Attribute{
 		Text("freshet.told", why), Text("freshet.outcome", w.Outcome),
 		Text(string(semconv.MessagingDestinationNameKey), w.Topic), Int(string(semconv.MessagingKafkaOffsetKey), w.Offset),
@@ -229,5 +229,5 @@ func linkTo(id trace.TraceID, span trace.SpanID) *tracepb.Span_Link {
 }
 
 func failed(err error) *tracepb.Status {
-	return &tracepb.Status{Code: tracepb.Status_STATUS_CODE_ERROR, Message: err.Error()}
+	return &tracepb.Status{Code: tracepb.Status_STATUS_CODE_ERROR, Message: told(err.Error())}
 }

@@ -33,9 +33,13 @@ type sink struct {
 	spans    []*tracepb.Span
 	services []string
 	refuses  bool
+	hold     chan struct{} // not nil: nothing is answered until it is closed
 }
 
 func (s *sink) Export(_ context.Context, r *collector.ExportTraceServiceRequest) (*collector.ExportTraceServiceResponse, error) {
+	if s.hold != nil {
+		<-s.hold
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.refuses {
@@ -370,5 +374,26 @@ func TestBatch_ofNoTelemetryDoesNothing(t *testing.T) {
 		if b.Header() != nil || stamps != record.NewStamps(committed) {
 			t.Error("it does something")
 		}
+	}
+}
+
+func TestTell_whatAnErrorQuotesNeverCostsOthersTheirTraces(t *testing.T) {
+	tel := tells(t, telemetry.Config{SlowAfter: 5 * time.Second, SlowPerSecond: 10})
+	quoting, other := way(tel.Telemetry, ""), way(tel.Telemetry, "")
+	quoting.Arrived, quoting.Err = false, fault.Reject(fault.FormatMismatch, "no change: \xff%s", strings.Repeat("long ", 1<<18))
+	tel.Export(tel.Tell(&quoting))
+	tel.Export(tel.Tell(&other))
+	tel.close()
+	spans := map[string]*tracepb.Span{}
+	for _, span := range tel.sink.spans {
+		if span.GetName() == "freshet item" {
+			spans[span.GetAttributes()[0].GetValue().GetStringValue()] = span
+		}
+	}
+	if len(spans) != 2 {
+		t.Fatalf("the collector has the roots of %d traces, want 2", len(spans))
+	}
+	if text := spans["dead-letter"].GetStatus().GetMessage(); !strings.Contains(text, "no change: \uFFFDlong") || len(text) > 1100 {
+		t.Errorf("the error is told with %d bytes, as %.50s", len(text), text)
 	}
 }

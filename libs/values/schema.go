@@ -1,6 +1,7 @@
 package values
 
 import (
+	"strings"
 	"sync"
 
 	"github.com/tidwall/gjson"
@@ -54,7 +55,9 @@ func (s *Schemas) compiled(schema gjson.Result, kind string, compile func(gjson.
 	if found {
 		return compiled
 	}
-	compiled = compile(schema)
+	// Of a copy: what is kept would keep the whole record, and with it all that was fetched or sent together.
+	schema = gjson.Parse(strings.Clone(schema.Raw))
+	key, compiled = kind+schema.Raw, compile(schema)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.known == nil || len(s.known) >= maxSchemas {

@@ -3,6 +3,7 @@ package values_test
 import (
 	"encoding/base64"
 	"fmt"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -283,4 +284,27 @@ func FuzzNormalise(f *testing.F) {
 			}
 		}
 	})
+}
+
+// A record's schema is a part of a string that may be as long as all that was fetched or sent together.
+func TestSchemas_keepNothingOfTheirRecordsButTheSchemas(t *testing.T) {
+	var schemas values.Schemas
+	used := func() uint64 {
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc
+	}
+	before := used()
+	const records, long = 64, 1 << 20
+	for i := range records {
+		value := fmt.Sprintf(`{"payload":%q,"schema":{"name":"t%d","fields":[{"field":"column","type":"string"}]}}`, strings.Repeat("v", long), i)
+		if schemas.Compile(gjson.Parse(value).Get("schema")) == nil {
+			t.Fatal("it says nothing")
+		}
+	}
+	if kept := int64(used()) - int64(before); kept > records*long/2 { //nolint:gosec // it fits
+		t.Errorf("%d schemas keep %d MB", records, kept>>20)
+	}
+	runtime.KeepAlive(&schemas)
 }

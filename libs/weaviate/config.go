@@ -33,8 +33,11 @@ type Config struct {
 // Validate implements service.Validator.
 func (c Config) Validate() error {
 	var errs []error
-	if u, err := url.Parse(c.URL); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+	switch u, err := url.Parse(c.URL); {
+	case err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https":
 		errs = append(errs, errors.New("URL is no http or https address"))
+	case u.User != nil:
+		errs = append(errs, errors.New("URL holds a user or a password: set API_KEY, since URLs are logged and shown"))
 	}
 	if c.GRPC == "" {
 		errs = append(errs, errors.New("GRPC is empty: searches and writes need the gRPC port"))

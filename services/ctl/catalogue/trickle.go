@@ -51,11 +51,28 @@ func NewShop(seed uint64, products []Product) *Shop {
 	return &Shop{rand: rand.New(rand.NewPCG(seed, seed)), original: slices.Clone(products), now: slices.Clone(products), gone: -1}
 }
 
+// Product returns a product as it is. ok is false where the shop does not have it, or not now.
+func (s *Shop) Product(id int64) (p Product, ok bool) {
+	i := s.find(id)
+	if i < 0 {
+		return Product{}, false
+	}
+	return s.now[i], true
+}
+
+func (s *Shop) find(id int64) int {
+	i := slices.IndexFunc(s.now, func(p Product) bool { return p.ID == id })
+	if i == s.gone {
+		return -1
+	}
+	return i
+}
+
 // Update changes a product as a person wants it; changes by chance are of this from then on. ok is false where the shop does
 // not have the product, or not now.
 func (s *Shop) Update(id int64, name string, price Price) (c Change, ok bool) {
-	i := slices.IndexFunc(s.now, func(p Product) bool { return p.ID == id })
-	if i < 0 || i == s.gone {
+	i := s.find(id)
+	if i < 0 {
 		return Change{}, false
 	}
 	before := s.now[i]

@@ -63,20 +63,23 @@ func (s *shop) Change(ctx context.Context, wanted console.Change) (console.Seen,
 	case name == "":
 		return console.Seen{}, fault.Reject(fault.Malformed, "a product needs a name")
 	}
-	var after catalogue.Product
-	var vector []float32
+	// Before the table has it: a change that it has and that is not sent would never come to the index.
+	after, ok := s.product(id)
+	after.Name, after.Price = name, price
+	if !ok {
+		return console.Seen{}, fault.Reject(fault.Malformed, "the shop has no product %d now", id)
+	}
+	vector, err := s.stack.finder.Vector(ctx, after.Text())
+	if err != nil {
+		return console.Seen{}, err
+	}
 	var began time.Time
-	err = s.commit(ctx, func() (catalogue.Change, error) {
+	err = s.commit(context.WithoutCancel(ctx), func() (catalogue.Change, error) { // whoever wanted it may have gone
+		began = time.Now()
 		change, ok := s.table.Update(id, name, price)
 		if !ok {
 			return change, fault.Reject(fault.Malformed, "the shop has no product %d now", id)
 		}
-		after = *change.After
-		var err error
-		if vector, err = s.stack.finder.Vector(ctx, after.Text()); err != nil {
-			return change, err
-		}
-		began = time.Now()
 		return change, nil
 	})
 	if err != nil {
@@ -90,6 +93,12 @@ func (s *shop) Change(ctx context.Context, wanted console.Change) (console.Seen,
 		Took: inspect.Seconds(time.Since(began)),
 		By:   fmt.Sprintf("number %d that a search by the meaning of its text finds, where price = %s", place, after.Price),
 	}, nil
+}
+
+func (s *shop) product(id int64) (catalogue.Product, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.table.Product(id)
 }
 
 // await returns the place at which a search finds the product as it should be.

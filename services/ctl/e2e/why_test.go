@@ -248,6 +248,9 @@ func (a *asker) well() {
 	whole := 0.0
 	for _, h := range item.Timeline.Hops {
 		whole += h.Share
+		if h.Name == "" {
+			a.t.Errorf("a part of the way has no name: %+v", item.Timeline.Hops)
+		}
 	}
 	if whole < 0.999 || whole > 1.001 {
 		a.t.Errorf("the shares of the hops sum up to %f", whole)

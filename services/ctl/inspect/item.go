@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -341,9 +342,7 @@ func (q *inquiry) see(r *kgo.Record) (seen, error) {
 	if stamps, err := record.DecodeStamps([]byte(h[record.HeaderStamps])); err == nil {
 		s.stamps, s.stamped = stamps, true
 	}
-	if parts := strings.Split(h[telemetry.HeaderTraceparent], "-"); len(parts) >= 4 {
-		s.trace = parts[1]
-	}
+	s.trace = traceOf(h[telemetry.HeaderTraceparent])
 	if r.Topic == q.cfg.Topics.VectorsLive() || r.Topic == q.cfg.Topics.VectorsBulk() {
 		v, err := record.DecodeVector(r.Value)
 		if err != nil {
@@ -373,6 +372,16 @@ func (q *inquiry) see(r *kgo.Record) (seen, error) {
 	return s, err
 }
 
+var traceparent = regexp.MustCompile(`^[0-9a-f]{2}-([0-9a-f]{32})-`)
+
+// traceOf returns the id of a trace. It becomes a part of a link: nothing else may pass.
+func traceOf(header string) string {
+	if m := traceparent.FindStringSubmatch(header); m != nil {
+		return m[1]
+	}
+	return ""
+}
+
 // askSources reads the source topics: what ingest has not read, and what is newer than the indexed change, if that is
 // known; or all that there is, where the index knows nothing of the item.
 func (q *inquiry) askSources(ctx context.Context) {
@@ -386,6 +395,11 @@ func (q *inquiry) askSources(ctx context.Context) {
 		origin = q.indexed.State.Origin
 	}
 	absent := q.indexed != nil && q.version() == 0 && len(q.documents) == 0
+	for _, topic := range q.lane(stageIngest).topics {
+		if !slices.ContainsFunc(stand.Partitions, func(p kafka.Position) bool { return p.Topic == topic }) {
+			q.note("the source topic %s: Kafka does not have it", topic)
+		}
+	}
 	var spans []kafka.Span
 	whole, most := true, int64(scanRecords/max(len(stand.Partitions), 1))
 	for _, p := range stand.Partitions {

@@ -21,6 +21,8 @@ import (
 const (
 	// recentLetters is how many dead letters are kept in memory, about 500 bytes each.
 	recentLetters = 10_000
+	// letterMemory bounds them, too: keys of items and texts may be long, and a topic's headers are whoever's writes to it.
+	letterMemory = 32 << 20
 	// letterBytes bounds what one look at them reads: each has the value that failed.
 	letterBytes = 256 << 20
 )
@@ -131,16 +133,30 @@ func (b *letterbox) look(ctx context.Context, c kafka.Config, client *kgo.Client
 		b.letters = append(b.letters, letterOf(r))
 		b.next[r.Partition] = r.Offset + 1
 		size += len(r.Value)
+		for _, h := range r.Headers {
+			size += len(h.Value)
+		}
 		return size < letterBytes
 	})
 	if err != nil {
 		return nil, 0, false, fmt.Errorf("reading topic %s: %w", topic, err)
 	}
 	slices.SortStableFunc(b.letters, func(x, y Letter) int { return x.At.Compare(y.At) })
-	if over := len(b.letters) - recentLetters; over > 0 {
-		b.letters, b.cut = slices.Clone(b.letters[over:]), true
+	if kept := newest(b.letters); len(kept) < len(b.letters) {
+		b.letters, b.cut = slices.Clone(kept), true
 	}
 	return slices.Clone(b.letters), b.kept, b.cut || size >= letterBytes, nil
+}
+
+// newest returns the last of letters, as many as are kept.
+func newest(letters []Letter) []Letter {
+	room := letterMemory
+	for n, l := range slices.Backward(letters) {
+		if room -= len(l.Text) + len(l.Item) + len(l.key) + len(l.Source) + len(l.Reason) + len(l.Stage); room < 0 || len(letters)-n > recentLetters {
+			return letters[n+1:]
+		}
+	}
+	return letters
 }
 
 // countLetters counts those since a time by stage and reason, the most frequent first.

@@ -2,6 +2,7 @@ package inspect
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 )
@@ -17,5 +18,22 @@ func TestOldest_comesFirstWhateverPartitionWasReadFirst(t *testing.T) {
 		if fmt.Sprint(got) != want {
 			t.Errorf("limit %d: got %v, want %s", limit, got, want)
 		}
+	}
+}
+
+func TestNewest_isBoundedInBytesToo(t *testing.T) {
+	letters := make([]Letter, 300)
+	for i := range letters {
+		letters[i] = Letter{Offset: int64(i), key: strings.Repeat("k", 512<<10)} // what a topic of 4 MiB lets an id be
+	}
+	kept := newest(letters)
+	if len(kept) != letterMemory/(512<<10) || kept[len(kept)-1].Offset != 299 {
+		t.Errorf("%d are kept, want those that fit into %d MB, and the newest ones", len(kept), letterMemory>>20)
+	}
+	if kept := newest(make([]Letter, recentLetters+5)); len(kept) != recentLetters {
+		t.Errorf("%d are kept, want %d", len(kept), recentLetters)
+	}
+	if kept := newest(letters[:3]); len(kept) != 3 {
+		t.Errorf("%d of 3 are kept", len(kept))
 	}
 }

@@ -104,14 +104,15 @@ func (l *look) stands(earlier *look) bool {
 	return false
 }
 
-// heads returns when the first unfinished records came to their partitions.
+// heads returns when the first unfinished records came to their partitions. While it waits for those of one, which may be of
+// an open transaction, it reads little of the others, and not all of a backlog.
 func (i *Inspector) heads(ctx context.Context, l lane, stands kafka.Standing) (map[Place]time.Time, error) {
 	heads, waits := map[Place]time.Time{}, map[Place]bool{}
 	var spans []kafka.Span
 	for _, p := range stands.Partitions {
 		if p.Unfinished() > 0 {
 			waits[Place{Topic: p.Topic, Partition: p.Partition}] = true
-			spans = append(spans, kafka.Span{Topic: p.Topic, Partition: p.Partition, From: p.Done(), To: p.End})
+			spans = append(spans, kafka.Span{Topic: p.Topic, Partition: p.Partition, From: p.Done(), To: min(p.End, p.Done()+nearRecords)})
 		}
 	}
 	err := i.scan(ctx, l.source, spans, func(r *kgo.Record) bool {

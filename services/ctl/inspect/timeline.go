@@ -17,8 +17,8 @@ var hopNames = [...]struct{ name, stage string }{
 	record.IngestReceived: {"source to ingest", ""},
 	record.IngestProduced: {"ingest", stageIngest},
 	record.EmbedReceived:  {"queue before embed", ""},
-	record.EmbedAsked:     {"wait for its batch", stageEmbed},
-	record.EmbedAnswered:  {"request for its vector", stageEmbed},
+	record.EmbedAsked:     {"embed, its batch", stageEmbed},
+	record.EmbedAnswered:  {"embed, the provider", stageEmbed},
 	record.Embedded:       {"embed", stageEmbed},
 	record.WriteReceived:  {"queue before write", ""},
 	record.Written:        {"write", stageWrite},
@@ -42,9 +42,10 @@ func (q *inquiry) timeline() *Timeline {
 		if !ok {
 			break
 		}
-		if asked := next == record.EmbedAsked || next == record.EmbedAnswered; !asked || at.After(before) { // its vector may be known
-			t.Hops = append(t.Hops, Hop{Name: hopNames[next].name, Stage: hopNames[next].stage, Start: before, Took: Seconds(at.Sub(before))})
+		if asks := next == record.EmbedAsked || next == record.EmbedAnswered; asks && !at.After(before) {
+			continue // its vector was known
 		}
+		t.Hops = append(t.Hops, Hop{Name: hopNames[next].name, Stage: hopNames[next].stage, Start: before, Took: Seconds(at.Sub(before))})
 		before = at.UTC()
 	}
 	t.Done, t.End = q.arrived(s), q.answer.At

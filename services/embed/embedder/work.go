@@ -30,9 +30,11 @@ func (w *work) asks() bool {
 
 // member returns the input as a part of the request for its vector.
 func (w *work) member() telemetry.Member {
-	return telemetry.Member{
-		Identity: telemetry.Identity{Item: &w.in.Trace, Key: w.key, Version: w.in.Version}, Began: stage.CommittedAt(w.in.Document),
+	m := telemetry.Member{Identity: telemetry.Identity{Item: &w.in.Trace, Key: w.key, Version: w.in.Version}}
+	if w.in.Document.GetStamp() == 0 { // a row of a backfill is old on purpose, and so never slow
+		m.Began = stage.CommittedAt(w.in.Document)
 	}
+	return m
 }
 
 // address makes the vector of the document, still without an embedding.

@@ -28,6 +28,7 @@ type fakeIndex struct {
 	cuts      map[string]string // by key: another item, which the second put of this one cuts off in the vector index
 	hidden    map[string]int    // by key: how many more puts leave the item cut off in the vector index
 	blind     bool              // a search finds nothing
+	searchErr error             // of a search; nil: it answers
 	formers   bool              // of an object that is torn, reads by ids find the former self
 	writes    int
 	searches  int
@@ -246,6 +247,9 @@ func (f *fakeIndex) SelfFound(_ context.Context, _ string, items []record.Item, 
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.searches++
+	if f.searchErr != nil {
+		return nil, f.searchErr
+	}
 	var missing []record.Item
 	for i, it := range items {
 		o, ok := f.main[string(it.Key())]

@@ -38,7 +38,8 @@ type Sample struct {
 }
 
 // NewSample returns a sample of a share of the items, 0 to 1, that tells found of each. An item that is not found within a
-// minute is told of with the outcome Unfound and its age then; one that was changed meanwhile is not. The caller closes it.
+// minute is told of with the outcome Unfound and its age then, with the outcome of its write where the index does not answer; one that
+// was changed meanwhile is not. The caller closes it.
 func NewSample(ctx context.Context, share float64, index Index, found func(context.Context, telemetry.Freshness), log *slog.Logger) *Sample {
 	s := &Sample{share: share, index: index, found: found, log: log, searches: make(chan struct{}, sampleAtOnce)}
 	s.ctx, s.cancel = context.WithCancel(ctx)
@@ -75,11 +76,11 @@ func (s *Sample) see(it *item, v *record.Vector, outcome string) {
 		defer func() { <-s.searches }()
 		ctx, cancel := context.WithTimeout(s.ctx, sampleBound)
 		defer cancel()
-		there, changed := s.search(ctx, item, state)
-		if changed || s.ctx.Err() != nil {
+		end := s.search(ctx, item, state)
+		if end == changed || s.ctx.Err() != nil {
 			return
 		}
-		if !there {
+		if end == missing {
 			f.Outcome = Unfound
 		}
 		f.Age = time.Since(facts.CommittedAt)
@@ -87,29 +88,48 @@ func (s *Sample) see(it *item, v *record.Vector, outcome string) {
 	})
 }
 
+// result is how a search for an item has ended.
+type result int
+
+const (
+	found   result = iota
+	missing        // the index answers, and does not find it
+	changed        // somebody has written it since
+	unknown        // the index did not answer at the end: it is late, and nobody knows whether it is found
+)
+
 // search searches for an item by its own vector until it is found as it was left, was changed, or ctx ends.
-func (s *Sample) search(ctx context.Context, item record.Item, left record.State) (found, changed bool) {
+func (s *Sample) search(ctx context.Context, item record.Item, left record.State) result {
 	items, states := []record.Item{item}, []record.State{left}
+	last := unknown
 	for wait := firstSearch; ; wait = min(2*wait, longSearch) {
-		missing, err := s.index.SelfFound(ctx, item.Collection, items, states)
-		if err == nil && len(missing) == 0 {
-			return true, false
-		}
-		if err == nil {
-			changed, err = s.isChanged(ctx, items, left)
-		}
-		if changed {
-			return false, true
-		}
-		if err != nil {
+		switch r, err := s.try(ctx, items, states); {
+		case err != nil && ctx.Err() == nil:
 			s.log.DebugContext(ctx, "searching for an item of the sample", "error", err)
+			last = unknown
+		case err == nil && r != missing:
+			return r
+		case err == nil:
+			last = missing
 		}
 		select {
 		case <-time.After(wait):
 		case <-ctx.Done():
-			return false, false
+			return last
 		}
 	}
+}
+
+// try searches once.
+func (s *Sample) try(ctx context.Context, items []record.Item, states []record.State) (result, error) {
+	unfound, err := s.index.SelfFound(ctx, items[0].Collection, items, states)
+	if err != nil || len(unfound) == 0 {
+		return found, err
+	}
+	if is, err := s.isChanged(ctx, items, states[0]); err != nil || is {
+		return changed, err
+	}
+	return missing, nil
 }
 
 func (s *Sample) isChanged(ctx context.Context, items []record.Item, left record.State) (bool, error) {

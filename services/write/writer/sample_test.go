@@ -2,6 +2,7 @@ package writer_test
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"sync"
 	"testing"
@@ -102,6 +103,25 @@ func TestSample_whatIsNotOfItIsNotSearchedFor(t *testing.T) {
 		s.sample.Close()
 		if s.index.searches > 0 {
 			t.Errorf("%d searches", s.index.searches)
+		}
+	})
+}
+
+func TestSample_anItemIsNotCalledUnfoundWhileTheIndexDoesNotAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSampled(t, 1)
+		defer s.sample.Close()
+		time.Sleep(10 * time.Minute)
+		s.blind(true)
+		s.write(t, row("a", 5, "lamp", 1))
+		s.index.mu.Lock()
+		s.index.searchErr = errors.New("the index does not answer")
+		s.index.mu.Unlock()
+		time.Sleep(2 * time.Minute)
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if len(s.told) != 1 || s.told[0].Age < time.Minute || s.told[0].Outcome != writer.Written {
+			t.Errorf("told %+v, want one that is late, and not one that the index does not find", s.told)
 		}
 	})
 }
