@@ -395,11 +395,7 @@ func (q *inquiry) askSources(ctx context.Context) {
 		origin = q.indexed.State.Origin
 	}
 	absent := q.indexed != nil && q.version() == 0 && len(q.documents) == 0
-	for _, topic := range q.lane(stageIngest).topics {
-		if !slices.ContainsFunc(stand.Partitions, func(p kafka.Position) bool { return p.Topic == topic }) {
-			q.note("the source topic %s: Kafka does not have it", topic)
-		}
-	}
+	q.missesTopics(stand)
 	var spans []kafka.Span
 	whole, most := true, int64(scanRecords/max(len(stand.Partitions), 1))
 	for _, p := range stand.Partitions {
@@ -442,6 +438,15 @@ func (q *inquiry) askSources(ctx context.Context) {
 		q.note("the rest of the source topics, beyond the bound of %d MB", scanBytes>>20)
 	}
 	q.srcWhole = whole && err == nil && size < scanBytes
+}
+
+// missesTopics notes which source topics are not there.
+func (q *inquiry) missesTopics(stand kafka.Standing) {
+	for _, topic := range q.lane(stageIngest).topics {
+		if !slices.ContainsFunc(stand.Partitions, func(p kafka.Position) bool { return p.Topic == topic }) {
+			q.note("the source topic %s: Kafka does not have it", topic)
+		}
+	}
 }
 
 func (q *inquiry) topicIDs(ctx context.Context) map[string][16]byte {

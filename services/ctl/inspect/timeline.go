@@ -36,18 +36,7 @@ func (q *inquiry) timeline() *Timeline {
 		return nil
 	}
 	t := &Timeline{Version: s.version, Of: s.Place, Start: s.stamps.Start().UTC()}
-	before, next := t.Start, record.IngestReceived
-	for ; next <= record.Written; next++ {
-		at, ok := s.stamps.At(next)
-		if !ok {
-			break
-		}
-		if asks := next == record.EmbedAsked || next == record.EmbedAnswered; asks && !at.After(before) {
-			continue // its vector was known
-		}
-		t.Hops = append(t.Hops, Hop{Name: hopNames[next].name, Stage: hopNames[next].stage, Start: before, Took: Seconds(at.Sub(before))})
-		before = at.UTC()
-	}
+	before, next := t.passed(s.stamps)
 	t.Done, t.End = q.arrived(s), q.answer.At
 	if t.Done {
 		t.End = q.indexed.UpdatedAt
@@ -73,6 +62,23 @@ func (q *inquiry) timeline() *Timeline {
 	}
 	t.share()
 	return t
+}
+
+// passed adds the hops that a change has passed. It returns when the last one was, and which one is next.
+func (t *Timeline) passed(stamps record.Stamps) (last time.Time, next record.Hop) {
+	last = t.Start
+	for ; next <= record.Written; next++ {
+		at, ok := stamps.At(next)
+		if !ok {
+			break
+		}
+		if asks := next == record.EmbedAsked || next == record.EmbedAnswered; asks && !at.After(last) {
+			continue // there was no request, or none is known: embed tells of them only with traces
+		}
+		t.Hops = append(t.Hops, Hop{Name: hopNames[next].name, Stage: hopNames[next].stage, Start: last, Took: Seconds(at.Sub(last))})
+		last = at.UTC()
+	}
+	return last, next
 }
 
 func waitsFor(next record.Hop) string {
