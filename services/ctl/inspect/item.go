@@ -118,6 +118,7 @@ func (i *Inspector) Item(ctx context.Context, s Subject) (Item, error) {
 	if q.answer.Waiting = q.waiting(); len(q.answer.Waiting) > 0 || q.lacks() {
 		q.lookAgain(ctx)
 		q.askIndex(ctx)
+		q.stillWaiting()
 	}
 	q.answer.Item = &ItemName{Collection: q.item.Collection, Tenant: q.item.Tenant, ID: q.item.ID, UUID: q.item.UUID().String(), Partition: q.partition}
 	q.answer.Index = q.indexAnswer()
@@ -517,6 +518,14 @@ func (q *inquiry) waiting() []Waiting {
 		}
 	}
 	return all
+}
+
+// stillWaiting leaves out what stages have finished since the first look. Where that is all, the item has moved on to where
+// nobody has looked again, and what it waited for says most.
+func (q *inquiry) stillWaiting() {
+	if still := q.waiting(); len(still) > 0 {
+		q.answer.Waiting = still
+	}
 }
 
 // wait adds a record that a stage has not finished, or counts it with the first one of its partition.
