@@ -55,6 +55,9 @@ func (q *inquiry) whyUnknown() Cause {
 func (q *inquiry) whyWaiting(w Waiting) []Cause {
 	stand := q.now.standings[w.Stage]
 	p := q.now.position(w.Stage, w.Topic, w.Partition)
+	if p == nil { // the last look at it has failed: that is no group without members
+		return []Cause{{Code: CauseUnknown, Summary: "it waits for " + w.Stage + ", and where that is now could not be looked at", Detail: "it waits at " + w.String(), Do: "ask again"}}
+	}
 	queue := fmt.Sprintf("%s, %s ahead of it", w.Place, plural(int(w.Ahead), "record", "records"))
 	if stand.Members == 0 {
 		c := stageDown(w.Stage, w.Group, 0)
