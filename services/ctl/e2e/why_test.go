@@ -149,7 +149,7 @@ func (a *asker) why(want inspect.Code, args ...string) inspect.Item {
 		a.t.Fatal(err)
 	}
 	if len(item.Causes) == 0 || item.Causes[0].Code != want {
-		a.t.Errorf("freshet %v: the verdict is not %s:\n%s", args, want, a.command(args...))
+		a.t.Errorf("freshet %v: the verdict is not %s, but %+v; asked once more:\n%s", args, want, item.Causes, a.command(args...))
 	}
 	return item
 }
