@@ -106,19 +106,7 @@ func (p *page) trouble(all []inspect.Cause) {
 	if len(all) == 0 {
 		p.line("all well", "nothing is known to be wrong")
 	}
-	for i, c := range all {
-		name := "trouble"
-		if i > 0 {
-			name = ""
-		}
-		p.line(name, "%s (%s)", c.Summary, c.Code)
-		if c.Detail != "" {
-			p.line("", "%s", c.Detail)
-		}
-		if c.Do != "" {
-			p.line("", "→ %s", c.Do)
-		}
-	}
+	p.causes("trouble", "", all)
 }
 
 func stageTable(stages []inspect.Stage) table {

@@ -103,7 +103,7 @@ func (p *page) lines(name string, list []string) {
 
 func writeItem(out io.Writer, item *inspect.Item, width int) error {
 	p := &page{out: out, width: width}
-	p.verdict(item)
+	p.causes("why", "and", item.Causes)
 	p.print("")
 	p.name(item)
 	p.index(item.Index)
@@ -118,12 +118,12 @@ func writeItem(out io.Writer, item *inspect.Item, width int) error {
 	return p.err
 }
 
-// verdict writes the causes, the first one first.
-func (p *page) verdict(item *inspect.Item) {
-	for i, c := range item.Causes {
-		name := "why"
+// causes writes causes in their order, each with what to do.
+func (p *page) causes(first, further string, all []inspect.Cause) {
+	for i, c := range all {
+		name := first
 		if i > 0 {
-			name = "and"
+			name = further
 		}
 		p.line(name, "%s (%s)", c.Summary, c.Code)
 		if c.Detail != "" {
