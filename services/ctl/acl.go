@@ -84,6 +84,9 @@ func principals(set map[string]string) (map[string]string, error) {
 		if !slices.Contains(access.Roles(), role) {
 			return nil, fmt.Errorf("--user %s=%s: a role is one of %s", role, user, strings.Join(access.Roles(), ", "))
 		}
+		if user == "" {
+			return nil, fmt.Errorf("--user %s=: the principal is empty", role)
+		}
 		users[role] = user
 	}
 	return users, nil

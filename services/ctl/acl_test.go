@@ -77,6 +77,7 @@ func TestTopicsACL_whatItRefuses(t *testing.T) {
 	for said, args := range map[string][]string{
 		"table, json, commands or strimzi":              {"-o", "yaml"},
 		"a role is one of topics, ingest, embed, write": {"--user", "reader=User:x"},
+		"the principal is empty":                        {"--user", "ingest="},
 	} {
 		if _, err := topicsACL(t, args...); err == nil || !strings.Contains(err.Error(), said) {
 			t.Errorf("%v: got %v", args, err)
