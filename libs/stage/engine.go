@@ -218,7 +218,7 @@ func (e *engine[In, Out]) decide(h Handler[In, Out], t tenure, inputs []input[In
 
 func (e *engine[In, Out]) count(ctx context.Context, inputs []input[In, Out], took time.Duration) {
 	m := e.telemetry.Metrics
-	m.Batch(ctx, e.stage.Name, len(inputs), took)
+	m.Batch(ctx, e.stage.Name, e.closed(len(inputs)), len(inputs), took)
 	labels := map[string]int{}
 	for i := range inputs {
 		in := &inputs[i]

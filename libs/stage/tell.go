@@ -32,11 +32,16 @@ func (e *engine[In, Out]) batch(items int) *telemetry.Batch {
 	if !e.stage.isLast() {
 		return nil
 	}
-	closed := "drained"
+	return e.telemetry.NewBatch("write batch", record.Written,
+		telemetry.Int(telemetry.AttrItems, int64(items)), telemetry.Text(telemetry.AttrClosed, e.closed(items)))
+}
+
+// closed returns why a batch has no more items.
+func (e *engine[In, Out]) closed(items int) string {
 	if items == e.stage.Settings.Items {
-		closed = "full"
+		return "full"
 	}
-	return e.telemetry.NewBatch("write batch", record.Written, telemetry.Int(telemetry.AttrItems, int64(items)), telemetry.Text(telemetry.AttrClosed, closed))
+	return "drained"
 }
 
 // passed returns the stamps of an output that is produced now.

@@ -29,7 +29,9 @@ const (
 	nameIndexBroken = "freshet.index.broken"
 	nameTold        = "freshet.traces.exported"
 	nameDropped     = "freshet.traces.dropped"
-	nameProvider    = "gen_ai.client.operation.duration" // of OpenTelemetry's semantic conventions
+	nameWait        = "freshet.provider.batch.wait"
+	nameProvider    = "gen_ai.client.operation.duration" // of OpenTelemetry's semantic conventions, as the next one
+	nameTokens      = "gen_ai.client.token.usage"
 )
 
 // Counters that a service counts itself and hands to Metrics.Counter.
@@ -111,7 +113,9 @@ type Metrics struct {
 	retries     metric.Int64Counter
 	rebalances  metric.Int64Counter
 	freshness   freshness
+	wait        metric.Float64Histogram
 	provider    metric.Float64Histogram
+	tokens      metric.Int64Histogram
 	deadLetters metric.Int64Counter
 	indexBroken metric.Int64Gauge
 	http        metric.Float64Histogram
@@ -127,11 +131,11 @@ type stageLane struct{ stage, lane string }
 
 func newMetrics(m metric.Meter) (*Metrics, error) {
 	x := &Metrics{meter: m, unfinished: map[stageLane]func() time.Duration{}, labels: map[[6]string]metric.MeasurementOption{}}
-	var errs [12]error
+	var errs [14]error
 	x.items, errs[0] = m.Int64Counter(nameItems, metric.WithDescription("Inputs of a stage by their outcome."))
 	x.stage, errs[1] = m.Float64Histogram(nameStage, metric.WithUnit("s"), metric.WithDescription("Time of a batch from decoding to its mark."),
 		metric.WithExplicitBucketBoundaries(.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60))
-	x.batch, errs[2] = m.Int64Histogram(nameBatch, metric.WithDescription("Inputs of a batch."),
+	x.batch, errs[2] = m.Int64Histogram(nameBatch, metric.WithDescription("Inputs of a batch, by why it had no more: full, or drained where no more were there."),
 		metric.WithExplicitBucketBoundaries(1, 2, 5, 10, 20, 50, 100, 200, 500, 1000))
 	x.retries, errs[3] = m.Int64Counter(nameRetries, metric.WithDescription("Batches that were tried again."))
 	errs[4] = x.newFreshness()
@@ -145,6 +149,10 @@ func newMetrics(m metric.Meter) (*Metrics, error) {
 	x.rebalances, errs[10] = m.Int64Counter(nameRebalances, metric.WithDescription("Times that Kafka has shared out a stage's partitions anew, as this process has seen it."))
 	x.provider, errs[11] = m.Float64Histogram(nameProvider, metric.WithUnit("s"), metric.WithDescription("Time of a request to the embeddings provider, by endpoint and status; error where there was no answer."),
 		metric.WithExplicitBucketBoundaries(.01, .02, .04, .08, .16, .32, .64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92))
+	x.wait, errs[12] = m.Float64Histogram(nameWait, metric.WithUnit("s"), metric.WithDescription("Time that the first text of a request to the provider waited for others, by why it had no more: full or due."),
+		metric.WithExplicitBucketBoundaries(.001, .002, .004, .008, .016, .032, .064, .128, .256, .512, 1.024, 10, 100))
+	x.tokens, errs[13] = m.Int64Histogram(nameTokens, metric.WithUnit("{token}"), metric.WithDescription("Tokens that the provider charged a request for, by model; estimated where it does not say."),
+		metric.WithExplicitBucketBoundaries(1, 4, 16, 64, 256, 1024, 4096, 16384, 65536, 262144, 1048576)) // of the conventions, as far as a request goes
 	return x, errors.Join(errs[:]...)
 }
 
@@ -253,11 +261,10 @@ func (x *Metrics) Items(ctx context.Context, stage, outcome string, n int) {
 	x.items.Add(ctx, int64(n), x.labelled("stage", stage, "outcome", outcome))
 }
 
-// Batch records one finished batch.
-func (x *Metrics) Batch(ctx context.Context, stage string, size int, d time.Duration) {
-	attrs := x.labelled("stage", stage)
-	x.stage.Record(ctx, d.Seconds(), attrs)
-	x.batch.Record(ctx, int64(size), attrs)
+// Batch records one finished batch. closed says why it had no more inputs.
+func (x *Metrics) Batch(ctx context.Context, stage, closed string, size int, d time.Duration) {
+	x.stage.Record(ctx, d.Seconds(), x.labelled("stage", stage))
+	x.batch.Record(ctx, int64(size), x.labelled("stage", stage, "closed", closed))
 }
 
 // Retry counts one more try of a batch after a transient fault.
@@ -273,6 +280,23 @@ func (x *Metrics) Rebalance(ctx context.Context, stage string) {
 // Asked records one request to the embeddings provider. status is that of HTTP, or error.
 func (x *Metrics) Asked(ctx context.Context, endpoint, status string, d time.Duration) {
 	x.provider.Record(ctx, d.Seconds(), x.labelled("endpoint", endpoint, "status", status))
+}
+
+// Sent records one batch of texts that is asked for now, whose first one has waited. closed says why it has no more. A nil
+// Metrics records nothing.
+func (x *Metrics) Sent(ctx context.Context, closed string, waited time.Duration) {
+	if x == nil {
+		return
+	}
+	x.wait.Record(ctx, waited.Seconds(), x.labelled("closed", closed))
+}
+
+// Charged records what a request to the embeddings provider has cost, in tokens. A nil Metrics records nothing.
+func (x *Metrics) Charged(ctx context.Context, model string, tokens int64) {
+	if x == nil {
+		return
+	}
+	x.tokens.Record(ctx, tokens, x.labelled("gen_ai.operation.name", "embeddings", "gen_ai.request.model", model, "gen_ai.token.type", "input"))
 }
 
 // DeadLetter counts one acknowledged dead letter.

@@ -38,7 +38,9 @@ func names(t *testing.T) map[string]bool {
 	}
 	m.Begin(ctx, "write", "malformed")
 	m.Items(ctx, "write", "written", 1)
-	m.Batch(ctx, "write", 1, time.Second)
+	m.Batch(ctx, "write", "full", 1, time.Second)
+	m.Sent(ctx, "due", time.Second)
+	m.Charged(ctx, "model", 1)
 	m.Rebalance(ctx, "write")
 	m.IndexBroken(ctx, "Product", false)
 	m.Asked(ctx, "first", "200", time.Second)

@@ -45,6 +45,7 @@ type batcher struct {
 	after  time.Duration // how long a live text is waited for; 0: for ever
 
 	telemetry *telemetry.Telemetry // nil: nothing is told
+	metrics   *telemetry.Metrics   // nil: nothing is measured
 	model     string
 	flying    sync.WaitGroup
 
@@ -317,6 +318,7 @@ func (b *batcher) start(ctx context.Context, l *lane, calls []*call, closed stri
 	}
 	l.flights = append(l.flights, f)
 	l.began = f.began
+	b.metrics.Sent(ctx, closed, f.began.Sub(calls[0].queued))
 	b.flying.Go(func() {
 		defer cancel()
 		b.land(f, b.halver.ask(own, asks))

@@ -207,7 +207,7 @@ func (h *halver) call(ctx context.Context, asks []ask, answers []answer) (err er
 	h.requests.Add(1)
 	got, err := h.provider.Embed(ctx, texts)
 	if got.Wasted > 0 { // the next answer is paid again then
-		h.ledger.pay(asks, got.Wasted)
+		h.ledger.pay(ctx, asks, got.Wasted)
 	}
 	if ctx.Err() == nil {
 		h.failing.Store(err != nil && fault.ClassOf(err) == fault.Transient)
@@ -219,7 +219,7 @@ func (h *halver) call(ctx context.Context, asks []ask, answers []answer) (err er
 		return err
 	}
 	h.doubts.pass(texts)
-	h.ledger.pay(asks, got.Tokens)
+	h.ledger.pay(ctx, asks, got.Tokens)
 	telemetry.Note(ctx, telemetry.Int(telemetry.AttrTokens, got.Tokens))
 	telemetry.Note(ctx, telemetry.Text(telemetry.AttrAnsweredModel, got.Model))
 	if len(got.Vectors) != len(texts) {

@@ -1,6 +1,7 @@
 package embedder
 
 import (
+	"context"
 	"crypto/rand"
 	"maps"
 	"sync"
@@ -9,6 +10,7 @@ import (
 	lru "github.com/hashicorp/golang-lru/v2"
 
 	"github.com/freshet-io/freshet/libs/record"
+	"github.com/freshet-io/freshet/libs/telemetry"
 )
 
 const (
@@ -30,6 +32,8 @@ func accountOf(d *record.Document) account {
 // ledger counts what this replica pays for and saves, by hour and account, and holds the budget.
 // It is safe for concurrent use, and does no I/O.
 type ledger struct {
+	metrics  *telemetry.Metrics // nil: nothing is measured
+	model    string
 	replica  string
 	price    float64 // of a million tokens
 	currency string
@@ -56,7 +60,7 @@ type entry struct {
 func newLedger(cfg Config, model string) *ledger {
 	texts, _ := lru.New[string, struct{}](rememberedTexts) // its only error is a size below 1
 	l := &ledger{
-		replica: rand.Text(), price: cfg.priceOf(model), currency: cfg.Currency,
+		model: model, replica: rand.Text(), price: cfg.priceOf(model), currency: cfg.Currency,
 		texts: texts, entries: map[entryKey]*entry{},
 	}
 	l.budget.allowance, l.budget.stopped = allow(cfg.BudgetPerDay, l.price), make(chan struct{})
@@ -71,7 +75,7 @@ func (l *ledger) money(tokens int64) float64 { return float64(tokens) * l.price 
 
 // pay books what a request has cost to the accounts of its texts. Where the provider did not
 // say what it charges, that is what was estimated.
-func (l *ledger) pay(asks []ask, charged int64) {
+func (l *ledger) pay(ctx context.Context, asks []ask, charged int64) {
 	weights := make([]int64, len(asks))
 	for i, a := range asks {
 		weights[i] = int64(a.tokens)
@@ -80,6 +84,7 @@ func (l *ledger) pay(asks []ask, charged int64) {
 		charged = sum(weights)
 	}
 	l.budget.spend(charged)
+	l.metrics.Charged(ctx, l.model, charged)
 	for i, share := range apportion(charged, weights) {
 		t := record.Tokens{Paid: share}
 		if known, _ := l.texts.ContainsOrAdd(string(asks[i].fingerprint), struct{}{}); known || asks[i].held {

@@ -141,8 +141,9 @@ func (b backfill) Handle(ctx context.Context, batch []Input) ([]stage.Outcome[*r
 	return b.handle(provider.WithLane(ctx, provider.NewLane(true, nil)), batch, manner{})
 }
 
-// publish shows what was paid for and what was not.
+// publish shows what was paid for and what was not. It is called before anything is handled.
 func (e *Embedder) publish(m *telemetry.Metrics) error {
+	e.batcher.metrics, e.ledger.metrics = m, m
 	var errs []error
 	for name, read := range map[string]func(Counts) int64{
 		telemetry.ProviderRequests:    func(c Counts) int64 { return c.Requests },
