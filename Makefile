@@ -124,6 +124,17 @@ generate: $(TOOLS)/installed $(TOOLS)/protoc-gen-go ## Write the generated code 
 	@PATH="$(TOOLS):$$PATH" $(TOOLS)/buf generate
 	@scripts/generate-docs.sh
 
+# Not part of CI, whose machines cannot reach the database.
+.PHONY: vulncheck
+vulncheck: ## Look up whether the code calls anything with a known vulnerability (needs vuln.go.dev)
+	@for module in $$(go work edit -json | sed -n 's|.*"DiskPath": "\(.*\)".*|\1|p'); do \
+		GOWORK=off go run -C $$module golang.org/x/vuln/cmd/govulncheck@v1.9.0 ./... || exit 1; \
+	done
+
+.PHONY: capacity
+capacity: servers ## Measure what an item costs in CPU time, memory, disk and tokens (docs/capacity.md; about 8 minutes)
+	FRESHET_TEST_CAPACITY=1 go test -count=1 -timeout 30m -v -run 'TestCapacity$$' ./services/ctl/e2e
+
 .PHONY: bench
 bench: build servers ## Measure against floors of the same run (NAME=stage|ingest|embed|write|e2e|builtin, ARGS='-o json')
 	@bin/freshet bench $(NAME) $(ARGS)

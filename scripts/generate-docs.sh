@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Writes what the documentation takes from the code: docs/configuration.md from the services' settings, docs/pipeline.schema.json from the pipeline file's structs, docs/kafka.md from
-# those of the Kafka clients and from their fixed options, and the blocks of README.md that begin with <!-- docs/examples/… --> from the files that the tests run.
+# those of the Kafka clients and from their fixed options, docs/licences.md from the modules that are built in, and the blocks of README.md that begin with <!-- docs/examples/… --> from the files that the tests run.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -83,6 +83,18 @@ kafka() {
 	go run ./libs/kafka/kafkadoc
 }
 
+licences() {
+	cat <<-'MARKDOWN'
+		# Licences
+
+		Written by `make generate` from the modules that the services and `freshet` are built of; it fails on a licence that is
+		not permissive, but for MPL-2.0, whose files are used as they are. `NOTICE` has what the built-in model is made of.
+
+	MARKDOWN
+	go list -deps -f '{{with .Module}}{{if not .Main}}{{.Path}} {{.Version}} {{.Dir}}{{end}}{{end}}' ./services/{ingest,embed,write,ctl} |
+		sort -u | GOWORK=off go run -C scripts/tools ./licences
+}
+
 # examples FILE: prints FILE with the code block behind each marker replaced by the file that the marker names.
 examples() {
 	awk '
@@ -99,12 +111,14 @@ examples() {
 }
 
 # Written beside and renamed: a generator that fails leaves the old text.
-trap 'rm -f docs/configuration.md.new docs/kafka.md.new docs/pipeline.schema.json.new README.md.new' EXIT
+trap 'rm -f docs/configuration.md.new docs/kafka.md.new docs/licences.md.new docs/pipeline.schema.json.new README.md.new' EXIT
 configuration >docs/configuration.md.new
 kafka >docs/kafka.md.new
+licences >docs/licences.md.new
 go run ./services/ctl plan --json-schema >docs/pipeline.schema.json.new
 examples README.md >README.md.new
 mv docs/pipeline.schema.json.new docs/pipeline.schema.json
 mv docs/kafka.md.new docs/kafka.md
+mv docs/licences.md.new docs/licences.md
 mv docs/configuration.md.new docs/configuration.md
 mv README.md.new README.md

@@ -25,7 +25,9 @@ const (
 // provider, and knows what it was paid for. A request counts when it has been read,
 // whoever hears the answer: so it does with a provider.
 type provider struct {
-	url  string
+	url        string
+	dimensions int // of its vectors
+
 	away atomic.Bool // it answers 503
 	told atomic.Bool // a request had something about a trace
 	busy atomic.Bool // it answers 429, and that one may come back in 15 s
@@ -60,7 +62,7 @@ func startProvider(t *testing.T) *provider {
 		t.Fatal(err)
 	}
 	ports.add(listener.Addr().String())
-	p := &provider{url: "http://" + listener.Addr().String(), paid: map[string]int{}, onRequest: map[string]func(){}}
+	p := &provider{url: "http://" + listener.Addr().String(), paid: map[string]int{}, onRequest: map[string]func(){}, dimensions: dimensions}
 	server := &http.Server{Handler: p, ReadHeaderTimeout: time.Minute}
 	go func() { _ = server.Serve(listener) }() // ends with Close
 	t.Cleanup(func() { _ = server.Close() })
@@ -98,7 +100,7 @@ func (p *provider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		Data  []embedding `json:"data"`
 	}{Model: request.Model}
 	for i, text := range request.Input {
-		answer.Data = append(answer.Data, embedding{i, record.AppendVector(nil, hash.Vector(text, dimensions))})
+		answer.Data = append(answer.Data, embedding{i, record.AppendVector(nil, hash.Vector(text, p.dimensions))})
 	}
 	body, err := json.Marshal(answer)
 	if err != nil {
