@@ -99,6 +99,12 @@ test: servers ## Run every test under the race detector, also against the real s
 test-cdc: servers ## Change real databases, capture them by Debezium, and compare each table with the index (about 4 minutes)
 	FRESHET_TEST_CDC=1 go test -count=1 -timeout 30m -v -run TestCDC ./services/ctl/e2e
 
+# The last release, or what was there before the first one.
+PREVIOUS ?= $(shell git describe --tags --abbrev=0 2>/dev/null || echo 366f1ed)
+.PHONY: test-versions
+test-versions: servers ## Roll services of an earlier build over to this one and back, under load (PREVIOUS=tag or commit; about 3 minutes)
+	FRESHET_TEST_PREVIOUS=$(PREVIOUS) go test -count=1 -timeout 20m -v -run 'TestVersions$$' ./services/ctl/e2e
+
 .PHONY: test-fast
 test-fast: ## Run the tests that need no server (under a minute once built)
 	go test -short work

@@ -115,7 +115,7 @@ func (r *rig) winsIn(epoch int32, p product) {
 // freshet runs the operator's command, and wants it to end with a code and to say something.
 func (r *rig) freshet(code int, says string, args ...string) string {
 	r.t.Helper()
-	cmd := exec.CommandContext(r.t.Context(), binary(r.t, "ctl"), args...)
+	cmd := exec.CommandContext(r.t.Context(), binaryOf(r.t, r.build, "ctl"), args...)
 	cmd.Env = r.env
 	out, _ := cmd.CombinedOutput()
 	if got := cmd.ProcessState.ExitCode(); got != code || !strings.Contains(string(out), says) {

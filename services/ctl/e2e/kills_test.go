@@ -75,6 +75,8 @@ type plan struct {
 	broker         *local.Kafka // nil: not killed
 	session        time.Duration
 	changes, items int // that the history begins with
+	build          string
+	apply          func(*rig) // as of options
 }
 
 // killer sends a history, and kills and pauses meanwhile.
@@ -101,7 +103,7 @@ func newKiller(t *testing.T, seed uint64, o plan) *killer {
 	t.Helper()
 	p := startProvider(t)
 	r := newRig(t, options{
-		brokers: o.brokers, pipeline: paidPipeline, partitions: 6, sourcePartitions: 3,
+		brokers: o.brokers, pipeline: paidPipeline, partitions: 6, sourcePartitions: 3, build: o.build, apply: o.apply,
 		environ: append(p.environ("embed"),
 			fmt.Sprint("FRESHET_SESSION_TIMEOUT=", o.session),
 			"FRESHET_EMBED_OVERTAKE_AFTER=0", // on a slow machine more than one lane of requests would be under way

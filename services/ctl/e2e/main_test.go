@@ -127,6 +127,15 @@ func binary(t *testing.T, service string) string {
 	return filepath.Join(binaries.dir, service)
 }
 
+// binaryOf returns the path of a service's binary in a folder of another build, or of this one where that is empty.
+func binaryOf(t *testing.T, build, service string) string {
+	t.Helper()
+	if build == "" {
+		return binary(t, service)
+	}
+	return filepath.Join(build, service)
+}
+
 // workspace returns the folder of go.work.
 func workspace(t *testing.T) string {
 	t.Helper()

@@ -25,6 +25,7 @@ type process struct {
 	service string
 	name    string // of this instance
 	env     []string
+	build   string // as of rig
 	log     *logFile
 	program *local.Program
 }
@@ -33,7 +34,7 @@ func (p *process) start() {
 	p.t.Helper()
 	p.log.restart()
 	var err error
-	if p.program, err = local.StartProgram(p.name, binary(p.t, p.service), p.env, p.log); err != nil {
+	if p.program, err = local.StartProgram(p.name, binaryOf(p.t, p.build, p.service), p.env, p.log); err != nil {
 		p.t.Fatal(err)
 	}
 }

@@ -45,6 +45,7 @@ type options struct {
 	environ          []string     // further settings of the services
 	data             string       // Weaviate's folder; empty: nobody looks into it
 	apply            func(r *rig) // makes the pipeline's topics instead of the rig
+	build            string       // folder of the binaries; empty: those of this tree
 }
 
 // rig is a broker, a Weaviate and the services' settings, with what a test needs to
@@ -184,7 +185,7 @@ func (r *rig) start(service, name string, environ ...string) *process {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	p := &process{t: r.t, service: service, name: name, env: append(slices.Clip(r.env), environ...), log: &logFile{file: file}}
+	p := &process{t: r.t, service: service, name: name, build: r.build, env: append(slices.Clip(r.env), environ...), log: &logFile{file: file}}
 	p.start()
 	r.running[name] = p
 	r.t.Cleanup(func() {
