@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -24,7 +25,7 @@ func TestVersions(t *testing.T) {
 	k := newKiller(t, seedOr(t, 1), plan{
 		brokers: broker.Brokers, session: killedSession, changes: 4_000, items: 1_500, build: earlier,
 		apply: func(r *rig) {
-			r.freshet(0, "", "topics", "apply", "--partitions", fmt.Sprint(r.partitions), "--replication", "1", "--min-in-sync", "1")
+			r.freshet(0, "", "topics", "apply", "--partitions", strconv.Itoa(int(r.partitions)), "--replication", "1", "--min-in-sync", "1")
 		},
 	})
 	k.startAll()
