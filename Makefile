@@ -94,6 +94,7 @@ test: servers ## Run every test under the race detector, also against the real s
 	go test -count=1 -timeout 15m -v -run Explorer ./services/write/writer
 	go test -tags synctests -count=1 -timeout 15m -v -run 'TestChaos|TestMutants' ./services/ctl/chaos
 	FRESHET_TEST_CLUSTER=1 go test -count=1 -timeout 15m -v ./services/ctl/cluster
+	@$(MAKE) test-charts
 
 .PHONY: test-cdc
 test-cdc: servers ## Change real databases, capture them by Debezium, and compare each table with the index (about 4 minutes)
@@ -104,6 +105,10 @@ PREVIOUS ?= $(shell git describe --tags --abbrev=0 2>/dev/null || echo 366f1ed)
 .PHONY: test-versions
 test-versions: servers ## Roll services of an earlier build over to this one and back, under load (PREVIOUS=tag or commit; about 3 minutes)
 	FRESHET_TEST_PREVIOUS=$(PREVIOUS) go test -count=1 -timeout 20m -v -run 'TestVersions$$' ./services/ctl/e2e
+
+.PHONY: test-charts
+test-charts: $(TOOLS)/installed build ## Render the charts and hold them against Kubernetes' types, KEDA's schemas and the services' settings
+	GOWORK=off go -C charts/tests test -count=1 -timeout 15m $(TESTFLAGS) ./...
 
 .PHONY: test-fast
 test-fast: ## Run the tests that need no server (under a minute once built)
@@ -117,13 +122,13 @@ fuzz: ## Run each fuzz test under Go's fuzzer (TIME=10s, PATTERN=ingest for some
 .PHONY: lint
 lint: $(TOOLS)/installed ## Check style and formatting
 	@bash -n scripts/*.sh .ci/run
-	@scripts/check-charts.sh
 	@$(TOOLS)/buf lint
 	@$(TOOLS)/golangci-lint run $(MODULES)
+	@cd charts/tests && GOWORK=off $(TOOLS)/golangci-lint run
 
 .PHONY: format
 format: $(TOOLS)/installed ## Format the Go code
-	@$(TOOLS)/golangci-lint fmt $(MODULES)
+	@$(TOOLS)/golangci-lint fmt $(MODULES) charts/tests
 
 .PHONY: generate
 generate: $(TOOLS)/installed $(TOOLS)/protoc-gen-go ## Write the generated code and documentation again

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Checks that each module of the workspace stands on its own, as an image build sees it: it builds and vets with the
-# workspace off, its go.mod is tidy, and no third-party module has two versions among them.
+# Checks that each module of the workspace stands on its own, as an image build sees it, and the charts' tests: it builds
+# and vets with the workspace off, its go.mod is tidy, and no third-party module has two versions among the workspace's.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 modules=$(go list -m -f '{{.Dir}}')
-for module in $modules; do
+for module in $modules "$PWD/charts/tests"; do
 	echo "checking ${module#"$PWD"/}"
 	GOWORK=off go -C "$module" build ./...
 	GOWORK=off go -C "$module" vet ./...

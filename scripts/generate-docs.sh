@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
 # Writes what the documentation takes from the code: docs/configuration.md from the services' settings, docs/pipeline.schema.json from the pipeline file's structs, docs/kafka.md from
-# those of the Kafka clients and from their fixed options, docs/licences.md from the modules that are built in, and the blocks of README.md that begin with <!-- docs/examples/… --> from the files that the tests run.
+# those of the Kafka clients and from their fixed options, docs/licences.md from the modules that are built in,
+# charts/freshet/settings.yaml from docs/configuration.md, and the blocks of README.md and of the chart's that begin with
+# <!-- docs/examples/… --> or <!-- charts/… --> from those files.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -95,10 +97,19 @@ licences() {
 		sort -u | GOWORK=off go run -C scripts/tools ./licences
 }
 
+# The names that the chart takes in `env`. Of a secret it is the file's: values hold no secrets.
+chart_settings() {
+	echo '# Written by `make generate`: the settings that each service knows.'
+	awk '
+		/^## freshet-/ { print substr($2, length("freshet-") + 1) ":" }
+		/^\| `FRESHET_/ { gsub("`", "", $2); print "- " $2 (/; or `FRESHET_[A-Z_]*_FILE`/ ? "_FILE" : "") }
+	' docs/configuration.md
+}
+
 # examples FILE: prints FILE with the code block behind each marker replaced by the file that the marker names.
 examples() {
 	awk '
-		/^<!-- docs\/examples\/[^ ]* -->$/ { print; file = $2; next }
+		/^<!-- (docs\/examples|charts)\/[^ ]* -->$/ { print; file = $2; next }
 		file != "" && /^```/ && !inside {
 			print; inside = 1
 			while ((getline line < file) > 0) print line
@@ -111,14 +122,18 @@ examples() {
 }
 
 # Written beside and renamed: a generator that fails leaves the old text.
-trap 'rm -f docs/configuration.md.new docs/kafka.md.new docs/licences.md.new docs/pipeline.schema.json.new README.md.new' EXIT
+trap 'rm -f docs/configuration.md.new docs/kafka.md.new docs/licences.md.new docs/pipeline.schema.json.new README.md.new charts/freshet/settings.yaml.new charts/freshet/README.md.new' EXIT
 configuration >docs/configuration.md.new
 kafka >docs/kafka.md.new
 licences >docs/licences.md.new
 go run ./services/ctl plan --json-schema >docs/pipeline.schema.json.new
 examples README.md >README.md.new
+examples charts/freshet/README.md >charts/freshet/README.md.new
 mv docs/pipeline.schema.json.new docs/pipeline.schema.json
 mv docs/kafka.md.new docs/kafka.md
 mv docs/licences.md.new docs/licences.md
 mv docs/configuration.md.new docs/configuration.md
 mv README.md.new README.md
+mv charts/freshet/README.md.new charts/freshet/README.md
+chart_settings >charts/freshet/settings.yaml.new
+mv charts/freshet/settings.yaml.new charts/freshet/settings.yaml

@@ -47,33 +47,45 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 {{- end -}}
 {{- end }}
 
+{{/* The pipeline's cluster as the component .cfg sees it. */}}
+{{- define "freshet.kafka" -}}
+{{- mergeOverwrite (deepCopy .root.Values.kafka) (deepCopy (default dict .cfg.kafka)) | toYaml -}}
+{{- end }}
+
+{{/* The files ca, cert and key of TLS to a cluster, each with its secret and key. */}}
+{{- define "freshet.tlsFiles" -}}
+{{- $tls := . -}}
+{{- range $name, $key := dict "ca" .caKey "cert" .certKey "key" .keyKey -}}
+{{- $secret := eq $name "ca" | ternary (default $tls.existingSecret $tls.caSecret) $tls.existingSecret -}}
+{{- if and $tls.enabled $secret $key }}
+{{ $name }}: {secret: {{ $secret | quote }}, key: {{ $key | quote }}}
+{{- end -}}
+{{- end -}}
+{{- end }}
+
 {{/* Settings of a Kafka cluster .kafka under the names .prefix*; .mount is the folder of its secrets. */}}
 {{- define "freshet.kafkaEnv" -}}
 {{- $kafka := .kafka -}}
-{{- $tls := default dict $kafka.tls -}}
-{{- $sasl := default dict $kafka.sasl -}}
+{{- $tls := $kafka.tls -}}
+{{- $sasl := $kafka.sasl -}}
 - {name: {{ .prefix }}_BROKERS, value: {{ join "," $kafka.brokers | quote }}}
 {{- if $tls.enabled }}
 - {name: {{ .prefix }}_TLS_ENABLED, value: "true"}
 {{- with $tls.serverName }}
 - {name: {{ $.prefix }}_TLS_SERVER_NAME, value: {{ . | quote }}}
 {{- end }}
-{{- if $tls.existingSecret }}
-{{- range $name, $key := dict "CA_FILE" $tls.caKey "CERT_FILE" $tls.certKey "KEY_FILE" $tls.keyKey }}
-{{- if $key }}
-- {name: {{ $.prefix }}_TLS_{{ $name }}, value: {{ printf "%s-tls/%s" $.mount $key | quote }}}
-{{- end }}
-{{- end }}
+{{- range $name, $ref := include "freshet.tlsFiles" $tls | fromYaml }}
+- {name: {{ $.prefix }}_TLS_{{ upper $name }}_FILE, value: {{ printf "%s-%s/%s" $.mount (eq $ref.secret $tls.existingSecret | ternary "tls" "ca") $ref.key | quote }}}
 {{- end }}
 {{- end }}
 {{- if $sasl.mechanism }}
 - {name: {{ .prefix }}_SASL_MECHANISM, value: {{ $sasl.mechanism | quote }}}
 {{- if eq $sasl.mechanism "OAUTHBEARER" }}
-{{- include "freshet.oauthEnv" (dict "prefix" (printf "%s_SASL_OAUTH" .prefix) "oauth" (default dict $sasl.oauth) "mount" (printf "%s-sasl" .mount)) }}
+{{- include "freshet.oauthEnv" (dict "prefix" (printf "%s_SASL_OAUTH" .prefix) "oauth" $sasl.oauth "mount" (printf "%s-sasl" .mount)) }}
 {{- else if ne $sasl.mechanism "AWS_MSK_IAM" }}
 - name: {{ .prefix }}_SASL_USER
-  valueFrom: {secretKeyRef: {name: {{ $sasl.existingSecret | quote }}, key: {{ default "username" $sasl.userKey | quote }}}}
-- {name: {{ .prefix }}_SASL_PASSWORD_FILE, value: {{ printf "%s-sasl/%s" .mount (default "password" $sasl.passwordKey) | quote }}}
+  valueFrom: {secretKeyRef: {name: {{ $sasl.existingSecret | quote }}, key: {{ $sasl.userKey | quote }}}}
+- {name: {{ .prefix }}_SASL_PASSWORD_FILE, value: {{ printf "%s-sasl/%s" .mount $sasl.passwordKey | quote }}}
 {{- end }}
 {{- end }}
 {{- end }}
@@ -84,7 +96,7 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 {{- if $oauth.tokenUrl }}
 - {name: {{ .prefix }}_TOKEN_URL, value: {{ $oauth.tokenUrl | quote }}}
 - {name: {{ .prefix }}_CLIENT_ID, value: {{ $oauth.clientId | quote }}}
-- {name: {{ .prefix }}_CLIENT_SECRET_FILE, value: {{ printf "%s/%s" .mount (default "client-secret" $oauth.clientSecretKey) | quote }}}
+- {name: {{ .prefix }}_CLIENT_SECRET_FILE, value: {{ printf "%s/%s" .mount $oauth.clientSecretKey | quote }}}
 {{- with $oauth.scopes }}
 - {name: {{ $.prefix }}_SCOPES, value: {{ join "," . | quote }}}
 {{- end }}
@@ -95,7 +107,7 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 - {name: {{ $.prefix }}_CA_FILE, value: {{ printf "%s/%s" $.mount . | quote }}}
 {{- end }}
 {{- else }}
-- {name: {{ .prefix }}_TOKEN_FILE, value: {{ printf "%s/%s" .mount (default "token" $oauth.tokenKey) | quote }}}
+- {name: {{ .prefix }}_TOKEN_FILE, value: {{ printf "%s/%s" .mount $oauth.tokenKey | quote }}}
 {{- end }}
 {{- with $oauth.extensions }}
 {{- $pairs := list }}
@@ -137,19 +149,16 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 {{/* The secrets that .component mounts, as a YAML map of folder name to secret. */}}
 {{- define "freshet.secrets" -}}
 {{- $v := .root.Values -}}
-{{- $source := default dict $v.sourceKafka -}}
-{{- if and $v.kafka.tls.enabled $v.kafka.tls.existingSecret }}
-kafka-tls: {{ $v.kafka.tls.existingSecret | quote }}
+{{- $clusters := dict "kafka" (include "freshet.kafka" . | fromYaml) }}
+{{- if and (has .component (list "ingest" "topics")) $v.sourceKafka.brokers }}
+{{- $_ := set $clusters "source-kafka" $v.sourceKafka }}
 {{- end }}
-{{- if and $v.kafka.sasl.mechanism (ne $v.kafka.sasl.mechanism "AWS_MSK_IAM") }}
-kafka-sasl: {{ $v.kafka.sasl.existingSecret | quote }}
+{{- range $name, $kafka := $clusters }}
+{{- range include "freshet.tlsFiles" $kafka.tls | fromYaml }}
+{{ $name }}-{{ eq .secret $kafka.tls.existingSecret | ternary "tls" "ca" }}: {{ .secret | quote }}
 {{- end }}
-{{- if and (has .component (list "ingest" "topics")) $source.brokers }}
-{{- if and (default dict $source.tls).enabled (default dict $source.tls).existingSecret }}
-source-kafka-tls: {{ $source.tls.existingSecret | quote }}
-{{- end }}
-{{- if and (default dict $source.sasl).mechanism (ne $source.sasl.mechanism "AWS_MSK_IAM") }}
-source-kafka-sasl: {{ $source.sasl.existingSecret | quote }}
+{{- if and $kafka.sasl.mechanism (ne $kafka.sasl.mechanism "AWS_MSK_IAM") }}
+{{ $name }}-sasl: {{ $kafka.sasl.existingSecret | quote }}
 {{- end }}
 {{- end }}
 {{- if eq .component "ingest" }}
@@ -200,8 +209,8 @@ openai-backup: {{ . | quote }}
 {{- define "freshet.env" -}}
 {{- $v := .root.Values -}}
 {{- $secrets := "/etc/freshet/secrets" -}}
-{{ include "freshet.kafkaEnv" (dict "prefix" "FRESHET_KAFKA" "kafka" $v.kafka "mount" (printf "%s/kafka" $secrets)) }}
-{{- if and (has .component (list "ingest" "topics")) (default dict $v.sourceKafka).brokers }}
+{{ include "freshet.kafkaEnv" (dict "prefix" "FRESHET_KAFKA" "kafka" (include "freshet.kafka" . | fromYaml) "mount" (printf "%s/kafka" $secrets)) }}
+{{- if and (has .component (list "ingest" "topics")) $v.sourceKafka.brokers }}
 {{ include "freshet.kafkaEnv" (dict "prefix" "FRESHET_SOURCE_KAFKA" "kafka" $v.sourceKafka "mount" (printf "%s/source-kafka" $secrets)) }}
 {{- end }}
 {{- if and (eq .component "ingest") $v.schemaRegistry.urls }}
@@ -212,6 +221,9 @@ openai-backup: {{ . | quote }}
 {{- end }}
 {{- if .existingSecret }}
 - {name: FRESHET_SCHEMA_REGISTRY_{{ ternary "PASSWORD" "TOKEN" (ne .user "") }}_FILE, value: {{ printf "%s/schema-registry/%s" $secrets .key | quote }}}
+{{- end }}
+{{- with .tls.serverName }}
+- {name: FRESHET_SCHEMA_REGISTRY_TLS_SERVER_NAME, value: {{ . | quote }}}
 {{- end }}
 {{- if .tls.existingSecret }}
 {{- range $name, $key := dict "CA_FILE" .tls.caKey "CERT_FILE" .tls.certKey "KEY_FILE" .tls.keyKey }}
@@ -252,6 +264,9 @@ openai-backup: {{ . | quote }}
 {{- if $v.weaviate.mixTemplates }}
 - {name: FRESHET_WEAVIATE_MIX_TEMPLATES, value: "true"}
 {{- end }}
+{{- with $v.weaviate.tls.serverName }}
+- {name: FRESHET_WEAVIATE_TLS_SERVER_NAME, value: {{ . | quote }}}
+{{- end }}
 {{- if $v.weaviate.tls.existingSecret }}
 {{- range $name, $key := dict "CA_FILE" $v.weaviate.tls.caKey "CERT_FILE" $v.weaviate.tls.certKey "KEY_FILE" $v.weaviate.tls.keyKey }}
 {{- if $key }}
@@ -265,7 +280,8 @@ openai-backup: {{ . | quote }}
 {{- if $v.openai.existingSecret }}
 - {name: FRESHET_OPENAI_KEY_FILE, value: {{ printf "%s/openai/%s" $secrets $v.openai.keyKey | quote }}}
 {{- end }}
-- {name: FRESHET_OPENAI_REPLICAS, value: {{ .cfg.replicas | quote }}}
+{{- /* The most that there may be: each takes its part of the limits. */}}
+- {name: FRESHET_OPENAI_REPLICAS, value: {{ eq .cfg.autoscaling.type "none" | ternary .cfg.replicas .cfg.autoscaling.maxReplicas | quote }}}
 {{- with $v.openai.backup }}
 {{- if .url }}
 - {name: FRESHET_OPENAI_BACKUP_URL, value: {{ .url | quote }}}
@@ -281,7 +297,7 @@ openai-backup: {{ . | quote }}
 {{/* Settings of a service's process that the topics job does not have. */}}
 {{- define "freshet.processEnv" -}}
 {{- $v := .root.Values -}}
-- {name: FRESHET_ADMIN_ADDRESS, value: ":9090"}
+- {name: FRESHET_ADMIN_ADDRESS, value: {{ printf ":%v" $v.adminPort | quote }}}
 - {name: FRESHET_LOG_FORMAT, value: {{ $v.log.format | quote }}}
 - {name: FRESHET_LOG_LEVEL, value: {{ $v.log.level | quote }}}
 {{- with $v.traces.endpoint }}
@@ -296,9 +312,78 @@ openai-backup: {{ . | quote }}
 - name: OTEL_RESOURCE_ATTRIBUTES
   value: "service.namespace={{ .root.Release.Namespace }},service.instance.id=$(POD_NAME)"
 {{- with (default dict .cfg.resources.limits).memory }}
-- name: GOMEMLIMIT
-  valueFrom: {resourceFieldRef: {resource: limits.memory, divisor: "1"}}
+- {name: GOMEMLIMIT, value: {{ include "freshet.memoryLimit" . | quote }}}
 {{- end }}
+{{- end }}
+
+{{/* 90 % of a quantity in bytes: the kernel counts more than Go's heap. A resourceFieldRef could say the whole of it alone. */}}
+{{- define "freshet.memoryLimit" -}}
+{{- $quantity := kindIs "string" . | ternary (toString .) (printf "%.0f" (float64 .)) -}}
+{{- $unit := regexFind "[^0-9.]*$" $quantity -}}
+{{- $factor := get (dict "" 1 "k" 1e3 "M" 1e6 "G" 1e9 "T" 1e12 "Ki" 1024 "Mi" 1048576 "Gi" 1073741824 "Ti" 1099511627776) $unit -}}
+{{- if or (not $factor) (not (regexMatch "^[0-9]" $quantity)) -}}
+{{- fail (printf "resources.limits.memory=%s: GOMEMLIMIT is made of it, so write it as 512Mi, 2Gi or in bytes" $quantity) -}}
+{{- end -}}
+{{- printf "%.0f" (mulf (float64 (trimSuffix $unit $quantity)) (float64 $factor) 0.9 | floor) -}}
+{{- end }}
+
+{{/* The environment of a container as a list: what the values say, `env` over it, `extraEnv` over both. Where X is set, X_FILE is not. */}}
+{{- define "freshet.containerEnv" -}}
+{{- $list := include "freshet.env" . | fromYamlArray -}}
+{{- if has .component (list "ingest" "embed" "write") -}}
+{{- $list = concat $list (include "freshet.processEnv" . | fromYamlArray) -}}
+{{- end -}}
+{{- range $over := list (include "freshet.namedEnv" .cfg.env | fromYamlArray) .cfg.extraEnv -}}
+{{- $set := list -}}
+{{- range $over }}{{ $set = append $set (trimSuffix "_FILE" .name) }}{{ end -}}
+{{- $kept := list -}}
+{{- range $list }}{{ if not (has (trimSuffix "_FILE" .name) $set) }}{{ $kept = append $kept . }}{{ end }}{{ end -}}
+{{- $list = concat $kept $over -}}
+{{- end -}}
+{{- range $list }}
+- {{ toJson . }}
+{{- end }}
+{{- end }}
+
+{{- define "freshet.namedEnv" -}}
+{{- range $name, $value := . }}
+- {name: {{ $name }}, value: {{ kindIs "float64" $value | ternary (toJson $value) (toString $value) | quote }}}
+{{- end }}
+{{- end }}
+
+{{/* What the pods of the services and of the jobs have in common. */}}
+{{- define "freshet.pod" -}}
+automountServiceAccountToken: false
+enableServiceLinks: false
+securityContext: {{- toYaml .cfg.podSecurityContext | nindent 2 }}
+{{- with .cfg.priorityClassName }}
+priorityClassName: {{ . }}
+{{- end }}
+{{- range $key, $list := dict "imagePullSecrets" .root.Values.imagePullSecrets "nodeSelector" .cfg.nodeSelector "tolerations" .cfg.tolerations "affinity" .cfg.affinity }}
+{{- with $list }}
+{{ $key }}: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
+volumes:
+  {{- include "freshet.volumes" . | nindent 2 }}
+  {{- with .cfg.extraVolumes }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+{{- end }}
+
+{{/* And their containers. */}}
+{{- define "freshet.container" -}}
+name: {{ .component }}
+image: {{ include "freshet.image" . | quote }}
+imagePullPolicy: {{ .root.Values.image.pullPolicy }}
+securityContext: {{- toYaml .cfg.securityContext | nindent 2 }}
+env: {{- include "freshet.containerEnv" . | nindent 2 }}
+resources: {{- toYaml .cfg.resources | nindent 2 }}
+volumeMounts:
+  {{- include "freshet.volumeMounts" . | nindent 2 }}
+  {{- with .cfg.extraVolumeMounts }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
 {{- end }}
 
 {{- define "freshet.volumeMounts" -}}
@@ -314,4 +399,89 @@ openai-backup: {{ . | quote }}
 {{- range $name, $secret := include "freshet.secrets" . | fromYaml }}
 - {name: {{ $name }}, secret: {secretName: {{ $secret | quote }}, defaultMode: 288}}
 {{- end }}
+{{- end }}
+
+{{/* The cluster with the component's consumer groups. */}}
+{{- define "freshet.groupsCluster" -}}
+{{- if and (eq .component "ingest") .root.Values.sourceKafka.brokers -}}
+{{ toYaml .root.Values.sourceKafka }}
+{{- else -}}
+{{ include "freshet.kafka" . }}
+{{- end -}}
+{{- end }}
+
+{{/* The lags that a component scales on. Those of ingest are of all topics that its group has read. */}}
+{{- define "freshet.lags" -}}
+{{- $prefix := .root.Values.topics.prefix -}}
+{{- $scaling := .cfg.autoscaling -}}
+{{- $group := get .cfg.env (printf "FRESHET_%s_GROUP" (upper .component)) | default (printf "%s-%s" $prefix .component) -}}
+{{- if eq .component "ingest" -}}
+- {group: {{ $group }}, threshold: {{ $scaling.lagThreshold }}}
+{{- else -}}
+{{- $topic := printf "%s.%s" $prefix (eq .component "embed" | ternary "documents" "vectors") -}}
+- {group: {{ $group }}, topic: {{ $topic }}.live, threshold: {{ $scaling.lagThreshold }}}
+- {group: {{ $group }}{{ if eq .component "embed" }}-bulk{{ end }}, topic: {{ $topic }}.bulk, threshold: {{ $scaling.bulkLagThreshold }}}
+{{- end -}}
+{{- end }}
+
+{{/* How KEDA logs in to a cluster: with the secrets of the services. Empty where it needs none. */}}
+{{- define "freshet.triggerAuthentication" -}}
+{{- $refs := list -}}
+{{- range $parameter, $ref := include "freshet.tlsFiles" .tls | fromYaml -}}
+{{- $refs = append $refs (dict "parameter" $parameter "name" $ref.secret "key" $ref.key) -}}
+{{- end -}}
+{{- if has .sasl.mechanism (list "PLAIN" "SCRAM-SHA-256" "SCRAM-SHA-512") -}}
+{{- range $parameter, $key := dict "username" .sasl.userKey "password" .sasl.passwordKey -}}
+{{- $refs = append $refs (dict "parameter" $parameter "name" $.sasl.existingSecret "key" $key) -}}
+{{- end -}}
+{{- end -}}
+{{- with $refs -}}
+secretTargetRef: {{- toYaml . | nindent 2 }}
+{{- end -}}
+{{- if eq .sasl.mechanism "AWS_MSK_IAM" }}
+podIdentity: {provider: aws, identityOwner: workload}
+{{- end -}}
+{{- end }}
+
+{{/* A rebalance stops work for a moment: one pod a minute goes at most. */}}
+{{- define "freshet.scaleDown" -}}
+scaleDown: {stabilizationWindowSeconds: {{ .scaleDownAfter }}, policies: [{type: Pods, value: 1, periodSeconds: 60}]}
+{{- end }}
+
+{{/* The ports of a list of addresses as those of a NetworkPolicy, in JSON: written ones, or the scheme's. */}}
+{{- define "freshet.ports" -}}
+{{- $ports := list -}}
+{{- range . -}}
+{{- $written := regexFindAll ":[0-9]+(,|/|$)" . -1 -}}
+{{- if $written -}}
+{{- range $written }}{{ $ports = append $ports (regexFind "[0-9]+" . | int) }}{{ end -}}
+{{- else if . -}}
+{{- $ports = append $ports (get (dict "https" 443 "redis" 6379 "rediss" 6379) (regexFind "^[a-z]+" .) | default 80) -}}
+{{- end -}}
+{{- end -}}
+{{- $list := list -}}
+{{- range uniq $ports }}{{ $list = append $list (dict "port" . "protocol" "TCP") }}{{ end -}}
+{{- toJson $list -}}
+{{- end }}
+
+{{/* The one of .names that .name was probably meant to be: they share the most of beginning and end. */}}
+{{- define "freshet.nearest" -}}
+{{- $best := "" -}}
+{{- $most := int64 -1000 -}}
+{{- range $known := .names -}}
+{{- $begin := 0 -}}
+{{- $end := 0 -}}
+{{- $shorter := min (len $.name) (len $known) | int -}}
+{{- range $i := until $shorter -}}
+{{- if and (eq $begin $i) (eq (substr $i (int (add1 $i)) $.name) (substr $i (int (add1 $i)) $known)) }}{{ $begin = add1 $i | int }}{{ end -}}
+{{- end -}}
+{{- range $i := until (int (sub $shorter $begin)) -}}
+{{- $a := sub (len $.name) $i | int -}}
+{{- $b := sub (len $known) $i | int -}}
+{{- if and (eq $end $i) (eq (substr (int (sub $a 1)) $a $.name) (substr (int (sub $b 1)) $b $known)) }}{{ $end = add1 $i | int }}{{ end -}}
+{{- end -}}
+{{- $alike := sub (mul 2 (add $begin $end)) (len $known) -}}
+{{- if gt $alike $most }}{{ $best = $known }}{{ $most = $alike }}{{ end -}}
+{{- end -}}
+{{- $best -}}
 {{- end }}

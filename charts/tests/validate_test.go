@@ -1,0 +1,253 @@
+package tests
+
+import (
+	"bytes"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	monitoringv1 "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
+	"github.com/santhosh-tekuri/jsonschema/v6"
+	appsv1 "k8s.io/api/apps/v1"
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	policyv1 "k8s.io/api/policy/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/pod-security-admission/api"
+	"k8s.io/pod-security-admission/policy"
+	"sigs.k8s.io/json"
+	"sigs.k8s.io/yaml"
+)
+
+// types has what an object of each kind is decoded into.
+var types = map[string]func() any{
+	"v1/ConfigMap":                            func() any { return new(corev1.ConfigMap) },
+	"v1/Namespace":                            func() any { return new(corev1.Namespace) },
+	"v1/Pod":                                  func() any { return new(corev1.Pod) },
+	"v1/Service":                              func() any { return new(corev1.Service) },
+	"v1/ServiceAccount":                       func() any { return new(corev1.ServiceAccount) },
+	"apps/v1/Deployment":                      func() any { return new(appsv1.Deployment) },
+	"autoscaling/v2/HorizontalPodAutoscaler":  func() any { return new(autoscalingv2.HorizontalPodAutoscaler) },
+	"batch/v1/Job":                            func() any { return new(batchv1.Job) },
+	"networking.k8s.io/v1/Ingress":            func() any { return new(networkingv1.Ingress) },
+	"networking.k8s.io/v1/NetworkPolicy":      func() any { return new(networkingv1.NetworkPolicy) },
+	"policy/v1/PodDisruptionBudget":           func() any { return new(policyv1.PodDisruptionBudget) },
+	"monitoring.coreos.com/v1/PodMonitor":     func() any { return new(monitoringv1.PodMonitor) },
+	"monitoring.coreos.com/v1/PrometheusRule": func() any { return new(monitoringv1.PrometheusRule) },
+	"keda.sh/v1alpha1/ScaledObject":           func() any { return definition{"keda.sh_scaledobjects.yaml"} },
+	"keda.sh/v1alpha1/TriggerAuthentication":  func() any { return definition{"keda.sh_triggerauthentications.yaml"} },
+	"kafka.strimzi.io/v1/Kafka":               func() any { return onlyYAML{} },
+	"kafka.strimzi.io/v1/KafkaNodePool":       func() any { return onlyYAML{} },
+	"kafka.strimzi.io/v1/KafkaTopic":          func() any { return onlyYAML{} },
+	"kafka.strimzi.io/v1/KafkaUser":           func() any { return onlyYAML{} },
+	"argoproj.io/v1alpha1/Application":        func() any { return onlyYAML{} },
+}
+
+type (
+	// definition is the file of a custom resource that has no light Go type.
+	definition struct{ file string }
+	// onlyYAML is a resource whose definition is in no Go module that is worth its size: nothing but its YAML is checked.
+	onlyYAML struct{}
+)
+
+// valuesFiles lists the chart's sample values, each complete.
+func valuesFiles(t testing.TB) []string {
+	t.Helper()
+	return append(glob(t, chart+"/ci/*-values.yaml"), glob(t, chart+"/examples/*/values.yaml")...)
+}
+
+func glob(t testing.TB, pattern string) []string {
+	t.Helper()
+	files, err := filepath.Glob(pattern)
+	if err != nil || len(files) == 0 {
+		t.Fatalf("%s matches nothing: %v", pattern, err)
+	}
+	return files
+}
+
+func TestChart_rendersWhatKubernetesTakes(t *testing.T) {
+	for _, file := range valuesFiles(t) {
+		t.Run(filepath.Base(filepath.Dir(file))+"/"+filepath.Base(file), func(t *testing.T) {
+			t.Parallel()
+			list := render(t, chart, file)
+			validate(t, list)
+			for _, kind := range []string{"Deployment", "ServiceAccount", "Service"} {
+				if !slices.ContainsFunc(list, func(o object) bool { return o.Kind == kind }) {
+					t.Errorf("no %s is rendered", kind)
+				}
+			}
+		})
+	}
+}
+
+func TestChart_passesLint(t *testing.T) {
+	for _, file := range valuesFiles(t) {
+		if _, err := helm(t, []string{"lint", "--strict", "--quiet", chart}, file); err != nil {
+			t.Errorf("%s: %v", file, err)
+		}
+	}
+}
+
+func TestExamples_areWhatKubernetesTakes(t *testing.T) {
+	for _, file := range glob(t, chart+"/examples/*/*.yaml") {
+		if base := filepath.Base(file); base == "values.yaml" || base == "pipeline.yaml" {
+			continue
+		}
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		validate(t, objects(t, text))
+	}
+}
+
+// validate decodes each object as strictly as its kind allows, and holds its pods against Pod Security's level restricted.
+func validate(t *testing.T, list []object) {
+	t.Helper()
+	seen := map[string]bool{}
+	for _, o := range list {
+		if seen[o.String()] {
+			t.Errorf("%v is there twice", o)
+		}
+		seen[o.String()] = true
+		target := types[o.APIVersion+"/"+o.Kind]
+		if target == nil {
+			t.Errorf("%v: nothing here knows its kind", o)
+			continue
+		}
+		switch into := target().(type) {
+		case onlyYAML:
+		case definition:
+			if err := into.schema(t).Validate(content(t, o.text)); err != nil {
+				t.Errorf("%v: %v", o, err)
+			}
+		default:
+			strict, err := json.UnmarshalStrict(o.text, into)
+			if err != nil || len(strict) > 0 {
+				t.Errorf("%v: %v %v", o, err, strict)
+			}
+			restricted(t, o, into)
+		}
+	}
+}
+
+func restricted(t *testing.T, o object, decoded any) {
+	t.Helper()
+	var pod corev1.PodTemplateSpec
+	switch owner := decoded.(type) {
+	case *corev1.Pod:
+		pod = corev1.PodTemplateSpec{ObjectMeta: owner.ObjectMeta, Spec: owner.Spec}
+	case *appsv1.Deployment:
+		pod = owner.Spec.Template
+	case *batchv1.Job:
+		pod = owner.Spec.Template
+	default:
+		return
+	}
+	for _, fault := range faults(t, &pod.ObjectMeta, &pod.Spec) {
+		t.Errorf("%v is not restricted: %s: %s", o, fault.ForbiddenReason, fault.ForbiddenDetail)
+	}
+	if pod.Spec.AutomountServiceAccountToken == nil || *pod.Spec.AutomountServiceAccountToken {
+		t.Errorf("%v mounts a token", o)
+	}
+	for _, c := range pod.Spec.Containers {
+		mounts(t, o, pod.Spec, c)
+	}
+}
+
+func faults(t *testing.T, metadata *metav1.ObjectMeta, pod *corev1.PodSpec) []policy.CheckResult {
+	t.Helper()
+	evaluator, err := policy.NewEvaluator(policy.DefaultChecks(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	results := evaluator.EvaluatePod(api.LevelVersion{Level: api.LevelRestricted, Version: api.LatestVersion()}, metadata, pod)
+	return slices.DeleteFunc(results, func(r policy.CheckResult) bool { return r.Allowed })
+}
+
+// mounts holds that each file that a variable names is mounted, and each mount has its volume.
+func mounts(t *testing.T, o object, pod corev1.PodSpec, c corev1.Container) {
+	t.Helper()
+	for _, variable := range c.Env {
+		if strings.HasPrefix(variable.Value, "/etc/freshet/") &&
+			!slices.ContainsFunc(c.VolumeMounts, func(m corev1.VolumeMount) bool { return m.MountPath == filepath.Dir(variable.Value) }) {
+			t.Errorf("%v: %s is %s, and nothing is mounted there", o, variable.Name, variable.Value)
+		}
+	}
+	for _, mount := range c.VolumeMounts {
+		if !slices.ContainsFunc(pod.Volumes, func(v corev1.Volume) bool { return v.Name == mount.Name }) {
+			t.Errorf("%v mounts %s, which is no volume", o, mount.Name)
+		}
+	}
+}
+
+// schema returns the definition's schema, closed: a field that it does not name is refused, as kubectl does.
+func (d definition) schema(t testing.TB) *jsonschema.Schema {
+	t.Helper()
+	folder, err := exec.CommandContext(t.Context(), "go", "list", "-m", "-f", "{{.Dir}}", "github.com/kedacore/keda/v2").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(strings.TrimSpace(string(folder)), "config/crd/bases", d.file)
+	crd := read[values](t, file)
+	versions := crd["spec"].(values)["versions"].([]any)
+	schema := closed(versions[0].(values)["schema"].(values)["openAPIV3Schema"]).(values)
+	schema["properties"].(values)["metadata"] = values{"type": "object"}
+	return compile(t, d.file, schema)
+}
+
+func compile(t testing.TB, name string, schema any) *jsonschema.Schema {
+	t.Helper()
+	text, err := yaml.Marshal(schema)
+	if err != nil {
+		t.Fatal(err)
+	}
+	converted, err := yaml.YAMLToJSON(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	compiler := jsonschema.NewCompiler()
+	if err := compiler.AddResource(name, content(t, converted)); err != nil {
+		t.Fatal(err)
+	}
+	compiled, err := compiler.Compile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return compiled
+}
+
+// content returns JSON as the schemas' validator wants it.
+func content(t testing.TB, text []byte) any {
+	t.Helper()
+	decoded, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return decoded
+}
+
+// closed returns a schema of OpenAPI in which an object has only the properties that are named.
+func closed(schema any) any {
+	switch s := schema.(type) {
+	case []any:
+		for i := range s {
+			s[i] = closed(s[i])
+		}
+	case values:
+		for _, name := range slices.Collect(maps.Keys(s)) {
+			s[name] = closed(s[name])
+		}
+		_, open := s["additionalProperties"]
+		if _, isObject := s["properties"].(values); isObject && s["type"] == "object" && !open && s["x-kubernetes-preserve-unknown-fields"] != true {
+			s["additionalProperties"] = false
+		}
+	}
+	return schema
+}
