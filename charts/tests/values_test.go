@@ -6,6 +6,7 @@ import (
 	"maps"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -233,7 +234,7 @@ func TestMemoryLimit_isNineTenthsOfThePods(t *testing.T) {
 	for _, quantity := range []any{"512Mi", "2Gi", "1.5Gi", "700M", "1G", "600000k", "536870912", 536870912} {
 		list := render(t, chart, chart+"/ci/minimal-values.yaml", at("write.resources.limits.memory", quantity))
 		limit := resource.MustParse(fmt.Sprint(quantity))
-		expected := fmt.Sprint(limit.Value() * 9 / 10)
+		expected := strconv.FormatInt(limit.Value()*9/10, 10)
 		if got := environment(t, list, "write")["GOMEMLIMIT"]; !slices.Equal(got, []string{expected}) {
 			t.Errorf("GOMEMLIMIT of %v is %v, not %s", quantity, got, expected)
 		}

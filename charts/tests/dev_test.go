@@ -1,0 +1,54 @@
+package tests
+
+import (
+	"fmt"
+	"net/url"
+	"strings"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+)
+
+const (
+	devChart  = "../freshet-dev"
+	devValues = devChart + "/freshet-values.yaml"
+)
+
+func TestDev_rendersWhatKubernetesTakes(t *testing.T) {
+	list := render(t, devChart, values{"servers": values{"embedder": values{"enabled": true}}})
+	if len(list) != 11 { // five servers, and Prometheus' file
+		t.Errorf("%d objects: %v", len(list), list)
+	}
+	validate(t, list)
+	validate(t, render(t, chart, devValues))
+}
+
+// What Freshet's values name is what the servers' Services serve.
+func TestDev_isWhereFreshetLooks(t *testing.T) {
+	servers := render(t, devChart)
+	freshet := read[struct {
+		Kafka    struct{ Brokers []string }
+		Weaviate struct{ URL, GRPC string }
+		Traces   struct{ Endpoint string }
+	}](t, devValues)
+	for _, address := range append(freshet.Kafka.Brokers, freshet.Weaviate.URL, freshet.Weaviate.GRPC, freshet.Traces.Endpoint) {
+		if !strings.Contains(address, "//") {
+			address = "//" + address
+		}
+		u, err := url.Parse(address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		served := ""
+		for _, port := range find[corev1.Service](t, servers, "Service", u.Hostname()).Spec.Ports {
+			served += fmt.Sprintf(" %d ", port.Port)
+		}
+		if !strings.Contains(served, " "+u.Port()+" ") {
+			t.Errorf("%s is asked for, and served are the ports %s", address, served)
+		}
+	}
+	prometheus := find[corev1.ConfigMap](t, servers, "ConfigMap", "prometheus").Data["prometheus.yml"]
+	if admin := find[corev1.Service](t, render(t, chart, devValues), "Service", "freshet-admin"); !strings.Contains(prometheus, admin.Name) {
+		t.Errorf("Prometheus does not look at %s", admin.Name)
+	}
+}
