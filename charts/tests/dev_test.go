@@ -1,8 +1,9 @@
 package tests
 
 import (
-	"fmt"
 	"net/url"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -39,12 +40,9 @@ func TestDev_isWhereFreshetLooks(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		served := ""
-		for _, port := range find[corev1.Service](t, servers, "Service", u.Hostname()).Spec.Ports {
-			served += fmt.Sprintf(" %d ", port.Port)
-		}
-		if !strings.Contains(served, " "+u.Port()+" ") {
-			t.Errorf("%s is asked for, and served are the ports %s", address, served)
+		ports := find[corev1.Service](t, servers, "Service", u.Hostname()).Spec.Ports
+		if !slices.ContainsFunc(ports, func(p corev1.ServicePort) bool { return u.Port() == strconv.Itoa(int(p.Port)) }) {
+			t.Errorf("%s is asked for, and served are the ports %v", address, ports)
 		}
 	}
 	prometheus := find[corev1.ConfigMap](t, servers, "ConfigMap", "prometheus").Data["prometheus.yml"]
