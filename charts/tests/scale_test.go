@@ -14,18 +14,27 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// acl asks the built `freshet topics acl`, in which the names of topics and groups are those of the services.
-func acl(t testing.TB, flags ...string) []byte {
+// freshet returns the path of the built command.
+func freshet(t testing.TB) string {
 	t.Helper()
 	binary, err := filepath.Abs(root + "/bin/freshet")
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.CommandContext(t.Context(), binary, append([]string{"topics", "acl"}, flags...)...)
+	if _, err := os.Stat(binary); err != nil {
+		t.Fatalf("%v: `make build` builds it", err)
+	}
+	return binary
+}
+
+// acl asks `freshet topics acl`, in which the names of topics and groups are those of the services.
+func acl(t testing.TB, flags ...string) []byte {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), freshet(t), append([]string{"topics", "acl"}, flags...)...)
 	cmd.Env = append(os.Environ(), "FRESHET_PIPELINE="+root+"/docs/examples/pipeline.yaml")
 	output, err := cmd.Output()
 	if err != nil {
-		t.Fatalf("%v: `make build` builds it", err)
+		t.Fatal(err)
 	}
 	return output
 }

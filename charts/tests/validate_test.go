@@ -107,6 +107,27 @@ func TestExamples_areWhatKubernetesTakes(t *testing.T) {
 	}
 }
 
+// The pipeline files that stand in sample values are ones that the services take.
+func TestExamples_pipelinesAreRead(t *testing.T) {
+	read := 0
+	for _, file := range append(valuesFiles(t), devValues) {
+		for _, o := range render(t, chart, file) {
+			if o.String() != "ConfigMap/freshet-pipeline" {
+				continue
+			}
+			read++
+			check := exec.CommandContext(t.Context(), freshet(t), "plan", "--check", "--file", "/dev/stdin")
+			check.Stdin = strings.NewReader(find[corev1.ConfigMap](t, []object{o}, "ConfigMap", "freshet-pipeline").Data["pipeline.yaml"])
+			if output, err := check.CombinedOutput(); err != nil {
+				t.Errorf("%s: %v: %s", file, err, output)
+			}
+		}
+	}
+	if read < 3 {
+		t.Errorf("only %d pipeline files are read", read)
+	}
+}
+
 // validate decodes each object as strictly as its kind allows, and holds its pods against Pod Security's level restricted.
 func validate(t *testing.T, list []object) {
 	t.Helper()

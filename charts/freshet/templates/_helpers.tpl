@@ -134,13 +134,18 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 {{- if $redis.sentinel.existingSecret }}
 - {name: FRESHET_REDIS_SENTINEL_PASSWORD_FILE, value: {{ printf "%s-sentinel/%s" .mount $redis.sentinel.passwordKey | quote }}}
 {{- end }}
-{{- with $redis.tls.serverName }}
-- {name: FRESHET_REDIS_TLS_SERVER_NAME, value: {{ . | quote }}}
+{{- include "freshet.tlsEnv" (dict "prefix" "FRESHET_REDIS_TLS" "tls" $redis.tls "mount" (printf "%s-tls" .mount)) }}
 {{- end }}
-{{- if $redis.tls.existingSecret }}
-{{- range $name, $key := dict "CA_FILE" $redis.tls.caKey "CERT_FILE" $redis.tls.certKey "KEY_FILE" $redis.tls.keyKey }}
+
+{{/* Settings .prefix* of .tls; .mount is the folder of its secret. */}}
+{{- define "freshet.tlsEnv" -}}
+{{- with .tls.serverName }}
+- {name: {{ $.prefix }}_SERVER_NAME, value: {{ . | quote }}}
+{{- end }}
+{{- if .tls.existingSecret }}
+{{- range $name, $key := dict "CA" .tls.caKey "CERT" .tls.certKey "KEY" .tls.keyKey "CLIENT_CA" .tls.clientCaKey }}
 {{- if $key }}
-- {name: FRESHET_REDIS_TLS_{{ $name }}, value: {{ printf "%s-tls/%s" $.mount $key | quote }}}
+- {name: {{ $.prefix }}_{{ $name }}_FILE, value: {{ printf "%s/%s" $.mount $key | quote }}}
 {{- end }}
 {{- end }}
 {{- end }}
@@ -222,16 +227,7 @@ openai-backup: {{ . | quote }}
 {{- if .existingSecret }}
 - {name: FRESHET_SCHEMA_REGISTRY_{{ ternary "PASSWORD" "TOKEN" (ne .user "") }}_FILE, value: {{ printf "%s/schema-registry/%s" $secrets .key | quote }}}
 {{- end }}
-{{- with .tls.serverName }}
-- {name: FRESHET_SCHEMA_REGISTRY_TLS_SERVER_NAME, value: {{ . | quote }}}
-{{- end }}
-{{- if .tls.existingSecret }}
-{{- range $name, $key := dict "CA_FILE" .tls.caKey "CERT_FILE" .tls.certKey "KEY_FILE" .tls.keyKey }}
-{{- if $key }}
-- {name: FRESHET_SCHEMA_REGISTRY_TLS_{{ $name }}, value: {{ printf "%s/schema-registry-tls/%s" $secrets $key | quote }}}
-{{- end }}
-{{- end }}
-{{- end }}
+{{- include "freshet.tlsEnv" (dict "prefix" "FRESHET_SCHEMA_REGISTRY_TLS" "tls" .tls "mount" (printf "%s/schema-registry-tls" $secrets)) }}
 {{- end }}
 {{- end }}
 {{- if and (eq .component "ingest") $v.redis.url }}
@@ -247,13 +243,7 @@ openai-backup: {{ . | quote }}
 {{- if $v.http.allowAnonymous }}
 - {name: FRESHET_HTTP_ALLOW_ANONYMOUS, value: "true"}
 {{- end }}
-{{- if $v.http.tls.existingSecret }}
-{{- range $name, $key := dict "CERT_FILE" $v.http.tls.certKey "KEY_FILE" $v.http.tls.keyKey "CLIENT_CA_FILE" $v.http.tls.clientCaKey }}
-{{- if $key }}
-- {name: FRESHET_HTTP_TLS_{{ $name }}, value: {{ printf "%s/http-tls/%s" $secrets $key | quote }}}
-{{- end }}
-{{- end }}
-{{- end }}
+{{- include "freshet.tlsEnv" (dict "prefix" "FRESHET_HTTP_TLS" "tls" $v.http.tls "mount" (printf "%s/http-tls" $secrets)) }}
 {{- end }}
 {{- if ne .component "ingest" }}
 - {name: FRESHET_WEAVIATE_URL, value: {{ $v.weaviate.url | quote }}}
@@ -264,16 +254,7 @@ openai-backup: {{ . | quote }}
 {{- if $v.weaviate.mixTemplates }}
 - {name: FRESHET_WEAVIATE_MIX_TEMPLATES, value: "true"}
 {{- end }}
-{{- with $v.weaviate.tls.serverName }}
-- {name: FRESHET_WEAVIATE_TLS_SERVER_NAME, value: {{ . | quote }}}
-{{- end }}
-{{- if $v.weaviate.tls.existingSecret }}
-{{- range $name, $key := dict "CA_FILE" $v.weaviate.tls.caKey "CERT_FILE" $v.weaviate.tls.certKey "KEY_FILE" $v.weaviate.tls.keyKey }}
-{{- if $key }}
-- {name: FRESHET_WEAVIATE_TLS_{{ $name }}, value: {{ printf "%s/weaviate-tls/%s" $secrets $key | quote }}}
-{{- end }}
-{{- end }}
-{{- end }}
+{{- include "freshet.tlsEnv" (dict "prefix" "FRESHET_WEAVIATE_TLS" "tls" $v.weaviate.tls "mount" (printf "%s/weaviate-tls" $secrets)) }}
 {{- end }}
 {{- if eq .component "embed" }}
 - {name: FRESHET_OPENAI_URL, value: {{ $v.openai.url | quote }}}
@@ -416,11 +397,11 @@ volumeMounts:
 {{- $scaling := .cfg.autoscaling -}}
 {{- $group := get .cfg.env (printf "FRESHET_%s_GROUP" (upper .component)) | default (printf "%s-%s" $prefix .component) -}}
 {{- if eq .component "ingest" -}}
-- {group: {{ $group }}, threshold: {{ $scaling.lagThreshold }}}
+- {group: {{ $group }}, threshold: {{ int64 $scaling.lagThreshold | quote }}}
 {{- else -}}
 {{- $topic := printf "%s.%s" $prefix (eq .component "embed" | ternary "documents" "vectors") -}}
-- {group: {{ $group }}, topic: {{ $topic }}.live, threshold: {{ $scaling.lagThreshold }}}
-- {group: {{ $group }}{{ if eq .component "embed" }}-bulk{{ end }}, topic: {{ $topic }}.bulk, threshold: {{ $scaling.bulkLagThreshold }}}
+- {group: {{ $group }}, topic: {{ $topic }}.live, threshold: {{ int64 $scaling.lagThreshold | quote }}}
+- {group: {{ $group }}{{ if eq .component "embed" }}-bulk{{ end }}, topic: {{ $topic }}.bulk, threshold: {{ int64 $scaling.bulkLagThreshold | quote }}}
 {{- end -}}
 {{- end }}
 
