@@ -49,6 +49,19 @@ func TestChart_refuses(t *testing.T) {
 	}
 }
 
+func TestChart_thatIsDisabledRendersNothing(t *testing.T) {
+	over := values{"enabled": false, "networkPolicy": values{"enabled": true}, "extraObjects": []any{"kind: Other"}, "defaults": values{"autoscaling": values{"type": "keda"}}}
+	if list := render(t, chart, full, over); len(list) > 0 {
+		t.Errorf("%v", list)
+	}
+	// And a component of which another release has the pods.
+	for _, o := range render(t, chart, full, at("write", values{"enabled": false, "autoscaling": values{"type": "keda"}})) {
+		if o.Metadata.Name == "freshet-write" {
+			t.Errorf("%v is rendered", o)
+		}
+	}
+}
+
 func TestChart_withItsDefaultsAloneSaysWhatIsMissing(t *testing.T) {
 	if _, err := template(t, chart); err == nil || !strings.Contains(err.Error(), "pipeline.file is empty") {
 		t.Error(err)
