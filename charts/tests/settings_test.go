@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -97,6 +98,50 @@ func TestSettings_whatTheChartSetsIsKnown(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// What the chart says of itself is what a service does where nothing is said, but where a cluster wants something else.
+func TestSettings_theChartsDefaultsAreThoseOfTheServices(t *testing.T) {
+	page, err := os.ReadFile(root + "/docs/configuration.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defaults := map[string]string{}
+	for _, row := range regexp.MustCompile("(?m)^\\| `(FRESHET_[A-Z_]+)` \\| `([^`]*)` \\|").FindAllStringSubmatch(string(page), -1) {
+		defaults[row[1]] = row[2]
+	}
+	others := map[string]string{
+		"FRESHET_WEAVIATE_URL": "http://weaviate:80", "FRESHET_WEAVIATE_GRPC": "weaviate:50051", // those of the sample
+		"FRESHET_TRACES_EXPORTER": "otlp", "FRESHET_OPENAI_REPLICAS": "2",
+	}
+	list := render(t, chart, chart+"/ci/minimal-values.yaml", at("traces.endpoint", "http://collector:4317"))
+	compared := 0
+	for _, service := range services {
+		for name, set := range environment(t, list, service) {
+			expected, ok := defaults[name]
+			if !ok {
+				continue
+			}
+			compared++
+			if other := others[name]; other != "" {
+				expected = other
+			}
+			if set[0] != expected {
+				t.Errorf("%s of %s is %s, where the service itself takes %s", name, service, set[0], expected)
+			}
+		}
+		drain, err := time.ParseDuration(defaults["FRESHET_DRAIN"])
+		if err != nil {
+			t.Fatal(err)
+		}
+		grace := find[appsv1.Deployment](t, list, "Deployment", "freshet-"+service).Spec.Template.Spec.TerminationGracePeriodSeconds
+		if time.Duration(*grace)*time.Second <= drain {
+			t.Errorf("%s is killed after %d s, while it may drain for %v", service, *grace, drain)
+		}
+	}
+	if compared < 15 {
+		t.Errorf("only %d settings are compared", compared)
 	}
 }
 
