@@ -358,7 +358,7 @@ name: {{ .component }}
 image: {{ include "freshet.image" . | quote }}
 imagePullPolicy: {{ .root.Values.image.pullPolicy }}
 securityContext: {{- toYaml .cfg.securityContext | nindent 2 }}
-env: {{- include "freshet.containerEnv" . | nindent 2 }}
+env: {{- include "freshet.containerEnv" . | trim | nindent 2 }}
 resources: {{- toYaml .cfg.resources | nindent 2 }}
 volumeMounts:
   {{- include "freshet.volumeMounts" . | nindent 2 }}
