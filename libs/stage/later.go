@@ -112,12 +112,12 @@ func (w *worker) note(ctx context.Context, topic string) {
 	w.mu.Unlock()
 	ctx, cancel := context.WithTimeout(ctx, noteBound)
 	defer cancel()
-	w.client.CommitOffsetsSync(withNotes(ctx, w.members.complete), at, func(_ *kgo.Client, _ *kmsg.OffsetCommitRequest, answer *kmsg.OffsetCommitResponse, err error) {
+	w.client.CommitOffsetsSync(withNotes(ctx, w.members.complete), at, func(_ *kgo.Client, asked *kmsg.OffsetCommitRequest, answer *kmsg.OffsetCommitResponse, err error) {
 		if err == nil {
 			err = refusals(answer)
 		}
 		if err == nil {
-			w.committed(topic, at[topic][w.partition].Offset)
+			w.members.exportCommitted(asked)
 		}
 		w.noted(ctx, err)
 	})

@@ -258,7 +258,7 @@ func (m *members) leave(ctx context.Context, client *kgo.Client, workers []*work
 	for _, w := range workers {
 		for _, c := range all {
 			if c.partition == w.partition {
-				w.committed(c.topic, c.next.Offset)
+				w.committed(c.topic, c.next.Offset, c.note.Owed)
 			}
 		}
 	}

@@ -176,10 +176,15 @@ func (m *members) committed(_ *kgo.Client, asked *kmsg.OffsetCommitRequest, answ
 		m.log.Warn("committing offsets", "error", err)
 		return
 	}
+	m.exportCommitted(asked)
+}
+
+// exportCommitted has the traces exported of what a commit says is finished.
+func (m *members) exportCommitted(asked *kmsg.OffsetCommitRequest) {
 	for _, t := range asked.Topics {
 		for _, p := range t.Partitions {
 			if w := m.committer(t.Topic, p.Partition); w != nil {
-				w.committed(t.Topic, p.Offset)
+				w.committed(t.Topic, p.Offset, parseNote(p.Metadata).Owed)
 			}
 		}
 	}

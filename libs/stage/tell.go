@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/freshet-io/freshet/libs/kafka"
 	"github.com/freshet-io/freshet/libs/record"
 	"github.com/freshet-io/freshet/libs/telemetry"
 )
@@ -98,6 +99,9 @@ func (e *engine[In, Out]) tell(ctx context.Context, inputs []input[In, Out], bat
 		if in.told = e.telemetry.Tell(&w); in.told != nil {
 			all = append(all, ended{w.Topic, w.Offset, in.told})
 			members = append(members, telemetry.Member{Identity: w.Identity, Told: true})
+			if o.Told != nil {
+				o.Told(in.told)
+			}
 		}
 	}
 	batch.End(members, nil)
@@ -132,12 +136,17 @@ func (w *worker) tell(told []ended) {
 	w.told = slices.Delete(w.told, 0, over)
 }
 
-// committed has the traces exported of a topic's records before an offset that is committed.
-func (w *worker) committed(topic string, before int64) {
+// committed has the traces exported of a topic's records before an offset that is committed, but for those that the same
+// commit says are owed: it may have been under way when they were paid, and the next owner would tell them again.
+func (w *worker) committed(topic string, before int64, owed string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if len(w.told) == 0 {
+		return
+	}
+	owes, _ := kafka.DecodeOwed(owed) // it is our own
 	w.told = slices.DeleteFunc(w.told, func(x ended) bool {
-		done := x.topic == topic && x.offset < before
+		done := x.topic == topic && x.offset < before && !slices.Contains(owes, x.offset)
 		if done {
 			w.members.export(x.trace)
 		}

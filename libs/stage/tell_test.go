@@ -18,7 +18,7 @@ func TestWorker_exportsATraceWhenItsOffsetIsCommitted(t *testing.T) {
 		before int64
 		want   int
 	}{{"source", 10, 0}, {"another", 100, 0}, {"source", 11, 1}, {"source", 11, 1}, {"source", 100, 2}, {"source", 100, 2}} {
-		b.worker.committed(commit.topic, commit.before)
+		b.worker.committed(commit.topic, commit.before, "")
 		if len(exported) != commit.want {
 			t.Errorf("%d are exported at the commit of %s %d, want %d", len(exported), commit.topic, commit.before, commit.want)
 		}
@@ -35,7 +35,7 @@ func TestWorker_exportsNothingOfAPartitionThatIsLost(t *testing.T) {
 	batch := b.worker.next()
 	b.worker.disown()
 	b.worker.mark(batch, nil, ended{"source", 10, new(telemetry.Trace)}) // another owner tells it
-	b.worker.committed("source", 100)
+	b.worker.committed("source", 100, "")
 }
 
 func TestWorker_keepsSoManyTracesOfAPartitionThatIsNotCommitted(t *testing.T) {
@@ -53,5 +53,29 @@ func TestWorker_keepsSoManyTracesOfAPartitionThatIsNotCommitted(t *testing.T) {
 	}
 	if len(b.worker.told) != mostTold || exported != batches*batchItems-mostTold {
 		t.Errorf("%d are kept and %d exported, want %d kept and none lost", len(b.worker.told), exported, mostTold)
+	}
+}
+
+// A commit that is under way when a debt is paid still says that it is owed: the next owner would pay it, and tell it, again.
+func TestWorker_exportsNoTraceOfWhatTheCommitSaysIsOwed(t *testing.T) {
+	b := newBringer(t)
+	exported := 0
+	b.worker.members.export = func(*telemetry.Trace) { exported++ }
+	b.worker.push("source", [16]byte{}, b.batch, 0)
+	batch := b.worker.next()
+	first := batch[0].Offset
+	b.worker.mark(batch, []leftover{{index: 0}})
+	b.worker.mu.Lock()
+	underWay := b.worker.commitment("source", note{})
+	b.worker.mu.Unlock()
+	b.worker.pay("source", batch[:1], nil, ended{"source", first, new(telemetry.Trace)})
+	if b.worker.committed("source", underWay.next.Offset, underWay.note.Owed); exported != 0 {
+		t.Fatal("exported by a commit that says that it is owed")
+	}
+	b.worker.mu.Lock()
+	paid := b.worker.commitment("source", note{})
+	b.worker.mu.Unlock()
+	if b.worker.committed("source", paid.next.Offset, paid.note.Owed); exported != 1 {
+		t.Error("not exported by the commit after it was paid")
 	}
 }

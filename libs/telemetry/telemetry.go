@@ -64,6 +64,7 @@ type Telemetry struct {
 
 	tracers   trace.TracerProvider // of what clients see: answers over HTTP
 	sampler   sdktrace.Sampler
+	share     share // of items that are sampled
 	slowAfter time.Duration
 	outbox    *outbox // of items and batches; nil where traces go nowhere
 	registry  *prometheus.Registry
@@ -89,6 +90,7 @@ func New(ctx context.Context, cfg Config, service, version string) (*Telemetry, 
 
 	// Only the trace id decides: a producer's sampled flag would let it fill the back end.
 	t.sampler = sdktrace.TraceIDRatioBased(cfg.SampleRatio)
+	t.share = share{each: 2 * cfg.SampleRatio, left: shareSaved}
 	options := []sdktrace.TracerProviderOption{sdktrace.WithResource(res), sdktrace.WithSampler(t.sampler)}
 	if cfg.Exporter == "otlp" {
 		client := otlptracegrpc.NewClient()

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"math/rand/v2"
+	"sync"
 
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
@@ -51,8 +52,33 @@ func (t *Telemetry) Begin(traceparent, tracestate, batch []byte, foreign bool) I
 		state, _ := trace.ParseTraceState(parent.state) // the trace goes on without it
 		parent.state = state.String()
 	}
-	parent.sampled = t.sampler.ShouldSample(sdktrace.SamplingParameters{TraceID: parent.trace}).Decision == sdktrace.RecordAndSample
+	sampled := t.sampler.ShouldSample(sdktrace.SamplingParameters{TraceID: parent.trace}).Decision == sdktrace.RecordAndSample
+	parent.sampled = t.share.allows(sampled)
 	return parent
+}
+
+// share bounds how many items are sampled: at most twice the ratio of them, and shareSaved more. A producer may pick ids
+// that are all sampled. The id decides otherwise, and no secret of ours, so that items of a trace which the producer samples
+// by the same rule are sampled with it.
+type share struct {
+	each float64 // that an item adds
+
+	mu   sync.Mutex
+	left float64
+}
+
+// shareSaved is how many may be sampled in a row: even random ids come in clusters.
+const shareSaved = 100
+
+// allows takes one item into account, and reports whether it is sampled.
+func (s *share) allows(sampled bool) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.left = min(s.left+s.each, shareSaved)
+	if sampled = sampled && s.left >= 1; sampled {
+		s.left--
+	}
+	return sampled
 }
 
 // root stands for the parent of an item that is the child of no span. It is no span's id but by a chance of 2^-64.

@@ -30,6 +30,28 @@ func TestBegin_aProducersSampledFlagFillsNoBackEnd(t *testing.T) {
 	}
 }
 
+// An id whose last half is zero is sampled at any ratio.
+func TestBegin_aProducerThatPicksItsTraceIdsFillsNoBackEnd(t *testing.T) {
+	const items, ratio = 100_000, 0.005
+	chosen := []byte("00-0af7651916cd43dd0000000000000000-b7ad6b7169203331-00")
+	picked, random := quiet(t, ratio), quiet(t, ratio)
+	sampled := func(tel *telemetry.Telemetry, traceparent []byte) (n int) {
+		for range items {
+			item := tel.Begin(traceparent, nil, nil, true)
+			if strings.HasSuffix(string(item.AppendParent(nil)), "-01") {
+				n++
+			}
+		}
+		return n
+	}
+	if n := sampled(picked, chosen); n > 2*items*ratio+100 {
+		t.Errorf("%d of %d are sampled, all with an id that a producer has chosen", n, items)
+	}
+	if n := sampled(random, nil); n < items*ratio/2 || n > 2*items*ratio {
+		t.Errorf("%d of %d are sampled at a ratio of %g", n, items, ratio)
+	}
+}
+
 func TestBegin_theFirstStageDecidesAndTheOthersFollow(t *testing.T) {
 	everything, nothing := quiet(t, 1), quiet(t, 0)
 	first := everything.Begin(nil, nil, nil, true)

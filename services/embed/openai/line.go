@@ -67,6 +67,7 @@ type line struct {
 	perByte float64       // tokens of text
 	waited  [2]time.Duration
 	refusal error // fatal, for when all keys are refused
+	failing failing
 }
 
 func newLine(cfg Config, keys func() string) *line {

@@ -25,7 +25,14 @@ func (p *Pair) Publish(m *telemetry.Metrics) error {
 
 func publish(m *telemetry.Metrics, clients ...*Client) error {
 	for _, c := range clients {
-		c.line.asked = func(ctx context.Context, status string, took time.Duration) { m.Asked(ctx, c.role, status, took) }
+		c.line.asked = func(ctx context.Context, status string, took time.Duration) {
+			m.Asked(ctx, c.role, status, took)
+			c.line.mu.Lock()
+			defer c.line.mu.Unlock()
+			if !errors.Is(ctx.Err(), context.Canceled) { // by us
+				c.line.failing.see(status, time.Now())
+			}
+		}
 	}
 	var errs []error
 	for name, read := range map[string]func(l *line, role string, o observe){
@@ -34,6 +41,7 @@ func publish(m *telemetry.Metrics, clients ...*Client) error {
 		telemetry.ProviderRefused: (*line).showRefused,
 		telemetry.ProviderWaiting: (*line).showWaiting,
 		telemetry.ProviderWaited:  (*line).showWaited,
+		telemetry.ProviderFailing: (*line).showFailing,
 	} {
 		errs = append(errs, m.Gauge(name, func(o func(float64, ...string)) {
 			for _, c := range clients {

@@ -221,14 +221,14 @@ func (w *Writer) report(it *item, outcomes []Outcome) {
 			continue
 		}
 		label := it.label(r, it.plan.taken[i])
-		w.sample.see(it, r.from, label)
+		told := w.sample.see(it, r.from, label)
 		switch label {
 		case Written, Completed, Deleted, Hidden, Superseded:
 			outcomes[r.at] = stage.Done[*record.Document](label)
 		default:
 			outcomes[r.at] = stage.Skip[*record.Document](label)
 		}
-		outcomes[r.at].Again = it.plan.taken[i] != record.TakenNew
+		outcomes[r.at].Again, outcomes[r.at].Told = it.plan.taken[i] != record.TakenNew, told
 	}
 	if at, request := w.completions.of(it); request != nil {
 		outcomes[at].Out = append(outcomes[at].Out, request)

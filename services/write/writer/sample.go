@@ -52,19 +52,20 @@ func (s *Sample) Close() {
 	s.running.Wait()
 }
 
-// see may take an item into the sample that was put into the main place, acknowledged, by a record.
-func (s *Sample) see(it *item, v *record.Vector, outcome string) {
+// see may take an item into the sample that was put into the main place, acknowledged, by a record. It returns what is to
+// learn of the trace of that, as the exemplar of what is measured; nil where it takes none.
+func (s *Sample) see(it *item, v *record.Vector, outcome string) func(*telemetry.Trace) {
 	if s == nil || it.plan.target != main || outcome != Written && outcome != Completed || rand.Float64() >= s.share { //nolint:gosec // no secret
-		return
+		return nil
 	}
 	facts := stage.FactsOf(v.GetDocument(), v.GetVersion())
 	if facts.CommittedAt.IsZero() {
-		return
+		return nil
 	}
 	select {
 	case s.searches <- struct{}{}:
 	default:
-		return
+		return nil
 	}
 	lane := telemetry.Live
 	if v.GetVersionOrigin() == record.VersionOrigin_VERSION_ORIGIN_STAMP {
@@ -72,6 +73,7 @@ func (s *Sample) see(it *item, v *record.Vector, outcome string) {
 	}
 	item, state := it.Item, head(it.plan.state)
 	f := telemetry.Freshness{Collection: facts.Collection, Lane: lane, Outcome: outcome}
+	traces := make(chan *telemetry.Trace, 1)
 	s.running.Go(func() {
 		defer func() { <-s.searches }()
 		ctx, cancel := context.WithTimeout(s.ctx, sampleBound)
@@ -84,8 +86,14 @@ func (s *Sample) see(it *item, v *record.Vector, outcome string) {
 			f.Outcome = Unfound
 		}
 		f.Age = time.Since(facts.CommittedAt)
-		s.found(s.ctx, f)
+		var told *telemetry.Trace
+		select {
+		case told = <-traces:
+		default:
+		}
+		s.found(told.Exemplar(s.ctx), f)
 	})
+	return func(x *telemetry.Trace) { traces <- x }
 }
 
 // result is how a search for an item has ended.

@@ -22,15 +22,17 @@ type sampled struct {
 	sample *writer.Sample
 	mu     sync.Mutex
 	told   []telemetry.Freshness
+	traces []string // of the exemplars; "" for none
 }
 
 func newSampled(t *testing.T, share float64) *sampled {
 	t.Helper()
 	s := &sampled{index: newFake()}
-	s.sample = writer.NewSample(t.Context(), share, s.index, func(_ context.Context, f telemetry.Freshness) {
+	s.sample = writer.NewSample(t.Context(), share, s.index, func(ctx context.Context, f telemetry.Freshness) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.told = append(s.told, f)
+		s.traces = append(s.traces, telemetry.Traceparent(ctx))
 	}, slog.New(slog.DiscardHandler))
 	cfg := config()
 	cfg.Sample = s.sample
@@ -73,6 +75,41 @@ func TestSample_theTimeUntilASearchFindsAnItemIsMeasuredAndHoldsUpNobody(t *test
 		defer s.mu.Unlock()
 		if len(s.told) != 1 || s.told[0].Age < 7*time.Second || s.told[0].Age > 9*time.Second || s.told[0].Outcome != writer.Written || s.told[0].Lane != telemetry.Live {
 			t.Errorf("told %+v, want one item written, found 4 s after its write and so 7 s to 9 s after its commit", s.told)
+		}
+	})
+}
+
+func TestSample_itsExemplarIsTheTraceThatIsTold(t *testing.T) {
+	tel, err := telemetry.New(t.Context(), telemetry.Config{Exporter: "otlp", SampleRatio: 1}, "test", "test") // nothing is exported
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = tel.Close(t.Context()) }()
+	begun := tel.Begin(nil, nil, nil, true)
+	told := tel.Tell(&telemetry.Way{Identity: telemetry.Identity{Item: &begun}, Stamps: record.NewStamps(time.Now()), Ended: record.Written, At: time.Now(), Arrived: true})
+	synctest.Test(t, func(t *testing.T) {
+		s := newSampled(t, 1)
+		defer s.sample.Close()
+		time.Sleep(10 * time.Minute)
+		for i, x := range []*telemetry.Trace{told, nil} {
+			s.blind(true) // until the batch is over
+			v := row([]string{"a", "b"}[i], 5, "lamp", 1)
+			v.Document.Origin = &record.Origin{CommittedAt: time.Now().UnixMicro()}
+			outcomes, err := s.Handle(t.Context(), batch{v})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if x != nil { // the stage says nothing of what it does not tell
+				outcomes[0].Told(x)
+			}
+			s.blind(false)
+			time.Sleep(time.Minute)
+		}
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		want := telemetry.Traceparent(told.Exemplar(t.Context()))
+		if len(s.traces) != 2 || s.traces[0] != want || s.traces[1] != "" || want == "" {
+			t.Errorf("the exemplars are %v, want %s of the item that is told, and none of the other", s.traces, want)
 		}
 	})
 }
