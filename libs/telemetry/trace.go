@@ -38,7 +38,8 @@ type Item struct {
 func (t *Telemetry) Begin(traceparent, tracestate, batch []byte, foreign bool) Item {
 	parent, ok := parse(traceparent)
 	if !ok {
-		parent, foreign = newRoot(), true
+		parent, foreign = Item{}, true
+		random(parent.trace[:])
 	}
 	parent.state = string(tracestate[:min(len(tracestate), mostState)])
 	if !foreign {
@@ -104,12 +105,6 @@ func parse(p []byte) (item Item, ok bool) {
 	}
 	item.sampled = trace.TraceFlags(flags[0]).IsSampled()
 	return item, item.trace.IsValid() && item.parent.IsValid()
-}
-
-// newRoot makes the trace of an item that begins here.
-func newRoot() (item Item) {
-	random(item.trace[:])
-	return item
 }
 
 // random fills an id. Ids need to differ, not to be secret: the SDK's own come from there, too.

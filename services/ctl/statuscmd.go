@@ -1,10 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"slices"
 	"strconv"
@@ -86,27 +88,27 @@ func showStatus(ctx context.Context, inspector *inspect.Inspector, out io.Writer
 
 func writeStatus(out io.Writer, s *inspect.Status, width int) error {
 	p := &page{out: out, width: width}
-	p.trouble(s.Trouble)
+	if p.causes("trouble", "", s.Trouble); len(s.Trouble) == 0 {
+		p.section("all well", "nothing is known to be wrong")
+	}
 	p.print("")
 	if p.err == nil {
 		p.err = stageTable(s.Stages).write(out, width)
 	}
 	p.print("")
-	p.freshness(s.Freshness)
+	p.section("freshness", each(s.Freshness, freshness)...)
 	p.provider(s.Provider)
 	p.money(s.Money)
-	p.collections(s.Index)
+	p.section("index", each(s.Index, func(x inspect.IndexState) string {
+		if x.Writable {
+			return fmt.Sprintf("%s (%s) takes writes", x.Collection, x.Class)
+		}
+		return fmt.Sprintf("%s takes no writes: %s", x.Collection, x.Why)
+	})...)
 	p.letterCounts(s.Letters)
-	p.services(s.Services)
-	p.lines("not known", s.Unknown)
+	p.section("services", strings.Join(each(s.Services, serviceLine), "; "))
+	p.section("not known", s.Unknown...)
 	return p.err
-}
-
-func (p *page) trouble(all []inspect.Cause) {
-	if len(all) == 0 {
-		p.line("all well", "nothing is known to be wrong")
-	}
-	p.causes("trouble", "", all)
 }
 
 func stageTable(stages []inspect.Stage) table {
@@ -136,123 +138,85 @@ func known(n float64, decimals int) string {
 
 // outcomes writes what became of the records, the most frequent first.
 func outcomes(s inspect.Stage) string {
-	var names []string
-	for name := range s.Outcomes {
-		names = append(names, name)
-	}
-	slices.SortFunc(names, func(a, b string) int {
-		if s.Outcomes[a] != s.Outcomes[b] {
-			if s.Outcomes[a] > s.Outcomes[b] {
-				return -1
-			}
-			return 1
-		}
-		return strings.Compare(a, b)
+	names := slices.SortedFunc(maps.Keys(s.Outcomes), func(a, b string) int {
+		return cmp.Or(cmp.Compare(s.Outcomes[b], s.Outcomes[a]), cmp.Compare(a, b))
 	})
-	var all []string
-	for _, name := range names {
-		all = append(all, name+" "+known(s.Outcomes[name], 1))
-	}
+	all := each(names, func(name string) string { return name + " " + known(s.Outcomes[name], 1) })
 	if s.Later > 0 {
 		all = append(all, fmt.Sprintf("(%d wait for their vectors)", s.Later))
 	}
 	return strings.Join(all, "  ")
 }
 
-func (p *page) freshness(all []inspect.Freshness) {
-	for i, f := range all {
-		name := "freshness"
-		if i > 0 {
-			name = ""
-		}
-		window := "since the start"
-		if f.Window > 0 {
-			window = "in the last " + f.Window.String()
-		}
-		p.line(name, "%s %s: p50 %s  p95 %s  p99 %s  (%d items %s)", f.Collection, f.To, f.P50, f.P95, f.P99, f.Items, window)
+func freshness(f inspect.Freshness) string {
+	window := "since the start"
+	if f.Window > 0 {
+		window = "in the last " + f.Window.String()
 	}
+	return fmt.Sprintf("%s %s: p50 %s  p95 %s  p99 %s  (%d items %s)", f.Collection, f.To, f.P50, f.P95, f.P99, f.Items, window)
 }
 
 func (p *page) provider(x *inspect.Provider) {
 	if x == nil {
 		return
 	}
-	p.line("provider", "%s requests/s, %s tokens/s charged, %s tokens/s not paid again", known(x.Requests, 1), known(x.Tokens, 0), known(x.Saved, 0))
-	for _, e := range x.Endpoints {
-		line := fmt.Sprintf("%s: gate %s", e.Role, e.Gate)
-		if e.Shut > 0 {
-			line += " for " + e.Shut.String()
-		}
-		if e.Requests > 0 {
-			line += fmt.Sprintf(", %.0f requests/min", e.Requests)
-		}
-		if e.Tokens > 0 {
-			line += fmt.Sprintf(", %.0f tokens/min", e.Tokens)
-		}
-		if e.Refused > 0 {
-			line += fmt.Sprintf(", %d of %d keys refused", e.Refused, e.Keys)
-		}
-		if e.Breaker != "" {
-			line += ", breaker " + e.Breaker
-		}
-		p.line("", "%s", line)
-	}
+	p.section("provider", fmt.Sprintf("%s requests/s, %s tokens/s charged, %s tokens/s not paid again", known(x.Requests, 1), known(x.Tokens, 0), known(x.Saved, 0)))
+	p.section("", each(x.Endpoints, endpoint)...)
 	if x.Waiting > 0 || x.BudgetWaiting > 0 {
-		p.line("", "%d requests wait for a limit, %d for the budget of the next day", x.Waiting, x.BudgetWaiting)
+		p.section("", fmt.Sprintf("%d requests wait for a limit, %d for the budget of the next day", x.Waiting, x.BudgetWaiting))
 	}
+}
+
+func endpoint(e inspect.Endpoint) string {
+	line := e.Role + ": gate " + e.Gate
+	if e.Shut > 0 {
+		line += " for " + e.Shut.String()
+	}
+	if e.Requests > 0 {
+		line += fmt.Sprintf(", %.0f requests/min", e.Requests)
+	}
+	if e.Tokens > 0 {
+		line += fmt.Sprintf(", %.0f tokens/min", e.Tokens)
+	}
+	if e.Refused > 0 {
+		line += fmt.Sprintf(", %d of %d keys refused", e.Refused, e.Keys)
+	}
+	if e.Failing > 0 {
+		line += ", failing for " + e.Failing.String()
+	}
+	if e.Breaker != "" {
+		line += ", breaker " + e.Breaker
+	}
+	return line
 }
 
 func (p *page) money(m *inspect.Money) {
 	if m == nil {
 		return
 	}
-	amount := func(n float64) string { return known(n, 4) + " " + m.Currency }
-	line := fmt.Sprintf("%s an hour now; today %s paid, %s saved", strings.TrimSpace(amount(m.PerHour)), strings.TrimSpace(amount(m.Today)), strings.TrimSpace(amount(m.Saved)))
+	amount := func(n float64) string { return strings.TrimSpace(known(n, 4) + " " + m.Currency) }
+	line := fmt.Sprintf("%s an hour now; today %s paid, %s saved", amount(m.PerHour), amount(m.Today), amount(m.Saved))
 	if m.Budget > 0 {
-		line += ", of " + strings.TrimSpace(amount(m.Budget)) + " a day"
+		line += ", of " + amount(m.Budget) + " a day"
 	}
-	p.line("money", "%s", line)
-}
-
-func (p *page) collections(all []inspect.IndexState) {
-	for i, x := range all {
-		name := "index"
-		if i > 0 {
-			name = ""
-		}
-		if x.Writable {
-			p.line(name, "%s (%s) takes writes", x.Collection, x.Class)
-		} else {
-			p.line(name, "%s takes no writes: %s", x.Collection, x.Why)
-		}
-	}
+	p.section("money", line)
 }
 
 func (p *page) letterCounts(c *inspect.LetterCounts) {
 	if c == nil {
 		return
 	}
-	var all []string
-	for _, n := range c.Counts {
-		all = append(all, fmt.Sprintf("%d %s of %s", n.Count, n.Reason, n.Stage))
-	}
-	if len(all) == 0 {
-		all = append(all, "none")
-	}
-	p.line("dead letters", "%s in the last %s; %d in the topic", strings.Join(all, ", "), inspect.Seconds(time.Since(c.Since)).String(), c.Kept)
+	all := each(c.Counts, func(n inspect.LetterCount) string { return fmt.Sprintf("%d %s of %s", n.Count, n.Reason, n.Stage) })
+	p.section("dead letters", fmt.Sprintf("%s in the last %s; %d in the topic", cmp.Or(strings.Join(all, ", "), "none"), inspect.Seconds(time.Since(c.Since)), c.Kept))
 }
 
-func (p *page) services(all []inspect.Service) {
-	var names []string
-	for _, s := range all {
-		name := s.Address
-		if len(s.Stages) > 0 {
-			name += " (" + strings.Join(s.Stages, ", ") + ")"
-		}
-		if !s.Ready {
-			name += " not ready"
-		}
-		names = append(names, name)
+func serviceLine(s inspect.Service) string {
+	name := s.Address
+	if len(s.Stages) > 0 {
+		name += " (" + strings.Join(s.Stages, ", ") + ")"
 	}
-	p.line("services", "%s", strings.Join(names, "; "))
+	if !s.Ready {
+		name += " not ready"
+	}
+	return name
 }

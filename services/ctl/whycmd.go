@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/freshet-io/freshet/libs/record"
 	"github.com/freshet-io/freshet/services/ctl/inspect"
 )
 
@@ -74,14 +75,13 @@ type page struct {
 // label is how many cells the names of sections have.
 const label = 14
 
-// line writes a line of a section; the name is "" but for its first one.
-func (p *page) line(name, format string, args ...any) {
-	text := plain(fmt.Sprintf(format, args...))
-	for i, part := range wrap(text, p.width-label) {
-		if i > 0 {
+// section writes lines; the name is left of the first one.
+func (p *page) section(name string, lines ...string) {
+	for _, line := range lines {
+		for _, part := range wrap(plain(line), p.width-label) {
+			p.print(fmt.Sprintf("%-*s%s", label, name, part))
 			name = ""
 		}
-		p.print(fmt.Sprintf("%-*s%s", label, name, part))
 	}
 }
 
@@ -91,63 +91,51 @@ func (p *page) print(line string) {
 	}
 }
 
-// lines writes a list as a section of its own.
-func (p *page) lines(name string, list []string) {
-	for i, text := range list {
-		if i > 0 {
-			name = ""
-		}
-		p.line(name, "%s", text)
-	}
-}
-
 func writeItem(out io.Writer, item *inspect.Item, width int) error {
 	p := &page{out: out, width: width}
 	p.causes("why", "and", item.Causes)
 	p.print("")
-	p.name(item)
+	if r := item.Record; r != nil {
+		p.section("record", fmt.Sprintf("%s, %s: %s", r.Place, r.Timestamp.Format(time.DateTime), r.Said))
+	}
+	if n := item.Item; n != nil {
+		line := record.Item{Collection: n.Collection, Tenant: n.Tenant, ID: n.ID}.String()
+		if n.Partition >= 0 {
+			line += fmt.Sprint(", partition ", n.Partition)
+		}
+		p.section("item", line+", "+n.UUID)
+	}
 	p.index(item.Index)
-	p.waiting(item.Waiting)
+	p.section("now", each(item.Waiting, waiting)...)
 	p.timeline(item.Timeline)
 	p.letters(item)
 	p.cost(item.Cost)
 	if item.TraceID != "" {
-		p.line("trace", "%s", cmp.Or(item.TraceLink, item.TraceID))
+		p.section("trace", cmp.Or(item.TraceLink, item.TraceID))
 	}
-	p.lines("not known", item.Unknown)
+	p.section("not known", item.Unknown...)
 	return p.err
 }
 
-// causes writes causes in their order, each with what to do.
-func (p *page) causes(first, further string, all []inspect.Cause) {
-	for i, c := range all {
-		name := first
-		if i > 0 {
-			name = further
-		}
-		p.line(name, "%s (%s)", c.Summary, c.Code)
-		if c.Detail != "" {
-			p.line("", "%s", c.Detail)
-		}
-		if c.Do != "" {
-			p.line("", "→ %s", c.Do)
-		}
+// each returns a line of each.
+func each[T any](all []T, line func(T) string) (lines []string) {
+	for _, one := range all {
+		lines = append(lines, line(one))
 	}
+	return lines
 }
 
-func (p *page) name(item *inspect.Item) {
-	if r := item.Record; r != nil {
-		p.line("record", "%s, %s: %s", r.Place, r.Timestamp.Format(time.DateTime), r.Said)
-	}
-	if n := item.Item; n != nil {
-		who := n.Collection + "/" + strings.Join(n.ID, "+")
-		if n.Tenant != "" {
-			who = n.Collection + "/" + n.Tenant + "/" + strings.Join(n.ID, "+")
+// causes writes causes in their order, each with what to do.
+func (p *page) causes(name, further string, all []inspect.Cause) {
+	for _, c := range all {
+		p.section(name, fmt.Sprintf("%s (%s)", c.Summary, c.Code))
+		if c.Detail != "" {
+			p.section("", c.Detail)
 		}
-		if n.Partition >= 0 {
-			who += ", partition " + strconv.Itoa(int(n.Partition))
+		if c.Do != "" {
+			p.section("", "→ "+c.Do)
 		}
-		p.line("item", "%s, %s", who, n.UUID)
+		name = further
 	}
 }
 
@@ -165,62 +153,47 @@ func (p *page) index(x *inspect.Index) {
 	if x == nil {
 		return
 	}
-	p.line("index", "%s, in %s", standings[x.Standing], x.Class)
-	if x.Version > 0 {
-		line := "version " + strconv.FormatInt(x.Version, 10)
-		if x.Versioned != nil {
-			line += " (" + x.Versioned.String() + ")"
-		}
-		p.line("", "%s", line)
+	p.section("index", fmt.Sprintf("%s, in %s", standings[x.Standing], x.Class))
+	if x.Versioned != nil {
+		p.section("", fmt.Sprintf("version %d (%s)", x.Version, x.Versioned))
+	} else if x.Version > 0 {
+		p.section("", fmt.Sprint("version ", x.Version))
 	}
 	if !x.UpdatedAt.IsZero() {
 		line := "stored " + x.UpdatedAt.Format(time.DateTime)
 		if !x.CommittedAt.IsZero() {
 			line += ", committed at its source " + x.CommittedAt.Format(time.DateTime)
 		}
-		p.line("", "%s", line)
+		p.section("", line)
 	}
 	if x.Text != "" {
-		p.line("text", "%s", cut(x.Text, p.width-label))
+		p.section("text", cut(x.Text, p.width-label))
 	}
-	if x.Fingerprint != "" {
-		line := "fingerprint " + x.Fingerprint
-		switch x.VectorOf {
-		case x.Fingerprint:
-		case "":
-			line += ", no vector"
-		default:
-			line += ", with the vector of an older text"
-		}
-		p.line("", "%s", line)
+	switch x.Fingerprint {
+	case "":
+	case x.VectorOf:
+		p.section("", "fingerprint "+x.Fingerprint)
+	default:
+		p.section("", "fingerprint "+x.Fingerprint+", "+map[bool]string{true: "no vector", false: "with the vector of an older text"}[x.VectorOf == ""])
 	}
 	if len(x.Properties) > 0 {
-		var all []string
-		for _, v := range x.Properties {
-			all = append(all, v.Name+"="+v.Value)
-		}
-		p.line("", "%s", cut(strings.Join(all, "  "), p.width-label))
+		all := each(x.Properties, func(v inspect.Property) string { return v.Name + "=" + v.Value })
+		p.section("", cut(strings.Join(all, "  "), p.width-label))
 	}
 	if x.Failed != nil {
-		p.line("", "marked: version %d is a dead letter, %s", x.Failed.Version, x.Failed.Reason)
+		p.section("", fmt.Sprintf("marked: version %d is a dead letter, %s", x.Failed.Version, x.Failed.Reason))
 	}
 }
 
-func (p *page) waiting(all []inspect.Waiting) {
-	for i, w := range all {
-		name := "now"
-		if i > 0 {
-			name = ""
-		}
-		line := fmt.Sprintf("waits for %s at %s, %d ahead, since %s", w.Stage, w.Place, w.Ahead, w.Since.Format(time.TimeOnly))
-		if w.Owed {
-			line += "; its row went on without its vector"
-		}
-		if w.Behind > 0 {
-			line += fmt.Sprintf("; %d more of it behind", w.Behind)
-		}
-		p.line(name, "%s", line)
+func waiting(w inspect.Waiting) string {
+	line := fmt.Sprintf("waits for %s at %s, %d ahead, since %s", w.Stage, w.Place, w.Ahead, w.Since.Format(time.TimeOnly))
+	if w.Owed {
+		line += "; its row went on without its vector"
 	}
+	if w.Behind > 0 {
+		line += fmt.Sprintf("; %d more of it behind", w.Behind)
+	}
+	return line
 }
 
 const (
@@ -237,12 +210,15 @@ func (p *page) timeline(t *inspect.Timeline) {
 	if !t.Done {
 		state = "so far"
 	}
-	p.line("time line", "%s from the commit at its source, %s, %s", spoken(t.End.Sub(t.Start)), t.Start.Format("2006-01-02 15:04:05.000"), state)
+	p.section("time line", fmt.Sprintf("%s from the commit at its source, %s, %s", inspect.Seconds(t.End.Sub(t.Start)), t.Start.Format("2006-01-02 15:04:05.000"), state))
 	bars := max(min(barCells, p.width-label-hopCells-barFrame), 4)
 	used := 0.0
 	for _, h := range t.Hops {
-		p.print(fmt.Sprintf("%-*s%-*s%9s %4.0f %%  %s", label, "", hopCells, cut(h.Name, hopCells), spoken(time.Duration(h.Took)), 100*h.Share, bar(used, h.Share, bars, h.Open)))
+		p.print(fmt.Sprintf("%-*s%-*s%9s %4.0f %%  %s", label, "", hopCells, cut(h.Name, hopCells), h.Took, 100*h.Share, bar(used, h.Share, bars, h.Open)))
 		used += h.Share
+	}
+	if t.Unsplit != "" {
+		p.section("", t.Unsplit)
 	}
 }
 
@@ -262,39 +238,29 @@ func bar(before, share float64, cells int, open bool) string {
 
 func (p *page) letters(item *inspect.Item) {
 	const most = 3
-	for i, l := range item.Letters {
-		name := ""
-		switch i {
-		case 0:
-			name = "dead letters"
-		case most:
-			p.line("", "and %d more", len(item.Letters)-most)
-			return
-		}
-		p.line(name, "%s  %s of %s, from %s", l.At.Format(time.DateTime), l.Reason, l.Stage, l.Source)
+	lines := each(item.Letters, func(l inspect.Letter) string {
+		return fmt.Sprintf("%s  %s of %s, from %s", l.At.Format(time.DateTime), l.Reason, l.Stage, l.Source)
+	})
+	if more := len(lines) - most; more > 0 {
+		lines = append(lines[:most], fmt.Sprintf("and %d more", more))
 	}
+	p.section("dead letters", lines...)
 }
 
 func (p *page) cost(c *inspect.Cost) {
 	if c == nil {
 		return
 	}
-	tokens := strconv.FormatInt(c.Tokens, 10) + " tokens"
+	line := fmt.Sprint(c.Tokens, " tokens")
 	if !c.Counted {
-		tokens = "about " + tokens
+		line = "about " + line
 	}
-	money := ""
-	if c.Money > 0 {
-		money = fmt.Sprintf(", %s %s", strconv.FormatFloat(c.Money, 'g', 3, 64), c.Currency)
+	if c.Money > 0 && (c.Paid == nil || *c.Paid) {
+		line += fmt.Sprintf(", %s %s", strconv.FormatFloat(c.Money, 'g', 3, 64), c.Currency)
 	}
 	paid := "whether they were paid for is not known"
-	if c.Paid != nil && *c.Paid {
-		paid = "paid"
-	} else if c.Paid != nil {
-		paid, money = "not paid again", ""
+	if c.Paid != nil {
+		paid = map[bool]string{true: "paid", false: "not paid again"}[*c.Paid]
 	}
-	p.line("cost", "%s%s, %s: %s", tokens, money, paid, c.Why)
+	p.section("cost", line+", "+paid+": "+c.Why)
 }
-
-// spoken writes a time span in few characters.
-func spoken(d time.Duration) string { return inspect.Seconds(d).String() }

@@ -146,7 +146,7 @@ func (f *fixture) Status(context.Context) (inspect.Status, error) {
 			{Collection: "Product", To: "acknowledged", Items: 18422, P50: ms(8), P95: ms(52), P99: ms(94), Window: ms(60000)},
 			{Collection: "Product", To: "searchable", Items: 190, P50: ms(11), P95: ms(61), P99: ms(103), Window: ms(60000)},
 		},
-		Provider: &inspect.Provider{Endpoints: []inspect.Endpoint{{Role: "main", Gate: "open", Keys: 1, Requests: 3000}}, Requests: 1.2, Tokens: 54, Saved: 171},
+		Provider: &inspect.Provider{Endpoints: []inspect.Endpoint{{Role: "first", Gate: "open", Keys: 1, Requests: 3000}}, Requests: 1.2, Tokens: 54, Saved: 171},
 		Money:    &inspect.Money{Currency: "USD", PerHour: 0.0253, Today: 0.41, Saved: 1.29, Budget: 25},
 		Index:    []inspect.IndexState{{Collection: "Product", Class: "Product_g1", Writable: true}},
 		Letters: &inspect.LetterCounts{Since: looked.Add(-24 * time.Hour), Total: 9, Kept: 14, Counts: []inspect.LetterCount{

@@ -78,6 +78,7 @@ func TestWhy(t *testing.T) {
 		{"never in the source topic", (*asker).neverInSource},
 		{"dead letter", (*asker).deadLetter},
 		{"older version refused", (*asker).olderRefused},
+		{"row of a backfill refused", (*asker).bulkRefused},
 		{"deleted and hidden", (*asker).deletedAndHidden},
 		{"Kafka or Weaviate does not answer", (*asker).away},
 		{"provider throttled", (*asker).throttled},
@@ -245,6 +246,9 @@ func (a *asker) well() {
 	if item.Index.Standing != inspect.Searchable || item.Index.Text != "product 3: as it was" || item.Timeline == nil || !item.Timeline.Done || len(item.Timeline.Hops) < 5 || slices.ContainsFunc(item.Timeline.Hops, func(h inspect.Hop) bool { return h.Name == "" }) || item.TraceID == "" || len(item.Unknown) > 0 {
 		a.t.Errorf("of an item that is well: %+v, unknown %q", item, item.Unknown)
 	}
+	if line := item.Timeline; !strings.Contains(line.Unsplit, "a batch of write takes") || line.Hops[len(line.Hops)-1].Name != "queue and write" {
+		a.t.Errorf("of the last part of the way: %+v", line)
+	}
 	whole := 0.0
 	for _, h := range item.Timeline.Hops {
 		whole += h.Share
@@ -315,6 +319,30 @@ func (a *asker) olderRefused() {
 	}
 }
 
+// bulkRefused: a backfill has read the row before its last change, and embed-bulk is done with it.
+func (a *asker) bulkRefused() {
+	a.change(13, "newer than the backfill")
+	a.settle(time.Minute)
+	d := &record.Document{Op: record.Op_OP_UPSERT, Collection: collection, Id: []string{"13"}, Pipeline: "products", Text: "product 13: of the backfill", Stamp: 1}
+	value, err := d.Encode()
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	key := d.Item().Key()
+	a.send(&kgo.Record{Topic: a.topics.DocumentsBulk(), Partition: record.Partition(key, a.partitions), Key: key, Value: value})
+	await(a.t, time.Minute, "the row is refused", func() (bool, error) {
+		stages := a.status().Stages
+		return stages[2].Name == "embed-bulk" && stages[2].Lag == 0 && stages[3].Lag == 0, nil
+	})
+	item := a.why(inspect.CauseOlderRefused, "13", "--collection", "Product")
+	if len(item.Causes) == 0 || !strings.Contains(item.Causes[0].Summary, "backfill") || !strings.Contains(item.Causes[0].Detail, "has version 1") {
+		a.t.Errorf("of a row of a backfill that was refused: %+v", item.Causes)
+	}
+	a.change(13, "newest") // what came after it says more
+	a.settle(time.Minute)
+	a.why(inspect.CauseNotInSource, "13", "--collection", "Product")
+}
+
 func (a *asker) deletedAndHidden() {
 	a.send(a.envelope("d", &product{ID: 8, Name: "product 8", Seq: 8}, nil))
 	a.offer(9, "autumn coat", false)
@@ -350,16 +378,16 @@ func (a *asker) throttled() {
 func (a *asker) providerAway() {
 	a.provider.away.Store(true)
 	a.change(12, "a text that nobody embeds")
-	a.awaitMetric("embed", "gen_ai_client_operation_duration_seconds_count{", func(line string) bool { return strings.Contains(line, `status="503"`) })
-	// A provider that is away shows by a request that fails while why looks; between two tries it may look in vain.
-	var item inspect.Item
-	await(a.t, time.Minute, "the verdict is that the provider is away", func() (bool, error) {
-		item = inspect.Item{}
-		err := json.Unmarshal(a.command("why", "12", "--collection", "Product", "-o", "json"), &item)
-		return len(item.Causes) > 0 && item.Causes[0].Code == inspect.CauseProviderAway, err
+	// Also between two of its tries, when no request fails while why looks.
+	a.awaitMetric("embed", `freshet_provider_failing_seconds{endpoint="first"}`, func(line string) bool {
+		seconds, err := strconv.ParseFloat(line[strings.LastIndexByte(line, ' ')+1:], 64)
+		return err == nil && seconds > 6
 	})
-	if !waitsFor(item, "embed") {
+	if item := a.why(inspect.CauseProviderAway, "12", "--collection", "Product"); !waitsFor(item, "embed") {
 		a.t.Errorf("of an item whose text nobody embeds: %+v", item)
+	}
+	if s := a.status(); !hasTrouble(s, inspect.CauseProviderAway) || s.Provider.Endpoints[0].Failing <= 0 {
+		a.t.Errorf("status when the provider is away: %+v %+v", s.Trouble, s.Provider)
 	}
 	a.provider.away.Store(false)
 	a.settle(3 * time.Minute)

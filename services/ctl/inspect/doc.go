@@ -7,5 +7,5 @@
 //
 // It only reads: it joins no group, commits nothing and needs no tracing back end. What cannot be reached is an entry of
 // Unknown in the answer, never a reason to withhold the rest; what a bound kept it from looking at is said there, too.
-// Causes are decided in verdict.go, from facts alone.
+// Causes are decided in verdict.go, from facts alone; causes.go has what is said of each, and what to do.
 package inspect

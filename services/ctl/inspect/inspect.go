@@ -2,16 +2,12 @@ package inspect
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"log/slog"
 	"net/http"
 	"slices"
 	"strings"
 	"sync"
 	"time"
-
-	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/freshet-io/freshet/libs/kafka"
 	"github.com/freshet-io/freshet/libs/pipeline"
@@ -39,22 +35,20 @@ type Config struct {
 // answerBound is how long one answer may take, whatever is away.
 const answerBound = 90 * time.Second
 
-// connectBound is how long a part may take to answer for the first time. What does not is said to be away.
-const connectBound = 5 * time.Second
-
 // Inspector answers questions about one installation. It is safe for concurrent use.
 type Inspector struct {
 	cfg      Config
 	file     *pipeline.File
 	ingester *ingester.Ingester
 	http     *http.Client
-	log      *slog.Logger
-	letters  letterbox
-	looks    looks
 
-	own    server[*kgo.Client] // the pipeline's cluster
-	source server[*kgo.Client] // the producers' cluster
+	own    *cluster // of the pipeline
+	source *cluster // of the producers
 	index  server[*weaviate.Client]
+
+	looks   looks
+	letters letterbox
+	day     day
 }
 
 // Open reads the pipeline file. It asks no server yet: one that is away shows in the answers. The caller closes.
@@ -63,12 +57,15 @@ func Open(cfg Config) (*Inspector, error) {
 	if err != nil {
 		return nil, err
 	}
-	i := &Inspector{cfg: cfg, file: file, log: slog.New(slog.DiscardHandler)}
+	i := &Inspector{cfg: cfg, file: file, own: newCluster(cfg.Kafka), source: newCluster(cfg.Source.Kafka)}
+	i.index.name = "Weaviate at " + cfg.Weaviate.URL
+	i.index.open = func(ctx context.Context) (*weaviate.Client, error) { return weaviate.Open(ctx, cfg.Weaviate) }
+	i.index.close = func(c *weaviate.Client) { _ = c.Close() } // it was only read
 	// No connection outlives a look: an Inspector in a console may not look for hours.
 	i.http = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	var schemas ingester.Schemas
 	if len(cfg.Registry.URL) > 0 {
-		if schemas, err = registry.Open(cfg.Registry, i.log); err != nil {
+		if schemas, err = registry.Open(cfg.Registry, quiet); err != nil {
 			return nil, err
 		}
 	}
@@ -80,86 +77,31 @@ func Open(cfg Config) (*Inspector, error) {
 
 // Close ends all connections.
 func (i *Inspector) Close() {
-	i.own.close(func(c *kgo.Client) { c.Close() })
-	i.source.close(func(c *kgo.Client) { c.Close() })
-	i.index.close(func(c *weaviate.Client) { _ = c.Close() })
+	i.own.end()
+	i.source.end()
+	i.index.end()
 }
 
 // Pipeline returns the pipeline file, for the names of its collections. It must not be changed.
 func (i *Inspector) Pipeline() *pipeline.File { return i.file }
 
-// server is a connection that is opened when it is first asked for, and tried again after a while where that failed.
-type server[C any] struct {
-	mu     sync.Mutex
-	client C
-	open   bool
-	failed error
-	at     time.Time // of the failure
+// notes are what could not be looked at, a line each. It is safe for concurrent use.
+type notes struct {
+	mu    sync.Mutex
+	lines []string
 }
 
-// tryAgain is after how long a server that was away is tried again: one answer must not wait for it at each question.
-const tryAgain = 2 * time.Second
-
-// get returns the client.
-func (s *server[C]) get(ctx context.Context, who string, open func(context.Context) (C, error)) (C, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.open || s.failed != nil && time.Since(s.at) < tryAgain {
-		return s.client, s.failed
-	}
-	ctx, cancel := context.WithTimeout(ctx, connectBound)
-	defer cancel()
-	client, err := open(ctx)
-	s.at, s.failed = time.Now(), nil
-	if err != nil {
-		s.failed = away(who, err)
-		return s.client, s.failed
-	}
-	s.client, s.open = client, true
-	return client, nil
+func (n *notes) note(format string, args ...any) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.lines = append(n.lines, fmt.Sprintf(format, args...))
 }
 
-func (s *server[C]) close(end func(C)) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.open {
-		end(s.client)
-	}
-	s.open = false
-}
-
-// kafka returns a client of the pipeline's cluster.
-func (i *Inspector) kafka(ctx context.Context) (*kgo.Client, error) {
-	return i.connect(ctx, &i.own, i.cfg.Kafka)
-}
-
-// sources returns a client of the cluster of the source topics.
-func (i *Inspector) sources(ctx context.Context) (*kgo.Client, error) {
-	return i.connect(ctx, &i.source, i.cfg.Source.Kafka)
-}
-
-func (i *Inspector) connect(ctx context.Context, s *server[*kgo.Client], c kafka.Config) (*kgo.Client, error) {
-	return s.get(ctx, "Kafka at "+strings.Join(c.Brokers, ","), func(ctx context.Context) (*kgo.Client, error) { return c.Connect(ctx, i.log) })
-}
-
-// weaviate returns a client of the index.
-func (i *Inspector) weaviate(ctx context.Context) (*weaviate.Client, error) {
-	return i.index.get(ctx, "Weaviate at "+i.cfg.Weaviate.URL, func(ctx context.Context) (*weaviate.Client, error) { return weaviate.Open(ctx, i.cfg.Weaviate) })
-}
-
-// away names what does not answer.
-func away(who string, err error) error {
-	if errors.Is(err, context.DeadlineExceeded) {
-		return fmt.Errorf("%s does not answer within %s: %w", who, connectBound, err)
-	}
-	return fmt.Errorf("%s: %w", who, err)
-}
-
-// lane is a stage and what it reads.
-type lane struct {
-	stage, group string
-	topics       []string
-	source       bool // of the producers' cluster
+// with returns the lines of both, sorted, each once.
+func (n *notes) with(other *notes) []string {
+	all := slices.Concat([]string{}, n.lines, other.lines)
+	slices.Sort(all)
+	return slices.Compact(all)
 }
 
 // Names of the stages, as their metrics have them.
@@ -174,10 +116,10 @@ const (
 func (i *Inspector) lanes(sources []string) []lane {
 	t, groups := i.cfg.Topics, i.cfg.Groups.Named(i.cfg.Topics)
 	return []lane{
-		{stageIngest, groups.Ingest, sources, true},
-		{stageEmbed, groups.Embed, []string{t.DocumentsLive()}, false},
-		{stageBulk, groups.EmbedBulk(), []string{t.DocumentsBulk()}, false},
-		{stageWrite, groups.Write, []string{t.VectorsLive(), t.VectorsBulk()}, false},
+		{stageIngest, groups.Ingest, sources, i.source},
+		{stageEmbed, groups.Embed, []string{t.DocumentsLive()}, i.own},
+		{stageBulk, groups.EmbedBulk(), []string{t.DocumentsBulk()}, i.own},
+		{stageWrite, groups.Write, []string{t.VectorsLive(), t.VectorsBulk()}, i.own},
 	}
 }
 
@@ -187,40 +129,22 @@ func (i *Inspector) sourceTopics(ctx context.Context) ([]string, error) {
 	if len(i.file.Patterns()) == 0 {
 		return topics, nil
 	}
-	client, err := i.sources(ctx)
+	client, err := i.source.get(ctx)
 	if err != nil {
 		return topics, err
 	}
 	partitions, err := kafka.Partitions(ctx, client)
-	if err != nil {
-		return topics, err
-	}
 	for topic := range partitions {
 		if i.reads(topic) && !slices.Contains(topics, topic) {
 			topics = append(topics, topic)
 		}
 	}
 	slices.Sort(topics)
-	return topics, nil
+	return topics, err
 }
 
 // reads reports whether ingest reads a topic of this name.
 func (i *Inspector) reads(topic string) bool {
 	return !strings.HasPrefix(topic, "__") && !strings.HasPrefix(topic, i.cfg.Topics.Prefix+".") &&
 		slices.ContainsFunc(i.file.Pipelines, func(p pipeline.Pipeline) bool { return p.Source.Reads(topic) })
-}
-
-// Letters returns the newest dead letters, newest first. reason is one of fault's, or empty for all.
-func (i *Inspector) Letters(ctx context.Context, reason string, limit int) ([]Letter, error) {
-	client, err := i.kafka(ctx)
-	if err != nil {
-		return nil, err
-	}
-	letters, _, _, err := i.letters.look(ctx, i.cfg.Kafka, client, i.cfg.Topics.DeadLetters())
-	if err != nil {
-		return nil, err
-	}
-	slices.Reverse(letters)
-	letters = slices.DeleteFunc(letters, func(l Letter) bool { return reason != "" && l.Reason != reason })
-	return letters[:min(len(letters), max(limit, 0))], nil
 }

@@ -32,8 +32,8 @@ func TestStillWaiting_leavesOutWhatWasFinishedSinceTheFirstLook(t *testing.T) {
 		}}
 	}
 	q := &inquiry{Inspector: i, now: at(9, 9)}
-	q.documents = []seen{{Place: Place{Topic: topics.DocumentsLive(), Offset: 9}, version: 10, document: &record.Document{}}}
-	q.vectors = []seen{{Place: Place{Topic: topics.VectorsLive(), Offset: 9}, version: 10, document: &record.Document{}, state: record.VectorState_VECTOR_STATE_PENDING}}
+	q.documents = []seen{{stage: stageEmbed, Place: Place{Topic: topics.DocumentsLive(), Offset: 9}, version: 10, document: &record.Document{}}}
+	q.vectors = []seen{{stage: stageWrite, Place: Place{Topic: topics.VectorsLive(), Offset: 9}, version: 10, document: &record.Document{}, state: record.VectorState_VECTOR_STATE_PENDING}}
 	if q.answer.Waiting = q.waiting(); len(q.answer.Waiting) != 2 {
 		t.Fatalf("at first it waits at %v, want for both", q.answer.Waiting)
 	}

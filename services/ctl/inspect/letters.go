@@ -3,14 +3,12 @@ package inspect
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
-	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/freshet-io/freshet/libs/kafka"
@@ -25,18 +23,64 @@ const (
 	letterMemory = 32 << 20
 	// letterBytes bounds what one look at them reads: each has the value that failed.
 	letterBytes = 256 << 20
+	// letterSince is how far back dead letters are counted.
+	letterSince = 24 * time.Hour
 )
+
+// Letter is a dead letter.
+type Letter struct {
+	At        time.Time `json:"at"`
+	Stage     string    `json:"stage"`
+	Reason    string    `json:"reason"`
+	Item      string    `json:"item,omitempty"`
+	Version   string    `json:"version,omitempty"`
+	Source    string    `json:"source"` // topic/partition/offset of the failing stage's input
+	Text      string    `json:"text"`
+	Partition int32     `json:"partition"` // of the letter itself, in the dead-letter topic
+	Offset    int64     `json:"offset"`
+
+	key string // of the item, as bytes; "" where it is not known
+}
+
+func letterOf(r *kgo.Record) Letter {
+	h := headersOf(r)
+	l := Letter{
+		At: r.Timestamp.UTC(), Stage: h[stage.HeaderLetterStage], Reason: h[stage.HeaderReason], Version: h[stage.HeaderLetterVersion],
+		Source: h[stage.HeaderErrorTopic] + "/" + h[stage.HeaderErrorPartition] + "/" + h[stage.HeaderErrorOffset],
+		Text:   h[stage.HeaderErrorText], Partition: r.Partition, Offset: r.Offset, key: h[stage.HeaderItemKey],
+	}
+	if item, err := record.ParseKey([]byte(l.key)); err == nil {
+		l.Item = item.String()
+	}
+	return l
+}
+
+// said returns the letter's text without its reason.
+func (l *Letter) said() string { return strings.TrimPrefix(l.Text, l.Reason+": ") }
+
+func (l *Letter) isSame(other *Letter) bool {
+	return l.Partition == other.Partition && l.Offset == other.Offset
+}
+
+// headersOf returns the headers of a record; of several of one name the last one, which is Freshet's in a dead letter.
+func headersOf(r *kgo.Record) map[string]string {
+	h := make(map[string]string, len(r.Headers))
+	for _, header := range r.Headers {
+		h[header.Key] = string(header.Value)
+	}
+	return h
+}
 
 // ReadLetters reads the dead letters from the topic's start to its present end, and returns the oldest ones in the order
 // of their time. reason is one of fault's, or empty for all. The client is the cluster's, and stays the caller's.
 func ReadLetters(ctx context.Context, c kafka.Config, client *kgo.Client, t kafka.Topics, reason string, limit int) ([]Letter, error) {
-	spans, err := letterSpans(ctx, client, t.DeadLetters())
+	spans, err := wholeTopic(ctx, client, t.DeadLetters())
 	if err != nil {
 		return nil, err
 	}
 	letters := []Letter{}
 	// Which are the oldest shows only at the end: partitions are read side by side.
-	err = kafka.Scan(ctx, c, spans, slog.New(slog.DiscardHandler), func(r *kgo.Record) bool {
+	err = newCluster(c).scan(ctx, spans, func(r *kgo.Record) bool {
 		if l := letterOf(r); reason == "" || l.Reason == reason {
 			letters = append(letters, l)
 		}
@@ -54,47 +98,6 @@ func oldest(letters []Letter, limit int) []Letter {
 	return letters[:min(len(letters), max(limit, 0))]
 }
 
-// letterSpans returns all that the topic of dead letters has.
-func letterSpans(ctx context.Context, client *kgo.Client, topic string) ([]kafka.Span, error) {
-	adm := kadm.NewClient(client)
-	ends, err := adm.ListEndOffsets(ctx, topic)
-	if err = errors.Join(err, ends.Error()); err != nil {
-		return nil, fmt.Errorf("reading the end of topic %s: %w", topic, err)
-	}
-	starts, err := adm.ListStartOffsets(ctx, topic)
-	if err = errors.Join(err, starts.Error()); err != nil {
-		return nil, fmt.Errorf("reading the start of topic %s: %w", topic, err)
-	}
-	var spans []kafka.Span
-	ends.Each(func(end kadm.ListedOffset) {
-		start, _ := starts.Lookup(topic, end.Partition)
-		spans = append(spans, kafka.Span{Topic: topic, Partition: end.Partition, From: start.Offset, To: end.Offset})
-	})
-	return spans, nil
-}
-
-func letterOf(r *kgo.Record) Letter {
-	h := headersOf(r)
-	l := Letter{
-		At: r.Timestamp.UTC(), Stage: h[stage.HeaderLetterStage], Reason: h[stage.HeaderReason], Version: h[stage.HeaderLetterVersion],
-		Source: h[stage.HeaderErrorTopic] + "/" + h[stage.HeaderErrorPartition] + "/" + h[stage.HeaderErrorOffset],
-		Text:   h[stage.HeaderErrorText], Partition: r.Partition, Offset: r.Offset, key: h[stage.HeaderItemKey],
-	}
-	if item, err := record.ParseKey([]byte(l.key)); err == nil {
-		l.Item = item.String()
-	}
-	return l
-}
-
-// headersOf returns the headers of a record; of several of one name the last one, which is Freshet's in a dead letter.
-func headersOf(r *kgo.Record) map[string]string {
-	h := make(map[string]string, len(r.Headers))
-	for _, header := range r.Headers {
-		h[header.Key] = string(header.Value)
-	}
-	return h
-}
-
 // letterbox keeps the newest dead letters, so that each look reads only what has come since.
 type letterbox struct {
 	mu      sync.Mutex
@@ -104,14 +107,44 @@ type letterbox struct {
 	cut     bool  // there are older ones, which are not looked at
 }
 
-// look reads what has come, and returns the newest dead letters in the order of their time, and how many the topic has.
-// cut says that it has older ones.
-func (b *letterbox) look(ctx context.Context, c kafka.Config, client *kgo.Client, topic string) (letters []Letter, kept int64, cut bool, err error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	spans, err := letterSpans(ctx, client, topic)
+// recent returns the newest dead letters in the order of their time, and how many the topic has. cut says that it has older
+// ones.
+func (i *Inspector) recent(ctx context.Context) (letters []Letter, kept int64, cut bool, err error) {
+	client, err := i.own.get(ctx)
 	if err != nil {
 		return nil, 0, false, err
+	}
+	b, topic := &i.letters, i.cfg.Topics.DeadLetters()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	spans, err := wholeTopic(ctx, client, topic)
+	if err != nil {
+		return nil, 0, false, err
+	}
+	b.skip(spans)
+	size := 0
+	err = i.own.scan(ctx, spans, func(r *kgo.Record) bool {
+		b.letters = append(b.letters, letterOf(r))
+		b.next[r.Partition] = r.Offset + 1
+		size += len(r.Value)
+		for _, h := range r.Headers {
+			size += len(h.Value)
+		}
+		return size < letterBytes
+	})
+	if err != nil {
+		return nil, 0, false, fmt.Errorf("reading topic %s: %w", topic, err)
+	}
+	all := oldest(b.letters, len(b.letters))
+	b.letters = slices.Clone(newest(all))
+	b.cut = b.cut || len(b.letters) < len(all)
+	return slices.Clone(b.letters), b.kept, b.cut || size >= letterBytes, nil
+}
+
+// skip leaves out of spans what has been read, and what is too old.
+func (b *letterbox) skip(spans []kafka.Span) {
+	if b.next == nil {
+		b.next = map[int32]int64{}
 	}
 	b.kept = 0
 	for i := range spans {
@@ -125,27 +158,6 @@ func (b *letterbox) look(ctx context.Context, c kafka.Config, client *kgo.Client
 			s.From = max(s.From, next)
 		}
 	}
-	if b.next == nil {
-		b.next = map[int32]int64{}
-	}
-	size := 0
-	err = kafka.Scan(ctx, c, spans, slog.New(slog.DiscardHandler), func(r *kgo.Record) bool {
-		b.letters = append(b.letters, letterOf(r))
-		b.next[r.Partition] = r.Offset + 1
-		size += len(r.Value)
-		for _, h := range r.Headers {
-			size += len(h.Value)
-		}
-		return size < letterBytes
-	})
-	if err != nil {
-		return nil, 0, false, fmt.Errorf("reading topic %s: %w", topic, err)
-	}
-	slices.SortStableFunc(b.letters, func(x, y Letter) int { return x.At.Compare(y.At) })
-	if kept := newest(b.letters); len(kept) < len(b.letters) {
-		b.letters, b.cut = slices.Clone(kept), true
-	}
-	return slices.Clone(b.letters), b.kept, b.cut || size >= letterBytes, nil
 }
 
 // newest returns the last of letters, as many as are kept.
@@ -159,27 +171,41 @@ func newest(letters []Letter) []Letter {
 	return letters
 }
 
-// countLetters counts those since a time by stage and reason, the most frequent first.
-func countLetters(letters []Letter, since time.Time) (counts []LetterCount, total int64) {
-	by := map[[2]string]*LetterCount{}
+// Letters returns the newest dead letters, newest first. reason is one of fault's, or empty for all.
+func (i *Inspector) Letters(ctx context.Context, reason string, limit int) ([]Letter, error) {
+	letters, _, _, err := i.recent(ctx)
+	if err != nil {
+		return nil, err
+	}
+	slices.Reverse(letters)
+	letters = slices.DeleteFunc(letters, func(l Letter) bool { return reason != "" && l.Reason != reason })
+	return letters[:min(len(letters), max(limit, 0))], nil
+}
+
+// countLetters counts those of the last day by stage and reason, the most frequent first.
+func (i *Inspector) countLetters(ctx context.Context, now time.Time) (*LetterCounts, error) {
+	ctx, cancel := context.WithTimeout(ctx, scanTime)
+	defer cancel()
+	letters, kept, _, err := i.recent(ctx)
+	if err != nil {
+		return nil, err
+	}
+	all := &LetterCounts{Since: now.Add(-letterSince), Kept: kept, Counts: []LetterCount{}}
 	for _, l := range letters {
-		if l.At.Before(since) {
+		if l.At.Before(all.Since) {
 			continue
 		}
-		of := [2]string{l.Stage, l.Reason}
-		if by[of] == nil {
-			by[of] = &LetterCount{Stage: l.Stage, Reason: l.Reason}
+		all.Total++
+		n := slices.IndexFunc(all.Counts, func(c LetterCount) bool { return c.Stage == l.Stage && c.Reason == l.Reason })
+		if n < 0 {
+			n = len(all.Counts)
+			all.Counts = append(all.Counts, LetterCount{Stage: l.Stage, Reason: l.Reason})
 		}
-		by[of].Count++
-		by[of].Last = l.At
-		total++
+		all.Counts[n].Count++
+		all.Counts[n].Last = l.At
 	}
-	counts = []LetterCount{}
-	for _, c := range by {
-		counts = append(counts, *c)
-	}
-	slices.SortFunc(counts, func(a, b LetterCount) int {
+	slices.SortFunc(all.Counts, func(a, b LetterCount) int {
 		return cmp.Or(cmp.Compare(b.Count, a.Count), cmp.Compare(a.Stage, b.Stage), cmp.Compare(a.Reason, b.Reason))
 	})
-	return counts, total
+	return all, nil
 }

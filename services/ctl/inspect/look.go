@@ -7,18 +7,17 @@ import (
 	"sync"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kgo"
-
 	"github.com/freshet-io/freshet/libs/kafka"
 )
 
 // look is where all stages were at a time, and what their metrics said.
 type look struct {
+	metrics
+	notes
+
 	at        time.Time
 	lanes     []lane
 	standings map[string]kafka.Standing // by stage; none of those whose cluster does not answer
-	scraped   *scrape
-	unknown   []string // beside what scraped has
 }
 
 // look looks at the groups and the admin ports.
@@ -26,61 +25,47 @@ func (i *Inspector) look(ctx context.Context) *look {
 	l := &look{at: time.Now().UTC(), standings: map[string]kafka.Standing{}}
 	sources, err := i.sourceTopics(ctx)
 	if err != nil {
-		l.unknown = append(l.unknown, "the source topics of patterns: "+err.Error())
+		l.note("the source topics of patterns: %v", err)
 	}
 	l.lanes = i.lanes(sources)
-	var mu sync.Mutex
+	standings := make([]*kafka.Standing, len(l.lanes))
 	var looking sync.WaitGroup
-	looking.Go(func() { l.scraped = i.scrapeAll(ctx) })
-	for _, of := range l.lanes {
+	looking.Go(func() { l.metrics = i.scrape(ctx, &l.notes) })
+	for n, of := range l.lanes {
 		looking.Go(func() {
-			s, err := i.stand(ctx, of)
-			mu.Lock()
-			defer mu.Unlock()
-			if err != nil {
-				l.unknown = append(l.unknown, fmt.Sprintf("where %s is: %v", of.stage, err))
-				return
+			if s, err := of.stand(ctx); err != nil {
+				l.note("where %s is: %v", of.stage, err)
+			} else {
+				standings[n] = &s
 			}
-			l.standings[of.stage] = s
 		})
 	}
 	looking.Wait()
-	slices.Sort(l.unknown)
+	for n, s := range standings {
+		if s != nil {
+			l.standings[l.lanes[n].stage] = *s
+		}
+	}
 	return l
 }
 
-func (i *Inspector) stand(ctx context.Context, l lane) (kafka.Standing, error) {
-	client, err := i.client(ctx, l.source)
-	if err != nil {
-		return kafka.Standing{}, err
+func (l *look) lane(stage string) lane {
+	for _, of := range l.lanes {
+		if of.stage == stage {
+			return of
+		}
 	}
-	ctx, cancel := context.WithTimeout(ctx, 2*connectBound)
-	defer cancel()
-	return kafka.Stand(ctx, client, l.group, l.topics...)
-}
-
-func (i *Inspector) client(ctx context.Context, source bool) (*kgo.Client, error) {
-	if source {
-		return i.sources(ctx)
-	}
-	return i.kafka(ctx)
-}
-
-// answers reports whether the cluster that a stage reads has answered.
-func (l *look) answers(stage string) bool {
-	_, ok := l.standings[stage]
-	return ok
+	return lane{}
 }
 
 // position returns where a stage is in a partition; nil where that is not known.
 func (l *look) position(stage, topic string, partition int32) *kafka.Position {
 	all := l.standings[stage].Partitions
-	for n := range all {
-		if all[n].Topic == topic && all[n].Partition == partition {
-			return &all[n]
-		}
+	n := slices.IndexFunc(all, func(p kafka.Position) bool { return p.Topic == topic && p.Partition == partition })
+	if n < 0 {
+		return nil
 	}
-	return nil
+	return &all[n]
 }
 
 // moved reports whether a stage has finished something of a partition since an earlier look, or has had nothing to do.
@@ -92,11 +77,8 @@ func moved(earlier *look, stage string, p *kafka.Position) bool {
 // stands reports whether a partition that has something to read has not moved since an earlier look.
 func (l *look) stands(earlier *look) bool {
 	for stage, s := range l.standings {
-		if s.Members == 0 {
-			continue // which says enough
-		}
 		for n := range s.Partitions {
-			if p := &s.Partitions[n]; p.Next < p.End && !moved(earlier, stage, p) {
+			if p := &s.Partitions[n]; s.Members > 0 && p.Next < p.End && !moved(earlier, stage, p) {
 				return true
 			}
 		}
@@ -104,42 +86,10 @@ func (l *look) stands(earlier *look) bool {
 	return false
 }
 
-// heads returns when the first unfinished records came to their partitions. While it waits for those of one, which may be of
-// an open transaction, it reads little of the others, and not all of a backlog.
-func (i *Inspector) heads(ctx context.Context, l lane, stands kafka.Standing) (map[Place]time.Time, error) {
-	heads, waits := map[Place]time.Time{}, map[Place]bool{}
-	var spans []kafka.Span
-	for _, p := range stands.Partitions {
-		if p.Unfinished() > 0 {
-			waits[Place{Topic: p.Topic, Partition: p.Partition}] = true
-			spans = append(spans, kafka.Span{Topic: p.Topic, Partition: p.Partition, From: p.Done(), To: min(p.End, p.Done()+nearRecords)})
-		}
-	}
-	err := i.scan(ctx, l.source, spans, func(r *kgo.Record) bool {
-		of := Place{Topic: r.Topic, Partition: r.Partition}
-		if waits[of] {
-			delete(waits, of)
-			of.Offset = r.Offset
-			heads[of] = r.Timestamp.UTC()
-		}
-		return len(waits) > 0
-	})
-	return heads, err
-}
-
-// scan reads spans of one of the clusters.
-func (i *Inspector) scan(ctx context.Context, source bool, spans []kafka.Span, take func(*kgo.Record) bool) error {
-	c := i.cfg.Kafka
-	if source {
-		c = i.cfg.Source.Kafka
-	}
-	return kafka.Scan(ctx, c, spans, i.log, take)
-}
-
-// looks keeps the looks of the last minutes, for rates.
+// looks keeps the looks of the last minute, oldest first, for rates.
 type looks struct {
 	mu   sync.Mutex
-	past []*look // oldest first
+	past []*look
 }
 
 const (
@@ -150,34 +100,49 @@ const (
 	stuckLook = 10 * time.Second
 )
 
-// pair returns the present look and the one before, and the oldest of the last minute: what there is of it, and where
-// there is none, one that it makes 2 s before.
-func (i *Inspector) pair(ctx context.Context) (oldest, earlier, now *look, err error) {
+// window is the present look, the one before, and the oldest of the last minute.
+type window struct{ oldest, earlier, now *look }
+
+func (w window) seconds() float64 { return w.now.at.Sub(w.earlier.at).Seconds() }
+
+// rate returns by how much a metric grows a second; ok is false where none shows it.
+func (w window) rate(name string, pairs ...string) (perSecond float64, ok bool) {
+	now, ok := w.now.sum(name, pairs...)
+	then, _ := w.earlier.sum(name, pairs...)
+	return max(now-then, 0) / w.seconds(), ok
+}
+
+// window looks once more, and waits before where that is too soon. Where there is no look of the last minute it makes one, 2 s
+// before; where a partition does not move it looks long enough to tell whether that is stuck.
+func (i *Inspector) window(ctx context.Context) (window, error) {
 	i.looks.mu.Lock()
 	defer i.looks.mu.Unlock()
-	past := slices.DeleteFunc(i.looks.past, func(l *look) bool { return time.Since(l.at) > mostWindow })
-	wait := time.Duration(0)
+	past, least := slices.DeleteFunc(i.looks.past, func(l *look) bool { return time.Since(l.at) > mostWindow }), leastWindow
 	if len(past) == 0 {
-		past, wait = append(past, i.look(ctx)), lookTwice
+		past, least = append(past, i.look(ctx)), lookTwice
 	}
-	earlier = past[len(past)-1]
-	if wait = max(wait, leastWindow) - time.Since(earlier.at); wait > 0 {
-		select {
-		case <-ctx.Done():
-			return nil, nil, nil, fmt.Errorf("looking twice: %w", ctx.Err())
-		case <-time.After(wait):
+	oldest := past[0]
+	for {
+		earlier := past[len(past)-1]
+		if err := sleep(ctx, least-time.Since(earlier.at)); err != nil {
+			return window{}, fmt.Errorf("looking twice: %w", err)
 		}
-	}
-	now = i.look(ctx)
-	if wait := stuckLook - now.at.Sub(past[0].at); wait > 0 && now.stands(past[0]) {
+		now := i.look(ctx)
 		past = append(past, now)
-		select {
-		case <-ctx.Done():
-			return nil, nil, nil, fmt.Errorf("looking twice: %w", ctx.Err())
-		case <-time.After(wait):
+		if now.at.Sub(oldest.at) >= stuckLook || !now.stands(oldest) {
+			i.looks.past = past
+			return window{oldest, earlier, now}, nil
 		}
-		earlier, now = now, i.look(ctx)
+		least = stuckLook - now.at.Sub(oldest.at)
 	}
-	i.looks.past = append(past, now)
-	return past[0], earlier, now, nil
+}
+
+// sleep returns after a time, or with the error of ctx when that ends.
+func sleep(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(d):
+		return nil
+	}
 }

@@ -2,7 +2,6 @@ package inspect
 
 import (
 	"bytes"
-	"log/slog"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -44,10 +43,8 @@ func TestHeads_aBacklogIsNotReadWhileAHeadIsWaitedFor(t *testing.T) {
 		}
 		return nil, nil, false
 	})
-	i := &Inspector{log: slog.New(slog.DiscardHandler)}
-	i.cfg.Kafka = kafka.Config{Brokers: cluster.ListenAddrs(), ClientID: "test", MetadataMinAge: 50 * time.Millisecond}
-	stands := kafka.Standing{Partitions: []kafka.Position{{Topic: "source", End: backlog}, {Topic: "source", Partition: 1, End: 5}}}
-	heads, err := i.heads(t.Context(), lane{}, stands)
+	source := newCluster(kafka.Config{Brokers: cluster.ListenAddrs(), ClientID: "test", MetadataMinAge: 50 * time.Millisecond})
+	heads, err := source.heads(t.Context(), []kafka.Position{{Topic: "source", End: backlog}, {Topic: "source", Partition: 1, End: 5}})
 	if len(heads) != 1 || err == nil {
 		t.Errorf("the heads are %v, and the error is %v; want that of partition 0, and that the other is not known", heads, err)
 	}

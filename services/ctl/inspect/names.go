@@ -5,6 +5,7 @@ package inspect
 const (
 	metricItems         = "freshet_items_total"
 	metricUnfinished    = "freshet_stage_oldest_unfinished_age_seconds"
+	metricStage         = "freshet_stage_duration_seconds"
 	metricRetries       = "freshet_stage_retries_total"
 	metricLater         = "freshet_stage_later"
 	metricFreshness     = "freshet_freshness_duration_seconds"
@@ -13,6 +14,7 @@ const (
 	metricLimit         = "freshet_provider_gate_limit"
 	metricShut          = "freshet_provider_gate_shut_seconds"
 	metricRefused       = "freshet_provider_key_refused"
+	metricFailing       = "freshet_provider_failing_seconds"
 	metricGateWaiting   = "freshet_provider_gate_waiting"
 	metricGateWaited    = "freshet_provider_gate_waited_seconds"
 	metricOperations    = "gen_ai_client_operation_duration_seconds"

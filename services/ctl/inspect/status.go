@@ -6,15 +6,10 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
 
-	dto "github.com/prometheus/client_model/go"
-
-	"github.com/freshet-io/freshet/libs/kafka"
-	"github.com/freshet-io/freshet/libs/record"
 	"github.com/freshet-io/freshet/libs/weaviate"
 )
 
@@ -24,8 +19,8 @@ const (
 	stuckAfter = 15 * time.Second
 	// steady is how many seconds of looks are enough for percentiles of what is now; before, they are of all since the start.
 	steady = 20 * time.Second
-	// letterDays is how far back dead letters are counted.
-	letterSince = 24 * time.Hour
+	// outcomeCompleted is the outcome of a record whose vector follows its row.
+	outcomeCompleted = "completed"
 )
 
 // Status tells how the installation is. Rates and stuck partitions are seen by looking twice: it compares with the last
@@ -33,82 +28,52 @@ const (
 func (i *Inspector) Status(ctx context.Context) (Status, error) {
 	ctx, cancel := context.WithTimeout(ctx, answerBound)
 	defer cancel()
-	oldest, earlier, now, err := i.pair(ctx)
+	w, err := i.window(ctx)
 	if err != nil {
 		return Status{}, err
 	}
 	s := Status{
-		At: now.at, Window: Seconds(now.at.Sub(earlier.at)), Stages: []Stage{}, Index: []IndexState{}, Services: now.scraped.services,
-		Freshness: freshness(oldest, now), Provider: providerOf(earlier, now), Trouble: []Cause{},
+		At: w.now.at, Window: Seconds(w.now.at.Sub(w.earlier.at)), Stages: make([]Stage, len(w.now.lanes)), Services: w.now.services,
+		Freshness: w.freshness(), Provider: w.provider(),
 	}
-	var mu sync.Mutex
-	unknown := append(slices.Clone(now.scraped.unknown), now.unknown...)
-	note := func(format string, args ...any) {
-		mu.Lock()
-		defer mu.Unlock()
-		unknown = append(unknown, fmt.Sprintf(format, args...))
-	}
+	var unknown notes
 	var asking sync.WaitGroup
-	stages := make([]Stage, len(now.lanes))
-	for n, l := range now.lanes {
+	ask := func(what string, f func() error) {
 		asking.Go(func() {
-			var err error
-			if stages[n], err = i.stageOf(ctx, l, oldest, earlier, now); err != nil {
-				note("how late %s is: %v", l.stage, err)
+			if err := f(); err != nil {
+				unknown.note("%s: %v", what, err)
 			}
 		})
 	}
-	asking.Go(func() {
-		var err error
-		if s.Letters, err = i.letterCounts(ctx, now.at); err != nil {
-			note("the dead letters: %v", err)
-		}
-	})
-	asking.Go(func() {
-		var err error
-		if s.Money, err = i.money(ctx, earlier, now); err != nil {
-			note("the cost ledger: %v", err)
-		}
-	})
-	asking.Go(func() {
-		var err error
-		if s.Index, err = i.indexStates(ctx, now); err != nil {
-			note("the index: %v", err)
-		}
-	})
+	for n, l := range w.now.lanes {
+		ask("how late "+l.stage+" is", func() (err error) { s.Stages[n], err = w.stage(ctx, l); return err })
+	}
+	ask("the dead letters", func() (err error) { s.Letters, err = i.countLetters(ctx, w.now.at); return err })
+	ask("the cost ledger", func() (err error) { s.Money, err = i.money(ctx, w); return err })
+	ask("the index", func() (err error) { s.Index, err = i.indexStates(ctx, w.now); return err })
 	asking.Wait()
-	slices.Sort(unknown)
-	s.Stages, s.Unknown = stages, slices.Compact(unknown)
+	s.Unknown = w.now.with(&unknown)
 	s.Trouble = s.trouble()
 	return s, nil
 }
 
-// stageOf returns how a stage is. Its error says what is left out.
-func (i *Inspector) stageOf(ctx context.Context, l lane, oldest, earlier, now *look) (Stage, error) {
-	s := Stage{Name: l.stage, Group: l.group, Topics: l.topics, Members: -1, Lag: -1, Rate: -1}
-	seconds := now.at.Sub(earlier.at).Seconds()
-	rate := func(metric string, pairs ...string) (float64, bool) {
-		then, _ := earlier.scraped.sum(metric, pairs...)
-		sum, ok := now.scraped.sum(metric, pairs...)
-		return max(sum-then, 0) / seconds, ok
-	}
-	s.Replicas = now.replicas(l.stage)
-	if handled, ok := rate(metricItems, "stage", l.stage); ok {
+// stage returns how a stage is. Its error says what is left out.
+func (w window) stage(ctx context.Context, l lane) (Stage, error) {
+	s := Stage{Name: l.stage, Group: l.group, Topics: l.topics, Members: -1, Lag: -1, Rate: -1, Replicas: w.now.replicas(l.stage)}
+	if handled, ok := w.rate(metricItems, "stage", l.stage); ok || s.Replicas > 0 { // it may have handled nothing since its start
 		s.Rate, s.Outcomes = handled, map[string]float64{}
-		before := earlier.scraped.sums(metricItems, "outcome", "stage", l.stage)
-		for outcome, n := range now.scraped.sums(metricItems, "outcome", "stage", l.stage) {
+		before := w.earlier.sums(metricItems, "outcome", "stage", l.stage)
+		for outcome, n := range w.now.sums(metricItems, "outcome", "stage", l.stage) {
 			if more := n - before[outcome]; more > 0 {
-				s.Outcomes[outcome] = more / seconds
+				s.Outcomes[outcome] = more / w.seconds()
 			}
 		}
-	} else if s.Replicas > 0 {
-		s.Rate = 0 // it has handled nothing since its start
 	}
-	s.Retries, _ = rate(metricRetries, "stage", l.stage)
-	later, _ := now.scraped.sum(metricLater, "stage", l.stage)
+	s.Retries, _ = w.rate(metricRetries, "stage", l.stage)
+	later, _ := w.now.sum(metricLater, "stage", l.stage)
 	s.Later = int64(later)
 
-	stand, ok := now.standings[l.stage]
+	stand, ok := w.now.standings[l.stage]
 	if !ok {
 		return s, nil
 	}
@@ -119,19 +84,19 @@ func (i *Inspector) stageOf(ctx context.Context, l lane, oldest, earlier, now *l
 		if p.Unfinished() > 0 && p.Owner == "" {
 			s.Unassigned++
 		}
-		if was := earlier.position(l.stage, p.Topic, p.Partition); was != nil {
+		if was := w.earlier.position(l.stage, p.Topic, p.Partition); was != nil {
 			finished += max(was.Unfinished()+p.End-was.End-p.Unfinished(), 0)
 		}
 	}
-	if _, looked := earlier.standings[l.stage]; s.Rate < 0 && looked {
-		s.Rate = float64(finished) / seconds
+	if _, looked := w.earlier.standings[l.stage]; s.Rate < 0 && looked {
+		s.Rate = float64(finished) / w.seconds()
 	}
-	heads, err := i.heads(ctx, l, stand)
+	heads, err := l.cluster.heads(ctx, stand.Partitions)
 	for head, at := range heads {
-		age := now.at.Sub(at)
+		age := w.now.at.Sub(at)
 		s.LagTime = max(s.LagTime, Seconds(age))
-		p := now.position(l.stage, head.Topic, head.Partition)
-		if age > stuckAfter && p.Next < p.End && p.Owner != "" && !p.Doubt && now.at.Sub(oldest.at) >= stuckLook && !moved(oldest, l.stage, p) {
+		p := w.now.position(l.stage, head.Topic, head.Partition)
+		if age > stuckAfter && p.Next < p.End && p.Owner != "" && !p.Doubt && w.now.at.Sub(w.oldest.at) >= stuckLook && !moved(w.oldest, l.stage, p) {
 			s.Stuck = append(s.Stuck, head)
 		}
 	}
@@ -142,19 +107,17 @@ func (i *Inspector) stageOf(ctx context.Context, l lane, oldest, earlier, now *l
 }
 
 // freshness returns the percentiles of the last minute, or of all since the services' starts.
-func freshness(oldest, now *look) []Freshness {
+func (w window) freshness() []Freshness {
 	all := []Freshness{}
-	window := now.at.Sub(oldest.at)
+	over := w.now.at.Sub(w.oldest.at)
+	// A vector that comes late is no change that comes late: its change has arrived before.
+	keep := func(labels map[string]string) bool { return labels["outcome"] != outcomeCompleted }
 	for _, to := range []struct{ name, metric string }{{"acknowledged", metricFreshness}, {"searchable", metricSearchable}} {
-		of := func(l *look) map[string]*histogram {
-			// A vector that comes late is no change that comes late: its change has arrived before.
-			return l.scraped.histograms(to.metric, "collection", func(of labels) bool { return of["outcome"] != outcomeCompleted })
-		}
-		before, histograms := of(oldest), of(now)
+		before, histograms := w.oldest.histograms(to.metric, "collection", keep), w.now.histograms(to.metric, "collection", keep)
 		for _, name := range slices.Sorted(maps.Keys(histograms)) {
 			h, f := histograms[name], Freshness{Collection: name, To: to.name}
-			if recent := h.since(before[name]); window >= steady && recent.count() > 0 {
-				h, f.Window = recent, Seconds(window)
+			if recent := h.since(before[name]); over >= steady && recent.count() > 0 {
+				h, f.Window = recent, Seconds(over)
 			}
 			if f.Items = int64(h.count()); f.Items == 0 {
 				continue
@@ -167,193 +130,76 @@ func freshness(oldest, now *look) []Freshness {
 	return all
 }
 
-// outcomeCompleted is the outcome of a record whose vector follows its row.
-const outcomeCompleted = "completed"
-
-// States of a gate.
-const (
-	gateOpen    = "open"
-	gateLimited = "limited"
-	gateShut    = "shut"
-	gateRefused = "refused"
-)
-
-// replicas counts the processes that show a stage.
-func (l *look) replicas(stage string) (n int) {
-	for _, s := range l.scraped.services {
-		if slices.Contains(s.Stages, stage) {
-			n++
-		}
-	}
-	return n
-}
-
-func (i *Inspector) letterCounts(ctx context.Context, now time.Time) (*LetterCounts, error) {
-	client, err := i.kafka(ctx)
-	if err != nil {
-		return nil, err
-	}
-	ctx, cancel := context.WithTimeout(ctx, scanTime)
-	defer cancel()
-	letters, kept, _, err := i.letters.look(ctx, i.cfg.Kafka, client, i.cfg.Topics.DeadLetters())
-	if err != nil {
-		return nil, err
-	}
-	c := &LetterCounts{Since: now.Add(-letterSince), Kept: kept}
-	c.Counts, c.Total = countLetters(letters, c.Since)
-	return c, nil
-}
-
-// money returns what embedding costs, by the ledger and by the services' metrics.
-func (i *Inspector) money(ctx context.Context, earlier, now *look) (*Money, error) {
-	client, err := i.kafka(ctx)
-	if err != nil {
-		return nil, err
-	}
-	ctx, cancel := context.WithTimeout(ctx, 2*connectBound)
-	defer cancel()
-	midnight := now.at.Truncate(24 * time.Hour)
-	ledger, err := kafka.OpenCosts(ctx, client, i.cfg.Topics, midnight)
-	if err != nil {
-		return nil, err
-	}
-	entries, err := ledger.Read(ctx)
-	if err != nil {
-		return nil, err
-	}
-	m := &Money{PerHour: -1}
-	last := map[string]*record.Cost{}
-	for _, c := range entries {
-		if !c.Hour.Before(midnight) {
-			last[c.Key()] = c
-		}
-	}
-	for _, key := range slices.Sorted(maps.Keys(last)) { // sums of money depend on the order
-		c := last[key]
-		m.Currency = c.Currency
-		for _, tenant := range slices.Sorted(maps.Keys(c.Tenants)) {
-			m.Today += float64(c.Tenants[tenant].Paid) * c.Price / 1e6
-			m.Saved += float64(c.Tenants[tenant].Saved) * c.Price / 1e6
-		}
-	}
-	if cost, ok := now.scraped.sum(metricCost); ok {
-		then, _ := earlier.scraped.sum(metricCost)
-		m.PerHour = max(cost-then, 0) / now.at.Sub(earlier.at).Hours()
-	}
-	now.scraped.each(metricBudgetLimit, func(l labels, g *dto.Metric) {
-		if l["pipeline"] == "" { // each replica shows that of all
-			m.Budget = max(m.Budget, g.GetGauge().GetValue())
-		}
-	})
-	return m, nil
-}
-
 // indexStates asks Weaviate and the services whether collections take writes.
-func (i *Inspector) indexStates(ctx context.Context, now *look) ([]IndexState, error) {
-	ctx, cancel := context.WithTimeout(ctx, 2*connectBound)
+func (i *Inspector) indexStates(ctx context.Context, now *look) (all []IndexState, err error) {
+	ctx, cancel := context.WithTimeout(ctx, askBound)
 	defer cancel()
-	broken := now.scraped.sums(metricIndexBroken, "collection")
-	index, err := i.weaviate(ctx)
-	all := []IndexState{}
+	index, err := i.index.get(ctx)
+	all = []IndexState{}
 	for _, c := range i.file.Collections() {
-		s := IndexState{Collection: c.Name, Writable: broken[c.Name] == 0}
-		if err == nil {
-			var spec weaviate.CollectionSpec
-			if spec, err = index.Describe(ctx, c.Name); err == nil {
-				s.Class = spec.Class()
-				if why := index.Unwritable(ctx, c.Name); why != nil {
-					s.Writable, s.Why = false, why.Error()
-				}
-			} else {
-				s.Writable, s.Why = false, err.Error()
-			}
-		}
-		if !s.Writable && s.Why == "" {
-			s.Why = "`write` says that the index takes no writes of it"
-		}
-		all = append(all, s)
+		all = append(all, i.takesWrites(ctx, index, now, c.Name))
 	}
 	slices.SortFunc(all, func(a, b IndexState) int { return cmp.Compare(a.Collection, b.Collection) })
-	if err != nil && len(all) > 0 {
-		err = away("Weaviate at "+i.cfg.Weaviate.URL, err)
-	}
 	return all, err
+}
+
+// takesWrites returns whether a collection takes writes: as Weaviate says, or else as write does. index is nil where Weaviate
+// does not answer.
+func (i *Inspector) takesWrites(ctx context.Context, index *weaviate.Client, now *look, collection string) IndexState {
+	s := IndexState{Collection: collection}
+	var why error
+	if index != nil {
+		var spec weaviate.CollectionSpec
+		if spec, why = index.Describe(ctx, collection); why == nil {
+			s.Class, why = spec.Class(), index.Unwritable(ctx, collection)
+		}
+	}
+	switch {
+	case why != nil:
+		s.Why = why.Error()
+	case now.sums(metricIndexBroken, "collection")[collection] > 0:
+		s.Why = "`write` says that the index takes no writes of it"
+		for _, of := range now.services {
+			if of.Says != "" && slices.Contains(of.Stages, stageWrite) {
+				s.Why = "`write` says: " + of.Says
+			}
+		}
+	}
+	s.Writable = s.Why == ""
+	return s
+}
+
+func (s *IndexState) trouble() []Cause {
+	if s.Writable {
+		return nil
+	}
+	return []Cause{because(CauseIndexReadOnly, s.Why, s.Collection)}
 }
 
 // trouble says what is wrong.
 func (s *Status) trouble() []Cause {
 	trouble := []Cause{}
-	for _, x := range s.Index {
-		if !x.Writable {
-			trouble = append(trouble, Cause{Code: CauseIndexReadOnly, Summary: "the index takes no writes of " + x.Collection, Detail: x.Why})
-		}
+	for n := range s.Index {
+		trouble = append(trouble, s.Index[n].trouble()...)
 	}
-	for _, st := range s.Stages {
-		if st.Members == 0 && (st.Lag > 0 || st.Name != stageBulk) {
-			trouble = append(trouble, stageDown(st.Name, st.Group, st.Lag))
+	explained := map[string]bool{stageWrite: len(trouble) > 0, stageEmbed: len(s.Provider.trouble()) > 0, stageBulk: len(s.Provider.trouble()) > 0}
+	for _, of := range s.Stages {
+		if of.Members == 0 && (of.Lag > 0 || of.Name != stageBulk) {
+			trouble = append(trouble, because(CauseStageDown, fmt.Sprintf("%d records wait for it", max(of.Lag, 0)), of.Name, of.Group))
 		}
 	}
 	trouble = append(trouble, s.Provider.trouble()...)
-	explained := map[string]bool{stageWrite: slices.ContainsFunc(trouble, func(c Cause) bool { return c.Code == CauseIndexReadOnly }), stageEmbed: len(s.Provider.trouble()) > 0}
-	for _, st := range s.Stages {
-		if len(st.Stuck) > 0 && !explained[serviceOf(st.Name)] {
-			trouble = append(trouble, Cause{
-				Code:    CauseStuck,
-				Summary: fmt.Sprintf("%s: %s not moving", st.Name, plural(len(st.Stuck), "partition is", "partitions are")),
-				Detail:  "the first one stands at " + st.Stuck[0].String(),
-				Do:      "look into the log of " + st.Name,
-			})
+	for _, of := range s.Stages {
+		if len(of.Stuck) > 0 && !explained[of.Name] {
+			trouble = append(trouble, because(CauseStuck, "the first one stands at "+of.Stuck[0].String()).
+				summary("%s: %s not moving", of.Name, plural(len(of.Stuck), "partition is", "partitions are")).do("look into the log of %s", of.Name))
 		}
 	}
 	for _, x := range s.Services {
 		told := explained[stageWrite] && strings.HasPrefix(x.Says, "index of ")
 		if len(x.Stages) > 0 && x.Says != "" && !told {
-			trouble = append(trouble, Cause{Code: CauseNotReady, Summary: x.Address + " says: " + x.Says})
+			trouble = append(trouble, because(CauseNotReady, "", x.Address, x.Says))
 		}
 	}
 	return trouble
 }
-
-func plural(n int, one, many string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	return strconv.Itoa(n) + " " + many
-}
-
-func stageDown(stage, group string, lag int64) Cause {
-	return Cause{
-		Code:    CauseStageDown,
-		Summary: fmt.Sprintf("no %s is running: group %s has no members", stage, group),
-		Detail:  fmt.Sprintf("%d records wait for it", max(lag, 0)),
-		Do:      "start freshet-" + serviceOf(stage) + ", or look why it has stopped: its last log line says what to do",
-	}
-}
-
-func serviceOf(stage string) string {
-	if stage == stageBulk {
-		return stageEmbed
-	}
-	return stage
-}
-
-// String writes a time span with at most two units.
-func (s Seconds) String() string {
-	switch d := time.Duration(s); {
-	case d < time.Millisecond:
-		return d.Round(time.Microsecond).String()
-	case d < time.Second:
-		return d.Round(time.Millisecond).String()
-	case d < time.Minute:
-		return strconv.FormatFloat(d.Seconds(), 'f', 1, 64) + "s"
-	case d < time.Hour:
-		return fmt.Sprintf("%dm%02ds", int(d.Minutes()), int(d.Seconds())%60)
-	case d < 48*time.Hour:
-		return fmt.Sprintf("%dh%02dm", int(d.Hours()), int(d.Minutes())%60)
-	default:
-		return fmt.Sprintf("%dd%02dh", int(d.Hours())/24, int(d.Hours())%24)
-	}
-}
-
-// roleFirst is the endpoint label of the provider's first server.
-const roleFirst = "first"

@@ -10,7 +10,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/freshet-io/freshet/libs/kafka"
@@ -22,17 +21,14 @@ import (
 var placePattern = regexp.MustCompile(`^([a-zA-Z0-9._-]+)/(\d+)/(\d+)$`)
 
 // Parse reads a question: topic/partition/offset of a topic that the installation has, or else an id, its parts joined by
-// +, or as a JSON array of texts. The collection may be empty where there is only one, the tenant where items have none. Its error says what is
-// missing.
+// +, or as a JSON array of texts. The collection may be empty where there is only one, the tenant where items have none. Its error
+// says what is missing.
 func (i *Inspector) Parse(text, collection, tenant string) (Subject, error) {
 	if m := placePattern.FindStringSubmatch(text); m != nil && (i.ownTopic(m[1]) || i.reads(m[1])) {
-		partition, err := strconv.ParseInt(m[2], 10, 32)
-		if err != nil {
-			return Subject{}, fmt.Errorf("%s: there is no such partition", text)
-		}
+		partition, wrong := strconv.ParseInt(m[2], 10, 32)
 		offset, err := strconv.ParseInt(m[3], 10, 64)
-		if err != nil {
-			return Subject{}, fmt.Errorf("%s: there is no such offset", text)
+		if errors.Join(wrong, err) != nil {
+			return Subject{}, fmt.Errorf("%s: there is no such partition or offset", text)
 		}
 		return Subject{Place: &Place{Topic: m[1], Partition: int32(partition), Offset: offset}}, nil
 	}
@@ -52,14 +48,11 @@ func (i *Inspector) Parse(text, collection, tenant string) (Subject, error) {
 		return Subject{}, fmt.Errorf("--collection %s: the pipeline file has %s", collection, strings.Join(names, ", "))
 	}
 	id, err := i.parseID(text, collection, tenant)
-	if err != nil {
-		return Subject{}, err
-	}
-	return Subject{Item: &record.Item{Collection: collection, Tenant: tenant, ID: id}}, nil
+	return Subject{Item: &record.Item{Collection: collection, Tenant: tenant, ID: id}}, err
 }
 
 // parseID returns the parts of an id of a collection, and refuses what its pipelines do not make.
-func (i *Inspector) parseID(text, collection, tenant string) ([]string, error) {
+func (i *Inspector) parseID(text, collection, tenant string) (id []string, err error) {
 	divided, parts := false, 0
 	for _, p := range i.file.Pipelines {
 		if p.Collection == collection {
@@ -71,12 +64,9 @@ func (i *Inspector) parseID(text, collection, tenant string) ([]string, error) {
 		return nil, fmt.Errorf("items of %s belong to tenants: name one by --tenant", collection)
 	case !divided && tenant != "":
 		return nil, fmt.Errorf("--tenant %s: items of %s have no tenants", tenant, collection)
-	}
-	var id []string
-	if strings.HasPrefix(text, "[") && json.Unmarshal([]byte(text), &id) == nil && len(id) == parts {
+	case strings.HasPrefix(text, "[") && json.Unmarshal([]byte(text), &id) == nil && len(id) == parts:
 		return id, nil
-	}
-	if parts == 1 { // it may have a + in it
+	case parts == 1: // it may have a + in it
 		return []string{text}, nil
 	}
 	if id = strings.Split(text, "+"); len(id) != parts {
@@ -92,33 +82,29 @@ func (i *Inspector) ownTopic(topic string) bool {
 }
 
 // recordAt reads one record. Its error says why there is none.
-func (i *Inspector) recordAt(ctx context.Context, at Place) (*kgo.Record, error) {
-	source := !i.ownTopic(at.Topic)
-	client, err := i.client(ctx, source)
+func (i *Inspector) recordAt(ctx context.Context, at Place) (found *kgo.Record, err error) {
+	of := i.source
+	if i.ownTopic(at.Topic) {
+		of = i.own
+	}
+	client, err := of.get(ctx)
 	if err != nil {
 		return nil, err
 	}
-	adm := kadm.NewClient(client)
-	ends, err := adm.ListEndOffsets(ctx, at.Topic)
+	spans, err := wholeTopic(ctx, client, at.Topic)
 	if err != nil {
-		return nil, fmt.Errorf("reading the end of topic %s: %w", at.Topic, err)
+		return nil, err
 	}
-	starts, err := adm.ListStartOffsets(ctx, at.Topic)
-	if err != nil {
-		return nil, fmt.Errorf("reading the start of topic %s: %w", at.Topic, err)
-	}
-	end, ok := ends.Lookup(at.Topic, at.Partition)
-	start, _ := starts.Lookup(at.Topic, at.Partition)
+	n := slices.IndexFunc(spans, func(s kafka.Span) bool { return s.Partition == at.Partition })
 	switch {
-	case !ok || end.Err != nil:
+	case n < 0:
 		return nil, fmt.Errorf("topic %s has no partition %d", at.Topic, at.Partition)
-	case at.Offset >= end.Offset:
-		return nil, fmt.Errorf("there is no record at %s yet: the partition ends at %d", at, end.Offset)
-	case at.Offset < start.Offset:
-		return nil, fmt.Errorf("there is no record at %s any more: the partition begins at %d, what was before it has been removed by its retention", at, start.Offset)
+	case at.Offset >= spans[n].To:
+		return nil, fmt.Errorf("there is no record at %s yet: the partition ends at %d", at, spans[n].To)
+	case at.Offset < spans[n].From:
+		return nil, fmt.Errorf("there is no record at %s any more: the partition begins at %d, what was before it has been removed by its retention", at, spans[n].From)
 	}
-	var found *kgo.Record
-	err = i.scan(ctx, source, []kafka.Span{{Topic: at.Topic, Partition: at.Partition, From: at.Offset, To: at.Offset + 1}}, func(r *kgo.Record) bool {
+	err = of.scan(ctx, []kafka.Span{{Topic: at.Topic, Partition: at.Partition, From: at.Offset, To: at.Offset + 1}}, func(r *kgo.Record) bool {
 		found = r
 		return false
 	})
@@ -161,11 +147,12 @@ type change struct {
 	err       error // a permanent fault: it becomes a dead letter
 }
 
-// decode has the ingester read a record of a source topic. Its error says that it cannot be read now.
-func (i *Inspector) decode(ctx context.Context, r *kgo.Record, topicID [16]byte) (change, error) {
+// decode has the ingester read a record of a source topic; of its documents the items are right, their topics have no ids. Its error
+// says that it cannot be read now.
+func (i *Inspector) decode(ctx context.Context, r *kgo.Record) (change, error) {
 	h := headersOf(r)
 	in := stage.Record{
-		Topic: r.Topic, TopicID: topicID, Partition: r.Partition, Offset: r.Offset, LeaderEpoch: r.LeaderEpoch, Time: r.Timestamp,
+		Topic: r.Topic, Partition: r.Partition, Offset: r.Offset, LeaderEpoch: r.LeaderEpoch, Time: r.Timestamp,
 		Key: r.Key, Value: r.Value, Force: h[record.HeaderForce] == "true",
 	}
 	if fault, ok := h[record.HeaderFault]; ok {
@@ -184,31 +171,31 @@ func (q *inquiry) open(ctx context.Context, at Place) error {
 	if err != nil {
 		return err
 	}
-	q.asked, q.answer.Record = r, shown(r)
+	q.answer.Record = shown(r)
+	key, said := r.Key, &q.answer.Record.Said
 	switch {
+	case !q.ownTopic(at.Topic):
+		q.openChange(ctx, r)
+		return nil
 	case at.Topic == q.cfg.Topics.DeadLetters():
 		l := letterOf(r)
-		q.letter = &l
-		q.answer.Record.Said = fmt.Sprintf("a dead letter of %s, %s: %s", l.Stage, l.Reason, strings.TrimPrefix(l.Text, l.Reason+": "))
-		if item, err := record.ParseKey([]byte(l.key)); err == nil {
-			q.item = &item
-		}
-		return nil
-	case q.ownTopic(at.Topic):
-		q.answer.Record.Said = "a record of no item"
-		if item, err := record.ParseKey(r.Key); err == nil {
-			q.item = &item
-			q.answer.Record.Said = q.says(r)
-		}
-		return nil
+		q.letter, key = &l, []byte(l.key)
+		*said = fmt.Sprintf("a dead letter of %s, %s: %s", l.Stage, l.Reason, l.said())
+	default:
+		*said = "a record of no item"
 	}
-	q.openChange(ctx, r)
+	if item, err := record.ParseKey(key); err == nil {
+		q.item = &item
+		if q.letter == nil {
+			*said = q.says(r)
+		}
+	}
 	return nil
 }
 
 // openChange reads a record of a source topic.
 func (q *inquiry) openChange(ctx context.Context, r *kgo.Record) {
-	c, err := q.decode(ctx, r, [16]byte{})
+	c, err := q.decode(ctx, r)
 	if err != nil {
 		q.note("what ingest makes of it: %v", err)
 		return
@@ -243,9 +230,6 @@ func (q *inquiry) says(r *kgo.Record) string {
 	if err != nil {
 		return "it cannot be read: " + err.Error()
 	}
-	return fmt.Sprintf("%s of %s, version %d", opName(s.document.GetOp()), q.item, s.version)
-}
-
-func opName(op record.Op) string {
-	return strings.ReplaceAll(strings.ToLower(strings.TrimPrefix(op.String(), "OP_")), "_", " ")
+	op := strings.ReplaceAll(strings.ToLower(strings.TrimPrefix(s.document.GetOp().String(), "OP_")), "_", " ")
+	return fmt.Sprintf("%s of %s, version %d", op, q.item, s.version)
 }

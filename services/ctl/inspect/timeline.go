@@ -1,14 +1,9 @@
 package inspect
 
 import (
-	"bytes"
-	"context"
-	"slices"
+	"fmt"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kgo"
-
-	"github.com/freshet-io/freshet/libs/kafka"
 	"github.com/freshet-io/freshet/libs/record"
 )
 
@@ -35,33 +30,47 @@ func (q *inquiry) timeline() *Timeline {
 		q.note("the time line: %s has no readable time stamps", s.Place)
 		return nil
 	}
-	t := &Timeline{Version: s.version, Of: s.Place, Start: s.stamps.Start().UTC()}
-	before, next := t.passed(s.stamps)
-	t.Done, t.End = q.arrived(s), q.answer.At
-	if t.Done {
-		t.End = q.indexed.UpdatedAt
-	}
-	if next <= record.Written {
-		rest := Hop{Name: "queue and write", Stage: stageWrite, Start: before, Open: !t.Done}
+	t := &Timeline{Version: s.version, Of: s.Place, Start: s.stamps.Start().UTC(), Done: q.arrived(s)}
+	last, next := t.passed(s.stamps)
+	switch rest := (Hop{Start: last}); {
+	case next > record.Written: // its record tells all of it
+		t.End = last
+	case t.Done:
+		rest.Name, rest.Stage, t.Unsplit = "queue and write", stageWrite, q.whyUnsplit()
 		if next <= record.Embedded {
 			rest.Name, rest.Stage = "queue, embed and write", ""
 		}
-		if !t.Done {
-			rest.Name = "waits for " + waitsFor(next)
-			rest.Stage = ""
-			if q.passed() { // refused, or replaced by a newer change: it is not to come
-				t.End = before
-			}
+		t.add(rest, q.indexed.UpdatedAt)
+	case q.isThrough(): // refused, or replaced by a newer change: it is not to come
+		t.End = last
+	default:
+		rest.Name, rest.Open = "waits for "+stageWrite, true
+		if next <= record.Embedded {
+			rest.Name = "waits for " + stageEmbed
 		}
-		// Weaviate's clock is another one: no part has a negative length.
-		t.End = later(t.End, before)
-		rest.Took = Seconds(t.End.Sub(before))
-		if t.Done || !q.passed() {
-			t.Hops = append(t.Hops, rest)
-		}
+		t.add(rest, q.answer.At)
 	}
 	t.share()
 	return t
+}
+
+// whyUnsplit says what is not known of the last part, and what is known instead: write keeps its own times in no record.
+func (q *inquiry) whyUnsplit() string {
+	all := q.now.histograms(metricStage, "stage", func(labels map[string]string) bool { return labels["stage"] == stageWrite })
+	if h := all[stageWrite]; h != nil && h.count() > 0 {
+		return fmt.Sprintf("how much of it was the queue is not stored, only its trace has it; a batch of write takes %s now (median)", h.quantile(.5))
+	}
+	return "how much of it was the queue before write, and how much the write itself, is not stored: only its trace has it"
+}
+
+// add adds a part that ends at a time. Weaviate's clock is another one: no part has a negative length.
+func (t *Timeline) add(h Hop, end time.Time) {
+	t.End = h.Start
+	if end.After(h.Start) {
+		t.End = end
+	}
+	h.Took = Seconds(t.End.Sub(h.Start))
+	t.Hops = append(t.Hops, h)
 }
 
 // passed adds the hops that a change has passed. It returns when the last one was, and which one is next.
@@ -81,28 +90,13 @@ func (t *Timeline) passed(stamps record.Stamps) (last time.Time, next record.Hop
 	return last, next
 }
 
-func waitsFor(next record.Hop) string {
-	if next <= record.Embedded {
-		return stageEmbed
-	}
-	return stageWrite
-}
-
-func later(a, b time.Time) time.Time {
-	if a.Before(b) {
-		return b
-	}
-	return a
-}
-
 // timelineOfIndex is what the index alone tells.
 func (q *inquiry) timelineOfIndex() *Timeline {
-	if q.indexed == nil || q.indexed.State.Origin.GetCommittedAt() == 0 || q.indexed.UpdatedAt.IsZero() {
+	if q.indexed == nil || committedAt(&q.indexed.State).IsZero() || q.indexed.UpdatedAt.IsZero() {
 		return nil
 	}
-	start := time.UnixMicro(q.indexed.State.Origin.GetCommittedAt()).UTC()
-	t := &Timeline{Version: q.version(), Start: start, End: later(q.indexed.UpdatedAt, start), Done: true}
-	t.Hops = []Hop{{Name: "source to index", Start: start, Took: Seconds(t.End.Sub(start))}}
+	t := &Timeline{Version: q.version(), Start: committedAt(&q.indexed.State), Done: true}
+	t.add(Hop{Name: "source to index", Start: t.Start}, q.indexed.UpdatedAt)
 	t.share()
 	q.note("the hops of its last change: its records are not in Kafka any more, or beyond what was looked at")
 	return t
@@ -115,126 +109,3 @@ func (t *Timeline) share() {
 		}
 	}
 }
-
-// newest returns the record that has come furthest of the newest change that is in a log.
-func (q *inquiry) newest() *seen {
-	var newest *seen
-	for _, all := range [][]seen{q.documents, q.vectors} {
-		for n := range all {
-			if s := &all[n]; newest == nil || s.version >= newest.version {
-				newest = s
-			}
-		}
-	}
-	return newest
-}
-
-// arrived reports whether the index has what a record brings.
-func (q *inquiry) arrived(s *seen) bool {
-	if q.indexed == nil {
-		return false
-	}
-	state := &q.indexed.State
-	if s.document.GetOp() == record.Op_OP_FAILED {
-		return state.Failed.GetVersion() == s.version
-	}
-	if version := q.version(); s.version != version && !q.isIndexed(s) {
-		return false
-	}
-	return s.state != record.VectorState_VECTOR_STATE_PRESENT || state.Hidden || bytes.Equal(state.Held, s.fingerprint)
-}
-
-// isIndexed reports whether a record is the change that the index has, whatever its version: after the epoch was raised
-// the same place in the log counts higher.
-func (q *inquiry) isIndexed(s *seen) bool {
-	has, of := q.indexed.State.Origin, s.document.GetOrigin()
-	return has != nil && of != nil && has.GetTopic() == of.GetTopic() && has.GetPartition() == of.GetPartition() && has.GetOffset() == of.GetOffset() &&
-		has.GetCommittedAt() == of.GetCommittedAt()
-}
-
-// passed reports whether no stage has a record of the item to work on but ingest.
-func (q *inquiry) passed() bool {
-	for _, w := range q.answer.Waiting {
-		if w.Stage != stageIngest {
-			return false
-		}
-	}
-	return true
-}
-
-// cost returns what the text of the newest change has cost.
-func (q *inquiry) cost(ctx context.Context) *Cost {
-	var text string
-	c := &Cost{}
-	if q.indexed != nil {
-		text, c.Tokens = q.indexed.State.Text, q.indexed.State.OriginalTokens
-	}
-	newest := q.newest()
-	if newest != nil && newest.document.GetOp().IsRow() {
-		text, c.Tokens = newest.document.GetText(), max(newest.tokens, 0)
-		if newest.tokens == 0 && q.indexed != nil && text == q.indexed.State.Text {
-			c.Tokens = q.indexed.State.OriginalTokens
-		}
-	}
-	if text == "" {
-		return nil
-	}
-	if c.Counted = c.Tokens > 0; !c.Counted {
-		c.Tokens = int64(len([]rune(text))/charactersPerToken + 1)
-	}
-	c.Paid, c.Why = q.paid()
-	if client, err := q.kafka(ctx); err == nil && q.now.answers(stageEmbed) {
-		c.price(ctx, client, q)
-	}
-	return c
-}
-
-// charactersPerToken is a rule of thumb for English text.
-const charactersPerToken = 4
-
-// paid tells whether the newest change's text was paid for: where the change before had the same one, its vector was known.
-func (q *inquiry) paid() (paid *bool, why string) {
-	var rows []seen
-	orders := record.Orders{}
-	for _, d := range q.documents {
-		late := slices.ContainsFunc(d.document.GetSources(), func(so *record.SourceOrder) bool { return orders.Compare(so) < 0 })
-		if orders.Take(d.document.GetSources()); d.document.GetOp().IsRow() && !late {
-			rows = append(rows, d)
-		}
-	}
-	switch n := len(rows); {
-	case n == 0:
-		return nil, "its documents are not in Kafka any more"
-	case rows[n-1].document.GetOp() == record.Op_OP_PARTIAL:
-		return nil, "a part of a row came, and its text was made later"
-	case n > 1 && rows[n-1].document.GetText() == rows[n-2].document.GetText():
-		return new(false), "the change before had the same text"
-	case n > 1:
-		return new(true), "the change before had another text"
-	case q.first:
-		return new(true), "it is its first text"
-	}
-	return nil, "the change before it is beyond what was looked at, if there was one"
-}
-
-// price adds the money, by the last price that the ledger has of the collection.
-func (c *Cost) price(ctx context.Context, client *kgo.Client, q *inquiry) {
-	ledger, err := kafka.OpenCosts(ctx, client, q.cfg.Topics, q.answer.At.Add(-priceAge))
-	if err != nil {
-		q.note("the price of a token: %v", err)
-		return
-	}
-	entries, err := ledger.Read(ctx)
-	if err != nil {
-		q.note("the price of a token: %v", err)
-		return
-	}
-	for _, e := range entries {
-		if e.Collection == q.item.Collection {
-			c.Currency, c.Money = e.Currency, float64(c.Tokens)*e.Price/1e6
-		}
-	}
-}
-
-// priceAge is how far back a price is looked for.
-const priceAge = 7 * 24 * time.Hour

@@ -9,7 +9,7 @@ import (
 
 // lineOf returns the time line of an item whose vector is on its way to write.
 func lineOf(stamps record.Stamps) *Timeline {
-	q := &inquiry{Inspector: &Inspector{}, answer: Item{At: stamps.Last().Add(time.Second), Waiting: []Waiting{{Stage: stageWrite}}}}
+	q := &inquiry{Inspector: &Inspector{}, now: &look{}, answer: Item{At: stamps.Last().Add(time.Second), Waiting: []Waiting{{Stage: stageWrite}}}}
 	q.vectors = []seen{{version: 1, document: &record.Document{}, stamps: stamps, stamped: true}}
 	return q.timeline()
 }

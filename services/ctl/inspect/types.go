@@ -11,6 +11,26 @@ import (
 // Seconds is a time span; JSON has it as a number of seconds.
 type Seconds time.Duration
 
+func secondsOf(s float64) Seconds { return Seconds(s * float64(time.Second)) }
+
+// String writes a time span with at most two units.
+func (s Seconds) String() string {
+	switch d := time.Duration(s); {
+	case d < time.Millisecond:
+		return d.Round(time.Microsecond).String()
+	case d < time.Second:
+		return d.Round(time.Millisecond).String()
+	case d < time.Minute:
+		return fmt.Sprintf("%.1fs", d.Seconds())
+	case d < time.Hour:
+		return fmt.Sprintf("%dm%02ds", int(d.Minutes()), int(d.Seconds())%60)
+	case d < 48*time.Hour:
+		return fmt.Sprintf("%dh%02dm", int(d.Hours()), int(d.Minutes())%60)
+	default:
+		return fmt.Sprintf("%dd%02dh", int(d.Hours())/24, int(d.Hours())%24)
+	}
+}
+
 // MarshalJSON implements json.Marshaler.
 func (s Seconds) MarshalJSON() ([]byte, error) { return json.Marshal(time.Duration(s).Seconds()) }
 
@@ -146,6 +166,7 @@ type Timeline struct {
 	End     time.Time `json:"end"`               // written to the index; now where it is not there yet
 	Done    bool      `json:"done"`              // it is in the index
 	Hops    []Hop     `json:"hops"`              // without gaps, from Start to End
+	Unsplit string    `json:"unsplit,omitempty"` // what is not known of the last one, and what is instead
 }
 
 // Hop is a part of a change's way.
@@ -158,21 +179,6 @@ type Hop struct {
 	Open  bool      `json:"open,omitempty"`
 }
 
-// Letter is a dead letter.
-type Letter struct {
-	At        time.Time `json:"at"`
-	Stage     string    `json:"stage"`
-	Reason    string    `json:"reason"`
-	Item      string    `json:"item,omitempty"`
-	Version   string    `json:"version,omitempty"`
-	Source    string    `json:"source"` // topic/partition/offset of the failing stage's input
-	Text      string    `json:"text"`
-	Partition int32     `json:"partition"` // of the letter itself, in the dead-letter topic
-	Offset    int64     `json:"offset"`
-
-	key string // of the item, as bytes; "" where it is not known
-}
-
 // Cost is what the text of an item's last change has cost.
 type Cost struct {
 	Tokens   int64   `json:"tokens"`
@@ -181,40 +187,6 @@ type Cost struct {
 	Money    float64 `json:"money"`         // at the last price that the ledger knows; 0 where it knows none
 	Currency string  `json:"currency"`      // "" with no price
 	Why      string  `json:"why,omitempty"` // how it is known whether it was paid
-}
-
-// Code names a cause.
-type Code string
-
-// The causes, in the order in which they are looked for: those of what is broken first.
-const (
-	CauseUnknown       Code = "unknown"            // too much of what decides could not be looked at
-	CauseIndexReadOnly Code = "index-read-only"    // the index takes no writes
-	CauseIndexAway     Code = "index-away"         // Weaviate does not answer
-	CauseStageDown     Code = "stage-down"         // nobody runs the stage that has to read it
-	CauseThrottled     Code = "provider-throttled" // the embeddings provider lets through less than there is
-	CauseKeyRefused    Code = "provider-key-refused"
-	CauseProviderAway  Code = "provider-away"   // the provider fails
-	CauseBudget        Code = "budget-spent"    // of the day
-	CauseStuck         Code = "stuck-partition" // its partition does not move, while others do or nothing else is wrong
-	CauseQueue         Code = "queue"           // it waits behind others, and they move
-	CauseDeadLetter    Code = "dead-letter"     // its newest change cannot be used
-	CauseOlderRefused  Code = "older-refused"   // a change that came last is older than what the index has
-	CauseHidden        Code = "hidden"          // `when` does not let it be found
-	CauseDeleted       Code = "deleted"         // at its source
-	CauseSkipped       Code = "skipped"         // ingest takes nothing of its record
-	CauseUnfound       Code = "not-found-by-search"
-	CauseVectorPending Code = "vector-pending" // it is there, found by the meaning of its older text
-	CauseNotReady      Code = "not-ready"      // a service says so itself
-	CauseNotInSource   Code = "not-in-source"  // no newer change of it is in the source topics
-)
-
-// Cause is a reason why an item is as it is.
-type Cause struct {
-	Code    Code   `json:"code"`
-	Summary string `json:"summary"` // a sentence
-	Detail  string `json:"detail,omitempty"`
-	Do      string `json:"do,omitempty"` // what to do
 }
 
 // Status is how an installation is.
@@ -275,7 +247,7 @@ type Provider struct {
 
 // Endpoint is a server of the provider, of all replicas of embed together.
 type Endpoint struct {
-	Role     string  `json:"role"` // main or backup
+	Role     string  `json:"role"` // first or backup
 	Gate     string  `json:"gate"` // open, limited: requests wait; shut: told to wait; refused: no key is taken
 	Shut     Seconds `json:"shut_seconds"`
 	Keys     int     `json:"keys"`
@@ -284,6 +256,7 @@ type Endpoint struct {
 	Tokens   float64 `json:"tokens_per_minute"`
 	Breaker  string  `json:"breaker,omitempty"` // closed, open or half-open; "" where there is no second server
 	Failed   float64 `json:"failed"`            // requests a second that failed, but for those that were throttled
+	Failing  Seconds `json:"failing_seconds"`   // for how long none has succeeded; 0 where the last one has
 
 	away bool // none succeeds
 }

@@ -62,7 +62,7 @@ const standings = {
 const property = (index, name) => index?.properties?.find((each) => each.name === name)?.value
 
 // waterfall draws the hops one below the other, each where it was in time: filled where a stage had it, outlined where it waited.
-function waterfall({ hops, start, end, done }, { trace_id: trace, trace_link: link }) {
+function waterfall({ hops, start, end, done, unsplit }, { trace_id: trace, trace_link: link }) {
   const from = Date.parse(start)
   const all = hops.reduce((sum, hop) => sum + hop.seconds, 0)
   let before = 0
@@ -82,7 +82,8 @@ function waterfall({ hops, start, end, done }, { trace_id: trace, trace_link: li
       safe && [' · ', el('a', { href: safe, rel: 'noopener noreferrer', target: '_blank' }, 'its trace')], !safe && trace && [' · trace ', el('code', {}, said(trace))]),
     el('table', { class: 'hops' }, el('caption', { class: 'hidden' }, 'Where the time went'),
       el('colgroup', {}, ['name', 'lane', 'took', 'share'].map((name) => el('col', { class: name }))),
-      el('thead', { class: 'hidden' }, el('tr', {}, ['hop', 'when', 'took', 'share'].map((name) => el('th', { scope: 'col' }, name)))), el('tbody', {}, rows)))
+      el('thead', { class: 'hidden' }, el('tr', {}, ['hop', 'when', 'took', 'share'].map((name) => el('th', { scope: 'col' }, name)))), el('tbody', {}, rows)),
+    unsplit && el('p', { class: 'quiet' }, said(unsplit)))
 }
 
 function place({ topic, partition, offset, stage, since, ahead, owed }) {

@@ -145,11 +145,11 @@ function collection({ collection: name, class: kind, writable, why }) {
 const gates = { open: 'keeps up', limited: 'at its limit', shut: 'told to wait', refused: 'refuses the key' }
 
 function provider(p, { model, inside }) {
-  const name = (role) => el('span', { class: 'quiet' }, said(model), role === 'main' ? '' : ` (${role})`, ' ')
-  if (inside) return [el('p', {}, name('main'), 'built in')]
-  if (!p) return [el('p', {}, name('main'), 'not reached')]
+  const name = (role) => el('span', { class: 'quiet' }, said(model), role === 'first' ? '' : ` (${role})`, ' ')
+  if (inside) return [el('p', {}, name('first'), 'built in')]
+  if (!p) return [el('p', {}, name('first'), 'not reached')]
   return p.endpoints.map((each) => el('p', { class: each.gate === 'open' || each.gate === 'limited' ? '' : 'failure' },
-    name(each.role), gates[each.gate] ?? each.gate, each.breaker === 'open' ? ', circuit open' : ''))
+    name(each.role), gates[each.gate] ?? each.gate, each.failing_seconds > late ? `, fails since ${span(each.failing_seconds)}` : '', each.breaker === 'open' ? ', circuit open' : ''))
 }
 
 function panelsOf(status) {

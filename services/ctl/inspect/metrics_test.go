@@ -1,6 +1,7 @@
 package inspect
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -47,9 +48,10 @@ func replicas(t *testing.T, pages ...string) *Inspector {
 func TestScrape_addsReplicasUp(t *testing.T) {
 	i := replicas(t, page(50, 0, 0), page(0, 40, 8))
 	i.cfg.Admin = append(i.cfg.Admin, "127.0.0.1:1", "no address")
-	s := i.scrapeAll(t.Context())
-	if len(s.services) != 3 || len(s.families) != 2 || len(s.unknown) != 2 {
-		t.Fatalf("%d services, %d answered, unknown %q", len(s.services), len(s.families), s.unknown)
+	var unknown notes
+	s := i.scrape(t.Context(), &unknown)
+	if len(s.services) != 3 || len(s.samples[metricItems]) != 2 || len(unknown.lines) != 2 {
+		t.Fatalf("%d services, %d answered, unknown %q", len(s.services), len(s.samples[metricItems]), unknown.lines)
 	}
 	for _, x := range s.services {
 		if len(x.Stages) > 0 && (x.Ready || x.Says != "index of Product: read-only") {
@@ -62,7 +64,7 @@ func TestScrape_addsReplicasUp(t *testing.T) {
 	if _, ok := s.sum(metricItems, "stage", "embed"); ok {
 		t.Error("a stage that nobody shows has items")
 	}
-	h := s.histograms(metricFreshness, "collection", func(labels) bool { return true })["Product"]
+	h := s.histograms(metricFreshness, "collection", func(map[string]string) bool { return true })["Product"]
 	for q, want := range map[float64]time.Duration{.25: 50 * time.Millisecond, .5: 100 * time.Millisecond, .9: time.Second, .999: 10 * time.Second} {
 		if got := time.Duration(h.quantile(q)); got < want*97/100 || got > want*103/100 {
 			t.Errorf("quantile %g is %s, want about %s", q, got, want)
@@ -70,10 +72,44 @@ func TestScrape_addsReplicasUp(t *testing.T) {
 	}
 }
 
+// Prometheus' format has NaN and infinities, JSON has not.
+func TestScrape_whatIsNoNumberBreaksNoAnswer(t *testing.T) {
+	text := page(3, 0, 0) + "# TYPE " + metricRequests + " counter\n" + metricRequests + " NaN\n# TYPE " + metricTokens + " counter\n" + metricTokens + " 5\n" +
+		"# TYPE " + metricShut + " gauge\n" + metricShut + "{endpoint=\"first\",key=\"1\"} +Inf\n# TYPE " + metricRefused + " gauge\n" + metricRefused + "{endpoint=\"first\",key=\"1\"} 0\n" +
+		"# TYPE " + metricUnfinished + "_x gauge\n" + metricUnfinished + "_x NaN\n"
+	i := replicas(t, text, "# TYPE "+metricRequests+" counter\n"+metricRequests+" 7\n")
+	at := func(second int) *look {
+		return &look{metrics: i.scrape(t.Context(), &notes{}), at: time.Unix(int64(second), 0)}
+	}
+	w := window{earlier: at(0), now: at(2)}
+	w.oldest = w.earlier
+	if n, ok := w.now.sum(metricRequests); n != 7 || !ok {
+		t.Errorf("%g requests, want those of the service that has counted them", n)
+	}
+	answer, err := json.Marshal(Status{Provider: w.provider(), Freshness: w.freshness(), Services: w.now.services})
+	if err != nil || !strings.Contains(string(answer), `"gate":"open"`) {
+		t.Errorf("as JSON: %s %v", answer, err)
+	}
+}
+
+func TestProvider_oneThatFailsShowsBetweenTwoOfItsTries(t *testing.T) {
+	at := func(second int, failing string) *look {
+		text := "# TYPE " + metricRequests + " counter\n" + metricRequests + " 9\n# TYPE " + metricRefused + " gauge\n" + metricRefused + "{endpoint=\"first\",key=\"1\"} 0\n" +
+			"# TYPE " + metricFailing + " gauge\n" + metricFailing + "{endpoint=\"first\"} " + failing + "\n"
+		return &look{metrics: replicas(t, text).scrape(t.Context(), &notes{}), at: time.Unix(int64(second), 0)}
+	}
+	for failing, want := range map[string]int{"0": 0, "1.5": 0, "30": 1} {
+		trouble := window{earlier: at(0, failing), now: at(2, failing)}.provider().trouble()
+		if len(trouble) != want || want > 0 && (trouble[0].Code != CauseProviderAway || !strings.Contains(trouble[0].Detail, "30.0s")) {
+			t.Errorf("one that has been failing for %s s: %+v", failing, trouble)
+		}
+	}
+}
+
 func TestHistogram_sinceALookBefore(t *testing.T) {
 	of := func(tenth, second, ten int) *histogram {
-		s := replicas(t, page(tenth, second, ten)).scrapeAll(t.Context())
-		return s.histograms(metricFreshness, "collection", func(labels) bool { return true })["Product"]
+		s := replicas(t, page(tenth, second, ten)).scrape(t.Context(), &notes{})
+		return s.histograms(metricFreshness, "collection", func(map[string]string) bool { return true })["Product"]
 	}
 	before := of(10, 0, 0)
 	if d := of(10, 20, 0).since(before); d.count() != 20 || d.quantile(.5) < Seconds(100*time.Millisecond) {
