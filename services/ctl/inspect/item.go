@@ -108,7 +108,7 @@ func (q *inquiry) askIndex(ctx context.Context) {
 		q.note("what the index has: %v", err)
 		return
 	}
-	q.takes = q.takesWrites(ctx, index, q.now, q.item.Collection)
+	q.takes = takesWrites(ctx, index, q.now, q.item.Collection)
 	if !found.Main || !found.State.Complete() {
 		return
 	}

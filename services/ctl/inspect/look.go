@@ -103,7 +103,8 @@ const (
 // window is the present look, the one before, and the oldest of the last minute.
 type window struct{ oldest, earlier, now *look }
 
-func (w window) seconds() float64 { return w.now.at.Sub(w.earlier.at).Seconds() }
+// seconds is never 0: an answer that was cut short has one look.
+func (w window) seconds() float64 { return max(w.now.at.Sub(w.earlier.at).Seconds(), 0.001) }
 
 // rate returns by how much a metric grows a second; ok is false where none shows it.
 func (w window) rate(name string, pairs ...string) (perSecond float64, ok bool) {

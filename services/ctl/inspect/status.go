@@ -137,7 +137,7 @@ func (i *Inspector) indexStates(ctx context.Context, now *look) (all []IndexStat
 	index, err := i.index.get(ctx)
 	all = []IndexState{}
 	for _, c := range i.file.Collections() {
-		all = append(all, i.takesWrites(ctx, index, now, c.Name))
+		all = append(all, takesWrites(ctx, index, now, c.Name))
 	}
 	slices.SortFunc(all, func(a, b IndexState) int { return cmp.Compare(a.Collection, b.Collection) })
 	return all, err
@@ -145,7 +145,7 @@ func (i *Inspector) indexStates(ctx context.Context, now *look) (all []IndexStat
 
 // takesWrites returns whether a collection takes writes: as Weaviate says, or else as write does. index is nil where Weaviate
 // does not answer.
-func (i *Inspector) takesWrites(ctx context.Context, index *weaviate.Client, now *look, collection string) IndexState {
+func takesWrites(ctx context.Context, index *weaviate.Client, now *look, collection string) IndexState {
 	s := IndexState{Collection: collection}
 	var why error
 	if index != nil {

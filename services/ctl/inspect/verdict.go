@@ -201,7 +201,7 @@ func (q *inquiry) refused(s *seen) *Cause {
 	case record.Stale:
 		c = because(CauseOlderRefused, fmt.Sprintf("%s, has version %d, the index has %d", detail, s.version, q.version()), "an older version came after the one that the index has").
 			do("if it was a redriven dead letter there is nothing to do: a newer change had come meanwhile")
-	default:
+	case record.TakenNew, record.TakenAgain:
 		return nil
 	}
 	if s.bulk {

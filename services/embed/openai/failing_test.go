@@ -14,8 +14,15 @@ func TestFailing_countsFromTheFirstFailureUntilAnAnswer(t *testing.T) {
 		status string
 		want   time.Duration
 	}{
-		{0, "200", 0}, {10, "503", 1}, {20, "error", 10 * time.Second}, {30, "429", 20 * time.Second}, {40, "408", 30 * time.Second},
-		{50, "400", 0}, {60, "500", 1}, {65, "401", 0}, {70, "503", 1},
+		{0, "200", 0},
+		{10, "503", 1},
+		{20, "error", 10 * time.Second},
+		{30, "429", 20 * time.Second},
+		{40, "408", 30 * time.Second},
+		{50, "400", 0},
+		{60, "500", 1},
+		{65, "401", 0},
+		{70, "503", 1},
 	} {
 		f.see(step.status, at(step.second))
 		if got := f.time(at(step.second)); got != step.want {
