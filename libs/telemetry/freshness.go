@@ -2,7 +2,6 @@ package telemetry
 
 import (
 	"context"
-	"errors"
 	"sync"
 	"time"
 
@@ -60,20 +59,8 @@ func (s *skew) turn(now time.Time) {
 	}
 }
 
-func (x *Metrics) newFreshness() error {
-	x.freshness.skew = map[string]*skew{}
-	histogram := func(name, until string) (metric.Float64Histogram, error) {
-		return x.meter.Float64Histogram(name, metric.WithUnit("s"), metric.WithDescription("Time from the source's commit to "+until),
-			metric.WithExplicitBucketBoundaries(.05, .1, .25, .5, 1, 2, 5, 10, 30, 60, 300, 1800, 7200))
-	}
-	var errs [4]error
-	x.freshness.acknowledged, errs[0] = histogram(nameFreshness, "the acknowledged write.")
-	x.freshness.searchable, errs[1] = histogram(nameSearchable, "a search that finds the item by its own vector, of a sample of the items.")
-	x.freshness.future, errs[2] = x.meter.Int64Counter(nameFuture, metric.WithDescription("Items that reached the index before they were committed at the source, by the source's clock."))
-	_, errs[3] = x.meter.Float64ObservableGauge(nameSkew, metric.WithUnit("s"), metric.WithFloat64Callback(x.observeSkew),
-		metric.WithDescription("By how much a source's clock was ahead of this machine's, at least and in the last minutes; 0 where that was not seen."))
-	return errors.Join(errs[:]...)
-}
+// freshnessBounds has those of the objective, 5 s and 60 s.
+var freshnessBounds = []float64{.05, .1, .25, .5, 1, 2, 5, 10, 30, 60, 300, 1800, 7200}
 
 func (x *Metrics) observeSkew(_ context.Context, o metric.Float64Observer) error {
 	f := &x.freshness

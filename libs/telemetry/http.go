@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
-	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/metric/noop"
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
@@ -56,9 +55,4 @@ func Traceparent(ctx context.Context) string {
 // HTTPAnswered records one request that was answered. route and status are of short lists.
 func (x *Metrics) HTTPAnswered(ctx context.Context, route, status string, d time.Duration) {
 	x.http.Record(ctx, d.Seconds(), x.labelled("route", route, "status", status))
-}
-
-func newHTTP(m metric.Meter) (metric.Float64Histogram, error) {
-	return m.Float64Histogram(nameHTTP, metric.WithUnit("s"), metric.WithDescription("Time of an HTTP request until it is answered, by route and status."),
-		metric.WithExplicitBucketBoundaries(.0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30))
 }

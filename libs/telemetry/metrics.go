@@ -34,7 +34,7 @@ const (
 	nameTokens      = "gen_ai.client.token.usage"
 )
 
-// Counters that a service counts itself and hands to Metrics.Counter.
+// What a service counts or adds up itself, and hands to Metrics.Counter; money in the currency of its setting.
 const (
 	ProviderRequests    = "freshet.provider.requests"
 	ProviderTexts       = "freshet.provider.texts"
@@ -42,13 +42,15 @@ const (
 	ProviderAgainTokens = "freshet.provider.paid_again.tokens"
 	ProviderSavedTokens = "freshet.provider.saved.tokens"
 	ProviderFallbacks   = "freshet.provider.fallbacks"
+	ProviderCost        = "freshet.provider.cost"
+	ProviderSavedCost   = "freshet.provider.saved.cost"
 	WriteRemembered     = "freshet.write.states.remembered"
 	WriteLoaded         = "freshet.write.states.loaded"
 	RedisPassed         = "freshet.redis.entries"
 	RedisMissed         = "freshet.redis.entries.missed"
 )
 
-// Values with labels that a service hands to Metrics.Gauge.
+// Values with labels that a service hands to Metrics.Gauge; money as above.
 const (
 	ProviderLimit   = "freshet.provider.gate.limit"
 	ProviderShut    = "freshet.provider.gate.shut"
@@ -57,10 +59,28 @@ const (
 	ProviderWaited  = "freshet.provider.gate.waited"
 	ProviderBreaker = "freshet.provider.breaker"
 	ProviderFailing = "freshet.provider.failing"
+	BudgetSpent     = "freshet.embed.budget.spent"
+	BudgetLimit     = "freshet.embed.budget.limit"
+	BudgetWaiting   = "freshet.embed.budget.waiting"
 	StageLater      = "freshet.stage.later"
 	RedisLag        = "freshet.redis.lag"
 	HTTPInFlight    = "freshet.http.in_flight"
 )
+
+var counters = map[string]string{
+	ProviderRequests:    "Requests to the embeddings provider.",
+	ProviderTexts:       "Texts that the provider embedded.",
+	ProviderTokens:      "Tokens that the provider charged for; estimated where it does not say.",
+	ProviderAgainTokens: "Those of them whose text had been paid for before.",
+	ProviderSavedTokens: "Tokens that were not paid for again, estimated.",
+	ProviderFallbacks:   "Texts that the built-in model could not read and embedded by their characters.",
+	ProviderCost:        "What the provider charged, by tokens and price.",
+	ProviderSavedCost:   "What was not paid because the vector was known; estimated.",
+	WriteRemembered:     "Items whose state write still knew from its own last write or read.",
+	WriteLoaded:         "Items whose state write had to read from the index.",
+	RedisPassed:         "Entries of Redis streams that Kafka and Redis have acknowledged.",
+	RedisMissed:         "Entries of Redis streams that were removed before they were passed on.",
+}
 
 var gauges = map[string]struct{ unit, description string }{
 	StageLater:      {"", "Inputs that a stage has let pass, and handles again as soon as it can: their vectors follow."},
@@ -76,34 +96,6 @@ var gauges = map[string]struct{ unit, description string }{
 	BudgetWaiting:   {"", "Requests to the provider that wait for the budget of the next day; with a pipeline, texts that its budget has turned away today."},
 	RedisLag:        {"", "Entries of a Redis stream that its group has not read; 0 where another process reads it."},
 	ProviderBreaker: {"", "State of an endpoint's circuit breaker: 0 closed, 1 open, 2 half open."},
-}
-
-var counterDescriptions = map[string]string{
-	ProviderRequests:    "Requests to the embeddings provider.",
-	ProviderTexts:       "Texts that the provider embedded.",
-	ProviderTokens:      "Tokens that the provider charged for; estimated where it does not say.",
-	ProviderAgainTokens: "Those of them whose text had been paid for before.",
-	ProviderSavedTokens: "Tokens that were not paid for again, estimated.",
-	ProviderFallbacks:   "Texts that the built-in model could not read and embedded by their characters.",
-	WriteRemembered:     "Items whose state write still knew from its own last write or read.",
-	RedisPassed:         "Entries of Redis streams that Kafka and Redis have acknowledged.",
-	RedisMissed:         "Entries of Redis streams that were removed before they were passed on.",
-	WriteLoaded:         "Items whose state write had to read from the index.",
-}
-
-// Amounts that a service keeps itself and hands to Metrics.Money or Metrics.Gauge; money in the
-// currency of its setting.
-const (
-	ProviderCost      = "freshet.provider.cost"
-	ProviderSavedCost = "freshet.provider.saved.cost"
-	BudgetSpent       = "freshet.embed.budget.spent"
-	BudgetLimit       = "freshet.embed.budget.limit"
-	BudgetWaiting     = "freshet.embed.budget.waiting"
-)
-
-var amountDescriptions = map[string]string{
-	ProviderCost:      "What the provider charged, by tokens and price.",
-	ProviderSavedCost: "What was not paid because the vector was known; estimated.",
 }
 
 // Metrics holds the instruments of the stage runtime.
@@ -132,30 +124,54 @@ type Metrics struct {
 type stageLane struct{ stage, lane string }
 
 func newMetrics(m metric.Meter) (*Metrics, error) {
-	x := &Metrics{meter: m, unfinished: map[stageLane]func() time.Duration{}, labels: map[[6]string]metric.MeasurementOption{}}
-	var errs [14]error
-	x.items, errs[0] = m.Int64Counter(nameItems, metric.WithDescription("Inputs of a stage by their outcome."))
-	x.stage, errs[1] = m.Float64Histogram(nameStage, metric.WithUnit("s"), metric.WithDescription("Time of a batch from decoding to its mark."),
-		metric.WithExplicitBucketBoundaries(.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60))
-	x.batch, errs[2] = m.Int64Histogram(nameBatch, metric.WithDescription("Inputs of a batch, by why it had no more: full, or drained where no more were there."),
-		metric.WithExplicitBucketBoundaries(1, 2, 5, 10, 20, 50, 100, 200, 500, 1000))
-	x.retries, errs[3] = m.Int64Counter(nameRetries, metric.WithDescription("Batches that were tried again."))
-	errs[4] = x.newFreshness()
-	x.deadLetters, errs[5] = m.Int64Counter(nameDeadLetters, metric.WithDescription("Dead letters by stage and reason."))
-	_, errs[6] = m.Float64ObservableGauge(nameUnfinished, metric.WithUnit("s"),
-		metric.WithDescription("Age of the oldest input that a stage has read and not finished; 0 if there is none."),
-		metric.WithFloat64Callback(x.observeUnfinished))
-	x.indexBroken, errs[7] = m.Int64Gauge(nameIndexBroken, metric.WithDescription("1 while the index takes no writes of a collection, else 0."))
-	x.http, errs[8] = newHTTP(m)
-	x.inputs, errs[9] = m.Int64Counter(nameInputs, metric.WithDescription("Inputs that a stage has begun with; each has one outcome in freshet.items, or is still being worked on."))
-	x.rebalances, errs[10] = m.Int64Counter(nameRebalances, metric.WithDescription("Times that Kafka has shared out a stage's partitions anew, as this process has seen it."))
-	x.provider, errs[11] = m.Float64Histogram(nameProvider, metric.WithUnit("s"), metric.WithDescription("Time of a request to the embeddings provider, by endpoint and status; error where there was no answer."),
-		metric.WithExplicitBucketBoundaries(.01, .02, .04, .08, .16, .32, .64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92))
-	x.wait, errs[12] = m.Float64Histogram(nameWait, metric.WithUnit("s"), metric.WithDescription("Time that the first text of a request to the provider waited for others, by why it had no more: full or due."),
-		metric.WithExplicitBucketBoundaries(.001, .002, .004, .008, .016, .032, .064, .128, .256, .512, 1.024, 10, 100))
-	x.tokens, errs[13] = m.Int64Histogram(nameTokens, metric.WithUnit("{token}"), metric.WithDescription("Tokens that the provider charged a request for, by model; estimated where it does not say."),
-		metric.WithExplicitBucketBoundaries(1, 4, 16, 64, 256, 1024, 4096, 16384, 65536, 262144, 1048576)) // of the conventions, as far as a request goes
-	return x, errors.Join(errs[:]...)
+	var errs []error
+	counter := func(name, description string) metric.Int64Counter {
+		c, err := m.Int64Counter(name, metric.WithDescription(description))
+		errs = append(errs, err)
+		return c
+	}
+	seconds := func(name, description string, bounds ...float64) metric.Float64Histogram {
+		h, err := m.Float64Histogram(name, metric.WithUnit("s"), metric.WithDescription(description), metric.WithExplicitBucketBoundaries(bounds...))
+		errs = append(errs, err)
+		return h
+	}
+	sizes := func(name, unit, description string, bounds ...float64) metric.Int64Histogram {
+		h, err := m.Int64Histogram(name, metric.WithUnit(unit), metric.WithDescription(description), metric.WithExplicitBucketBoundaries(bounds...))
+		errs = append(errs, err)
+		return h
+	}
+	x := &Metrics{
+		meter: m, unfinished: map[stageLane]func() time.Duration{}, labels: map[[6]string]metric.MeasurementOption{},
+		inputs:      counter(nameInputs, "Inputs that a stage has begun with; each has one outcome in freshet.items, or is still being worked on."),
+		items:       counter(nameItems, "Inputs of a stage by their outcome."),
+		retries:     counter(nameRetries, "Batches that were tried again."),
+		rebalances:  counter(nameRebalances, "Times that Kafka has shared out a stage's partitions anew, as this process has seen it."),
+		deadLetters: counter(nameDeadLetters, "Dead letters by stage and reason."),
+		stage:       seconds(nameStage, "Time of a batch from decoding to its mark.", .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60),
+		batch:       sizes(nameBatch, "", "Inputs of a batch, by why it had no more: full, or drained where no more were there.", 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000),
+		provider: seconds(nameProvider, "Time of a request to the embeddings provider, by endpoint and status; error where there was no answer.",
+			.01, .02, .04, .08, .16, .32, .64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92),
+		wait: seconds(nameWait, "Time that the first text of a request to the provider waited for others, by why it had no more: full or due.",
+			.001, .002, .004, .008, .016, .032, .064, .128, .256, .512, 1.024, 10, 100),
+		tokens: sizes(nameTokens, "{token}", "Tokens that the provider charged a request for, by model; estimated where it does not say.",
+			1, 4, 16, 64, 256, 1024, 4096, 16384, 65536, 262144, 1048576), // of the conventions, as far as a request goes
+		http: seconds(nameHTTP, "Time of an HTTP request until it is answered, by route and status.", .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30),
+		freshness: freshness{
+			acknowledged: seconds(nameFreshness, "Time from the source's commit to the acknowledged write.", freshnessBounds...),
+			searchable:   seconds(nameSearchable, "Time from the source's commit to a search that finds the item by its own vector, of a sample of the items.", freshnessBounds...),
+			future:       counter(nameFuture, "Items that reached the index before they were committed at the source, by the source's clock."),
+			skew:         map[string]*skew{},
+		},
+	}
+	gauge := func(name, unit, description string, observe metric.Float64Callback) {
+		_, err := m.Float64ObservableGauge(name, metric.WithUnit(unit), metric.WithDescription(description), metric.WithFloat64Callback(observe))
+		errs = append(errs, err)
+	}
+	gauge(nameUnfinished, "s", "Age of the oldest input that a stage has read and not finished; 0 if there is none.", x.observeUnfinished)
+	gauge(nameSkew, "s", "By how much a source's clock was ahead of this machine's, at least and in the last minutes; 0 where that was not seen.", x.observeSkew)
+	var err error
+	x.indexBroken, err = m.Int64Gauge(nameIndexBroken, metric.WithDescription("1 while the index takes no writes of a collection, else 0."))
+	return x, errors.Join(append(errs, err)...)
 }
 
 func (x *Metrics) observeUnfinished(_ context.Context, o metric.Float64Observer) error {
@@ -167,11 +183,11 @@ func (x *Metrics) observeUnfinished(_ context.Context, o metric.Float64Observer)
 	return nil
 }
 
-// Counter has a count that a service keeps itself read at each scrape. name is one of
-// the constants of this package.
-func (x *Metrics) Counter(name string, read func() int64) error {
-	_, err := x.meter.Int64ObservableCounter(name, metric.WithDescription(counterDescriptions[name]),
-		metric.WithInt64Callback(func(_ context.Context, o metric.Int64Observer) error {
+// Counter has what a service counts or adds up itself, and never goes down, read at each scrape. name is one of the constants of
+// this package.
+func (x *Metrics) Counter(name string, read func() float64) error {
+	_, err := x.meter.Float64ObservableCounter(name, metric.WithDescription(counters[name]),
+		metric.WithFloat64Callback(func(_ context.Context, o metric.Float64Observer) error {
 			o.Observe(read())
 			return nil
 		}))
@@ -192,20 +208,6 @@ func (x *Metrics) Gauge(name string, read func(observe func(value float64, label
 		}))
 	if err != nil {
 		return fmt.Errorf("making gauge %s: %w", name, err)
-	}
-	return nil
-}
-
-// Money has an amount that only grows, and that a service keeps itself, read at each scrape. name
-// is one of the constants of this package.
-func (x *Metrics) Money(name string, read func() float64) error {
-	_, err := x.meter.Float64ObservableCounter(name, metric.WithDescription(amountDescriptions[name]),
-		metric.WithFloat64Callback(func(_ context.Context, o metric.Float64Observer) error {
-			o.Observe(read())
-			return nil
-		}))
-	if err != nil {
-		return fmt.Errorf("making counter %s: %w", name, err)
 	}
 	return nil
 }

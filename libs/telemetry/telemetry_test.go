@@ -21,7 +21,7 @@ func TestMetrics_showWhatAStageCounted(t *testing.T) {
 	m.DeadLetter(t.Context(), "ingest", "malformed")
 	m.Fresh(t.Context(), telemetry.Freshness{Collection: "Product", Lane: telemetry.Live, Outcome: "written", Age: time.Second})
 	m.Unfinished("write", telemetry.Live, func() time.Duration { return 90 * time.Second })
-	if err := m.Counter(telemetry.ProviderTokens, func() int64 { return 7 }); err != nil {
+	if err := m.Counter(telemetry.ProviderTokens, func() float64 { return 7 }); err != nil {
 		t.Fatal(err)
 	}
 	page := httptest.NewRecorder()

@@ -153,7 +153,7 @@ func (e *Embedder) publish(m *telemetry.Metrics) error {
 		telemetry.ProviderSavedTokens: func(c Counts) int64 { return c.ReusedTokens },
 		telemetry.ProviderFallbacks:   func(c Counts) int64 { return c.Fallbacks },
 	} {
-		errs = append(errs, m.Counter(name, func() int64 { return read(e.Counts()) }))
+		errs = append(errs, m.Counter(name, func() float64 { return float64(read(e.Counts())) }))
 	}
 	return errors.Join(append(errs, e.ledger.publish(m))...)
 }
@@ -161,8 +161,8 @@ func (e *Embedder) publish(m *telemetry.Metrics) error {
 // publish shows the money.
 func (l *ledger) publish(m *telemetry.Metrics) error {
 	return errors.Join(
-		m.Money(telemetry.ProviderCost, func() float64 { return l.money(l.totals().Paid) }),
-		m.Money(telemetry.ProviderSavedCost, func() float64 { return l.money(l.totals().Saved) }),
+		m.Counter(telemetry.ProviderCost, func() float64 { return l.money(l.totals().Paid) }),
+		m.Counter(telemetry.ProviderSavedCost, func() float64 { return l.money(l.totals().Saved) }),
 		m.Gauge(telemetry.BudgetLimit, l.each(func(p purchase) float64 { return l.money(p.limit) })),
 		m.Gauge(telemetry.BudgetSpent, l.each(func(p purchase) float64 { return l.money(p.spent) })),
 		m.Gauge(telemetry.BudgetWaiting, l.each(func(p purchase) float64 { return float64(p.waiting) })),

@@ -236,10 +236,10 @@ type readers []*reader
 
 // publish shows what the readers have done.
 func (rs readers) publish(m *telemetry.Metrics) error {
-	sum := func(of func(*reader) *atomic.Int64) func() int64 {
-		return func() (n int64) {
+	sum := func(of func(*reader) *atomic.Int64) func() float64 {
+		return func() (n float64) {
 			for _, r := range rs {
-				n += of(r).Load()
+				n += float64(of(r).Load())
 			}
 			return n
 		}

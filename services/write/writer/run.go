@@ -149,8 +149,8 @@ func describe(v *record.Vector) stage.Facts {
 // publish shows how often an item's state was remembered, and how often it was read.
 func (w *Writer) publish(m *telemetry.Metrics) error {
 	return errors.Join(
-		m.Counter(telemetry.WriteRemembered, func() int64 { remembered, _ := w.memory.counts(); return remembered }),
-		m.Counter(telemetry.WriteLoaded, func() int64 { _, loaded := w.memory.counts(); return loaded }),
+		m.Counter(telemetry.WriteRemembered, func() float64 { remembered, _ := w.memory.counts(); return float64(remembered) }),
+		m.Counter(telemetry.WriteLoaded, func() float64 { _, loaded := w.memory.counts(); return float64(loaded) }),
 	)
 }
 
