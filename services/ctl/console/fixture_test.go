@@ -104,7 +104,7 @@ func (f *fixture) Item(_ context.Context, s inspect.Subject) (inspect.Item, erro
 				{Name: "updated_at", Value: start.Format(time.RFC3339)},
 			},
 		},
-		Timeline: &inspect.Timeline{Version: 18422, Of: inspect.Place{Topic: "freshet.vectors.live", Partition: 4, Offset: 771}, Start: start, End: start.Add(all), Done: true, Hops: hops},
+		Timeline: &inspect.Timeline{Version: 18422, Of: inspect.Place{Topic: "freshet.vectors.live", Partition: 4, Offset: 771}, Start: start, End: start.Add(all), Done: true, Hops: hops, Unsplit: "only its trace, where it has one, tells how much of the last part was the queue before write, and how much the write itself; a batch of write takes 9ms now (median)"},
 		Cost:     &inspect.Cost{Tokens: 46, Counted: true, Paid: &paid, Money: 0.00000598, Currency: "USD"},
 		TraceID:  "4bf92f3577b34da6a3ce929d0e0e4736",
 		Causes:   []inspect.Cause{{Code: inspect.CauseNotInSource, Summary: "It is up to date: the index has the newest change that is in the source topics.", Detail: "That change was searchable 87 ms after its commit."}},

@@ -27,7 +27,7 @@ func TestPage_isShownInBothThemesAndAllWidths(t *testing.T) {
 			for _, page := range []struct{ name, path, shows string }{
 				{"pipeline", "#/", "8 dead letters"},
 				{"search", "#/search?q=sleep+outdoors", "20 items"},
-				{"item", "#/item?of=1001", "Where the time went"},
+				{"item", "#/item?of=1001", "a batch of write takes"},
 				{"letters", "#/letters", "newest first"},
 			} {
 				b.visit("?" + theme + page.path)

@@ -56,11 +56,12 @@ func (q *inquiry) timeline() *Timeline {
 
 // whyUnsplit says what is not known of the last part, and what is known instead: write keeps its own times in no record.
 func (q *inquiry) whyUnsplit() string {
+	why := "only its trace, where it has one, tells how much of the last part was the queue before write, and how much the write itself"
 	all := q.now.histograms(metricStage, "stage", func(labels map[string]string) bool { return labels["stage"] == stageWrite })
 	if h := all[stageWrite]; h != nil && h.count() > 0 {
-		return fmt.Sprintf("how much of it was the queue is not stored, only its trace has it; a batch of write takes %s now (median)", h.quantile(.5))
+		why += fmt.Sprintf("; a batch of write takes %s now (median)", h.quantile(.5))
 	}
-	return "how much of it was the queue before write, and how much the write itself, is not stored: only its trace has it"
+	return why
 }
 
 // add adds a part that ends at a time. Weaviate's clock is another one: no part has a negative length.
