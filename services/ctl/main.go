@@ -29,7 +29,7 @@ func run() int {
 			"none says where Kafka or Weaviate is, from a running `freshet dev`.",
 		SilenceUsage: true, SilenceErrors: true, Version: service.Version,
 	}
-	root.AddCommand(topicsCommand(), epochCommand(), searchCommand(), whyCommand(), statusCommand(), dlqCommand(), costCommand(), planCommand(), consoleCommand(), devCommand(), serveEmbedderCommand(),
+	root.AddCommand(topicsCommand(), epochCommand(), searchCommand(), whyCommand(), statusCommand(), dlqCommand(), costCommand(), planCommand(), consoleCommand(), selftestCommand(), devCommand(), serveEmbedderCommand(),
 		benchCommand(), benchProviderCommand(), versionCommand())
 	if err := root.ExecuteContext(ctx); err != nil {
 		if !errors.Is(err, context.Canceled) {

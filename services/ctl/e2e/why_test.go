@@ -136,7 +136,7 @@ func (a *asker) run(args ...string) ([]byte, error) {
 	var out, log bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &log
 	if err := cmd.Run(); err != nil {
-		return nil, fmt.Errorf("freshet %v: %w: %s", args, err, log.String())
+		return nil, fmt.Errorf("freshet %v: %w: %s%s", args, err, log.String(), out.String())
 	}
 	return out.Bytes(), nil
 }

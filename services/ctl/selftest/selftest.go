@@ -1,0 +1,317 @@
+// Package selftest sends a canary through an installation: a change of an item that nobody else has goes to a source topic, the
+// item is found in the index by its vector, is deleted, and is not found any more.
+//
+//	source topic → ingest → embed → write → index
+//	     ▲                                    │ found by its own vector, and then no more
+//	     └──────────────── canary ◀───────────┘
+//
+// It owns the canary and the steps. It makes changes in the formats of the producers, asks the index as an application does,
+// and leaves it to inspect to say where a canary is that does not arrive.
+package selftest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/freshet-io/freshet/libs/kafka"
+	"github.com/freshet-io/freshet/libs/pipeline"
+	"github.com/freshet-io/freshet/libs/weaviate"
+	"github.com/freshet-io/freshet/services/ctl/inspect"
+	"github.com/freshet-io/freshet/services/ctl/rig"
+	"github.com/freshet-io/freshet/services/ingest/ingester"
+)
+
+const (
+	// every is the time between two looks at the index.
+	every = 50 * time.Millisecond
+	// near is among how many items a search must find the canary: no other has its text.
+	near = 5
+	// after is how long a canary's delete, and the look at where it is, may take when the time for the test is over.
+	after = 20 * time.Second
+)
+
+// Options say which way the canary takes.
+type Options struct {
+	Pipeline string         // the file's first one if empty
+	Topic    string         // needed where the pipeline names patterns alone
+	Columns  map[string]any // of the row, above those that are made up
+	Shared   bool           // the topic may have other readers
+}
+
+// Test is an installation and a canary for it.
+type Test struct {
+	Canary *Canary
+
+	config inspect.Config
+	client *kgo.Client
+	index  *weaviate.Client
+}
+
+// Result is how far a canary has come.
+type Result struct {
+	Found   time.Duration // from before it was sent until a search by its vector found it; 0: it was not
+	Rank    int           // its place among what the search found, from 1
+	Deleted time.Duration // from before its delete was sent until the search did not find it any more; 0: it did
+	// Item is what is known of it where it was found last, or where it is kept up. Nil where that was not asked.
+	Item *inspect.Item
+}
+
+// Open makes a canary and connects to where it goes, and sends nothing. Its errors say why it could not be sent. The caller closes.
+func Open(ctx context.Context, cfg inspect.Config, file *pipeline.File, in *ingester.Ingester, o Options) (*Test, error) {
+	p, topic, err := Choose(file, o.Pipeline, o.Topic)
+	if err != nil {
+		return nil, err
+	}
+	t := &Test{config: cfg}
+	if err := t.connect(ctx); err != nil {
+		return nil, errors.Join(err, t.Close())
+	}
+	if err := t.prepare(ctx, p, topic, in, o); err != nil {
+		return nil, errors.Join(err, t.Close())
+	}
+	return t, nil
+}
+
+func (t *Test) connect(ctx context.Context) (err error) {
+	if t.client, err = t.config.Source.Kafka.Connect(ctx, slog.New(slog.DiscardHandler)); err != nil {
+		return fmt.Errorf("Kafka at %s: %w", strings.Join(t.config.Source.Kafka.Brokers, ","), err) //nolint:staticcheck // a name
+	}
+	t.index, err = weaviate.Open(ctx, t.config.Weaviate)
+	return err
+}
+
+// Close ends the connections.
+func (t *Test) Close() error {
+	if t.client != nil {
+		t.client.Close()
+	}
+	if t.index != nil {
+		return t.index.Close()
+	}
+	return nil
+}
+
+func (t *Test) prepare(ctx context.Context, p *pipeline.Pipeline, topic string, in *ingester.Ingester, o Options) error {
+	if !o.Shared && !p.Source.HTTP {
+		others, err := t.readers(ctx, topic)
+		if err != nil {
+			return err
+		}
+		if len(others) > 0 {
+			return fmt.Errorf("topic %s is read by %s too, which would see the canary: choose another pipeline, or --shared where that does no harm", topic, strings.Join(others, ", "))
+		}
+	}
+	format, err := t.format(ctx, p, topic, in)
+	if err != nil {
+		return err
+	}
+	if t.Canary, err = New(ctx, in, p, topic, format, o.Columns, time.Now()); err != nil {
+		return err
+	}
+	was, err := t.index.Inspect(ctx, t.Canary.Item)
+	if err != nil {
+		return err
+	}
+	if was.State.Live() && !strings.Contains(was.State.Text, Mark) {
+		return fmt.Errorf("the index has an item %s that is no canary, and is not touched: --set %s=… names the canary otherwise", t.Canary.Item, p.ID.From[0])
+	}
+	return nil
+}
+
+// readers returns the groups that read a topic beside ingest, as far as this user may see them.
+func (t *Test) readers(ctx context.Context, topic string) ([]string, error) {
+	adm := kadm.NewClient(t.client)
+	listed, err := adm.ListGroups(ctx)
+	if err != nil && len(listed) == 0 {
+		return nil, fmt.Errorf("listing who reads topic %s: %w", topic, err)
+	}
+	own := t.config.Groups.Named(t.config.Topics).Ingest
+	var others []string
+	for group, offsets := range adm.FetchManyOffsets(ctx, listed.Groups()...) {
+		if _, reads := offsets.Fetched[topic]; reads && group != own {
+			others = append(others, group)
+		}
+	}
+	slices.Sort(others)
+	return others, nil
+}
+
+// format returns that of the topic's records. It is an error where they want a schema registry, which has no schema of canaries.
+func (t *Test) format(ctx context.Context, p *pipeline.Pipeline, topic string, in *ingester.Ingester) (pipeline.Format, error) {
+	last, err := t.last(ctx, topic)
+	switch {
+	case err != nil:
+		return "", err
+	case len(last) > 0 && last[0] == 0:
+		return "", fmt.Errorf("the records of topic %s are in Avro or JSON Schema: the selftest writes plain JSON, which readers of that topic could not use", topic)
+	case len(last) == 0 && len(t.config.Registry.URL) > 0:
+		return "", fmt.Errorf("topic %s has no record yet, and there is a schema registry: whether its records are plain JSON, which the selftest writes, is not known", topic)
+	case p.Source.Format != pipeline.Auto:
+		return p.Source.Format, nil
+	case len(last) > 0:
+		return in.Recognise(ctx, last), nil
+	}
+	return pipeline.Debezium, nil
+}
+
+// last returns the newest value of a topic, of those at the ends of its partitions; nil where there is none.
+func (t *Test) last(ctx context.Context, topic string) ([]byte, error) {
+	adm := kadm.NewClient(t.client)
+	ends, err := adm.ListEndOffsets(ctx, topic)
+	if err := errors.Join(err, ends.Error()); err != nil {
+		return nil, fmt.Errorf("looking at topic %s: %w", topic, err)
+	}
+	starts, err := adm.ListStartOffsets(ctx, topic)
+	if err := errors.Join(err, starts.Error()); err != nil {
+		return nil, fmt.Errorf("looking at topic %s: %w", topic, err)
+	}
+	var spans []kafka.Span
+	ends.Each(func(end kadm.ListedOffset) {
+		start, _ := starts.Lookup(topic, end.Partition)
+		spans = append(spans, kafka.Span{Topic: topic, Partition: end.Partition, From: max(start.Offset, end.Offset-1), To: end.Offset})
+	})
+	var newest *kgo.Record
+	err = kafka.Scan(ctx, t.config.Source.Kafka, spans, slog.New(slog.DiscardHandler), func(r *kgo.Record) bool {
+		if len(r.Value) > 0 && !r.Attrs.IsControl() && (newest == nil || r.Timestamp.After(newest.Timestamp)) {
+			newest = r
+		}
+		return true
+	})
+	if err != nil || newest == nil {
+		return nil, err
+	}
+	return newest.Value, nil
+}
+
+// Run sends the canary, and returns how far it has come. Where the error is not nil it has not come through; its delete is sent in
+// any case, also when ctx has ended.
+func (t *Test) Run(ctx context.Context, inspector *inspect.Inspector) (r Result, err error) {
+	begun := time.Now()
+	sent, gone := t.send(ctx, t.Canary.create), false
+	if errors.Is(sent, errNotWritten) {
+		return r, sent
+	}
+	defer func() {
+		if err == nil {
+			return
+		}
+		late, cancel := context.WithTimeout(context.WithoutCancel(ctx), after)
+		defer cancel()
+		if sent == nil && !errors.Is(ctx.Err(), context.Canceled) {
+			r.Item = t.look(late, inspector)
+		}
+		if !gone {
+			err = errors.Join(err, t.send(late, t.Canary.remove))
+		}
+	}()
+	if sent != nil {
+		return r, sent
+	}
+	vector, rank, err := t.arrives(ctx)
+	if err != nil {
+		return r, fmt.Errorf("%s is not found in the index: %w", t.Canary.Item, err)
+	}
+	r.Found, r.Rank = time.Since(begun), rank
+	r.Item = t.look(ctx, inspector)
+	begun = time.Now()
+	if err := t.send(ctx, t.Canary.remove); err != nil {
+		return r, err
+	}
+	gone = true
+	if err := t.leaves(ctx, vector); err != nil {
+		return r, fmt.Errorf("%s is deleted, and still found in the index: %w", t.Canary.Item, err)
+	}
+	r.Deleted = time.Since(begun)
+	return r, nil
+}
+
+// errNotWritten says that nothing was written.
+var errNotWritten = errors.New("nothing is written")
+
+// send writes an event to the source topic.
+func (t *Test) send(ctx context.Context, e event) error {
+	err := rig.Send(ctx, t.client, &kgo.Record{Topic: t.Canary.Topic, Key: e.key, Value: e.value})
+	switch {
+	case errors.Is(err, kerr.TopicAuthorizationFailed):
+		return fmt.Errorf("%w: this user of Kafka may not write to topic %s: give it WRITE there, or run the selftest as a user that has it", errNotWritten, t.Canary.Topic)
+	case errors.Is(err, kerr.UnknownTopicOrPartition):
+		return fmt.Errorf("%w: there is no topic %s", errNotWritten, t.Canary.Topic)
+	}
+	return err
+}
+
+func (t *Test) look(ctx context.Context, inspector *inspect.Inspector) *inspect.Item {
+	item, err := inspector.Item(ctx, inspect.Subject{Item: &t.Canary.Item})
+	if err != nil {
+		return nil
+	}
+	return &item
+}
+
+// arrives waits until the index has the canary's text and its vector, and a search by that finds it.
+func (t *Test) arrives(ctx context.Context) (vector []float32, rank int, err error) {
+	err = await(ctx, func(ctx context.Context) (bool, error) {
+		s, err := t.index.Inspect(ctx, t.Canary.Item)
+		if err != nil || !s.Main || !s.State.Complete() || !strings.Contains(s.State.Text, t.Canary.Text) || !bytes.Equal(s.State.Held, s.State.Wanted) {
+			return false, err
+		}
+		if vector, err = t.index.FetchVector(ctx, t.Canary.Item); err != nil {
+			return false, err
+		}
+		rank, err = t.rank(ctx, vector)
+		return rank > 0, err
+	})
+	return vector, rank, err
+}
+
+// leaves waits until the index does not have the canary any more, and a search by its vector does not find it.
+func (t *Test) leaves(ctx context.Context, vector []float32) error {
+	return await(ctx, func(ctx context.Context) (bool, error) {
+		s, err := t.index.Inspect(ctx, t.Canary.Item)
+		if err != nil || s.State.Live() {
+			return false, err
+		}
+		rank, err := t.rank(ctx, vector)
+		return err == nil && rank == 0, err
+	})
+}
+
+// rank returns the place of the canary in what a search finds, from 1, and 0 where it does not find it.
+func (t *Test) rank(ctx context.Context, vector []float32) (int, error) {
+	hits, err := t.index.Search(ctx, t.Canary.Item.Collection, t.Canary.Item.Tenant, vector, near, nil)
+	if err != nil {
+		return 0, err
+	}
+	return 1 + slices.IndexFunc(hits, func(h weaviate.Hit) bool { return bytes.Equal(h.Item.Key(), t.Canary.Item.Key()) }), nil
+}
+
+// await asks until the answer is yes or ctx ends. What fails meanwhile may pass the next time: the last error is told.
+func await(ctx context.Context, ask func(context.Context) (bool, error)) error {
+	ticker := time.NewTicker(every)
+	defer ticker.Stop()
+	var last error
+	for {
+		done, err := ask(ctx)
+		if done {
+			return nil
+		}
+		if err != nil && ctx.Err() == nil {
+			last = err
+		}
+		select {
+		case <-ctx.Done():
+			return errors.Join(context.Cause(ctx), last)
+		case <-ticker.C:
+		}
+	}
+}
