@@ -14,7 +14,7 @@ MODULES = $(shell go work edit -json | sed -n 's|.*"DiskPath": "\(.*\)".*|\1/...
 
 .PHONY: help
 help: ## Print this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
 
 .PHONY: build
 build: ## Build freshet and the three services into bin/
@@ -109,6 +109,18 @@ test-versions: servers ## Roll services of an earlier build over to this one and
 .PHONY: test-charts
 test-charts: $(TOOLS)/installed build ## Render the charts and hold them against Kubernetes' types, KEDA's schemas and the services' settings
 	GOWORK=off go -C charts/tests test -count=1 -timeout 15m $(TESTFLAGS) ./...
+
+.PHONY: test-kubernetes
+test-kubernetes: ## Install the chart into a real Kubernetes of one node, and disturb it under load (root; Debian 12; 4 minutes once built)
+	@scripts/test-kubernetes.sh
+
+.PHONY: images
+images: ## Build the images with ko and push them: REPO=registry.example/freshet (BASE, PLATFORMS, VERSION)
+	@scripts/images.sh "$(REPO)"
+
+.PHONY: release
+release: $(TOOLS)/installed ## A release as a dry run: images twice, with equal digests, and the packed chart
+	@BASE=$(or $(BASE),own) scripts/release.sh
 
 .PHONY: test-fast
 test-fast: ## Run the tests that need no server (under a minute once built)

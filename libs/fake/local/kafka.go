@@ -27,6 +27,9 @@ type KafkaOptions struct {
 	// Authorize has it refuse its clients what no access control list allows, but for those without a name, and log each
 	// decision with the list's entry.
 	Authorize bool
+	// Advertise, if set, returns the address under which clients are told to reach the broker that listens at the given one: a
+	// proxy's. It is called again, for a new address, where a port was taken.
+	Advertise func(listens string) (advertised string, err error)
 }
 
 // Kafka is a running broker, one node, without authentication, on loopback only. It creates no topic by itself. All
@@ -57,6 +60,12 @@ func StartKafka(ctx context.Context, o KafkaOptions) (*Kafka, error) {
 			n.Listens, n.Advertised, n.Controller, n.Quorum = s.Address(0), s.Address(0), s.Address(1), s.Address(1)
 			if o.OAuth {
 				n.OAuth = s.Address(2)
+			}
+			if o.Advertise != nil {
+				var err error
+				if n.Advertised, err = o.Advertise(n.Listens); err != nil {
+					return nil, err
+				}
 			}
 			return n.launch(ctx, s, "--standalone")
 		},
