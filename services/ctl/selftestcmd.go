@@ -96,7 +96,7 @@ func runSelftest(ctx context.Context, cmd *cobra.Command, o selftest.Options) er
 	}
 	defer inspector.Close()
 	p := &page{out: cmd.OutOrStdout(), width: outputWidth()}
-	p.line("canary", "%s, to topic %s as %s: %q", test.Canary.Item, test.Canary.Topic, test.Canary.Format, test.Canary.Text)
+	p.section("canary", fmt.Sprintf("%s, to topic %s as %s: %q", test.Canary.Item, test.Canary.Topic, test.Canary.Format, test.Canary.Text))
 	result, err := test.Run(ctx, inspector)
 	return errors.Join(err, writeSelftest(cmd.OutOrStdout(), result, outputWidth()))
 }
@@ -105,10 +105,10 @@ func runSelftest(ctx context.Context, cmd *cobra.Command, o selftest.Options) er
 func writeSelftest(out io.Writer, r selftest.Result, width int) error {
 	p := &page{out: out, width: width}
 	if r.Found > 0 {
-		p.line("found", "after %s, number %d that a search by its vector finds", spoken(r.Found), r.Rank)
+		p.section("found", fmt.Sprintf("after %s, number %d that a search by its vector finds", inspect.Seconds(r.Found).String(), r.Rank))
 	}
 	if r.Deleted > 0 {
-		p.line("deleted", "and not found any more after %s", spoken(r.Deleted))
+		p.section("deleted", "and not found any more after "+inspect.Seconds(r.Deleted).String())
 	}
 	if r.Item == nil {
 		return p.err
