@@ -109,6 +109,27 @@ func TestSkaffold_namesWhatIsThere(t *testing.T) {
 	validate(t, objects(t, text))
 }
 
+// `make images` builds with the same flags, so CI builds what skaffold.yaml builds.
+func TestSkaffold_buildsWhatMakeImagesBuilds(t *testing.T) {
+	type build struct {
+		Dir            string
+		Flags, Ldflags []string
+	}
+	images := read[struct{ Builds []build }](t, root+"/scripts/images/.ko.yaml").Builds
+	artifacts := read[skaffold](t, root+"/skaffold.yaml").Build.Artifacts
+	if len(images) != len(artifacts) {
+		t.Errorf("%d images and %d artifacts", len(images), len(artifacts))
+	}
+	for _, artifact := range artifacts {
+		if !slices.ContainsFunc(images, func(b build) bool {
+			version := strings.ReplaceAll(strings.Join(b.Ldflags, " "), "{{.Env.VERSION}}", `{{default "dev" .VERSION}}`)
+			return b.Dir == artifact.Ko.Dir && slices.Equal(b.Flags, artifact.Ko.Flags) && version == strings.Join(artifact.Ko.Ldflags, " ")
+		}) {
+			t.Errorf("no image is built as %+v", artifact.Ko)
+		}
+	}
+}
+
 // The images hold what `make build` builds: the same programs, with the same version in the same place.
 func TestSkaffold_buildsWhatMakeBuilds(t *testing.T) {
 	s := read[skaffold](t, root+"/skaffold.yaml")

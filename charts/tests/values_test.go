@@ -74,6 +74,7 @@ var changes = map[string]change{
 	"redis.url":                           {to: "redis://changed:6379"},
 	"topics.partitions":                   {to: 96},
 	"topics.minInSync":                    {to: 1},
+	"selftest.kafka":                      {to: values{"tls": values{"existingSecret": "changed"}}},
 	"topics.kafka":                        {to: values{"tls": values{"existingSecret": "changed"}}},
 	"weaviate.url":                        {to: "http://changed:80"},
 	"weaviate.grpc":                       {to: "changed:50051"},

@@ -155,7 +155,7 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 {{- define "freshet.secrets" -}}
 {{- $v := .root.Values -}}
 {{- $clusters := dict "kafka" (include "freshet.kafka" . | fromYaml) }}
-{{- if and (has .component (list "ingest" "topics")) $v.sourceKafka.brokers }}
+{{- if and (has .component (list "ingest" "topics" "selftest")) $v.sourceKafka.brokers }}
 {{- $_ := set $clusters "source-kafka" $v.sourceKafka }}
 {{- end }}
 {{- range $name, $kafka := $clusters }}
@@ -215,7 +215,7 @@ openai-backup: {{ . | quote }}
 {{- $v := .root.Values -}}
 {{- $secrets := "/etc/freshet/secrets" -}}
 {{ include "freshet.kafkaEnv" (dict "prefix" "FRESHET_KAFKA" "kafka" (include "freshet.kafka" . | fromYaml) "mount" (printf "%s/kafka" $secrets)) }}
-{{- if and (has .component (list "ingest" "topics")) $v.sourceKafka.brokers }}
+{{- if and (has .component (list "ingest" "topics" "selftest")) $v.sourceKafka.brokers }}
 {{ include "freshet.kafkaEnv" (dict "prefix" "FRESHET_SOURCE_KAFKA" "kafka" $v.sourceKafka "mount" (printf "%s/source-kafka" $secrets)) }}
 {{- end }}
 {{- if and (eq .component "ingest") $v.schemaRegistry.urls }}
@@ -232,6 +232,9 @@ openai-backup: {{ . | quote }}
 {{- end }}
 {{- if and (eq .component "ingest") $v.redis.url }}
 {{ include "freshet.redisEnv" (dict "redis" $v.redis "mount" (printf "%s/redis" $secrets)) }}
+{{- end }}
+{{- if eq .component "selftest" }}
+- {name: FRESHET_ADMIN_ADDRESSES, value: {{ printf "%s-admin:%v" (include "freshet.fullname" .root) .root.Values.adminPort | quote }}}
 {{- end }}
 - {name: FRESHET_TOPIC_PREFIX, value: {{ $v.topics.prefix | quote }}}
 - {name: FRESHET_PIPELINE, value: /etc/freshet/pipeline/{{ $v.pipeline.key }}}
