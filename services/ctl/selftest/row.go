@@ -3,6 +3,7 @@ package selftest
 import (
 	"encoding/json"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -22,6 +23,9 @@ const (
 )
 
 var nameUUID = uuid.NewSHA1(uuid.NameSpaceOID, []byte(nameText)).String()
+
+// names are those that a canary may have, as parts of ids.
+var names = []string{nameText, strconv.Itoa(nameNumber), nameUUID}
 
 // Row makes a row of a table that a pipeline takes an item of, by what the pipeline file says of the columns: those of the
 // template have the text, those of id and tenant a name that no row of a table has, conditions are met, and all others are

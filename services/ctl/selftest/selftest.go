@@ -118,12 +118,14 @@ func (t *Test) prepare(ctx context.Context, p *pipeline.Pipeline, topic string, 
 	if t.Canary, err = New(ctx, in, p, topic, format, o.Columns, time.Now()); err != nil {
 		return err
 	}
-	was, err := t.index.Inspect(ctx, t.Canary.Item)
-	if err != nil {
-		return err
-	}
-	if was.State.Live() && !strings.Contains(was.State.Text, Mark) {
-		return fmt.Errorf("the index has an item %s that is no canary, and is not touched: --set %s=… names the canary otherwise", t.Canary.Item, p.ID.From[0])
+	for _, item := range t.Canary.touched {
+		was, err := t.index.Inspect(ctx, item)
+		if err != nil {
+			return err
+		}
+		if was.State.Live() && t.Canary.mistakes(item, was.State.Text) {
+			return fmt.Errorf("the index has an item %s that is no canary, and is not touched: --set column=value gives the canary other columns of an id", item)
+		}
 	}
 	return nil
 }
