@@ -30,6 +30,9 @@ func TestChart_refuses(t *testing.T) {
 		"a password in plain sight":     {"embed.env.FRESHET_OPENAI_KEY", "secret", "Is it FRESHET_OPENAI_KEY_FILE?"},
 		"a port that nobody hears of":   {"defaults.env.FRESHET_ADMIN_ADDRESS", ":1", "set adminPort"},
 		"a group that others await":     {"embed.env.FRESHET_EMBED_GROUP", "shop", "defaults.env"},
+		"a password in extraEnv":        {"embed.extraEnv", []any{values{"name": "FRESHET_OPENAI_KEY", "value": "secret"}}, "embed.extraEnv has the value of FRESHET_OPENAI_KEY"},
+		"a port in extraEnv":            {"write.extraEnv", []any{values{"name": "FRESHET_ADMIN_ADDRESS", "value": ":1"}}, "set adminPort"},
+		"a group in extraEnv":           {"defaults.extraEnv", []any{values{"name": "FRESHET_EMBED_GROUP", "value": "shop"}}, "set it in defaults.env"},
 		"KEDA without a region": {
 			"kafka.sasl.mechanism", "AWS_MSK_IAM", "autoscaling.awsRegion is empty",
 		},

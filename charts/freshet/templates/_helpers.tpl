@@ -166,7 +166,7 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 {{ $name }}-sasl: {{ $kafka.sasl.existingSecret | quote }}
 {{- end }}
 {{- end }}
-{{- if eq .component "ingest" }}
+{{- if has .component (list "ingest" "selftest") }}
 {{- with $v.schemaRegistry.existingSecret }}
 schema-registry: {{ . | quote }}
 {{- end }}
@@ -218,7 +218,7 @@ openai-backup: {{ . | quote }}
 {{- if and (has .component (list "ingest" "topics" "selftest")) $v.sourceKafka.brokers }}
 {{ include "freshet.kafkaEnv" (dict "prefix" "FRESHET_SOURCE_KAFKA" "kafka" $v.sourceKafka "mount" (printf "%s/source-kafka" $secrets)) }}
 {{- end }}
-{{- if and (eq .component "ingest") $v.schemaRegistry.urls }}
+{{- if and (has .component (list "ingest" "selftest")) $v.schemaRegistry.urls }}
 {{- with $v.schemaRegistry }}
 - {name: FRESHET_SCHEMA_REGISTRY_URL, value: {{ join "," .urls | quote }}}
 {{- with .user }}
@@ -316,6 +316,8 @@ openai-backup: {{ . | quote }}
 {{- $list := include "freshet.env" . | fromYamlArray -}}
 {{- if has .component (list "ingest" "embed" "write") -}}
 {{- $list = concat $list (include "freshet.processEnv" . | fromYamlArray) -}}
+{{- else if eq .component "selftest" -}}
+{{- $list = append $list (dict "name" "FRESHET_ADMIN_ADDRESSES" "value" (printf "%s-admin:%v" (include "freshet.fullname" .root) .root.Values.adminPort)) -}}
 {{- end -}}
 {{- range $over := list (include "freshet.namedEnv" .cfg.env | fromYamlArray) .cfg.extraEnv -}}
 {{- $set := list -}}
