@@ -187,8 +187,15 @@ func (w *traced) killWrite() {
 // compare waits until each delayed item has its trace, and compares the number of traces with what write has measured.
 func (w *traced) compare() {
 	w.t.Helper()
+	missing := w.delayed
+	w.t.Cleanup(func() {
+		if len(missing) > 0 {
+			w.t.Logf("delayed were products %v; without a trace are %v", w.delayed, missing)
+		}
+	})
 	await(w.t, time.Minute, "all slow items have their traces", func() (bool, error) {
-		return !slices.ContainsFunc(w.delayed, func(id int64) bool { return len(w.back.trace(w.items[id])) == 0 }), nil
+		missing = slices.DeleteFunc(slices.Clone(missing), func(id int64) bool { return len(w.back.trace(w.items[id])) > 0 })
+		return len(missing) == 0, nil
 	})
 	slow := 0
 	for id, took := range w.check() {
