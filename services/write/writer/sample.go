@@ -93,7 +93,12 @@ func (s *Sample) see(it *item, v *record.Vector, outcome string) func(*telemetry
 		}
 		s.found(told.Exemplar(s.ctx), f)
 	})
-	return func(x *telemetry.Trace) { traces <- x }
+	return func(x *telemetry.Trace) {
+		select {
+		case traces <- x:
+		default: // it has one already
+		}
+	}
 }
 
 // result is how a search for an item has ended.
