@@ -134,6 +134,7 @@ fuzz: ## Run each fuzz test under Go's fuzzer (TIME=10s, PATTERN=ingest for some
 .PHONY: lint
 lint: $(TOOLS)/installed ## Check style and formatting
 	@bash -n scripts/*.sh .ci/run
+	@go vet scripts/builtin-model/*.go
 	@$(TOOLS)/buf lint
 	@$(TOOLS)/golangci-lint run $(MODULES)
 	@cd charts/tests && GOWORK=off $(TOOLS)/golangci-lint run

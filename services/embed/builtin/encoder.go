@@ -6,7 +6,7 @@ import (
 	"errors"
 	"math"
 
-	"github.com/freshet-io/freshet/services/embed/builtin/internal/layout"
+	"github.com/freshet-io/freshet/services/embed/builtin/layout"
 )
 
 //go:embed weights/use-lite.int8

@@ -3,7 +3,7 @@ package builtin
 import (
 	"math"
 
-	"github.com/freshet-io/freshet/services/embed/builtin/internal/layout"
+	"github.com/freshet-io/freshet/services/embed/builtin/layout"
 )
 
 // scratch is the memory of one worker. It grows to the largest chunk and stays.

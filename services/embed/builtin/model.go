@@ -19,7 +19,7 @@ import (
 	"sync/atomic"
 
 	"github.com/freshet-io/freshet/libs/fault"
-	"github.com/freshet-io/freshet/services/embed/builtin/internal/layout"
+	"github.com/freshet-io/freshet/services/embed/builtin/layout"
 	"github.com/freshet-io/freshet/services/embed/provider"
 )
 

