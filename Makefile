@@ -161,7 +161,8 @@ capacity: servers ## Measure what an item costs in CPU time, memory, disk and to
 
 .PHONY: bench
 bench: build servers ## Measure against floors of the same run (NAME=stage|ingest|embed|write|e2e|builtin, ARGS='-o json')
-	@bin/freshet bench $(NAME) $(ARGS)
+	@go test -c -ldflags '$(LDFLAGS)' -o bin/bench ./services/ctl/bench
+	@bin/bench -measure $(ARGS) $(NAME)
 
 .PHONY: clean
 clean: ## Remove bin/ (the cache of servers stays)

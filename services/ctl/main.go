@@ -30,7 +30,7 @@ func run() int {
 		SilenceUsage: true, SilenceErrors: true, Version: service.Version,
 	}
 	root.AddCommand(topicsCommand(), epochCommand(), searchCommand(), whyCommand(), statusCommand(), dlqCommand(), costCommand(), planCommand(), consoleCommand(), selftestCommand(), devCommand(), serveEmbedderCommand(),
-		benchCommand(), benchProviderCommand(), versionCommand())
+		benchProviderCommand(), versionCommand())
 	if err := root.ExecuteContext(ctx); err != nil {
 		if !errors.Is(err, context.Canceled) {
 			fmt.Fprintln(os.Stderr, "freshet:", fault.Plainly(err))

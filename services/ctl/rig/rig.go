@@ -1,5 +1,5 @@
 // Package rig lays out the catalogue's pipeline for those who run the services inside
-// their own process: `freshet dev` and `freshet bench`.
+// their own process: `freshet dev` and the benchmarks.
 //
 // It owns what both do alike; it starts no server and no service.
 package rig

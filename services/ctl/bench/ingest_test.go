@@ -11,7 +11,6 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/freshet-io/freshet/libs/record"
-	"github.com/freshet-io/freshet/libs/stage"
 	"github.com/freshet-io/freshet/services/ctl/catalogue"
 	"github.com/freshet-io/freshet/services/ctl/rig"
 	"github.com/freshet-io/freshet/services/ingest/ingester"
@@ -22,7 +21,6 @@ const (
 	changesPerCPU  = 80_000 // a second
 	changesASecond = 1000   // one by one
 	changeGoal     = 10 * time.Millisecond
-	batchOfIngest  = 500 // as the service has it
 )
 
 // ingest measures how fast the ingest service reads changes and writes documents,
@@ -53,11 +51,6 @@ func ingest(ctx context.Context, r run) (figures []Figure, err error) {
 		value, floor = medianOf(rounds, byObjects)
 		figures = append(figures, atMost("the same, allocated for each", "objects", value, floor, 0))
 	}
-	alone, err := b.handlerAlone(ctx)
-	if err != nil {
-		return nil, err
-	}
-	figures = append(figures, rate("the same through the handler alone, of a core", "changes/CPU s", alone.perCPU, changesPerCPU, 0))
 	times, err := b.changesOneByOne(ctx)
 	if err != nil {
 		return nil, err
@@ -66,42 +59,11 @@ func ingest(ctx context.Context, r run) (figures []Figure, err error) {
 	return append(figures, times, taken), err
 }
 
-// handlerAlone measures what ingest costs without Kafka: from the bytes of changes to those of their documents.
-func (b *bed) handlerAlone(ctx context.Context) (speed, error) {
-	in, err := ingester.New(b.file, ingester.Options{Config: ingester.DefaultConfig(), Partitioned: func(string) bool { return true }})
-	if err != nil {
-		return speed{}, err
-	}
-	b.say("%d changes through the handler alone", b.envelopes)
-	p := &pace{}
-	for records := range slices.Chunk(envelopes(b.envelopes), batchOfIngest) {
-		batch := make([]ingester.Change, len(records))
-		for i, r := range records {
-			b.last++
-			batch[i] = ingester.Change{Record: stage.Record{Topic: r.Topic, Partition: r.Partition, Offset: b.last, Key: r.Key, Value: r.Value}}
-		}
-		outcomes, err := in.Handle(ctx, batch)
-		if err != nil {
-			return speed{}, err
-		}
-		for _, o := range outcomes {
-			if len(o.Out) != 1 {
-				return speed{}, fmt.Errorf("a change became %d documents: %w", len(o.Out), o.Err)
-			}
-			if _, err := o.Out[0].Encode(); err != nil {
-				return speed{}, err
-			}
-		}
-		p.add(len(batch))
-	}
-	return p.rate(), nil
-}
-
 // changesOneByOne measures how long a change takes through ingest alone, against a loop that only copies it.
 func (b *bed) changesOneByOne(ctx context.Context) (Figure, error) {
 	late := lateness(int(b.paced.Seconds())*changesASecond, time.Second/changesASecond)
 	b.say("%d changes a second for %s, one by one: copied, then by the service. A timer alone is late by %s (p99) here", changesASecond, b.paced, rig.Percentile(late, 99))
-	floor, err := b.oneByOne(ctx, b.copying(catalogue.Topic, true, 0), func(r *kgo.Record, _ catalogue.Product) string { return string(r.Key) })
+	floor, err := b.oneByOne(ctx, b.copying(catalogue.Topic, true), func(r *kgo.Record, _ catalogue.Product) string { return string(r.Key) })
 	if err != nil {
 		return Figure{}, err
 	}

@@ -3,93 +3,23 @@ package bench
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
-	"log/slog"
 	"math"
 	"slices"
 	"strings"
 
-	"github.com/freshet-io/freshet/libs/pipeline"
-	"github.com/freshet-io/freshet/libs/service"
 	"github.com/freshet-io/freshet/services/ctl/catalogue"
-	"github.com/freshet-io/freshet/services/ctl/loadtest"
 	"github.com/freshet-io/freshet/services/embed/builtin"
-	"github.com/freshet-io/freshet/services/embed/providers"
 )
 
 // builtinModel measures what the built-in model finds in the demo catalogue, against
-// what chance would, and how fast it is over HTTP, against the model alone.
-func builtinModel(ctx context.Context, r run) (figures []Figure, err error) {
+// what chance would. How fast it is, `freshet bench-provider --builtin` measures.
+func builtinModel(ctx context.Context, r run) ([]Figure, error) {
 	model, err := builtin.New()
 	if err != nil {
 		return nil, err
 	}
-	if figures, err = r.quality(ctx, model); err != nil {
-		return nil, err
-	}
-	url, stop, err := loadtest.Serve(ctx, model)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, stop()) }()
-	client, err := openClient(url)
-	if err != nil {
-		return nil, err
-	}
-	for _, lot := range []struct {
-		name  string
-		texts []string
-	}{
-		{"English", textsIn(catalogue.English)},
-		{"Chinese", textsIn(catalogue.Chinese)},
-		{"unreadable", mapped(textsIn(catalogue.English), unreadable)},
-	} {
-		plan := loadtest.Plan{
-			Concurrency: []int{4}, Requests: 12, Texts: min(aRequest, r.texts/100),
-			Text: func(n int) string { return lot.texts[n%len(lot.texts)] },
-		}
-		r.say("%s: %d requests of %d texts, to the model alone, then over HTTP", lot.name, plan.Total(), plan.Texts)
-		var speeds [2]float64 // of a core: whatever else the machine does
-		for i, embed := range []loadtest.Embed{model.Embed, client.Embed} {
-			before := used().cpu
-			if _, err := plan.Run(ctx, embed, func() {}); err != nil {
-				return nil, err
-			}
-			speeds[i] = float64(plan.Total()*plan.Texts) / (used().cpu - before).Seconds()
-		}
-		figures = append(figures, rate("a core embeds over HTTP, "+lot.name, "texts/s", speeds[1], speeds[0], 0))
-	}
-	return figures, nil
-}
-
-func openClient(url string) (providers.Provider, error) {
-	var cfg struct {
-		OpenAI providers.OpenAI `envconfig:"OPENAI"`
-	}
-	if err := service.Load([]string{"FRESHET_OPENAI_URL=" + url}, &cfg); err != nil {
-		return nil, err
-	}
-	space := pipeline.Space{Provider: "openai", Model: builtin.Name, Dimensions: builtin.Dimensions}
-	return providers.Open(space, cfg.OpenAI, slog.New(slog.DiscardHandler))
-}
-
-func textsIn(language catalogue.Language) []string {
-	var texts []string
-	for _, p := range catalogue.Products() {
-		if p.Language == language {
-			texts = append(texts, p.Text())
-		}
-	}
-	return texts
-}
-
-func mapped(texts []string, f func(string) string) []string {
-	out := make([]string, len(texts))
-	for i, text := range texts {
-		out[i] = f(text)
-	}
-	return out
+	return r.quality(ctx, model)
 }
 
 // unreadable writes English in Georgian letters: words of a script that the model does

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -38,7 +37,7 @@ func (b *bed) compareCopying(ctx context.Context, from string, n int, compress b
 	rounds := make([]round, b.rounds)
 	for i := range rounds {
 		b.say("round %d of %d: copying, then the service", i+1, b.rounds)
-		floor, err := b.paceOf(ctx, n, b.copying(from, compress, 0))
+		floor, err := b.paceOf(ctx, n, b.copying(from, compress))
 		if err != nil {
 			return nil, err
 		}
@@ -67,9 +66,8 @@ func (b *bed) paceOf(ctx context.Context, n int, w work) (p *pace, err error) {
 }
 
 // copying is the floor: it reads a topic as a new member of a group does, with the clients
-// that a stage has, and writes what it reads as it is. It waits for nothing, unless items is
-// not 0: then for each so many records of a partition, as a stage must.
-func (b *bed) copying(from string, compress bool, items int) work {
+// that a stage has, and writes what it reads as it is. It waits for nothing.
+func (b *bed) copying(from string, compress bool) work {
 	return func(ctx context.Context) error {
 		writer, err := kafka.Producer(ctx, b.cluster, b.topics, compress, b.process.Log)
 		if err != nil {
@@ -88,19 +86,9 @@ func (b *bed) copying(from string, compress bool, items int) work {
 			if err := fetches.Err(); err != nil && ctx.Err() == nil {
 				return fmt.Errorf("reading %s: %w", from, err)
 			}
-			var waiting sync.WaitGroup
 			fetches.EachPartition(func(p kgo.FetchTopicPartition) {
-				if items == 0 {
-					copyTo(ctx, writer, b.topics.DocumentsLive(), reader, p.Records)
-					return
-				}
-				waiting.Go(func() {
-					for batch := range slices.Chunk(p.Records, items) {
-						<-copyTo(ctx, writer, b.topics.DocumentsLive(), reader, batch)
-					}
-				})
+				copyTo(ctx, writer, b.topics.DocumentsLive(), reader, p.Records)
 			})
-			waiting.Wait()
 			reader.AllowRebalance()
 		}
 		return nil
@@ -108,10 +96,8 @@ func (b *bed) copying(from string, compress bool, items int) work {
 }
 
 // copyTo produces records of one partition and has the offset of the last be committed
-// when it is acknowledged: then those before it are, too, and the channel is closed. One that fails
-// shows by its absence.
-func copyTo(ctx context.Context, writer *kgo.Client, topic string, reader *kgo.Client, records []*kgo.Record) (acknowledged <-chan struct{}) {
-	over := make(chan struct{})
+// when it is acknowledged: then those before it are, too. One that fails shows by its absence.
+func copyTo(ctx context.Context, writer *kgo.Client, topic string, reader *kgo.Client, records []*kgo.Record) {
 	for i, r := range records {
 		var done func(*kgo.Record, error)
 		if i+1 == len(records) {
@@ -119,10 +105,8 @@ func copyTo(ctx context.Context, writer *kgo.Client, topic string, reader *kgo.C
 				if err == nil {
 					reader.MarkCommitRecords(r)
 				}
-				close(over)
 			}
 		}
 		writer.Produce(ctx, &kgo.Record{Topic: topic, Partition: r.Partition, Key: r.Key, Value: r.Value}, done)
 	}
-	return over
 }

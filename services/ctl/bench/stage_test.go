@@ -27,6 +27,7 @@ const (
 	mostAllocations = 30  // that the runtime adds to a record
 	flat            = 1.1 // times what it was before
 	stageSource     = "bench.source"
+	batchItems      = 500 // as ingest by default; docs/decisions/2026-11-30-what-a-batch-costs.md tells of smaller ones
 	recordBytes     = 1024
 	slowItems       = 100                    // a batch of the slow handler,
 	slowness        = 250 * time.Millisecond // for which it takes this time
@@ -46,36 +47,19 @@ func idleStage(ctx context.Context, r run) (figures []Figure, err error) {
 	if err := b.fill(ctx, stageSource, noise(b.records)); err != nil {
 		return nil, err
 	}
-	// As ingest by default, and as embed. The second is only told: docs/decisions/2026-11-30-what-a-batch-costs.md.
-	for _, items := range []int{500, 100} {
-		goal := 0.0
-		if items == 500 {
-			goal = stageGoal
-		}
-		if b.apart {
-			// What a batch costs whoever waits for it: not the runtime's.
-			rounds, err := b.compareCopying(ctx, stageSource, b.records, false, func(int) work { return b.copying(stageSource, false, items) })
-			if err != nil {
-				return nil, err
-			}
-			value, floor := medianOf(rounds, byCPU)
-			figures = append(figures, rate(fmt.Sprintf("1 KB records through a copy loop that waits for each %d of a partition, for the CPU time", items), "records/CPU s", value, floor, 0))
-		}
-		rounds, err := b.compareCopying(ctx, stageSource, b.records, false, func(i int) work {
-			return serve(b, (&copier{b: b, group: fmt.Sprintf("bench-%d-%d", items, i), items: items}).run)
-		})
-		if err != nil {
-			return nil, err
-		}
-		value, floor := medianOf(rounds, byTime)
-		name := fmt.Sprintf("1 KB records through a stage that does nothing, %d a batch", items)
-		figures = append(figures, rate(name+", "+b.broker, "records/s", value, floor, 0))
-		if b.apart { // else what the broker takes is in the process's figures
-			value, floor := medianOf(rounds, byCPU)
-			figures = append(figures, rate("the same, for the CPU time of the client", "records/CPU s", value, floor, goal))
-			value, floor = medianOf(rounds, byObjects)
-			figures = append(figures, atMost("allocations a record", "allocations", value, floor, floor+mostAllocations))
-		}
+	rounds, err := b.compareCopying(ctx, stageSource, b.records, false, func(i int) work {
+		return serve(b, (&copier{b: b, group: fmt.Sprintf("bench-%d", i), items: batchItems}).run)
+	})
+	if err != nil {
+		return nil, err
+	}
+	value, floor := medianOf(rounds, byTime)
+	figures = append(figures, rate("1 KB records through a stage that does nothing, "+b.broker, "records/s", value, floor, 0))
+	if b.apart { // else what the broker takes is in the process's figures
+		value, floor := medianOf(rounds, byCPU)
+		figures = append(figures, rate("the same, for the CPU time of the client", "records/CPU s", value, floor, stageGoal))
+		value, floor = medianOf(rounds, byObjects)
+		figures = append(figures, atMost("allocations a record", "allocations", value, floor, floor+mostAllocations))
 	}
 	memory, err := b.soakStage(ctx)
 	return append(figures, memory...), err
