@@ -33,41 +33,32 @@ type Redis struct {
 
 // StartRedis starts a server from the cache and returns when it answers. The caller stops it. ctx bounds the start only.
 func StartRedis(ctx context.Context, o RedisOptions) (*Redis, error) {
-	s, err := Start(ctx, redisDescription(o))
+	s, err := Start(ctx, Description{
+		Name: "redis", Data: o.Data, Ports: 3, Log: o.Log, Ready: RedisReady,
+		Command: func(_ context.Context, s *Server) (*exec.Cmd, error) {
+			args := []string{
+				"--port", s.Port(0), "--cluster-port", s.Port(2), "--bind", "127.0.0.1", "--dir", s.Data,
+				"--appendonly", "yes", "--appendfsync", "always", "--save", "",
+			}
+			for _, setting := range o.Secure(s) {
+				name, value, _ := strings.Cut(setting, " ")
+				args = append(args, "--"+name, value)
+			}
+			return RedisCommand(s, append(args, o.Args...)...)
+		},
+	})
 	if err != nil {
 		return nil, err
 	}
-	return redisOf(s, o), nil
-}
-
-func redisOf(s *Server, o RedisOptions) *Redis {
 	r := &Redis{Address: s.Address(0), Server: s}
 	if o.CA != "" {
 		r.Secure = s.Address(1)
 	}
-	return r
+	return r, nil
 }
 
-// redisDescription describes a server, whose second port is for TLS, where there is TLS.
-func redisDescription(o RedisOptions) Description {
-	return Description{
-		Name: "redis", Data: o.Data, Ports: 2, Log: o.Log, Ready: redisReady,
-		Command: func(_ context.Context, s *Server) (*exec.Cmd, error) {
-			args := []string{
-				"--port", s.Port(0), "--bind", "127.0.0.1", "--dir", s.Data,
-				"--appendonly", "yes", "--appendfsync", "always", "--save", "",
-			}
-			for _, setting := range o.secure(s) {
-				name, value, _ := strings.Cut(setting, " ")
-				args = append(args, "--"+name, value)
-			}
-			return redisCommand(s, append(args, o.Args...)...)
-		},
-	}
-}
-
-// secure returns the settings of TLS, also among servers, where there is TLS.
-func (o RedisOptions) secure(s *Server) []string {
+// Secure returns the settings of TLS at a server's second port, also among servers, where there is TLS.
+func (o RedisOptions) Secure(s *Server) []string {
 	if o.CA == "" {
 		return nil
 	}
@@ -77,13 +68,17 @@ func (o RedisOptions) secure(s *Server) []string {
 	}
 }
 
-// among returns where other servers of its kind reach it.
-func (r *Redis) among() (host, port string) {
+// Among returns where other servers of its kind reach it.
+func (r *Redis) Among() (host, port string) {
 	host, port, _ = strings.Cut(cmp.Or(r.Secure, r.Address), ":")
 	return host, port
 }
 
-func redisCommand(s *Server, args ...string) (*exec.Cmd, error) {
+// Bus returns the port for the other nodes of a cluster.
+func (r *Redis) Bus() string { return r.Port(2) }
+
+// RedisCommand returns the command that runs redis-server with arguments.
+func RedisCommand(s *Server, args ...string) (*exec.Cmd, error) {
 	path, err := RedisPackage.Path("usr", "bin", "redis-server")
 	if err != nil {
 		return nil, err
@@ -92,7 +87,8 @@ func redisCommand(s *Server, args ...string) (*exec.Cmd, error) {
 	return &exec.Cmd{Path: path, Args: append([]string{path}, args...), Dir: s.Data, Env: []string{"LD_LIBRARY_PATH=" + lib}}, nil
 }
 
-func redisReady(ctx context.Context, s *Server) error {
+// RedisReady asks once whether a server answers at its first port.
+func RedisReady(ctx context.Context, s *Server) error {
 	_, err := (&Redis{Address: s.Address(0)}).Do(ctx, "PING")
 	if err != nil && strings.Contains(err.Error(), "NOAUTH") {
 		return nil // it answers, and has a password

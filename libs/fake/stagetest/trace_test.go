@@ -9,7 +9,6 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"github.com/freshet-io/freshet/libs/fake/collector"
 	"github.com/freshet-io/freshet/libs/fault"
 	"github.com/freshet-io/freshet/libs/record"
 	"github.com/freshet-io/freshet/libs/stage"
@@ -22,9 +21,9 @@ const (
 )
 
 // tells has the world's process export to a collector.
-func (w *world) tells(cfg telemetry.Config) *collector.Collector {
+func (w *world) tells(cfg telemetry.Config) *collector {
 	w.Helper()
-	c := collector.Start(w.T)
+	c := startCollector(w.T)
 	cfg.Exporter = "otlp"
 	tel, err := telemetry.New(w.Context(), cfg, "test", "test")
 	if err != nil {
@@ -86,11 +85,11 @@ func TestStage_tellsTheWholeTraceOfADeadLetter(t *testing.T) {
 		w.run(w.ingesting(copies))
 		w.await("the trace has come", func(context.Context) (bool, error) { return len(spans.Spans()[traceID]) > 0, nil })
 		trace := spans.Spans()[traceID]
-		if got, want := collector.Story(trace), "ingest: freshet item\ningest: source lag\ningest: process"; got != want {
+		if got, want := story(trace), "ingest: freshet item\ningest: source lag\ningest: process"; got != want {
 			t.Errorf("got\n%s\nwant\n%s", got, want)
 		}
 		root := trace[0]
-		if hex.EncodeToString(root.GetParentSpanId()) != "b7ad6b7169203331" || collector.Attribute(root.GetAttributes(), "error.type") != string(fault.Malformed) {
+		if hex.EncodeToString(root.GetParentSpanId()) != "b7ad6b7169203331" || attribute(root.GetAttributes(), "error.type") != string(fault.Malformed) {
 			t.Errorf("the root is %v", root.Span)
 		}
 		if !strings.Contains(root.GetStatus().GetMessage(), "not what it should be") {

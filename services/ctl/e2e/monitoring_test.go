@@ -14,7 +14,6 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kadm"
 
-	"github.com/freshet-io/freshet/libs/fake/local"
 	"github.com/freshet-io/freshet/libs/fake/local/localtest"
 )
 
@@ -25,7 +24,7 @@ const alertBound = 6 * time.Minute
 type monitored struct {
 	*rig
 
-	prometheus *local.Prometheus
+	prometheus prometheus
 	provider   *provider
 	sent       int
 }
@@ -49,7 +48,7 @@ func TestMonitoring(t *testing.T) {
 	for _, s := range services {
 		targets = append(targets, m.running[s].log.adminAddress())
 	}
-	m.prometheus = localtest.Prometheus(t, local.PrometheusOptions{Targets: targets, Every: time.Second, Rules: rules(t)})
+	m.prometheus = startPrometheus(t, targets, rules(t))
 	ports.add(m.prometheus.Address(0))
 
 	for _, part := range []struct {
@@ -223,11 +222,11 @@ func (m *monitored) panels() {
 	}()
 	await(m.t, 3*time.Minute, "each panel has data", func() (bool, error) {
 		for expr := range left {
-			samples, err := m.prometheus.Query(m.t.Context(), expr)
+			has, err := m.prometheus.has(m.t.Context(), expr)
 			if err != nil {
 				return false, err
 			}
-			if len(samples) > 0 {
+			if has {
 				delete(left, expr)
 			}
 		}
@@ -257,8 +256,7 @@ func (m *monitored) pages(alert, stages string, stall, heal func() error) {
 }
 
 func (m *monitored) fires(alert, stages string) (bool, error) {
-	samples, err := m.prometheus.Query(m.t.Context(), fmt.Sprintf(`ALERTS{alertname=%q,stage=~%q,severity="page",alertstate="firing"}`, alert, stages))
-	return len(samples) > 0, err
+	return m.prometheus.has(m.t.Context(), fmt.Sprintf(`ALERTS{alertname=%q,stage=~%q,severity="page",alertstate="firing"}`, alert, stages))
 }
 
 // quiet waits until nothing is unfinished or in doubt, which is worked on once more and is old then, and none of the alerts about
@@ -271,8 +269,7 @@ func (m *monitored) quiet() {
 		`absent(ALERTS{alertname=~"FreshetStageGone|FreshetStalled"})`,
 	} {
 		await(m.t, alertBound, fine, func() (bool, error) {
-			samples, err := m.prometheus.Query(m.t.Context(), fine)
-			return len(samples) > 0, err
+			return m.prometheus.has(m.t.Context(), fine)
 		})
 	}
 }

@@ -19,7 +19,6 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/freshet-io/freshet/libs/fake/local"
-	"github.com/freshet-io/freshet/libs/fake/local/localtest"
 )
 
 const (
@@ -36,16 +35,16 @@ func TestTraces(t *testing.T) {
 	if testing.Short() {
 		t.Skip("needs real servers: not under -short")
 	}
-	back := localtest.Jaeger(t)
-	ports.add(back.OTLP, back.Query)
+	otlp, query := startJaeger(t)
+	ports.add(otlp, query)
 	p := startProvider(t)
 	r := newRig(t, options{
 		brokers: startKfake(t), pipeline: paidPipeline, partitions: 6, sourcePartitions: 3,
-		environ: append(p.environ("embed"), "FRESHET_TRACES_EXPORTER=otlp", "OTEL_EXPORTER_OTLP_ENDPOINT=http://"+back.OTLP,
+		environ: append(p.environ("embed"), "FRESHET_TRACES_EXPORTER=otlp", "OTEL_EXPORTER_OTLP_ENDPOINT=http://"+otlp,
 			"FRESHET_EMBED_OVERTAKE_AFTER=0", "FRESHET_SESSION_TIMEOUT=15s", "FRESHET_REBALANCE_TIMEOUT=60s"),
 	})
 	r.startAll()
-	w := &traced{rig: r, provider: p, back: backend{t: t, query: "http://" + back.Query}, items: map[int64]string{}}
+	w := &traced{rig: r, provider: p, back: backend{t: t, query: "http://" + query}, items: map[int64]string{}}
 
 	w.send(tracedItems - 5*tracedEach)
 	w.settle(2 * time.Minute)

@@ -44,13 +44,13 @@ pipelines:
 // The oracle is Kafka Connect itself: changes in all types that Debezium has go through the real Avro converter and a real
 // registry, and through the JSON converter with schemas, which gives the same documents.
 func TestHandle_changesFromTheConvertersOfKafkaConnect(t *testing.T) {
-	server := localtest.SchemaRegistry(t)
-	schemas, err := registry.Open(registry.Config{URL: []string{server.URL}, Timeout: time.Minute}, slog.New(slog.DiscardHandler))
+	server := startApicurio(t)
+	schemas, err := registry.Open(registry.Config{URL: []string{server.url}, Timeout: time.Minute}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
 	in := newIngesterOf(t, parse(t, things), schemas)
-	lines := convert(t, append(server.Java, "testdata/Converters.java", server.Core))
+	lines := convert(t, append(server.java, "testdata/Converters.java", server.core))
 	if len(lines) != 6 {
 		t.Fatalf("%d changes", len(lines))
 	}
@@ -67,13 +67,13 @@ func TestHandle_changesFromTheConvertersOfKafkaConnect(t *testing.T) {
 
 // Confluent's own client writes rows in the wire form of JSON Schema, which are the same documents as in plain JSON.
 func TestHandle_rowsFromTheSerializerOfConfluent(t *testing.T) {
-	python, server := localtest.Installed(t, "../../../scripts/install-python-client.sh"), localtest.SchemaRegistry(t)
-	schemas, err := registry.Open(registry.Config{URL: []string{server.URL}, Timeout: time.Minute}, slog.New(slog.DiscardHandler))
+	python, server := localtest.Installed(t, "../../../scripts/install-python-client.sh"), startApicurio(t)
+	schemas, err := registry.Open(registry.Config{URL: []string{server.url}, Timeout: time.Minute}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
 	in := newIngesterOf(t, parse(t, strings.Replace(things, "format: auto", "format: rows", 1)), schemas)
-	lines := convert(t, []string{python, "testdata/confluent.py", server.URL})
+	lines := convert(t, []string{python, "testdata/confluent.py", server.url})
 	if len(lines) != 3 {
 		t.Fatalf("%d rows", len(lines))
 	}

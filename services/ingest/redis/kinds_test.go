@@ -29,9 +29,9 @@ func kafkaAt(t *testing.T, brokers string) kafka.Config {
 }
 
 func TestRun_aCluster(t *testing.T) {
-	cluster := localtest.RedisCluster(t, local.RedisOptions{})
+	cluster := startCluster(t, local.RedisOptions{})
 	var hosts []string
-	for _, n := range cluster.Nodes {
+	for _, n := range cluster {
 		hosts = append(hosts, n.Address)
 	}
 	const streams = 6 // of which any two nodes have some
@@ -57,10 +57,10 @@ func TestRun_aCluster(t *testing.T) {
 	for _, topic := range topics {
 		r.await(topic, 100)
 	}
-	if err := cluster.Nodes[2].Kill(); err != nil {
+	if err := cluster[2].Kill(); err != nil {
 		t.Fatal(err)
 	}
-	if err := cluster.Nodes[2].Restart(t.Context()); err != nil {
+	if err := cluster[2].Restart(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	add(101, 200)
@@ -71,9 +71,9 @@ func TestRun_aCluster(t *testing.T) {
 }
 
 func TestRun_aFailoverOfSentinels(t *testing.T) {
-	s := localtest.RedisSentinel(t, local.RedisOptions{})
-	client := goredis.NewFailoverClient(&goredis.FailoverOptions{MasterName: s.Master, SentinelAddrs: []string{s.Sentinel}, Protocol: 2, MaxRetries: -1})
-	r := newRig(t, startKfake(t), "redis-sentinel://"+s.Sentinel+"/"+s.Master, client)
+	s := startSentinel(t, local.RedisOptions{})
+	client := goredis.NewFailoverClient(&goredis.FailoverOptions{MasterName: s.master, SentinelAddrs: []string{s.Address}, Protocol: 2, MaxRetries: -1})
+	r := newRig(t, startKfake(t), "redis-sentinel://"+s.Address+"/"+s.master, client)
 	r.begin()
 	r.add(1, 1000)
 	r.await(topic, 1000)
@@ -82,7 +82,7 @@ func TestRun_aFailoverOfSentinels(t *testing.T) {
 	if copies, err := client.Wait(t.Context(), 1, patience).Result(); copies != 1 || err != nil {
 		t.Fatal(copies, err)
 	}
-	if err := s.Nodes[0].Kill(); err != nil {
+	if err := s.nodes[0].Kill(); err != nil {
 		t.Fatal(err)
 	}
 	r.add(1001, 2000)

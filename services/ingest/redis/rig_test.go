@@ -239,9 +239,14 @@ func (r *rig) await(topic string, seq int) {
 
 func (r *rig) until(what string, holds func() bool) {
 	r.t.Helper()
+	until(r.t, what, holds)
+}
+
+func until(t *testing.T, what string, holds func() bool) {
+	t.Helper()
 	for deadline := time.Now().Add(patience); !holds(); time.Sleep(200 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			r.t.Fatalf("it does not come to pass that %s", what)
+			t.Fatalf("it does not come to pass that %s", what)
 		}
 	}
 }

@@ -10,7 +10,6 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 
 	"github.com/freshet-io/freshet/libs/fake/local"
-	"github.com/freshet-io/freshet/libs/fake/local/localtest"
 )
 
 // secured is certificates of all parts of a Redis, and passwords of its nodes and of its sentinel.
@@ -64,10 +63,10 @@ func (s secured) reads(url string, client goredis.UniversalClient, begun func(*r
 
 func TestRun_aClusterWithCertificatesAndAPassword(t *testing.T) {
 	s := newSecured(t)
-	cluster := localtest.RedisCluster(t, s.server())
-	s.do("CONFIG SET requirepass right", cluster.Nodes...)
+	cluster := startCluster(t, s.server())
+	s.do("CONFIG SET requirepass right", cluster...)
 	var hosts []string
-	for _, n := range cluster.Nodes {
+	for _, n := range cluster {
 		hosts = append(hosts, n.Secure)
 	}
 	client := goredis.NewClusterClient(&goredis.ClusterOptions{Addrs: hosts, Protocol: 2, Password: "right", TLSConfig: s.client()})
@@ -76,21 +75,21 @@ func TestRun_aClusterWithCertificatesAndAPassword(t *testing.T) {
 
 func TestRun_aFailoverOfSentinelsWithCertificatesAndPasswords(t *testing.T) {
 	s := newSecured(t)
-	sentinel := localtest.RedisSentinel(t, s.server())
-	s.do("CONFIG SET masterauth right", sentinel.Nodes...)
-	s.do("SENTINEL SET "+sentinel.Master+" auth-pass right", sentinel.Watch)
-	s.do("ACL SETUSER default resetpass >watch", sentinel.Watch)
-	s.do("CONFIG SET requirepass right", sentinel.Nodes...)
+	sentinel := startSentinel(t, s.server())
+	s.do("CONFIG SET masterauth right", sentinel.nodes...)
+	s.do("SENTINEL SET "+sentinel.master+" auth-pass right", sentinel.Redis)
+	s.do("ACL SETUSER default resetpass >watch", sentinel.Redis)
+	s.do("CONFIG SET requirepass right", sentinel.nodes...)
 	client := goredis.NewFailoverClient(&goredis.FailoverOptions{
-		MasterName: sentinel.Master, SentinelAddrs: []string{sentinel.Secure}, SentinelPassword: "watch",
+		MasterName: sentinel.master, SentinelAddrs: []string{sentinel.Secure}, SentinelPassword: "watch",
 		Password: "right", Protocol: 2, MaxRetries: -1, TLSConfig: s.client(),
 	})
-	s.reads("rediss-sentinel://"+sentinel.Secure+"/"+sentinel.Master, client, func(r *rig) {
+	s.reads("rediss-sentinel://"+sentinel.Secure+"/"+sentinel.master, client, func(r *rig) {
 		r.settled()
 		if copies, err := client.Wait(context.WithoutCancel(t.Context()), 1, patience).Result(); copies != 1 || err != nil {
 			t.Fatal(copies, err)
 		}
-		if err := sentinel.Nodes[0].Kill(); err != nil {
+		if err := sentinel.nodes[0].Kill(); err != nil {
 			t.Fatal(err)
 		}
 	})

@@ -61,23 +61,6 @@ func run[S interface{ Stop(context.Context) error }](tb testing.TB, missing erro
 	return s
 }
 
-// SchemaRegistry starts an Apicurio registry that ends with the test, and is skipped or fails as Weaviate is.
-func SchemaRegistry(tb testing.TB) *local.SchemaRegistry {
-	tb.Helper()
-	_, err := local.ApicurioPackage.Path()
-	if err == nil {
-		_, err = exec.LookPath("javac") // a program of one source file needs the compiler, too
-	}
-	return run(tb, err, func(ctx context.Context) (*local.SchemaRegistry, error) { return local.StartSchemaRegistry(ctx, nil) })
-}
-
-// Jaeger starts a Jaeger that ends with the test, and is skipped or fails as Weaviate is.
-func Jaeger(tb testing.TB) *local.Jaeger {
-	tb.Helper()
-	_, err := local.JaegerPackage.Path()
-	return run(tb, err, local.StartJaeger)
-}
-
 // Redis starts a Redis server that ends with the test, and is skipped or fails as Weaviate is.
 func Redis(tb testing.TB, o local.RedisOptions) *local.Redis {
 	tb.Helper()
@@ -85,18 +68,11 @@ func Redis(tb testing.TB, o local.RedisOptions) *local.Redis {
 	return run(tb, err, func(ctx context.Context) (*local.Redis, error) { return local.StartRedis(ctx, o) })
 }
 
-// Prometheus starts a Prometheus that ends with the test, and is skipped or fails as Weaviate is.
-func Prometheus(tb testing.TB, o local.PrometheusOptions) *local.Prometheus {
-	tb.Helper()
-	_, err := local.PrometheusPackage.Path()
-	return run(tb, err, func(ctx context.Context) (*local.Prometheus, error) { return local.StartPrometheus(ctx, o) })
-}
-
 // Promtool runs promtool with arguments and an input, and returns what it says. The test is skipped or fails as with
 // Weaviate, and fails where promtool does.
 func Promtool(tb testing.TB, stdin string, args ...string) string {
 	tb.Helper()
-	path, err := local.PromtoolPath()
+	path, err := local.PrometheusPackage.Path("usr", "bin", "promtool")
 	need(tb, err)
 	cmd := exec.CommandContext(tb.Context(), path, args...)
 	cmd.Stdin = strings.NewReader(stdin)
@@ -105,20 +81,6 @@ func Promtool(tb testing.TB, stdin string, args ...string) string {
 		tb.Errorf("promtool %s: %v\n%s", strings.Join(args, " "), err, out)
 	}
 	return string(out)
-}
-
-// RedisCluster starts three servers that end with the test, and is skipped or fails as Weaviate is.
-func RedisCluster(tb testing.TB, o local.RedisOptions) *local.RedisCluster {
-	tb.Helper()
-	_, err := local.RedisPackage.Path()
-	return run(tb, err, func(ctx context.Context) (*local.RedisCluster, error) { return local.StartRedisCluster(ctx, o) })
-}
-
-// RedisSentinel starts a master, its replica and a sentinel that end with the test, and is skipped or fails as Weaviate is.
-func RedisSentinel(tb testing.TB, o local.RedisOptions) *local.RedisSentinel {
-	tb.Helper()
-	_, err := local.RedisPackage.Path()
-	return run(tb, err, func(ctx context.Context) (*local.RedisSentinel, error) { return local.StartRedisSentinel(ctx, o) })
 }
 
 // Installed runs a script of the project that installs something once, and returns the path that it prints last. Where that

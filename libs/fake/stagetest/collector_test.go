@@ -1,5 +1,4 @@
-// Package collector is an OpenTelemetry collector for tests: it keeps what it is sent, or refuses it.
-package collector
+package stagetest
 
 import (
 	"context"
@@ -17,30 +16,30 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// Collector takes spans over gRPC. It is safe for concurrent use.
-type Collector struct {
+// collector is an OpenTelemetry collector: it takes spans over gRPC, and keeps or refuses them. It is safe for concurrent use.
+type collector struct {
 	otlp.UnimplementedTraceServiceServer
 
 	mu    sync.Mutex
-	spans []Span
+	spans []collected
 	away  bool
 }
 
-// Span is a span and the service that it is of.
-type Span struct {
+// collected is a span and the service that it is of.
+type collected struct {
 	*tracepb.Span
 
 	Service string
 }
 
-// Start returns a collector to which OTEL_EXPORTER_OTLP_ENDPOINT points until the test ends.
-func Start(tb testing.TB) *Collector {
+// startCollector returns a collector to which OTEL_EXPORTER_OTLP_ENDPOINT points until the test ends.
+func startCollector(tb testing.TB) *collector {
 	tb.Helper()
 	l, err := (&net.ListenConfig{}).Listen(tb.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		tb.Fatal(err)
 	}
-	server, c := grpc.NewServer(), &Collector{}
+	server, c := grpc.NewServer(), &collector{}
 	otlp.RegisterTraceServiceServer(server, c)
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(l) }()
@@ -55,17 +54,17 @@ func Start(tb testing.TB) *Collector {
 }
 
 // Export implements the service.
-func (c *Collector) Export(_ context.Context, r *otlp.ExportTraceServiceRequest) (*otlp.ExportTraceServiceResponse, error) {
+func (c *collector) Export(_ context.Context, r *otlp.ExportTraceServiceRequest) (*otlp.ExportTraceServiceResponse, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.away {
 		return nil, status.Error(codes.InvalidArgument, "refused: the test says so") // not tried again
 	}
 	for _, resource := range r.GetResourceSpans() {
-		service := Attribute(resource.GetResource().GetAttributes(), "service.name")
+		service := attribute(resource.GetResource().GetAttributes(), "service.name")
 		for _, scope := range resource.GetScopeSpans() {
 			for _, span := range scope.GetSpans() {
-				c.spans = append(c.spans, Span{span, service})
+				c.spans = append(c.spans, collected{span, service})
 			}
 		}
 	}
@@ -73,7 +72,7 @@ func (c *Collector) Export(_ context.Context, r *otlp.ExportTraceServiceRequest)
 }
 
 // Refuse has the collector take nothing any more.
-func (c *Collector) Refuse() {
+func (c *collector) Refuse() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.away = true
@@ -81,22 +80,22 @@ func (c *Collector) Refuse() {
 
 // Spans returns what has come so far, by trace id in hex, each trace in the order of its spans' beginnings, parents
 // before their children.
-func (c *Collector) Spans() map[string][]Span {
+func (c *collector) Spans() map[string][]collected {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	all := map[string][]Span{}
+	all := map[string][]collected{}
 	for _, s := range c.spans {
 		id := hex.EncodeToString(s.GetTraceId())
 		all[id] = append(all[id], s)
 	}
 	for _, trace := range all {
-		slices.SortStableFunc(trace, func(a, b Span) int { return int(a.GetStartTimeUnixNano()) - int(b.GetStartTimeUnixNano()) }) //nolint:gosec // it fits
+		slices.SortStableFunc(trace, func(a, b collected) int { return int(a.GetStartTimeUnixNano()) - int(b.GetStartTimeUnixNano()) }) //nolint:gosec // it fits
 	}
 	return all
 }
 
-// Attribute returns the text of an attribute, "" where there is none.
-func Attribute[A interface {
+// attribute returns the text of an attribute, "" where there is none.
+func attribute[A interface {
 	GetKey() string
 	GetValue() V
 }, V interface{ GetStringValue() string }](attributes []A, name string) string {
@@ -108,8 +107,8 @@ func Attribute[A interface {
 	return ""
 }
 
-// Story returns a trace as one line a span, for comparison: its service without freshet-, and its name.
-func Story(trace []Span) string {
+// story returns a trace as one line a span, for comparison: its service without freshet-, and its name.
+func story(trace []collected) string {
 	lines := make([]string, len(trace))
 	for i, s := range trace {
 		lines[i] = strings.TrimPrefix(s.Service, "freshet-") + ": " + s.GetName()
