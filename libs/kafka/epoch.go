@@ -81,33 +81,16 @@ func (s *Succession) Commit(ctx context.Context) error {
 
 // Idle returns a fatal fault where a group has members.
 func Idle(ctx context.Context, client *kgo.Client, groups ...string) error {
-	adm := kadm.NewClient(client)
-	described, err := adm.DescribeGroups(ctx, groups...)
-	if err != nil {
-		return fmt.Errorf("describing the groups: %w", err)
-	}
-	for _, g := range described {
-		if err := g.Err; err != nil && !errors.Is(err, kerr.GroupIDNotFound) {
-			return fmt.Errorf("describing group %s: %w", g.Group, err)
+	for _, group := range groups {
+		all, err := members(ctx, kadm.NewClient(client), group)
+		if err != nil {
+			return err
 		}
-		if len(g.Members) > 0 {
-			return busy(g.Group, len(g.Members))
-		}
-	}
-	next, err := adm.DescribeConsumerGroups(ctx, groups...)
-	if err != nil {
-		return nil //nolint:nilerr // a broker that does not know the request has no groups of that protocol
-	}
-	for _, g := range next {
-		if g.Err == nil && len(g.Members) > 0 {
-			return busy(g.Group, len(g.Members))
+		if len(all) > 0 {
+			return fault.Halt("group %s has %d members: stop all services first", group, len(all))
 		}
 	}
 	return nil
-}
-
-func busy(group string, members int) error {
-	return fault.Halt("group %s has %d members: stop all services first", group, members)
 }
 
 // Unread is what a group has to read of a topic.

@@ -57,10 +57,11 @@ func Stand(ctx context.Context, client *kgo.Client, group string, topics ...stri
 	if err != nil {
 		return Standing{}, fmt.Errorf("reading the end of %v: %w", topics, err)
 	}
-	s, owners, err := members(ctx, adm, group)
+	owners, err := members(ctx, adm, group)
 	if err != nil {
 		return Standing{}, err
 	}
+	s := Standing{Members: len(owners)}
 	var failed error
 	ends.Each(func(end kadm.ListedOffset) {
 		if end.Err != nil {
@@ -97,13 +98,14 @@ type owner struct {
 	has  kadm.TopicsSet
 }
 
-func members(ctx context.Context, adm *kadm.Client, group string) (Standing, []owner, error) {
+// members returns those of a group, whichever protocol it has; none where there is no such group.
+func members(ctx context.Context, adm *kadm.Client, group string) ([]owner, error) {
 	described, err := adm.DescribeGroups(ctx, group)
-	if err != nil {
-		return Standing{}, nil, fmt.Errorf("describing group %s: %w", group, err)
+	if err == nil {
+		err = described[group].Err
 	}
-	if err := described[group].Err; err != nil && !errors.Is(err, kerr.GroupIDNotFound) { // else it would look like a group of nobody
-		return Standing{}, nil, fmt.Errorf("describing group %s: %w", group, err)
+	if err != nil && !errors.Is(err, kerr.GroupIDNotFound) { // else it would look like a group of nobody
+		return nil, fmt.Errorf("describing group %s: %w", group, err)
 	}
 	var owners []owner
 	for _, m := range described[group].Members {
@@ -122,5 +124,5 @@ func members(ctx context.Context, adm *kadm.Client, group string) (Standing, []o
 			}
 		}
 	}
-	return Standing{Members: len(owners)}, owners, nil
+	return owners, nil
 }
