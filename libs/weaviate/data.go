@@ -48,7 +48,26 @@ func (c *Client) load(ctx context.Context, name string, items []record.Item, rea
 	if err != nil {
 		return nil, err
 	}
-	var inMain, inSide map[uuid.UUID]record.State
+	inMain, inSide, err := c.copies(ctx, b, items, read)
+	if err != nil {
+		return nil, err
+	}
+	all := make([]Stored, len(items))
+	for i, item := range items {
+		all[i] = storedOf(inMain, inSide, item.UUID())
+	}
+	return all, nil
+}
+
+// kept is what a collection has of an item, and when Weaviate stored that, in milliseconds since 1970, where it was asked for.
+type kept struct {
+	record.State
+
+	at int64
+}
+
+// copies reads items in both collections, by their ids.
+func (c *Client) copies(ctx context.Context, b *collection, items []record.Item, read reading) (inMain, inSide map[uuid.UUID]kept, err error) {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() (err error) {
 		inMain, err = c.get(ctx, b, b.spec.Class(), items, read)
@@ -60,23 +79,17 @@ func (c *Client) load(ctx context.Context, name string, items []record.Item, rea
 		inSide, err = c.get(ctx, b.side(), b.spec.SideClass(), items, read)
 		return err
 	})
-	if err := group.Wait(); err != nil {
-		return nil, err
-	}
-	all := make([]Stored, len(items))
-	for i, item := range items {
-		all[i] = storedOf(inMain, inSide, item.UUID())
-	}
-	return all, nil
+	err = group.Wait()
+	return inMain, inSide, err
 }
 
-func storedOf(inMain, inSide map[uuid.UUID]record.State, id uuid.UUID) Stored {
+func storedOf(inMain, inSide map[uuid.UUID]kept, id uuid.UUID) Stored {
 	stored := Stored{State: record.State{Sources: record.Orders{}}}
-	if s, ok := inMain[id]; ok {
-		stored.State, stored.Main = s, true
+	if k, ok := inMain[id]; ok {
+		stored.State, stored.Main = k.State, true
 	}
-	if s, ok := inSide[id]; ok {
-		stored.State.Join(&s)
+	if k, ok := inSide[id]; ok {
+		stored.State.Join(&k.State)
 		stored.Side = true
 	}
 	return stored

@@ -77,7 +77,7 @@ func (r reading) request() *pb.PropertiesRequest {
 }
 
 // get reads objects of one class by their ids.
-func (c *Client) get(ctx context.Context, b *collection, class string, items []record.Item, read reading) (map[uuid.UUID]record.State, error) {
+func (c *Client) get(ctx context.Context, b *collection, class string, items []record.Item, read reading) (map[uuid.UUID]kept, error) {
 	parts := b.parts(items)
 	results := make([][]*pb.SearchResult, len(parts))
 	group, calls := errgroup.WithContext(ctx)
@@ -91,7 +91,7 @@ func (c *Client) get(ctx context.Context, b *collection, class string, items []r
 	if err := group.Wait(); err != nil {
 		return nil, err
 	}
-	found := make(map[uuid.UUID]record.State, len(items))
+	found := make(map[uuid.UUID]kept, len(items))
 	for _, r := range slices.Concat(results...) {
 		id, err := uuid.Parse(r.GetMetadata().GetId())
 		if err != nil {
@@ -103,7 +103,7 @@ func (c *Client) get(ctx context.Context, b *collection, class string, items []r
 		}
 		// After an interrupted put an id may have two objects, of which one is the other's former self.
 		if other, twice := found[id]; !twice || max(s.Base, s.Floor) > max(other.Base, other.Floor) {
-			found[id] = s
+			found[id] = kept{s, r.GetMetadata().GetLastUpdateTimeUnix()}
 		}
 	}
 	return found, nil
