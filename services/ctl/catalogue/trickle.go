@@ -1,7 +1,6 @@
 package catalogue
 
 import (
-	"iter"
 	"math/rand/v2"
 	"slices"
 	"time"
@@ -22,20 +21,6 @@ func (c Change) Envelope(at time.Time) (key, value []byte) {
 		return Delete(*c.Before, at)
 	default:
 		return Update(*c.Before, *c.After, at)
-	}
-}
-
-// Trickle returns an endless run of changes to the products: those of a Shop of its own.
-func Trickle(seed uint64, products []Product) iter.Seq[Change] {
-	return func(yield func(Change) bool) {
-		if len(products) < 2 {
-			return
-		}
-		for shop := NewShop(seed, products); ; {
-			if !yield(shop.Next()) {
-				return
-			}
-		}
 	}
 }
 

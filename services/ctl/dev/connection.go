@@ -1,6 +1,7 @@
 package dev
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -53,5 +54,6 @@ func (s *stack) publish() error {
 	if err := os.WriteFile(connectionFile(s.options.Data), []byte(text), 0o600); err != nil {
 		return fmt.Errorf("writing the settings for other commands: %w", err)
 	}
+	s.onClose(func(context.Context) error { return os.Remove(connectionFile(s.options.Data)) })
 	return nil
 }

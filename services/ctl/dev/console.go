@@ -20,9 +20,11 @@ func (s *stack) openConsole(ctx context.Context) error {
 	if s.inspector, err = inspect.Open(cfg); err != nil {
 		return err
 	}
+	s.onClose(func(context.Context) error { s.inspector.Close(); return nil })
 	if s.console, err = console.Listen(ctx, s.options.ConsolePort); err != nil {
 		return err
 	}
+	s.onClose(func(context.Context) error { _ = s.console.Close(); return nil }) // closed already where it was served
 	s.say("the console is at http://%s", s.console.Addr())
 	return nil
 }

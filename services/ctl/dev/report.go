@@ -4,10 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-
-	"github.com/twmb/franz-go/pkg/kgo"
-
-	"github.com/freshet-io/freshet/libs/stage"
 )
 
 // report collects what was checked.
@@ -30,13 +26,3 @@ func (r *report) add(name, said string, err error) {
 func (r *report) String() string { return strings.Join(r.lines, "\n") }
 
 func (r *report) err() error { return errors.Join(r.failed...) }
-
-// reasonOf returns why a dead letter is one.
-func reasonOf(r *kgo.Record) string {
-	for _, h := range r.Headers {
-		if h.Key == stage.HeaderReason {
-			return string(h.Value)
-		}
-	}
-	return ""
-}

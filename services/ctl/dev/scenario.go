@@ -8,10 +8,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kgo"
-
 	"github.com/freshet-io/freshet/services/ctl/catalogue"
 	"github.com/freshet-io/freshet/services/ctl/finder"
+	"github.com/freshet-io/freshet/services/ctl/inspect"
 	"github.com/freshet-io/freshet/services/ctl/rig"
 )
 
@@ -22,6 +21,7 @@ const (
 	visibleBound  = 30 * time.Second
 	trickleCount  = 200
 	oversizeBytes = 40 << 10
+	mostLetters   = 100
 )
 
 // scenario shows and checks what Freshet promises, and returns what did not hold.
@@ -160,17 +160,14 @@ func (s *stack) deadLetters(ctx context.Context) (string, error) {
 	if err := s.send(ctx, source(key, value), source(key, value[:len(value)/2])); err != nil {
 		return "", err
 	}
-	reasons := map[string]int{}
-	reader, err := kgo.NewClient(append(s.client.Opts(), kgo.ConsumeTopics(s.topics.DeadLetters()), kgo.ConsumeStartOffset(kgo.NewOffset().AtStart()))...)
-	if err != nil {
-		return "", fmt.Errorf("opening a reader of the dead letters: %w", err)
-	}
-	defer reader.Close()
-	err = rig.Poll(ctx, visibleBound, tick, func(ctx context.Context) (bool, error) {
-		wait, cancel := context.WithTimeout(ctx, time.Second)
-		defer cancel()
-		reader.PollFetches(wait).EachRecord(func(r *kgo.Record) { reasons[reasonOf(r)]++ })
-		return reasons["oversize"] > 0 && reasons["malformed"] > 0, nil
+	var reasons map[string]int
+	err := rig.Poll(ctx, visibleBound, tick, func(ctx context.Context) (bool, error) {
+		letters, err := inspect.ReadLetters(ctx, s.cluster, s.client, s.topics, "", mostLetters)
+		reasons = map[string]int{}
+		for _, l := range letters {
+			reasons[l.Reason]++
+		}
+		return reasons["oversize"] > 0 && reasons["malformed"] > 0, err
 	})
 	if err == nil && (len(reasons) != 2 || reasons["oversize"] != 1 || reasons["malformed"] != 1) {
 		err = fmt.Errorf("other letters are there too: %v", reasons)
@@ -182,14 +179,11 @@ func (s *stack) deadLetters(ctx context.Context) (string, error) {
 func (s *stack) measure(ctx context.Context) (string, error) {
 	s.fresh.restart()
 	before := s.fresh.arrived()
-	sent := 0
 	ticker := time.NewTicker(25 * time.Millisecond)
 	defer ticker.Stop()
-	for change := range catalogue.Trickle(1, searchable()[10:]) {
-		if sent++; sent > trickleCount {
-			break
-		}
-		key, value := change.Envelope(time.Now())
+	shop := catalogue.NewShop(1, searchable()[10:])
+	for range trickleCount {
+		key, value := shop.Next().Envelope(time.Now())
 		if err := s.send(ctx, source(key, value)); err != nil {
 			return "", err
 		}

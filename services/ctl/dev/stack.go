@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 	"golang.org/x/sync/errgroup"
@@ -39,12 +40,11 @@ type stack struct {
 	weaviateURL string
 	embedder    net.Listener // of the built-in model; nil where another one embeds
 
-	broker   *fake.Broker
-	server   *local.Weaviate
+	server   *local.Weaviate // nil where another one is used
 	log      *os.File
 	process  *service.Process
-	admin    func(context.Context) error // closes the admin port of all services; nil where it is not open
 	file     *pipeline.File
+	cluster  kafka.Config
 	topics   kafka.Topics
 	client   *kgo.Client
 	index    *weaviate.Client
@@ -58,6 +58,7 @@ type stack struct {
 	services  *errgroup.Group
 	failed    context.Context //nolint:containedctx // ends when a service has failed
 	stop      context.CancelFunc
+	closers   []func(context.Context) error
 }
 
 // start brings everything up. ctx bounds the start, work the life of the services.
@@ -84,26 +85,31 @@ func (s *stack) openLog(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("opening the log: %w", err)
 	}
+	s.onClose(func(context.Context) error { return s.log.Close() })
 	s.process, err = rig.Process(ctx, "freshet-dev", slog.New(slog.NewTextHandler(s.log, nil)), s.fresh.add)
 	if err != nil {
 		return err
 	}
-	var address string
-	if address, s.admin, err = (service.Admin{Address: "127.0.0.1:0"}).Serve(ctx, s.process); err == nil {
-		s.environ = append(s.environ, "FRESHET_ADMIN_ADDRESSES="+address)
+	s.onClose(s.process.Telemetry.Close)
+	address, closing, err := (service.Admin{Address: "127.0.0.1:0"}).Serve(ctx, s.process)
+	if err != nil {
+		return err
 	}
-	return err
+	s.onClose(closing)
+	s.environ = append(s.environ, "FRESHET_ADMIN_ADDRESSES="+address)
+	return nil
 }
 
 func (s *stack) startKafka(context.Context) error {
 	if s.brokers = s.options.Brokers; s.brokers != "" {
 		return nil
 	}
-	var err error
-	if s.broker, err = fake.StartBroker(filepath.Join(s.options.Data, "kafka")); err != nil {
+	broker, err := fake.StartBroker(filepath.Join(s.options.Data, "kafka"))
+	if err != nil {
 		return err
 	}
-	s.brokers = s.broker.Brokers()
+	s.onClose(func(context.Context) error { broker.Close(); return nil })
+	s.brokers = broker.Brokers()
 	return nil
 }
 
@@ -117,6 +123,7 @@ func (s *stack) startWeaviate(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	s.onClose(s.server.Stop)
 	s.weaviateURL, s.options.WeaviateGRPC = "http://"+s.server.REST, s.server.GRPC
 	return nil
 }
@@ -168,6 +175,7 @@ func (s *stack) openEmbedder(ctx context.Context) (err error) {
 	if s.embedder, err = (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0"); err != nil {
 		return fmt.Errorf("opening a port for the built-in model: %w", err)
 	}
+	s.onClose(func(context.Context) error { _ = s.embedder.Close(); return nil }) // closed already where it was served
 	s.environ = append(s.environ, "FRESHET_OPENAI_URL=http://"+s.embedder.Addr().String()+"/v1")
 	return nil
 }
@@ -189,11 +197,12 @@ func (s *stack) layOut(ctx context.Context) error {
 	if err := s.settings(&cfg); err != nil {
 		return err
 	}
-	s.topics = cfg.Topics
+	s.cluster, s.topics = cfg.Kafka, cfg.Topics
 	var err error
 	if s.client, err = kafka.Producer(ctx, cfg.Kafka, cfg.Topics, true, s.process.Log); err != nil {
 		return err
 	}
+	s.onClose(func(context.Context) error { s.client.Close(); return nil })
 	identity, err := rig.LayTopics(ctx, s.client, s.topics, s.file, rig.Partitions{Pipeline: partitions, Source: s.partitionsOfSources()})
 	if err != nil {
 		return err
@@ -201,6 +210,7 @@ func (s *stack) layOut(ctx context.Context) error {
 	if s.index, err = rig.OpenIndex(ctx, cfg.Weaviate, s.file, identity); err != nil {
 		return err
 	}
+	s.onClose(func(context.Context) error { return s.index.Close() })
 	s.provider, err = providers.Open(s.file.Space, cfg.OpenAI, s.process.Log)
 	s.finder = &finder.Finder{Index: s.index, Provider: s.provider, File: s.file}
 	return err
@@ -221,6 +231,12 @@ func (s *stack) startServices(ctx context.Context) error {
 	if model, ok := s.provider.(*builtin.Model); ok {
 		s.services.Go(func() error { return builtin.Serve(s.failed, s.embedder, builtin.Handler(model)) })
 	}
+	s.onClose(func(context.Context) error {
+		if err := s.services.Wait(); !errors.Is(err, context.Canceled) {
+			return err
+		}
+		return nil
+	})
 	return nil
 }
 
@@ -234,46 +250,16 @@ func (s *stack) failure(ctx context.Context) error {
 	}
 }
 
-// close ends everything that start began, as far as it came.
+func (s *stack) onClose(f func(context.Context) error) { s.closers = append(s.closers, f) }
+
+// close ends everything that start began, as far as it came, the last first.
 func (s *stack) close(ctx context.Context) error {
 	s.stop()
 	var errs []error
-	if s.services != nil {
-		if err := s.services.Wait(); err != nil && !errors.Is(err, context.Canceled) {
-			errs = append(errs, err)
-		}
+	for _, c := range slices.Backward(s.closers) {
+		bound, cancel := context.WithTimeout(ctx, stopBound)
+		errs = append(errs, c(bound))
+		cancel()
 	}
-	if s.embedder != nil {
-		_ = s.embedder.Close() // closed already where it was served
-	}
-	if s.console != nil {
-		_ = s.console.Close() // closed already where it was served
-	}
-	if s.inspector != nil {
-		s.inspector.Close()
-	}
-	if s.client != nil {
-		s.client.Close()
-	}
-	if s.index != nil {
-		errs = append(errs, s.index.Close())
-	}
-	ctx, cancel := context.WithTimeout(ctx, stopBound)
-	defer cancel()
-	if s.server != nil {
-		errs = append(errs, s.server.Stop(ctx))
-	}
-	if s.broker != nil {
-		s.broker.Close()
-	}
-	if s.admin != nil {
-		errs = append(errs, s.admin(ctx))
-	}
-	if s.process != nil {
-		errs = append(errs, s.process.Telemetry.Close(ctx))
-	}
-	if err := os.Remove(connectionFile(s.options.Data)); err != nil && !errors.Is(err, os.ErrNotExist) {
-		errs = append(errs, err)
-	}
-	return errors.Join(append(errs, s.log.Close())...)
+	return errors.Join(errs...)
 }
