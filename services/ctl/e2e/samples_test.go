@@ -17,6 +17,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"github.com/freshet-io/freshet/libs/fake/samples"
 	"github.com/freshet-io/freshet/libs/fake/schemaregistry"
 	"github.com/freshet-io/freshet/libs/fault"
 	"github.com/freshet-io/freshet/libs/pipeline"
@@ -24,7 +25,6 @@ import (
 	"github.com/freshet-io/freshet/libs/stage"
 	"github.com/freshet-io/freshet/services/ingest/ingester"
 	"github.com/freshet-io/freshet/services/ingest/registry"
-	"github.com/freshet-io/freshet/services/ingest/samples"
 )
 
 // sampleCounts is what becomes of the samples of a folder. Waiting are rows of which a column is not known yet.

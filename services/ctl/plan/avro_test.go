@@ -10,12 +10,12 @@ import (
 
 	"github.com/twmb/avro"
 
+	"github.com/freshet-io/freshet/libs/fake/samples"
 	"github.com/freshet-io/freshet/libs/pipeline"
 	"github.com/freshet-io/freshet/services/ctl/events"
 	"github.com/freshet-io/freshet/services/ingest/change"
 	"github.com/freshet-io/freshet/services/ingest/ingester"
 	"github.com/freshet-io/freshet/services/ingest/registry"
-	"github.com/freshet-io/freshet/services/ingest/samples"
 )
 
 // The samples of debezium-avro are in Avro's JSON, with a schema of the key alone, and a key is called by the number before

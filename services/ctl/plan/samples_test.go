@@ -9,13 +9,13 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/freshet-io/freshet/libs/fake/samples"
 	"github.com/freshet-io/freshet/libs/pipeline"
 	"github.com/freshet-io/freshet/libs/stage"
 	"github.com/freshet-io/freshet/services/ctl/events"
 	"github.com/freshet-io/freshet/services/ctl/plan"
 	"github.com/freshet-io/freshet/services/ingest/ingester"
 	"github.com/freshet-io/freshet/services/ingest/registry"
-	"github.com/freshet-io/freshet/services/ingest/samples"
 )
 
 var update = flag.Bool("update", false, "write the table in docs/formats.md anew")

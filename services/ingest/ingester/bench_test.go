@@ -6,11 +6,11 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/freshet-io/freshet/libs/fake/samples"
 	"github.com/freshet-io/freshet/libs/pipeline"
 	"github.com/freshet-io/freshet/libs/stage"
 	"github.com/freshet-io/freshet/services/ingest/ingester"
 	"github.com/freshet-io/freshet/services/ingest/registry"
-	"github.com/freshet-io/freshet/services/ingest/samples"
 )
 
 // BenchmarkHandle_converters compares one table's changes as Debezium's connector sends them through each converter.

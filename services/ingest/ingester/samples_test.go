@@ -11,13 +11,13 @@ import (
 
 	"github.com/tidwall/gjson"
 
+	"github.com/freshet-io/freshet/libs/fake/samples"
 	"github.com/freshet-io/freshet/libs/fault"
 	"github.com/freshet-io/freshet/libs/pipeline"
 	"github.com/freshet-io/freshet/libs/record"
 	"github.com/freshet-io/freshet/libs/stage"
 	"github.com/freshet-io/freshet/services/ingest/ingester"
 	"github.com/freshet-io/freshet/services/ingest/registry"
-	"github.com/freshet-io/freshet/services/ingest/samples"
 )
 
 // tally counts what became of the records of one folder.

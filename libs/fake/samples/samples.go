@@ -24,7 +24,7 @@ import (
 // skipped, but fails under CI=true: CI has the folder.
 func Root(tb testing.TB) string {
 	tb.Helper()
-	if dir := os.Getenv("FRESHET_SAMPLES"); dir != "" { //nolint:forbidigo // a test's environment
+	if dir := os.Getenv("FRESHET_SAMPLES"); dir != "" {
 		return dir
 	}
 	dir, err := os.Getwd()
@@ -38,7 +38,7 @@ func Root(tb testing.TB) string {
 		}
 	}
 	const absent = "no shared/samples above this folder: set FRESHET_SAMPLES to the folder of real change events to run this test"
-	if os.Getenv("CI") == "true" { //nolint:forbidigo // a test's environment
+	if os.Getenv("CI") == "true" {
 		tb.Fatal(absent)
 	}
 	tb.Skip("SKIPPED, NOT TESTED: " + absent)
