@@ -27,22 +27,16 @@ type Identity struct {
 // Make writes name.crt and name.key into a folder, over what is there. Without a signer the certificate signs itself.
 func Make(tb testing.TB, dir, name string, signer *Identity) *Identity {
 	tb.Helper()
-	i, err := create(dir, name, signer)
-	if err != nil {
-		tb.Fatal(err)
+	check := func(err error) {
+		tb.Helper()
+		if err != nil {
+			tb.Fatal(err)
+		}
 	}
-	return i
-}
-
-func create(dir, name string, signer *Identity) (*Identity, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		return nil, err
-	}
+	check(err)
 	serial, err := rand.Int(rand.Reader, big.NewInt(math.MaxInt64))
-	if err != nil {
-		return nil, err
-	}
+	check(err)
 	template := &x509.Certificate{
 		SerialNumber: serial, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
 		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: signer == nil, BasicConstraintsValid: true,
@@ -55,22 +49,15 @@ func create(dir, name string, signer *Identity) (*Identity, error) {
 		parent, private = signer.Pair.Leaf, signer.Pair.PrivateKey
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, parent, &key.PublicKey, private)
-	if err != nil {
-		return nil, err
-	}
+	check(err)
 	secret, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		return nil, err
-	}
+	check(err)
 	i := &Identity{CertFile: filepath.Join(dir, name+".crt"), KeyFile: filepath.Join(dir, name+".key")}
-	if err := os.WriteFile(i.CertFile, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600); err != nil {
-		return nil, err
-	}
-	if err := os.WriteFile(i.KeyFile, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: secret}), 0o600); err != nil {
-		return nil, err
-	}
+	check(os.WriteFile(i.CertFile, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600))
+	check(os.WriteFile(i.KeyFile, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: secret}), 0o600))
 	i.Pair, err = tls.LoadX509KeyPair(i.CertFile, i.KeyFile)
-	return i, err
+	check(err)
+	return i
 }
 
 // Pool returns a pool that trusts what the identity signs, itself too where it signs itself.
