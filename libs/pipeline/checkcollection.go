@@ -35,8 +35,8 @@ func (c *checker) checkSection(f *File, s Collection, at string) {
 	if !slices.ContainsFunc(f.Pipelines, writes) {
 		c.at(at+".name", "no pipeline writes collection %q", s.Name)
 	}
-	if s.Distance != "" && !slices.Contains(distances, s.Distance) {
-		c.at(at+".distance", "%q is not one of cosine, dot, l2-squared", s.Distance)
+	if s.Distance != "" {
+		among(c, at+".distance", s.Distance, distances)
 	}
 	if s.Vector != "" && !vectorName.MatchString(s.Vector) {
 		c.at(at+".vector", "%q does not start with a letter or _ and go on with letters, digits and _", s.Vector)
@@ -74,8 +74,7 @@ func (c *checker) checkNumbers(numbers []bounded, kind, at string) {
 
 func (c *checker) checkIndex(index Index, dimensions int, at string) {
 	kind, graph, every := index.Kind(), []string{HNSW, Dynamic}, []string{HNSW, Flat, Dynamic}
-	if !slices.Contains(every, kind) {
-		c.at(at+".type", "%q is not one of %s", kind, strings.Join(every, ", "))
+	if !among(c, at+".type", kind, every) {
 		return
 	}
 	c.checkNumbers([]bounded{
@@ -95,12 +94,8 @@ func (c *checker) checkIndex(index Index, dimensions int, at string) {
 	if least, most := index.DynamicEFMin, index.DynamicEFMax; least != nil && most != nil && *least > *most {
 		c.at(at+".dynamicEfMin", "%d is above dynamicEfMax, %d", *least, *most)
 	}
-	switch strategy := index.FilterStrategy; {
-	case strategy == "":
-	case kind == Flat:
+	if index.FilterStrategy != "" && among(c, at+".filterStrategy", index.FilterStrategy, []string{"sweeping", "acorn"}) && kind == Flat {
 		c.at(at+".filterStrategy", "is for hnsw and dynamic only, the type is flat")
-	case strategy != "sweeping" && strategy != "acorn":
-		c.at(at+".filterStrategy", "%q is not sweeping or acorn", strategy)
 	}
 	c.checkQuantization(index.Quantization, kind, dimensions, at+".quantization")
 }
@@ -110,8 +105,7 @@ func (c *checker) checkQuantization(q Quantization, index string, dimensions int
 	switch {
 	case kind == "":
 		kind = "none"
-	case kind != "none" && !slices.Contains(Quantizations, kind):
-		c.at(at+".type", "%q is not one of none, %s", kind, strings.Join(Quantizations, ", "))
+	case !among(c, at+".type", kind, append([]string{"none"}, Quantizations...)):
 		return
 	case index == Flat && (kind == "pq" || kind == "sq"):
 		c.at(at+".type", "a flat index has bq and rq only")
@@ -145,8 +139,8 @@ func (c *checker) checkIndexing(p Property, at string) {
 	case p.Tokenization == "":
 	case !text:
 		c.at(at+".tokenization", "is for text only")
-	case !slices.Contains(tokenizations, p.Tokenization):
-		c.at(at+".tokenization", "%q is not one of %s", p.Tokenization, strings.Join(tokenizations, ", "))
+	default:
+		among(c, at+".tokenization", p.Tokenization, tokenizations)
 	}
 	if p.Searchable != nil && *p.Searchable && !text {
 		c.at(at+".searchable", "is for text only")

@@ -33,7 +33,7 @@ func TestParse_impossibleCollectionsAreFoundWithTheirLine(t *testing.T) {
 		"efConstruction too low":     {section("index: {efConstruction: 3}"), "efConstruction: 3 is not between 4"},
 		"too many connections":       {section("index: {maxConnections: 2048}"), "maxConnections: 2048 is not between 4 and 2047"},
 		"bounds that cross":          {section("index: {dynamicEfMin: 9, dynamicEfMax: 8}"), "dynamicEfMin: 9 is above dynamicEfMax, 8"},
-		"an unknown strategy":        {section("index: {filterStrategy: guess}"), `filterStrategy: "guess" is not sweeping or acorn`},
+		"an unknown strategy":        {section("index: {filterStrategy: guess}"), `filterStrategy: "guess" is not one of sweeping, acorn`},
 		"a graph of a flat index":    {section("index: {type: flat, ef: 9}"), "index.ef: is for hnsw and dynamic only, the type is flat"},
 		"a strategy of a flat index": {section("index: {type: flat, filterStrategy: acorn}"), "filterStrategy: is for hnsw and dynamic only"},
 		"a threshold of hnsw":        {section("index: {threshold: 9}"), "index.threshold: is for dynamic only, the type is hnsw"},

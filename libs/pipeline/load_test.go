@@ -101,7 +101,7 @@ func TestParse_eachFaultIsFoundWithItsLine(t *testing.T) {
 		"a property named vector":      {property("{name: vector, type: text}"), "vector is reserved"},
 		"a property with a capital":    {property("{name: Price, type: int}"), `"Price" does not start with a small letter`},
 		"a property twice":             {property("{name: a, type: int}, {name: a, type: int}"), "properties[1].name: a is listed twice"},
-		"an unknown type":              {property("{name: a, type: float}"), `properties[0].type: "float" is not a type`},
+		"an unknown type":              {property("{name: a, type: float}"), `properties[0].type: "float" is not one of text, number, int`},
 		"an unknown parse":             {property("{name: a, type: text, parse: xml}"), `parse: "xml" is not json`},
 		"an unknown unit":              {property("{name: a, type: date, unit: weeks}"), `unit: "weeks" is not one of`},
 		"a unit of a text":             {property("{name: a, type: text, unit: ms}"), "unit: is for dates only"},

@@ -44,9 +44,7 @@ func (c *checker) checkFile(f *File) {
 }
 
 func (c *checker) checkSpace(s Space) {
-	if !slices.Contains(providers, s.Provider) {
-		c.at("space.provider", "%q is not one of %s", s.Provider, strings.Join(providers, ", "))
-	}
+	among(c, "space.provider", s.Provider, providers)
 	if s.Provider == "openai" && s.Model == "" {
 		c.at("space.model", "is missing")
 	}
@@ -88,7 +86,7 @@ func (c *checker) checkSource(s Source, at string) {
 			c.at(fmt.Sprintf("%s.topics[%d]", at, i), "%s is listed twice", topic)
 		}
 	}
-	c.oneOf(at+".format", s.Format, formats)
+	among(c, at+".format", s.Format, formats)
 	if s.Order != "" {
 		c.checkColumn(s.Order, at+".order")
 	}
@@ -101,16 +99,17 @@ func (c *checker) checkSource(s Source, at string) {
 	}
 }
 
-// oneOf wants one of the known words.
-func (c *checker) oneOf(at string, word Format, known []Format) {
+// among wants one of the known words, and reports whether it is.
+func among[T ~string](c *checker, at string, word T, known []T) bool {
 	if slices.Contains(known, word) {
-		return
+		return true
 	}
 	words := make([]string, len(known))
 	for i, k := range known {
 		words[i] = string(k)
 	}
 	c.at(at, "%q is not one of %s%s", word, strings.Join(words, ", "), suggest(string(word), words))
+	return false
 }
 
 func (c *checker) checkID(p *Pipeline, at string) {
@@ -148,8 +147,8 @@ func (c *checker) checkText(t Text, at string) {
 			c.at(fmt.Sprintf("%s.require[%d]", at, i), "%v", err)
 		}
 	}
-	if !slices.Contains([]string{"", oversizeTruncate, oversizeDeadletter}, t.Oversize) {
-		c.at(at+".oversize", "%q is not %s or %s", t.Oversize, oversizeTruncate, oversizeDeadletter)
+	if t.Oversize != "" {
+		among(c, at+".oversize", t.Oversize, []string{oversizeTruncate, oversizeDeadletter})
 	}
 }
 
@@ -186,19 +185,14 @@ func sameReading(p, q Property) bool {
 }
 
 func (c *checker) checkProperty(p Property, at string) {
-	if !p.Type.Known() {
-		c.at(at+".type", "%q is not a type of property", p.Type)
+	if !among(c, at+".type", p.Type, types) {
 		return
 	}
 	c.checkIndexing(p, at)
 	if p.Parse != "" && p.Parse != parseJSON {
 		c.at(at+".parse", "%q is not json", p.Parse)
 	}
-	switch {
-	case p.Unit == "":
-	case !slices.Contains(units, p.Unit):
-		c.at(at+".unit", "%q is not one of %s", p.Unit, strings.Join(units, ", "))
-	case p.Type.Elem() != TypeDate:
+	if p.Unit != "" && among(c, at+".unit", p.Unit, units) && p.Type.Elem() != TypeDate {
 		c.at(at+".unit", "is for dates only")
 	}
 	switch {

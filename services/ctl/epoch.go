@@ -7,23 +7,14 @@ import (
 	"slices"
 
 	"github.com/spf13/cobra"
-	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/freshet-io/freshet/libs/kafka"
-	"github.com/freshet-io/freshet/libs/pipeline"
-	"github.com/freshet-io/freshet/libs/weaviate"
 )
 
 // epochConfig is what raising the epoch needs.
 type epochConfig struct {
-	Kafka  kafka.Config
-	Source struct {
-		Kafka kafka.Config `inherit:"KAFKA"`
-	}
-	Topics   kafka.Topics `inline:"true"`
-	Weaviate weaviate.Config
-	Pipeline string       `required:"true" desc:"path of the pipeline file"`
-	Groups   kafka.Groups `inline:"true"`
+	Layout layoutConfig `inline:"true"`
+	Groups kafka.Groups `inline:"true"`
 }
 
 func epochCommand() *cobra.Command {
@@ -42,7 +33,9 @@ func epochCommand() *cobra.Command {
 			if err := load(&cfg, cmd.ErrOrStderr()); err != nil {
 				return err
 			}
-			return cfg.raise(cmd.Context(), wentBack, cmd.OutOrStdout())
+			return cfg.Layout.with(cmd.Context(), func(c connections) error {
+				return c.raise(cmd.Context(), cfg.Groups.Named(c.topics), wentBack, cmd.OutOrStdout())
+			})
 		},
 	}
 	raise.Flags().BoolVar(&wentBack, "log-went-back", false, "the topic is the same, and its log was cut or restored: raise the epoch each time that this is said")
@@ -52,29 +45,15 @@ func epochCommand() *cobra.Command {
 
 // raise does it in an order in which no service can start before all is done: the topics' identities
 // come last.
-func (c epochConfig) raise(ctx context.Context, wentBack bool, out io.Writer) error {
-	file, err := pipeline.Load(c.Pipeline)
+func (c connections) raise(ctx context.Context, groups kafka.Groups, wentBack bool, out io.Writer) error {
+	if err := c.idle(ctx, groups); err != nil {
+		return err
+	}
+	s, err := c.topics.Succeed(ctx, c.kafka, wentBack, func(topicID string) (int32, error) { return c.index.EpochFor(ctx, c.file, topicID) })
 	if err != nil {
 		return err
 	}
-	client, err := producer(ctx, c.Kafka, c.Topics)
-	if err != nil {
-		return err
-	}
-	defer client.Close()
-	if err := c.idle(ctx, client); err != nil {
-		return err
-	}
-	index, err := weaviate.Open(ctx, c.Weaviate)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = index.Close() }()
-	s, err := c.Topics.Succeed(ctx, client, wentBack, func(topicID string) (int32, error) { return index.EpochFor(ctx, file, topicID) })
-	if err != nil {
-		return err
-	}
-	changed, err := index.Adopt(ctx, file, s.After)
+	changed, err := c.index.Adopt(ctx, c.file, s.After)
 	for _, class := range changed {
 		fmt.Fprintf(out, "collection %s belongs to the present topics, epoch %d\n", class, s.After.Epoch)
 	}
@@ -85,7 +64,7 @@ func (c epochConfig) raise(ctx context.Context, wentBack bool, out io.Writer) er
 		fmt.Fprintf(out, "topics are as they were: epoch %d stays\n", s.After.Epoch)
 		return nil
 	}
-	if err := c.rewind(ctx, client, s, out); err != nil {
+	if err := c.rewind(ctx, groups, s, out); err != nil {
 		return err
 	}
 	if err := s.Commit(ctx); err != nil {
@@ -100,12 +79,11 @@ func (c epochConfig) raise(ctx context.Context, wentBack bool, out io.Writer) er
 }
 
 // idle refuses where a service runs.
-func (c epochConfig) idle(ctx context.Context, client *kgo.Client) error {
-	groups := c.Groups.Named(c.Topics)
-	if err := kafka.Idle(ctx, client, groups.Embed, groups.EmbedBulk(), groups.Write); err != nil {
+func (c connections) idle(ctx context.Context, groups kafka.Groups) error {
+	if err := kafka.Idle(ctx, c.kafka, groups.Embed, groups.EmbedBulk(), groups.Write); err != nil {
 		return err
 	}
-	source, err := connect(ctx, c.Source.Kafka)
+	source, err := connect(ctx, c.source)
 	if err != nil {
 		return err
 	}
@@ -114,17 +92,16 @@ func (c epochConfig) idle(ctx context.Context, client *kgo.Client) error {
 }
 
 // rewind sets offsets that were those of another log, and tells what is not drained.
-func (c epochConfig) rewind(ctx context.Context, client *kgo.Client, s *kafka.Succession, out io.Writer) error {
-	groups := c.Groups.Named(c.Topics)
+func (c connections) rewind(ctx context.Context, groups kafka.Groups, s *kafka.Succession, out io.Writer) error {
 	for _, lane := range []struct {
 		group  string
 		topics []string
 	}{
-		{groups.Embed, []string{c.Topics.DocumentsLive()}},
-		{groups.EmbedBulk(), []string{c.Topics.DocumentsBulk()}},
-		{groups.Write, []string{c.Topics.VectorsLive(), c.Topics.VectorsBulk()}},
+		{groups.Embed, []string{c.topics.DocumentsLive()}},
+		{groups.EmbedBulk(), []string{c.topics.DocumentsBulk()}},
+		{groups.Write, []string{c.topics.VectorsLive(), c.topics.VectorsBulk()}},
 	} {
-		all, err := s.Rewind(ctx, client, lane.group, lane.topics...)
+		all, err := s.Rewind(ctx, c.kafka, lane.group, lane.topics...)
 		if err != nil {
 			return err
 		}

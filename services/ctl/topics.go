@@ -124,19 +124,23 @@ func withLayout(cmd *cobra.Command, f func(connections) error) error {
 	if err := load(&cfg, cmd.ErrOrStderr()); err != nil {
 		return err
 	}
-	file, err := pipeline.Load(cfg.Pipeline)
+	return cfg.with(cmd.Context(), f)
+}
+
+func (c layoutConfig) with(ctx context.Context, f func(connections) error) error {
+	file, err := pipeline.Load(c.Pipeline)
 	if err != nil {
 		return err
 	}
-	client, err := producer(cmd.Context(), cfg.Kafka, cfg.Topics)
+	client, err := producer(ctx, c.Kafka, c.Topics)
 	if err != nil {
 		return err
 	}
 	defer client.Close()
-	index, err := weaviate.Open(cmd.Context(), cfg.Weaviate)
+	index, err := weaviate.Open(ctx, c.Weaviate)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = index.Close() }()
-	return f(connections{cfg.Topics, client, cfg.Source.Kafka, index, file})
+	return f(connections{c.Topics, client, c.Source.Kafka, index, file})
 }
