@@ -491,9 +491,13 @@ func (a *asker) stuck() {
 	}
 	a.change(there, "nobody writes it")
 	a.change(elsewhere, "it is written")
-	await(a.t, time.Minute, "embed is through", func() (bool, error) {
-		n, err := a.unfinished("embed")
-		return n == 0 && err == nil, nil
+	await(a.t, time.Minute, "ingest and embed are through", func() (bool, error) {
+		through := true
+		for _, service := range []string{"ingest", "embed"} { // in this order: what ingest has is not embed's yet
+			n, err := a.unfinished(service)
+			through = through && n == 0 && err == nil
+		}
+		return through, nil
 	})
 	item := a.why(inspect.CauseStuck, strconv.FormatInt(there, 10), "--collection", "Product")
 	if len(item.Waiting) != 1 || item.Waiting[0].Stage != "write" || item.Waiting[0].Partition != item.Item.Partition {
