@@ -106,6 +106,19 @@ func TestProvider_oneThatFailsShowsBetweenTwoOfItsTries(t *testing.T) {
 	}
 }
 
+func TestProvider_oneThatRefusesATextIsNotAway(t *testing.T) {
+	at := func(second int, status string, answers int) *look {
+		text := "# TYPE " + metricRequests + " counter\n" + metricRequests + " 9\n# TYPE " + metricRefused + " gauge\n" + metricRefused + "{endpoint=\"first\",key=\"1\"} 0\n" +
+			fmt.Sprintf("# TYPE %s histogram\n%s_count{endpoint=\"first\",status=%q} %d\n", metricOperations, metricOperations, status, answers)
+		return &look{metrics: replicas(t, text).scrape(t.Context(), &notes{}), at: time.Unix(int64(second), 0)}
+	}
+	for status, want := range map[string]int{"200": 0, "400": 0, "413": 0, "429": 0, "408": 1, "503": 1, "error": 1} {
+		if trouble := (window{earlier: at(0, status, 3), now: at(2, status, 4)}).provider().trouble(); len(trouble) != want {
+			t.Errorf("one that answers %s: %+v", status, trouble)
+		}
+	}
+}
+
 func TestHistogram_sinceALookBefore(t *testing.T) {
 	of := func(tenth, second, ten int) *histogram {
 		s := replicas(t, page(tenth, second, ten)).scrape(t.Context(), &notes{})

@@ -76,7 +76,7 @@ func (w window) endpoint(role string) Endpoint {
 		switch more := max(n-before[status], 0) / w.seconds(); {
 		case strings.HasPrefix(status, "2"):
 			good += more
-		case status != "429": // which the gate tells more of
+		case status == "408", !strings.HasPrefix(status, "4"): // a text or a key that is refused is an answer, and of 429 the gate tells more
 			e.Failed += more
 		}
 	}

@@ -255,7 +255,7 @@ type Endpoint struct {
 	Requests float64 `json:"requests_per_minute"` // that all gates let pass now; 0 is no known limit
 	Tokens   float64 `json:"tokens_per_minute"`
 	Breaker  string  `json:"breaker,omitempty"` // closed, open or half-open; "" where there is no second server
-	Failed   float64 `json:"failed"`            // requests a second that failed, but for those that were throttled
+	Failed   float64 `json:"failed"`            // requests a second that were not answered; one that is throttled or refused is
 	Failing  Seconds `json:"failing_seconds"`   // for how long none has succeeded; 0 where the last one has
 
 	away bool // none succeeds

@@ -36,7 +36,7 @@ const (
 	every = 50 * time.Millisecond
 	// near is among how many items a search must find the canary: no other has its text.
 	near = 5
-	// after is how long a canary's delete, and the look at where it is, may take when the time for the test is over.
+	// after is how long the look at where a canary is, and then its delete, may take when the time for the test is over.
 	after = 20 * time.Second
 )
 
@@ -199,7 +199,7 @@ func (t *Test) last(ctx context.Context, topic string) ([]byte, error) {
 // any case, also when ctx has ended.
 func (t *Test) Run(ctx context.Context, inspector *inspect.Inspector) (r Result, err error) {
 	begun := time.Now()
-	sent, gone := t.send(ctx, t.Canary.create), false
+	sent := t.send(ctx, t.Canary.create)
 	if errors.Is(sent, errNotWritten) {
 		return r, sent
 	}
@@ -207,14 +207,12 @@ func (t *Test) Run(ctx context.Context, inspector *inspect.Inspector) (r Result,
 		if err == nil {
 			return
 		}
-		late, cancel := context.WithTimeout(context.WithoutCancel(ctx), after)
-		defer cancel()
-		if sent == nil && !errors.Is(ctx.Err(), context.Canceled) {
-			r.Item = t.look(late, inspector)
+		look := func(late context.Context) {
+			if sent == nil && !errors.Is(ctx.Err(), context.Canceled) {
+				r.Item = t.look(late, inspector)
+			}
 		}
-		if !gone {
-			err = errors.Join(err, t.send(late, t.Canary.remove))
-		}
+		err = errors.Join(err, t.abandon(ctx, after, look))
 	}()
 	if sent != nil {
 		return r, sent
@@ -229,12 +227,23 @@ func (t *Test) Run(ctx context.Context, inspector *inspect.Inspector) (r Result,
 	if err := t.send(ctx, t.Canary.remove); err != nil {
 		return r, err
 	}
-	gone = true
 	if err := t.leaves(ctx, vector); err != nil {
 		return r, fmt.Errorf("%s is deleted, and still found in the index: %w", t.Canary.Item, err)
 	}
 	r.Deleted = time.Since(begun)
 	return r, nil
+}
+
+// abandon looks where a canary is that does not come through, and deletes it, also when ctx has ended. Each has a time of its own:
+// where something is away the look takes all that there is, and the canary would stay behind.
+func (t *Test) abandon(ctx context.Context, bound time.Duration, look func(context.Context)) error {
+	ctx = context.WithoutCancel(ctx)
+	looking, cancel := context.WithTimeout(ctx, bound)
+	look(looking)
+	cancel()
+	deleting, cancel := context.WithTimeout(ctx, bound)
+	defer cancel()
+	return t.send(deleting, t.Canary.remove)
 }
 
 // errNotWritten says that nothing was written.
