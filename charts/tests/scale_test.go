@@ -149,6 +149,29 @@ func TestDeployment_hasReplicasOnlyWithoutAnAutoscaler(t *testing.T) {
 	}
 }
 
+func TestNetworkPolicy_knowsThePortsThatAreNotWritten(t *testing.T) {
+	for _, c := range []struct {
+		path, value string
+		port        int
+	}{
+		{"redis.url", "redis://redis:6380/1", 6380},
+		{"redis.url", "redis-sentinel://a,b/shop", 26379},
+		{"redis.url", "rediss://redis", 6379},
+		{"weaviate.url", "https://weaviate", 443},
+	} {
+		list := render(t, chart, chart+"/ci/minimal-values.yaml", at("networkPolicy.enabled", true), at(c.path, c.value))
+		ports := []int{}
+		for _, rule := range find[networkingv1.NetworkPolicy](t, list, "NetworkPolicy", "freshet").Spec.Egress {
+			for _, p := range rule.Ports {
+				ports = append(ports, p.Port.IntValue())
+			}
+		}
+		if !slices.Contains(ports, c.port) {
+			t.Errorf("%s=%v: there is no way out to port %d, but to %v", c.path, c.value, c.port, ports)
+		}
+	}
+}
+
 func TestNetworkPolicy_letsThroughWhatTheAddressesSay(t *testing.T) {
 	list := render(t, chart, full, at("networkPolicy.enabled", true))
 	policy := find[networkingv1.NetworkPolicy](t, list, "NetworkPolicy", "freshet").Spec

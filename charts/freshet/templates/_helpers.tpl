@@ -442,7 +442,8 @@ scaleDown: {stabilizationWindowSeconds: {{ .scaleDownAfter }}, policies: [{type:
 {{- if $written -}}
 {{- range $written }}{{ $ports = append $ports (regexFind "[0-9]+" . | int) }}{{ end -}}
 {{- else if . -}}
-{{- $ports = append $ports (get (dict "https" 443 "redis" 6379 "rediss" 6379) (regexFind "^[a-z]+" .) | default 80) -}}
+{{- $usual := dict "https" 443 "redis" 6379 "rediss" 6379 "redis-cluster" 6379 "rediss-cluster" 6379 "redis-sentinel" 26379 "rediss-sentinel" 26379 -}}
+{{- $ports = append $ports (get $usual (regexFind "^[a-z-]+" .) | default 80) -}}
 {{- end -}}
 {{- end -}}
 {{- $list := list -}}
