@@ -183,6 +183,8 @@ func (w *traced) killWrite() {
 	w.settle(2 * time.Minute)
 }
 
+var tracesMetrics = regexp.MustCompile(`(?m)^freshet_(traces|items)_.*\n`)
+
 // compare waits until each delayed item has its trace, and compares the number of traces with what write has measured.
 func (w *traced) compare() {
 	w.t.Helper()
@@ -190,6 +192,8 @@ func (w *traced) compare() {
 	w.t.Cleanup(func() {
 		if len(missing) > 0 {
 			w.t.Logf("delayed were products %v; without a trace are %v", w.delayed, missing)
+			_, page := w.running["write"].get("/metrics")
+			w.t.Logf("of traces write says:\n%s", strings.Join(tracesMetrics.FindAllString(page, -1), ""))
 		}
 	})
 	await(w.t, time.Minute, "all slow items have their traces", func() (bool, error) {
