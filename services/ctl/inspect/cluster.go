@@ -48,11 +48,14 @@ func (s *server[C]) get(ctx context.Context) (client C, err error) {
 	case s.failed != nil && time.Since(s.at) < tryAgain:
 		return client, s.failed
 	}
-	ctx, cancel := context.WithTimeout(ctx, connectBound)
+	opening, cancel := context.WithTimeout(ctx, connectBound)
 	defer cancel()
-	if client, err = s.open(ctx); err == nil {
+	if client, err = s.open(opening); err == nil {
 		s.client = &client
 		return client, nil
+	}
+	if ctx.Err() != nil { // who has asked does not wait any more: that says nothing to others
+		return client, fmt.Errorf("%s: %w", s.name, err)
 	}
 	if errors.Is(err, context.DeadlineExceeded) {
 		err = fmt.Errorf("it does not answer within %s: %w", connectBound, err)

@@ -36,6 +36,9 @@ const (
 	every = 50 * time.Millisecond
 	// near is among how many items a search must find the canary: no other has its text.
 	near = 5
+	// newest is how many of the last offsets of a partition are looked at for a row: transactions end with a marker, and what deletes
+	// with a tombstone.
+	newest = 50
 	// after is how long the look at where a canary is, and then its delete, may take when the time for the test is over.
 	after = 20 * time.Second
 )
@@ -157,7 +160,7 @@ func (t *Test) format(ctx context.Context, p *pipeline.Pipeline, topic string, i
 	case len(last) > 0 && last[0] == 0:
 		return "", fmt.Errorf("the records of topic %s are in Avro or JSON Schema: the selftest writes plain JSON, which readers of that topic could not use", topic)
 	case len(last) == 0 && len(t.config.Registry.URL) > 0:
-		return "", fmt.Errorf("topic %s has no record yet, and there is a schema registry: whether its records are plain JSON, which the selftest writes, is not known", topic)
+		return "", fmt.Errorf("topic %s has no row of late, and there is a schema registry: whether its records are plain JSON, which the selftest writes, is not known", topic)
 	case p.Source.Format != pipeline.Auto:
 		return p.Source.Format, nil
 	case len(last) > 0:
@@ -166,7 +169,7 @@ func (t *Test) format(ctx context.Context, p *pipeline.Pipeline, topic string, i
 	return pipeline.Debezium, nil
 }
 
-// last returns the newest value of a topic, of those at the ends of its partitions; nil where there is none.
+// last returns the newest value of a topic, of those near the ends of its partitions; nil where there is none.
 func (t *Test) last(ctx context.Context, topic string) ([]byte, error) {
 	adm := kadm.NewClient(t.client)
 	ends, err := adm.ListEndOffsets(ctx, topic)
@@ -180,19 +183,19 @@ func (t *Test) last(ctx context.Context, topic string) ([]byte, error) {
 	var spans []kafka.Span
 	ends.Each(func(end kadm.ListedOffset) {
 		start, _ := starts.Lookup(topic, end.Partition)
-		spans = append(spans, kafka.Span{Topic: topic, Partition: end.Partition, From: max(start.Offset, end.Offset-1), To: end.Offset})
+		spans = append(spans, kafka.Span{Topic: topic, Partition: end.Partition, From: max(start.Offset, end.Offset-newest), To: end.Offset})
 	})
-	var newest *kgo.Record
+	var last *kgo.Record
 	err = kafka.Scan(ctx, t.config.Source.Kafka, spans, slog.New(slog.DiscardHandler), func(r *kgo.Record) bool {
-		if len(r.Value) > 0 && !r.Attrs.IsControl() && (newest == nil || r.Timestamp.After(newest.Timestamp)) {
-			newest = r
+		if len(r.Value) > 0 && !r.Attrs.IsControl() && (last == nil || !r.Timestamp.Before(last.Timestamp)) {
+			last = r
 		}
 		return true
 	})
-	if err != nil || newest == nil {
+	if err != nil || last == nil {
 		return nil, err
 	}
-	return newest.Value, nil
+	return last.Value, nil
 }
 
 // Run sends the canary, and returns how far it has come. Where the error is not nil it has not come through; its delete is sent in
