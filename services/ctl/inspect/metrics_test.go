@@ -119,6 +119,22 @@ func TestProvider_oneThatRefusesATextIsNotAway(t *testing.T) {
 	}
 }
 
+func TestProvider_oneIsAwayAndTheOtherAnswers(t *testing.T) {
+	at := func(second, failed, answered int) *look {
+		text := "# TYPE " + metricRequests + " counter\n" + metricRequests + " 9\n# TYPE " + metricRefused + " gauge\n" +
+			metricRefused + "{endpoint=\"first\",key=\"1\"} 0\n" + metricRefused + "{endpoint=\"backup\",key=\"1\"} 0\n" +
+			fmt.Sprintf("# TYPE %s histogram\n%s_count{endpoint=\"first\",status=\"503\"} %d\n%s_count{endpoint=\"backup\",status=\"200\"} %d\n",
+				metricOperations, metricOperations, failed, metricOperations, answered)
+		return &look{metrics: replicas(t, text).scrape(t.Context(), &notes{}), at: time.Unix(int64(second), 0)}
+	}
+	for answered, want := range map[int]string{0: "no request succeeds", 5: "the first server of the embeddings provider fails, and the other one answers"} {
+		trouble := window{earlier: at(0, 3, 0), now: at(2, 4, answered)}.provider().trouble()
+		if len(trouble) != 1 || !strings.Contains(trouble[0].Summary, want) {
+			t.Errorf("where the backup has answered %d: %+v", answered, trouble)
+		}
+	}
+}
+
 func TestHistogram_sinceALookBefore(t *testing.T) {
 	of := func(tenth, second, ten int) *histogram {
 		s := replicas(t, page(tenth, second, ten)).scrape(t.Context(), &notes{})

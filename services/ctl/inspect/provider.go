@@ -80,7 +80,8 @@ func (w window) endpoint(role string) Endpoint {
 			e.Failed += more
 		}
 	}
-	e.away = good == 0 && (e.Failed > 0 || e.Failing > Seconds(failingLong)) || e.Breaker == "open"
+	e.answers = good > 0
+	e.away = !e.answers && (e.Failed > 0 || e.Failing > Seconds(failingLong)) || e.Breaker == "open"
 	return e
 }
 
@@ -104,7 +105,11 @@ func (p *Provider) trouble() (all []Cause) {
 			if e.Failing > 0 {
 				detail += fmt.Sprintf(", and none has succeeded for %s", e.Failing)
 			}
-			all = append(all, because(CauseProviderAway, detail))
+			c := because(CauseProviderAway, detail)
+			if slices.ContainsFunc(p.Endpoints, func(other Endpoint) bool { return other.Role != e.Role && other.answers }) {
+				c = c.summary("the %s server of the embeddings provider fails, and the other one answers", e.Role)
+			}
+			all = append(all, c)
 		}
 	}
 	if p.BudgetWaiting > 0 {

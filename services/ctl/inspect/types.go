@@ -258,7 +258,8 @@ type Endpoint struct {
 	Failed   float64 `json:"failed"`            // requests a second that were not answered; one that is throttled or refused is
 	Failing  Seconds `json:"failing_seconds"`   // for how long none has succeeded; 0 where the last one has
 
-	away bool // none succeeds
+	answers bool // one has succeeded since the look before
+	away    bool // none succeeds
 }
 
 // Money is what embedding costs.
