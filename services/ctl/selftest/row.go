@@ -2,6 +2,7 @@ package selftest
 
 import (
 	"encoding/json"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -52,9 +53,7 @@ func Row(p *pipeline.Pipeline, text string, given map[string]any, at time.Time) 
 	for _, condition := range p.When {
 		r.meet(condition)
 	}
-	for column, value := range given {
-		r.columns[column] = value
-	}
+	maps.Copy(r.columns, given)
 	return r.columns
 }
 
@@ -81,7 +80,7 @@ func (r *row) property(column string) pipeline.Property {
 func (r *row) value(column string) any {
 	p := r.property(column)
 	var value any = r.text
-	switch p.Type.Elem() {
+	switch p.Type.Elem() { //nolint:exhaustive // the others take the text
 	case pipeline.TypeInt, pipeline.TypeNumber:
 		value = 1
 	case pipeline.TypeBool:
@@ -119,7 +118,7 @@ func (r *row) time(unit string) any {
 
 // name returns what a column of id or tenant has.
 func (r *row) name(column string) any {
-	switch r.property(column).Type {
+	switch r.property(column).Type { //nolint:exhaustive // the others take a text
 	case pipeline.TypeInt, pipeline.TypeNumber:
 		return nameNumber
 	case pipeline.TypeUUID:
