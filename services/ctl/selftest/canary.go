@@ -43,10 +43,6 @@ func Choose(file *pipeline.File, name, topic string) (*pipeline.Pipeline, string
 		if name != "" && p.Name != name {
 			continue
 		}
-		if p.Source.Redis != nil {
-			return nil, "", fmt.Errorf("pipeline %s is fed by the Redis stream %s, and the selftest writes to Kafka alone: choose another one by --pipeline (%s)",
-				p.Name, p.Source.Redis.Stream, strings.Join(writable(file), ", "))
-		}
 		if topic == "" {
 			n := slices.IndexFunc(p.Source.Topics, func(t string) bool { return slices.Contains(file.Topics(), t) })
 			if n < 0 {
@@ -57,15 +53,30 @@ func Choose(file *pipeline.File, name, topic string) (*pipeline.Pipeline, string
 		if strings.Contains(topic, "*") || !p.Source.Reads(topic) {
 			return nil, "", fmt.Errorf("--topic %s: pipeline %s reads %s", topic, p.Name, strings.Join(p.Source.Topics, ", "))
 		}
+		if stream := feeds(file, topic); stream != "" {
+			return nil, "", fmt.Errorf("pipeline %s reads topic %s, which is fed by the Redis stream %s and written by nobody else: choose another one by --pipeline (%s)",
+				p.Name, topic, stream, strings.Join(writable(file), ", "))
+		}
 		return p, topic, nil
 	}
 	return nil, "", fmt.Errorf("--pipeline %s: the pipeline file has %s", name, strings.Join(names, ", "))
 }
 
+// feeds returns the Redis stream that a topic is fed by, also for another pipeline; "" for none.
+func feeds(file *pipeline.File, topic string) (stream string) {
+	for _, p := range file.Pipelines {
+		if p.Source.Redis != nil && p.Source.Reads(topic) {
+			stream = p.Source.Redis.Stream
+		}
+	}
+	return stream
+}
+
+// writable returns the pipelines of which no topic is fed so.
 func writable(file *pipeline.File) []string {
 	names := []string{}
 	for _, p := range file.Pipelines {
-		if p.Source.Redis == nil {
+		if !slices.ContainsFunc(p.Source.Topics, func(topic string) bool { return feeds(file, topic) != "" }) {
 			names = append(names, p.Name)
 		}
 	}

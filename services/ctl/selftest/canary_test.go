@@ -112,15 +112,17 @@ func TestChoose_saysWhatCannotBeWritten(t *testing.T) {
 space: {provider: hash, model: hash, dimensions: 8}
 pipelines:
 - {name: stream, source: {topics: [a], format: rows, redis: {stream: s}}, collection: A, id: {from: [id]}, text: {template: "{{n}}"}}
+- {name: beside, source: {topics: [a], format: rows}, collection: D, id: {from: [id]}, text: {template: "{{n}}"}}
 - {name: many, source: {topics: ["shop.*"], format: rows}, collection: B, id: {from: [id]}, text: {template: "{{n}}"}}
 - {name: one, source: {topics: ["x.*", b], format: rows}, collection: C, id: {from: [id]}, text: {template: "{{n}}"}}
 `)
 	for _, test := range []struct{ pipeline, topic, want string }{
 		{"", "", "many, one"},
+		{"beside", "", "fed by the Redis stream s"},
 		{"many", "", "--topic"},
 		{"many", "else", "shop.*"},
 		{"many", "shop.*", "shop.*"},
-		{"none", "", "stream, many, one"},
+		{"none", "", "stream, beside, many, one"},
 	} {
 		if _, _, err := selftest.Choose(file, test.pipeline, test.topic); err == nil || !strings.Contains(err.Error(), test.want) {
 			t.Errorf("--pipeline %q --topic %q: it says %v, want %q", test.pipeline, test.topic, err, test.want)
