@@ -32,7 +32,7 @@ func (w window) provider() *Provider {
 	count := func(name string) int64 { n, _ := w.now.sum(name); return int64(n) }
 	p := &Provider{
 		Endpoints: []Endpoint{}, Requests: rate(metricRequests), Tokens: rate(metricTokens), Saved: rate(metricSavedTokens),
-		Waiting: count(metricGateWaiting), BudgetWaiting: count(metricBudgetWaiting),
+		Waiting: count(metricGateWaiting), BudgetWaiting: count(metricBudgetWaiting), unpaid: w.now.sums(metricBudgetWaiting, "pipeline"),
 	}
 	for role := range w.now.sums(metricRefused, "endpoint") {
 		p.Endpoints = append(p.Endpoints, w.endpoint(role))
@@ -85,8 +85,9 @@ func (w window) endpoint(role string) Endpoint {
 	return e
 }
 
-// trouble says what keeps texts from being embedded.
-func (p *Provider) trouble() (all []Cause) {
+// trouble says what keeps texts from being embedded. A pipeline's own budget that is spent holds up no other's texts: concerns
+// reports whether one matters.
+func (p *Provider) trouble(concerns func(pipeline string) bool) (all []Cause) {
 	if p == nil {
 		return nil
 	}
@@ -112,11 +113,21 @@ func (p *Provider) trouble() (all []Cause) {
 			all = append(all, c)
 		}
 	}
-	if p.BudgetWaiting > 0 {
-		all = append(all, because(CauseBudget, fmt.Sprintf("%d wait for the next day (UTC)", p.BudgetWaiting)))
+	waiting := 0.0
+	for pipeline, n := range p.unpaid {
+		if pipeline == "" || concerns(pipeline) { // the budget of all has no name
+			waiting += n
+		}
+	}
+	if waiting > 0 {
+		all = append(all, because(CauseBudget, fmt.Sprintf("%.0f wait for the next day (UTC)", waiting)))
 	}
 	return all
 }
+
+func each(string) bool { return true }
+
+func none(string) bool { return false }
 
 func (e *Endpoint) throttled(waiting int64) string {
 	detail := fmt.Sprintf("%d requests wait for its rate limit", waiting)

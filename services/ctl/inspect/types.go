@@ -243,6 +243,8 @@ type Provider struct {
 	Saved         float64    `json:"saved"`          // tokens not paid again, a second
 	Waiting       int64      `json:"waiting"`        // requests that wait for a rate limit
 	BudgetWaiting int64      `json:"budget_waiting"` // requests that wait for the budget of the next day
+
+	unpaid map[string]float64 // what a budget keeps waiting, by pipeline; "" is that of all
 }
 
 // Endpoint is a server of the provider, of all replicas of embed together.

@@ -127,7 +127,9 @@ func (q *inquiry) whyBroken(stage string) []Cause {
 		if w.earlier == nil {
 			w.earlier = q.now
 		}
-		return w.provider().trouble()
+		return w.provider().trouble(func(name string) bool {
+			return slices.ContainsFunc(q.file.Pipelines, func(p pipeline.Pipeline) bool { return p.Name == name && p.Collection == q.item.Collection })
+		})
 	}
 	return nil
 }
