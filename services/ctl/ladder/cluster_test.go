@@ -138,12 +138,12 @@ func (c *cluster) uninstall(release, namespace string) error {
 		return err
 	}
 	var all []string
-	for _, kind := range strings.Fields(kinds) {
+	for kind := range strings.FieldsSeq(kinds) {
 		if !strings.HasPrefix(kind, "events") && !strings.Contains(kind, ".metrics.") {
 			all = append(all, kind)
 		}
 	}
-	return await(slow, func() error {
+	return await(func() error {
 		for _, selector := range []string{"app.kubernetes.io/instance=" + release, "owner=helm"} {
 			if err := c.want("", "get", strings.Join(all, ","), "--namespace", namespace, "--selector", selector, "--output", "name", "--ignore-not-found"); err != nil {
 				return err
@@ -157,7 +157,7 @@ func (c *cluster) node() (string, error) {
 	if err := c.script("node"); err != nil {
 		return "", err
 	}
-	return "", await(slow, func() error {
+	return "", await(func() error {
 		return c.want("True", "get", "node", "node0", "--output", `jsonpath={.status.conditions[?(@.type=="Ready")].status}`)
 	})
 }
@@ -166,7 +166,7 @@ func (c *cluster) restricted() (string, error) {
 	if _, err := c.run("kubectl", "create", "namespace", "refused"); err != nil {
 		return "", err
 	}
-	if err := await(slow, func() error {
+	if err := await(func() error {
 		_, err := c.run("kubectl", "get", "serviceaccount", "default", "--namespace", "refused")
 		return err
 	}); err != nil {

@@ -32,10 +32,12 @@ func TestLadder(t *testing.T) {
 
 	l.step("3  the node is ready", c.node)
 	l.step("3  a pod that is not restricted is refused", c.restricted)
-	s := newServers(t)
-	shop := newShop(t, s)
-	l.step("3  Kafka, Weaviate and the embeddings answer", s.ready)
-	r := &release{cluster: c, servers: s, shop: shop}
+	r := &release{cluster: c}
+	l.step("3  Kafka, Weaviate and the embeddings answer", func() (string, error) {
+		r.servers = newServers(t)
+		r.shop = newShop(t, r.servers)
+		return "at the node's address", nil
+	})
 	l.step("3  the README's three commands", r.install)
 	l.step("3  changes flow from topic to search", r.flow)
 	l.step("3  helm test", r.selftest)
@@ -75,16 +77,16 @@ func (l *ladder) print() {
 	fmt.Printf("\n%-48s %8s  %s\n%s\n%-48s %8.1f\n", "rung, step", "seconds", "result", strings.Join(l.rows, "\n"), "in all", time.Since(l.began).Seconds())
 }
 
-// await asks until the answer is nil or the time is over, and returns the last answer.
-func await(bound time.Duration, ask func() error) error {
-	deadline := time.Now().Add(bound)
+// await asks until the answer is nil, or it took too long, and returns the last answer.
+func await(ask func() error) error {
+	deadline := time.Now().Add(slow)
 	for {
 		err := ask()
 		if err == nil {
 			return nil
 		}
 		if time.Now().After(deadline) {
-			return fmt.Errorf("after %s: %w", bound, err)
+			return fmt.Errorf("after %s: %w", slow, err)
 		}
 		time.Sleep(200 * time.Millisecond)
 	}

@@ -57,7 +57,7 @@ func (r *release) install() (string, error) {
 			return "", fmt.Errorf("writing %s: %w", file, err)
 		}
 	}
-	r.env = append(r.env, "WEAVIATE_KEY="+r.weaviateKey, "OPENAI_KEY="+*r.openaiKey.Load())
+	r.env = append(r.env, "WEAVIATE_KEY="+r.weaviateKey, "OPENAI_KEY="+firstKey)
 	_, err = r.run("bash", "-euxo", "pipefail", "-c", string(m[1]))
 	if err != nil {
 		return "", errors.Join(err, r.describe())
@@ -111,11 +111,20 @@ func (r *release) underLoad(disturb func() error) func() (string, error) {
 		if err := errors.Join(err, <-sent); err != nil {
 			return "", errors.Join(err, r.describe())
 		}
-		if err := r.compare(); err != nil {
+		if err := errors.Join(r.compare(), r.noRestarts()); err != nil {
 			return "", errors.Join(err, r.describe())
 		}
 		return fmt.Sprintf("%d changes, none lost or stale", r.sent-before), nil
 	}
+}
+
+// noRestarts returns an error where a container had to be started again. Pods that were killed are not there any more.
+func (r *release) noRestarts() error {
+	out, err := r.run("kubectl", "get", "pods", "--namespace", namespace, "--output", "jsonpath={.items[*].status.containerStatuses[*].restartCount}")
+	if err == nil && strings.Trim(out, "0 ") != "" {
+		err = fmt.Errorf("containers were started again (%s)", out)
+	}
+	return err
 }
 
 func (r *release) upgrade(set ...string) error {
@@ -151,27 +160,33 @@ func (r *release) configure() error {
 	return nil
 }
 
-// rotate gives the embeddings server another key, and the Secret too. The pods go on running.
+// rotate exchanges the key of the embeddings server as one does: both are taken until all pods ask with the new one.
 func (r *release) rotate() error {
-	before, err := r.run("kubectl", "get", "pods", "--namespace", namespace, "--output", "name")
-	if err != nil {
-		return err
-	}
-	second := "the-second-key"
-	patch := fmt.Sprintf(`{"data": {"openai": %q}}`, base64.StdEncoding.EncodeToString([]byte(second)))
+	r.take(firstKey, secondKey)
+	patch := fmt.Sprintf(`{"data": {"openai": %q}}`, base64.StdEncoding.EncodeToString([]byte(secondKey)))
 	if _, err := r.run("kubectl", "patch", "secret", "freshet", "--namespace", namespace, "--patch", patch); err != nil {
 		return err
 	}
-	r.openaiKey.Store(&second)
-	if err := await(slow, func() error {
-		if r.asked(second) == 0 {
-			return errors.New("no pod has asked with the new key")
-		}
-		return nil
-	}); err != nil {
+	if err := r.onlySecond(); err != nil {
 		return err
 	}
-	return r.want(before, "get", "pods", "--namespace", namespace, "--output", "name")
+	r.take(secondKey)
+	return r.onlySecond()
+}
+
+// onlySecond waits until there were many requests with the second key, and none with the first one meanwhile.
+func (r *release) onlySecond() error {
+	first, second := r.requests()
+	return await(func() error {
+		f, s := r.requests()
+		if f != first {
+			first, second = f, s
+		}
+		if many := 40; s-second < many {
+			return fmt.Errorf("of %d requests with the new key, %d were since the last one with the old key", s, s-second)
+		}
+		return nil
+	})
 }
 
 // each disturbs one pod of each service after the other, and waits until the service has all of its pods again.
@@ -200,7 +215,7 @@ func (r *release) rolledOut(service string) error {
 func (r *release) evict() error {
 	return r.each(func(pod string) error {
 		eviction := fmt.Sprintf(`{"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": %q, "namespace": %q}}`, pod, namespace)
-		return await(slow, func() error {
+		return await(func() error {
 			_, err := r.feed(eviction, "kubectl", "create", "--raw", "/api/v1/namespaces/"+namespace+"/pods/"+pod+"/eviction", "-f", "-")
 			return err
 		})

@@ -6,9 +6,9 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 
 	"github.com/freshet-io/freshet/libs/fake/local"
@@ -21,17 +21,18 @@ type servers struct {
 	kafka, rest, grpc, embeddings string
 
 	weaviateKey string
-	openaiKey   atomic.Pointer[string] // that the embeddings server takes now
 
-	mu   sync.Mutex
-	keys map[string]int // of requests for embeddings
+	mu    sync.Mutex
+	taken []string       // keys that the embeddings server takes
+	asked map[string]int // requests by key
 }
+
+// The keys of the embeddings server, of before and after they are rotated.
+const firstKey, secondKey = "the-first-key", "the-second-key"
 
 func newServers(t *testing.T) *servers {
 	t.Helper()
-	s := &servers{keys: map[string]int{}}
-	first := "the-first-key"
-	s.openaiKey.Store(&first)
+	s := &servers{taken: []string{firstKey}, asked: map[string]int{}}
 	localtest.Kafka(t, local.KafkaOptions{Advertise: func(listens string) (string, error) {
 		s.kafka = forward(t, listens)
 		return s.kafka, nil
@@ -41,9 +42,6 @@ func newServers(t *testing.T) *servers {
 	s.embed(t)
 	return s
 }
-
-// ready says where they are: each has answered when it was started.
-func (s *servers) ready() (string, error) { return "at the node's address", nil }
 
 // embed serves the built-in model as OpenAI serves its own.
 func (s *servers) embed(t *testing.T) {
@@ -55,23 +53,40 @@ func (s *servers) embed(t *testing.T) {
 	l := listen(t)
 	s.embeddings = "http://" + l.Addr().String() + "/v1"
 	ctx, stop := context.WithCancel(context.Background())
-	known := builtin.WithKey(builtin.Handler(model), func() string { return *s.openaiKey.Load() })
+	known := builtin.Handler(model)
+	refused := builtin.WithKey(known, func() string { return "no client has this one" })
 	counted := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		s.mu.Lock()
-		s.keys[strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")]++
-		s.mu.Unlock()
-		known.ServeHTTP(w, r)
+		if s.takes(strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")) {
+			known.ServeHTTP(w, r)
+		} else {
+			refused.ServeHTTP(w, r)
+		}
 	})
 	var serving sync.WaitGroup
 	serving.Go(func() { _ = builtin.Serve(ctx, l, counted) })
 	t.Cleanup(func() { stop(); serving.Wait() })
 }
 
-// asked returns how many requests had a key.
-func (s *servers) asked(key string) int {
+// takes counts a request, and reports whether its key is taken.
+func (s *servers) takes(key string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.keys[key]
+	s.asked[key]++
+	return slices.Contains(s.taken, key)
+}
+
+// take sets the keys that are taken from now on.
+func (s *servers) take(keys ...string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.taken = keys
+}
+
+// requests returns how many there were with each of the keys.
+func (s *servers) requests() (first, second int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.asked[firstKey], s.asked[secondKey]
 }
 
 func listen(t *testing.T) net.Listener {

@@ -118,7 +118,7 @@ func (h *shop) compare() error {
 		h.t.Cleanup(func() { _ = index.Close() })
 		h.index = index
 	}
-	if err := await(slow, h.differs); err != nil {
+	if err := await(h.differs); err != nil {
 		return err
 	}
 	letters, err := rig.Records(h.t.Context(), h.client, h.topics.DeadLetters())

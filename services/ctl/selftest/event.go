@@ -58,6 +58,7 @@ func (t table) value(row map[string]any, deleted bool, at time.Time) map[string]
 		}
 	case pipeline.Maxwell:
 		return map[string]any{"type": pick(deleted, "delete", "insert"), "database": match.DB, "table": match.Table, "ts": at.Unix(), "data": row}
+	case pipeline.Debezium, pipeline.Auto:
 	}
 	e := map[string]any{
 		"before": nil, "after": row, "op": pick(deleted, "d", "c"), "ts_ms": at.UnixMilli(),

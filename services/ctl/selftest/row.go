@@ -89,6 +89,7 @@ func (r *row) value(column string) any {
 		value = nameUUID
 	case pipeline.TypeDate:
 		value = r.time(p.Unit)
+	case pipeline.TypeText, pipeline.TypeTexts, pipeline.TypeNumbers, pipeline.TypeInts, pipeline.TypeBooleans, pipeline.TypeDates:
 	}
 	if p.Type.IsArray() {
 		value = []any{value}
@@ -125,6 +126,7 @@ func (r *row) name(column string) any {
 		return nameUUID
 	case pipeline.TypeDate, pipeline.TypeBool:
 		return r.value(column)
+	case pipeline.TypeText, pipeline.TypeTexts, pipeline.TypeNumbers, pipeline.TypeInts, pipeline.TypeBooleans, pipeline.TypeDates:
 	}
 	return nameText
 }
