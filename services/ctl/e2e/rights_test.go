@@ -90,6 +90,11 @@ func TestRights(t *testing.T) {
 		t.Errorf("refused: %s", strings.Join(denied, "\n"))
 	}
 	used := judged.used()
+	for _, role := range []string{access.Ingest, access.Write} {
+		if _, err := u.try(role, "selftest", "--pipeline", "products", "--timeout", "1m"); err == nil || !strings.Contains(err.Error(), "nothing is written: ") {
+			t.Errorf("the selftest as %s, who may not write to the source topic, says %v", role, err)
+		}
+	}
 	for _, g := range grants {
 		for _, operation := range g.Operations {
 			right := fmt.Sprint(g.Role, " ", operation, " ", g.Kind, " ", g.Name)
@@ -133,15 +138,25 @@ func (u *users) identity(role string) []string {
 // run runs a command as the user of a role and returns what it printed.
 func (u *users) run(role string, args ...string) []byte {
 	u.t.Helper()
+	out, err := u.try(role, args...)
+	if err != nil {
+		u.t.Fatal(err)
+	}
+	return out
+}
+
+// try is run that may fail.
+func (u *users) try(role string, args ...string) ([]byte, error) {
+	u.t.Helper()
 	cmd := exec.CommandContext(u.t.Context(), binary(u.t, "ctl"), args...)
 	cmd.Env = append(slices.Clone(u.env), u.identity(role)...)
 	var said bytes.Buffer
 	cmd.Stderr = &said
 	out, err := cmd.Output()
 	if err != nil {
-		u.t.Fatalf("freshet %s: %v\n%s", strings.Join(args, " "), err, said.String())
+		return nil, fmt.Errorf("freshet %s: %w\n%s", strings.Join(args, " "), err, said.String())
 	}
-	return out
+	return out, nil
 }
 
 // allow gives every role the rights that the command prints.

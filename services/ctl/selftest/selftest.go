@@ -174,11 +174,11 @@ func (t *Test) last(ctx context.Context, topic string) ([]byte, error) {
 	adm := kadm.NewClient(t.client)
 	ends, err := adm.ListEndOffsets(ctx, topic)
 	if err := errors.Join(err, ends.Error()); err != nil {
-		return nil, fmt.Errorf("looking at topic %s: %w", topic, err)
+		return nil, unwritten(err, topic)
 	}
 	starts, err := adm.ListStartOffsets(ctx, topic)
 	if err := errors.Join(err, starts.Error()); err != nil {
-		return nil, fmt.Errorf("looking at topic %s: %w", topic, err)
+		return nil, unwritten(err, topic)
 	}
 	var spans []kafka.Span
 	ends.Each(func(end kadm.ListedOffset) {
@@ -255,13 +255,21 @@ var errNotWritten = errors.New("nothing is written")
 // send writes an event to the source topic.
 func (t *Test) send(ctx context.Context, e event) error {
 	err := rig.Send(ctx, t.client, &kgo.Record{Topic: t.Canary.Topic, Key: e.key, Value: e.value})
+	if err != nil {
+		return unwritten(err, t.Canary.Topic)
+	}
+	return nil
+}
+
+// unwritten says of a refusal what to do about it.
+func unwritten(err error, topic string) error {
 	switch {
 	case errors.Is(err, kerr.TopicAuthorizationFailed):
-		return fmt.Errorf("%w: this user of Kafka may not write to topic %s: give it WRITE there, or run the selftest as a user that has it", errNotWritten, t.Canary.Topic)
+		return fmt.Errorf("%w: this user of Kafka may not read and write topic %s: give it READ and WRITE there, or run the selftest as a user that has both", errNotWritten, topic)
 	case errors.Is(err, kerr.UnknownTopicOrPartition):
-		return fmt.Errorf("%w: there is no topic %s", errNotWritten, t.Canary.Topic)
+		return fmt.Errorf("%w: there is no topic %s", errNotWritten, topic)
 	}
-	return err
+	return fmt.Errorf("topic %s: %w", topic, err)
 }
 
 func (t *Test) look(ctx context.Context, inspector *inspect.Inspector) *inspect.Item {
