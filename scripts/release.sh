@@ -13,9 +13,11 @@ work=$(mktemp -d)
 registry_pid=''
 trap '[ -z "$registry_pid" ] || kill "$registry_pid" 2>/dev/null || true; rm -rf "$work"' EXIT
 
+# The second one has the first one's address: an image names its base, and that is there, too.
+registry=''
 for turn in first second; do
-	[ -z "$registry_pid" ] || kill "$registry_pid"
-	serve_registry "$tools/crane" "$work/$turn" "$work/log"
+	[ -z "$registry_pid" ] || { kill "$registry_pid" && wait "$registry_pid" || true; }
+	serve_registry "$tools/crane" "$work/$turn" "$work/log" $registry
 	scripts/images.sh "$registry/freshet" | sed "s|^$registry/||" | sort >"$work/$turn.images"
 done
 diff "$work/first.images" "$work/second.images" || {
