@@ -70,6 +70,6 @@ for image in "${images[@]}"; do
 	die "the registry in the namespace does not take $image"
 done
 cd services/ctl/ladder
-# Beside, since bash hears of a signal only when what it waits for is over, but for wait itself.
-FRESHET_TEST_KUBERNETES=1 inside "$work/ladder.test" -test.v -test.timeout 60m -test.run TestLadder &
+# Its temporary files go with ours. Beside, since bash hears of a signal only when what it waits for is over, but for wait itself.
+FRESHET_TEST_KUBERNETES=1 TMPDIR=$work inside "$work/ladder.test" -test.v -test.timeout 60m -test.run TestLadder &
 wait $!
