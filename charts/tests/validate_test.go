@@ -179,6 +179,14 @@ func restricted(t *testing.T, o object, decoded any) {
 	}
 	for _, c := range pod.Spec.Containers {
 		mounts(t, o, pod.Spec, c)
+		// A server-side apply, which is helm's, refuses a list whose keys stand twice.
+		names := map[string]bool{}
+		for _, variable := range c.Env {
+			if names[variable.Name] {
+				t.Errorf("%v has %s twice", o, variable.Name)
+			}
+			names[variable.Name] = true
+		}
 	}
 }
 

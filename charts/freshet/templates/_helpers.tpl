@@ -233,9 +233,6 @@ openai-backup: {{ . | quote }}
 {{- if and (eq .component "ingest") $v.redis.url }}
 {{ include "freshet.redisEnv" (dict "redis" $v.redis "mount" (printf "%s/redis" $secrets)) }}
 {{- end }}
-{{- if eq .component "selftest" }}
-- {name: FRESHET_ADMIN_ADDRESSES, value: {{ printf "%s-admin:%v" (include "freshet.fullname" .root) .root.Values.adminPort | quote }}}
-{{- end }}
 - {name: FRESHET_TOPIC_PREFIX, value: {{ $v.topics.prefix | quote }}}
 - {name: FRESHET_PIPELINE, value: /etc/freshet/pipeline/{{ $v.pipeline.key }}}
 {{- if and (eq .component "ingest") $v.http.enabled }}
