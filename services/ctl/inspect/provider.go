@@ -102,15 +102,7 @@ func (p *Provider) trouble(concerns func(pipeline string) bool) (all []Cause) {
 			all = append(all, because(CauseThrottled, e.throttled(p.Waiting)))
 		}
 		if e.away {
-			detail := fmt.Sprintf("the %s server: %.1f failed requests a second", e.Role, e.Failed)
-			if e.Failing > 0 {
-				detail += fmt.Sprintf(", and none has succeeded for %s", e.Failing)
-			}
-			c := because(CauseProviderAway, detail)
-			if slices.ContainsFunc(p.Endpoints, func(other Endpoint) bool { return other.Role != e.Role && other.answers }) {
-				c = c.summary("the %s server of the embeddings provider fails, and the other one answers", e.Role)
-			}
-			all = append(all, c)
+			all = append(all, p.awayCause(&e))
 		}
 	}
 	waiting := 0.0
@@ -123,6 +115,19 @@ func (p *Provider) trouble(concerns func(pipeline string) bool) (all []Cause) {
 		all = append(all, because(CauseBudget, fmt.Sprintf("%.0f wait for the next day (UTC)", waiting)))
 	}
 	return all
+}
+
+// awayCause says that an endpoint is away, and whether the other one answers.
+func (p *Provider) awayCause(e *Endpoint) Cause {
+	detail := fmt.Sprintf("the %s server: %.1f failed requests a second", e.Role, e.Failed)
+	if e.Failing > 0 {
+		detail += fmt.Sprintf(", and none has succeeded for %s", e.Failing)
+	}
+	c := because(CauseProviderAway, detail)
+	if slices.ContainsFunc(p.Endpoints, func(other Endpoint) bool { return other.Role != e.Role && other.answers }) {
+		return c.summary("the %s server of the embeddings provider fails, and the other one answers", e.Role)
+	}
+	return c
 }
 
 func each(string) bool { return true }

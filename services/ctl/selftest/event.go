@@ -40,7 +40,7 @@ func (t table) event(row map[string]any, deleted bool, at time.Time) (event, err
 
 func (t table) value(row map[string]any, deleted bool, at time.Time) map[string]any {
 	match := t.pipeline.Match
-	switch t.format { //nolint:exhaustive // Auto is decided before, and Debezium is what follows
+	switch t.format {
 	case pipeline.Rows:
 		marked := maps.Clone(row)
 		prefix := cmp.Or(t.pipeline.Source.Prefix, rows.DefaultPrefix)

@@ -80,7 +80,7 @@ func (r *row) property(column string) pipeline.Property {
 func (r *row) value(column string) any {
 	p := r.property(column)
 	var value any = r.text
-	switch p.Type.Elem() { //nolint:exhaustive // the others take the text
+	switch p.Type.Elem() {
 	case pipeline.TypeInt, pipeline.TypeNumber:
 		value = 1
 	case pipeline.TypeBool:
@@ -119,7 +119,7 @@ func (r *row) time(unit string) any {
 
 // name returns what a column of id or tenant has.
 func (r *row) name(column string) any {
-	switch r.property(column).Type { //nolint:exhaustive // the others take a text
+	switch r.property(column).Type {
 	case pipeline.TypeInt, pipeline.TypeNumber:
 		return nameNumber
 	case pipeline.TypeUUID:
