@@ -101,7 +101,7 @@ test-cdc: servers ## Change real databases, capture them by Debezium, and compar
 	FRESHET_TEST_CDC=1 go test -count=1 -timeout 30m -v -run TestCDC ./services/ctl/e2e
 
 # The last release, or what was there before the first one.
-PREVIOUS ?= $(shell git describe --tags --abbrev=0 2>/dev/null || echo 366f1ed)
+PREVIOUS ?= $(shell git describe --tags --abbrev=0 HEAD^ 2>/dev/null || echo 366f1ed)
 .PHONY: test-versions
 test-versions: servers ## Roll services of an earlier build over to this one and back, under load (PREVIOUS=tag or commit; about 3 minutes)
 	FRESHET_TEST_PREVIOUS=$(PREVIOUS) go test -count=1 -timeout 20m -v -run 'TestVersions$$' ./services/ctl/e2e
@@ -111,7 +111,7 @@ test-charts: $(TOOLS)/installed build ## Render the charts and hold them against
 	GOWORK=off go -C charts/tests test -count=1 -timeout 15m $(TESTFLAGS) ./...
 
 .PHONY: test-kubernetes
-test-kubernetes: ## Install the chart into a real Kubernetes of one node, and disturb it under load (root; Debian 12; 4 minutes once built)
+test-kubernetes: ## Install the chart into a real Kubernetes of one node, and disturb it under load (root, Debian 12, JDK, Maven; 4 minutes once built)
 	@scripts/test-kubernetes.sh
 
 .PHONY: images
@@ -133,7 +133,7 @@ fuzz: ## Run each fuzz test under Go's fuzzer (TIME=10s, PATTERN=ingest for some
 
 .PHONY: lint
 lint: $(TOOLS)/installed ## Check style and formatting
-	@bash -n scripts/*.sh .ci/run
+	@for script in scripts/*.sh scripts/*/*.sh .ci/run; do bash -n "$$script"; done
 	@go vet scripts/builtin-model/*.go
 	@$(TOOLS)/buf lint
 	@$(TOOLS)/golangci-lint run $(MODULES)

@@ -50,7 +50,7 @@ kafka() {
 		## Rotation
 
 		Passwords, tokens, certificate authorities and client certificates are looked at again for each new connection, so a
-		rotated file needs no restart. A file that cannot be read keeps the last good one in use (for certificates with a warning). What is
+		rotated file needs no restart (a user name in the chart is no file: that needs one). A file that cannot be read keeps the last good one in use (for certificates with a warning). What is
 		refused when a process starts ends it, with one line that says by whom; what is merely away is waited for.
 
 		## Rights
@@ -58,7 +58,8 @@ kafka() {
 		`freshet topics acl` prints the access control lists that each service needs, and no more: as a table, for Kafka's own
 		tool (`-o commands`), or as users of Strimzi (`-o strimzi`). Each service may have a user of its own; `freshet topics
 		apply` is one more, the only one that may create topics. Nobody needs a right for the whole cluster. `TestRights` runs
-		everything with these rights alone on a broker that refuses the rest, and finds each of them used.
+		everything with these rights alone on a broker that refuses the rest, and finds each of them used. `freshet selftest`
+		reads and writes a source topic: what runs it, as `helm test` does, needs READ and WRITE of that besides.
 
 		    $ freshet topics acl -o commands --user ingest=User:CN=shop-ingest | BROKERS=kafka:9092 sh
 

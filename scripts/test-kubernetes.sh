@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Builds a Kubernetes of one node, the images and the ladder of services/ctl/ladder, and climbs it in a network namespace of its own.
-# It prints a table of its steps. Root, Java and Debian 12's apt are needed; everything that was started or made is taken away at the
+# It prints a table of its steps. Root, Go, a JDK 17, Maven and Debian 12's apt are needed; everything that was started or made is taken away at the
 # end, also where a step fails or the run is interrupted.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -12,12 +12,10 @@ cd "$here/.."
 
 [ "$(id -u)" = 0 ] || die 'network namespaces and containers need root'
 need apt-get "containerd, runc and the CNI plugins are Debian 12's"
-if ! command -v containerd >/dev/null || ! command -v runc >/dev/null || [ ! -x /usr/lib/cni/bridge ]; then
-	say 'Installing containerd, runc and the CNI plugins.'
-	{ apt-get -qq update && apt-get -qq install --no-install-recommends -y containerd runc containernetworking-plugins; } >/dev/null
+if ! { command -v containerd && command -v runc && command -v ip && command -v iptables && command -v openssl && [ -x /usr/lib/cni/bridge ]; } >/dev/null; then
+	say 'Installing containerd, runc, the CNI plugins, iproute2, iptables and openssl.'
+	{ apt-get -qq update && apt-get -qq install --no-install-recommends -y containerd runc containernetworking-plugins iproute2 iptables openssl; } >/dev/null
 fi
-need ip "install iproute2"
-need iptables "install iptables"
 
 KUBERNETES=$(scripts/install-kubernetes.sh)
 tools=$(scripts/install-image-tools.sh)

@@ -41,6 +41,20 @@ type Config struct {
 	Admin     Admin
 	Log       Log
 	Telemetry telemetry.Config `envconfig:"TRACES"`
+	Metrics   Metrics
+}
+
+// Metrics says where metrics go besides the admin port.
+type Metrics struct {
+	Exporter string `default:"none" desc:"where metrics go besides the admin port's /metrics: none, or otlp (gRPC, each minute; OTEL_EXPORTER_OTLP_ENDPOINT, OTEL_METRIC_EXPORT_INTERVAL and their siblings)"`
+}
+
+// Validate reports settings that cannot be.
+func (m Metrics) Validate() error {
+	if m.Exporter != "none" && m.Exporter != "otlp" {
+		return fmt.Errorf("exporter %q: must be none or otlp", m.Exporter)
+	}
+	return nil
 }
 
 // Process is what a running service is given.
@@ -114,6 +128,7 @@ func answer(name, flag string, cfg any, stdout, stderr io.Writer) int {
 }
 
 func start[C any](ctx context.Context, name string, log *slog.Logger, common Config, cfg C, run func(context.Context, *Process, C) error) (err error) {
+	common.Telemetry.Metrics = common.Metrics.Exporter
 	tel, err := telemetry.New(ctx, common.Telemetry, name, Version)
 	if err != nil {
 		return fmt.Errorf("starting telemetry: %w", err)

@@ -12,8 +12,6 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-const nameHTTP = "freshet.http.duration"
-
 // Traced has a span of the route's name run while the handler answers a request. It continues the client's trace.
 // What is measured besides is HTTPAnswered's: otelhttp labels by the Host header, which is the client's to choose.
 //

@@ -29,6 +29,7 @@ const (
 	nameIndexBroken = "freshet.index.broken"
 	nameTold        = "freshet.traces.exported"
 	nameDropped     = "freshet.traces.dropped"
+	nameHTTP        = "freshet.http.duration"
 	nameWait        = "freshet.provider.batch.wait"
 	nameProvider    = "gen_ai.client.operation.duration" // of OpenTelemetry's semantic conventions, as the next one
 	nameTokens      = "gen_ai.client.token.usage"

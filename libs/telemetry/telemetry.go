@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"go.opentelemetry.io/otel/exporters/otlp/otlpmetric/otlpmetricgrpc"
 	"go.opentelemetry.io/otel/exporters/otlp/otlptrace"
 	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracegrpc"
 	otelprometheus "go.opentelemetry.io/otel/exporters/prometheus"
@@ -34,8 +35,9 @@ const mostSeries = 2000
 // scope is the instrumentation scope of all of Freshet's metrics and spans.
 const scope = "github.com/freshet-io/freshet"
 
-// Config says where traces go. Metrics are always served at the admin port.
+// Config says where traces go, and whether metrics go there too. Those are always served at the admin port.
 type Config struct {
+	Metrics       string        `ignored:"true"` // as of service.Config
 	Exporter      string        `default:"none" desc:"where traces go: none, or otlp (gRPC; OTEL_EXPORTER_OTLP_ENDPOINT and its siblings say where)"`
 	SampleRatio   float64       `default:"0.005" desc:"share of items whose traces are exported whatever comes of them, 0 to 1; ingest decides it, by the trace id"`
 	SlowAfter     time.Duration `default:"5s" desc:"items that take longer from their source to the index have their traces exported, as dead letters have; 0 is none for slowness"`
@@ -81,7 +83,15 @@ func New(ctx context.Context, cfg Config, service, version string) (*Telemetry, 
 	if err != nil {
 		return nil, fmt.Errorf("making the metrics reader: %w", err)
 	}
-	meters := sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader), sdkmetric.WithResource(res), sdkmetric.WithCardinalityLimit(mostSeries))
+	readers := []sdkmetric.Option{sdkmetric.WithReader(reader)}
+	if cfg.Metrics == "otlp" {
+		exporter, err := otlpmetricgrpc.New(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("making the metrics exporter: %w", err)
+		}
+		readers = append(readers, sdkmetric.WithReader(sdkmetric.NewPeriodicReader(exporter)))
+	}
+	meters := sdkmetric.NewMeterProvider(append(readers, sdkmetric.WithResource(res), sdkmetric.WithCardinalityLimit(mostSeries))...)
 	t.close = append(t.close, meters.Shutdown)
 	t.Meters = meters
 	if t.Metrics, err = newMetrics(meters.Meter(scope)); err != nil {

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # A Kubernetes of one node in a network namespace of its own, of the binary that scripts/install-kubernetes.sh builds and Debian's
-# containerd, runc and CNI plugins. It needs root. All state is in the folder $CLUSTER; commands run side by side are two clusters
-# only with folders of their own, and not at the same time: the addresses and the groups of the kernel are one.
+# containerd, runc and CNI plugins. It needs root. All state is in the folder $CLUSTER. There is one cluster at a time: its addresses
+# and its groups in the kernel are fixed.
 #   cluster.sh net    the namespace, in which everything else runs
 #   cluster.sh api    etcd and the API server; it returns when they answer
 #   cluster.sh node   the controllers, scheduler, proxy, DNS, containerd and kubelet

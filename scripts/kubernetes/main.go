@@ -36,7 +36,7 @@ import (
 
 func main() {
 	name := filepath.Base(os.Args[0])
-	if name == "hyperkube" || name == "k8sbuild" {
+	if name == "hyperkube" {
 		if len(os.Args) < 2 {
 			fmt.Fprintln(os.Stderr, "usage: hyperkube kube-apiserver|kube-controller-manager|kube-scheduler|kube-proxy|kubelet|kubectl|etcd|coredns|helm [flags]")
 			os.Exit(2)

@@ -27,6 +27,7 @@ const (
 	capacityDimensions = 1536
 	capacityBurst      = 40_000
 	capacityPaced      = 116 // changes a second: 10 million a day
+	capacityTarget     = 5000
 	capacityPace       = 2 * time.Minute
 	newTextEvery       = 5 // of the changes; the others are of a price
 )
@@ -100,22 +101,26 @@ func TestCapacity(t *testing.T) {
 	c.say("| | 116/s, 10 million a day | 5,000/s |")
 	c.say("|---|---|---|")
 	for _, part := range parts {
-		c.say("| %s, cores | %.2f | %.1f |", part, paced.cpu[part]*116, fast.cpu[part]*5000)
+		c.say("| %s, cores | %.2f | %.1f |", part, paced.cpu[part]*capacityPaced, fast.cpu[part]*capacityTarget)
 	}
 	for _, s := range services {
-		c.say("| replicas of %s of half a core each, twice what is needed | %d | %d |", s, replicas(paced.cpu[s]*116), replicas(fast.cpu[s]*5000))
+		c.say("| replicas of %s of half a core each, twice what is needed | %d | %d |", s, replicas(paced.cpu[s]*capacityPaced), replicas(fast.cpu[s]*capacityTarget))
 	}
-	var written int64
-	for _, topic := range topics[1:] {
-		written += fast.bytes[topic]
-	}
-	c.say("| the pipeline's topics, MB/s written, one copy | %.2f | %.1f |", float64(written)*116/1e6, float64(written)*5000/1e6)
+	c.say("| the pipeline's topics, MB/s written, one copy | %.2f | %.1f |", paced.written()*capacityPaced/1e6, fast.written()*capacityTarget/1e6)
 	day := tokens / newTextEvery * 24 * 60 * 60
 	price, _ := embedder.ListPrice("text-embedding-3-small")
-	c.say("| tokens a day | %.0f million | %.0f million |", day*116/1e6, day*5000/1e6)
-	c.say("| a day at text-embedding-3-small's price | %.2f USD | %.2f USD |", day*116/1e6*price, day*5000/1e6*price)
+	c.say("| tokens a day | %.0f million | %.0f million |", day*capacityPaced/1e6, day*capacityTarget/1e6)
+	c.say("| a day at text-embedding-3-small's price | %.2f USD | %.2f USD |", day*capacityPaced/1e6*price, day*capacityTarget/1e6*price)
 	c.say("| memory of the services now, MB | %s | |", c.memories())
 	fmt.Print(c.table.String())
+}
+
+// written returns how many bytes of the pipeline's own topics an item is.
+func (u usage) written() (n float64) {
+	for _, topic := range topics[1:] {
+		n += float64(u.bytes[topic])
+	}
+	return n
 }
 
 func (c *capacity) say(format string, args ...any) { fmt.Fprintf(&c.table, format+"\n", args...) }

@@ -99,7 +99,7 @@ func TestProvider_oneThatFailsShowsBetweenTwoOfItsTries(t *testing.T) {
 		return &look{metrics: replicas(t, text).scrape(t.Context(), &notes{}), at: time.Unix(int64(second), 0)}
 	}
 	for failing, want := range map[string]int{"0": 0, "1.5": 0, "30": 1} {
-		trouble := window{earlier: at(0, failing), now: at(2, failing)}.provider().trouble(each)
+		trouble := window{earlier: at(0, failing), now: at(2, failing)}.provider().trouble(everyPipeline)
 		if len(trouble) != want || want > 0 && (trouble[0].Code != CauseProviderAway || !strings.Contains(trouble[0].Detail, "30.0s")) {
 			t.Errorf("one that has been failing for %s s: %+v", failing, trouble)
 		}
@@ -113,7 +113,7 @@ func TestProvider_oneThatRefusesATextIsNotAway(t *testing.T) {
 		return &look{metrics: replicas(t, text).scrape(t.Context(), &notes{}), at: time.Unix(int64(second), 0)}
 	}
 	for status, want := range map[string]int{"200": 0, "400": 0, "413": 0, "429": 0, "408": 1, "503": 1, "error": 1} {
-		if trouble := (window{earlier: at(0, status, 3), now: at(2, status, 4)}).provider().trouble(each); len(trouble) != want {
+		if trouble := (window{earlier: at(0, status, 3), now: at(2, status, 4)}).provider().trouble(everyPipeline); len(trouble) != want {
 			t.Errorf("one that answers %s: %+v", status, trouble)
 		}
 	}
@@ -128,7 +128,7 @@ func TestProvider_oneIsAwayAndTheOtherAnswers(t *testing.T) {
 		return &look{metrics: replicas(t, text).scrape(t.Context(), &notes{}), at: time.Unix(int64(second), 0)}
 	}
 	for answered, want := range map[int]string{0: "no request succeeds", 5: "the first server of the embeddings provider fails, and the other one answers"} {
-		trouble := window{earlier: at(0, 3, 0), now: at(2, 4, answered)}.provider().trouble(each)
+		trouble := window{earlier: at(0, 3, 0), now: at(2, 4, answered)}.provider().trouble(everyPipeline)
 		if len(trouble) != 1 || !strings.Contains(trouble[0].Summary, want) {
 			t.Errorf("where the backup has answered %d: %+v", answered, trouble)
 		}

@@ -130,9 +130,9 @@ func (p *Provider) awayCause(e *Endpoint) Cause {
 	return c
 }
 
-func each(string) bool { return true }
+func everyPipeline(string) bool { return true }
 
-func none(string) bool { return false }
+func noPipeline(string) bool { return false }
 
 func (e *Endpoint) throttled(waiting int64) string {
 	detail := fmt.Sprintf("%d requests wait for its rate limit", waiting)

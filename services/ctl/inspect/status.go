@@ -182,14 +182,14 @@ func (s *Status) trouble() []Cause {
 	for n := range s.Index {
 		trouble = append(trouble, s.Index[n].trouble()...)
 	}
-	away := len(s.Provider.trouble(none)) > 0
+	away := len(s.Provider.trouble(noPipeline)) > 0
 	explained := map[string]bool{stageWrite: len(trouble) > 0, stageEmbed: away, stageBulk: away}
 	for _, of := range s.Stages {
 		if of.Members == 0 && (of.Lag > 0 || of.Name != stageBulk) {
 			trouble = append(trouble, because(CauseStageDown, fmt.Sprintf("%d records wait for it", max(of.Lag, 0)), of.Name, of.Group))
 		}
 	}
-	trouble = append(trouble, s.Provider.trouble(each)...)
+	trouble = append(trouble, s.Provider.trouble(everyPipeline)...)
 	for _, of := range s.Stages {
 		if len(of.Stuck) > 0 && !explained[of.Name] {
 			trouble = append(trouble, because(CauseStuck, "the first one stands at "+of.Stuck[0].String()).

@@ -30,7 +30,7 @@ var names = []string{nameText, strconv.Itoa(nameNumber), nameUUID}
 
 // Row makes a row of a table that a pipeline takes an item of, by what the pipeline file says of the columns: those of the
 // template have the text, those of id and tenant a name that no row of a table has, conditions are met, and all others are
-// null. Columns that are given stay as they are. Whether an item comes of it, Trial says.
+// null. Columns that are given stay as they are. Whether ingest makes an item of it, New finds out.
 func Row(p *pipeline.Pipeline, text string, given map[string]any, at time.Time) map[string]any {
 	r := row{pipeline: p, text: text, at: at, columns: map[string]any{}}
 	for _, column := range p.Fields() {
