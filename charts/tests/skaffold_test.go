@@ -133,6 +133,24 @@ func TestSkaffold_buildsWhatMakeImagesBuilds(t *testing.T) {
 	}
 }
 
+// The command line is the one that ko makes of an artifact, so that CI builds what skaffold.yaml builds.
+func TestSkaffold_itsArtifactsBuild(t *testing.T) {
+	for _, artifact := range read[skaffold](t, root+"/skaffold.yaml").Build.Artifacts {
+		flags := strings.ReplaceAll(strings.Join(artifact.Ko.Ldflags, " "), `{{default "dev" .VERSION}}`, "v7")
+		binary := filepath.Join(t.TempDir(), artifact.Image)
+		build := exec.CommandContext(t.Context(), "go", slices.Concat([]string{"build", "-o", binary, "-ldflags", flags}, artifact.Ko.Flags, []string{"./" + artifact.Ko.Dir})...)
+		build.Dir = filepath.Join(root, artifact.Context)
+		build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOWORK=")
+		if output, err := build.CombinedOutput(); err != nil {
+			t.Fatalf("%s: %v\n%s", build, err, output)
+		}
+		version, err := exec.CommandContext(t.Context(), binary, "--version").Output()
+		if err != nil || !strings.Contains(string(version), "v7") {
+			t.Errorf("%s calls itself %s, %v", artifact.Image, version, err)
+		}
+	}
+}
+
 // The images hold what `make build` builds: the same programs, with the same version in the same place.
 func TestSkaffold_buildsWhatMakeBuilds(t *testing.T) {
 	s := read[skaffold](t, root+"/skaffold.yaml")
