@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"strings"
 	"time"
@@ -98,12 +97,12 @@ func runSelftest(ctx context.Context, cmd *cobra.Command, o selftest.Options) er
 	p := &page{out: cmd.OutOrStdout(), width: outputWidth()}
 	p.section("canary", fmt.Sprintf("%s, to topic %s as %s: %q", test.Canary.Item, test.Canary.Topic, test.Canary.Format, test.Canary.Text))
 	result, err := test.Run(ctx, inspector)
-	return errors.Join(err, writeSelftest(cmd.OutOrStdout(), result, outputWidth()))
+	p.selftest(result)
+	return errors.Join(err, p.err)
 }
 
-// writeSelftest prints how far a canary has come: its time line, or what keeps it up.
-func writeSelftest(out io.Writer, r selftest.Result, width int) error {
-	p := &page{out: out, width: width}
+// selftest writes how far a canary has come: its time line, or what keeps it up.
+func (p *page) selftest(r selftest.Result) {
 	if r.Found > 0 {
 		p.section("found", fmt.Sprintf("after %s, number %d that a search by its vector finds", inspect.Seconds(r.Found).String(), r.Rank))
 	}
@@ -111,11 +110,10 @@ func writeSelftest(out io.Writer, r selftest.Result, width int) error {
 		p.section("deleted", "and not found any more after "+inspect.Seconds(r.Deleted).String())
 	}
 	if r.Item == nil {
-		return p.err
+		return
 	}
 	if r.Deleted == 0 {
 		p.causes("why", "and", r.Item.Causes)
 	}
 	p.timeline(r.Item.Timeline)
-	return p.err
 }

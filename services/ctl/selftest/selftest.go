@@ -32,15 +32,15 @@ import (
 )
 
 const (
-	// every is the time between two looks at the index.
-	every = 50 * time.Millisecond
-	// near is among how many items a search must find the canary: no other has its text.
-	near = 5
-	// newest is how many of the last offsets of a partition are looked at for a row: transactions end with a marker, and what deletes
+	// pollEvery is the time between two looks at the index.
+	pollEvery = 50 * time.Millisecond
+	// searchLimit is among how many items a search must find the canary: no other has its text.
+	searchLimit = 5
+	// newestRecords is how many of the last offsets of a partition are looked at for a row: transactions end with a marker, and what deletes
 	// with a tombstone.
-	newest = 50
-	// after is how long the look at where a canary is, and then its delete, may take when the time for the test is over.
-	after = 20 * time.Second
+	newestRecords = 50
+	// cleanupBound is how long the look at where a canary is, and then its delete, may take when the time for the test is over.
+	cleanupBound = 20 * time.Second
 )
 
 // Options say which way the canary takes.
@@ -183,7 +183,7 @@ func (t *Test) last(ctx context.Context, topic string) ([]byte, error) {
 	var spans []kafka.Span
 	ends.Each(func(end kadm.ListedOffset) {
 		start, _ := starts.Lookup(topic, end.Partition)
-		spans = append(spans, kafka.Span{Topic: topic, Partition: end.Partition, From: max(start.Offset, end.Offset-newest), To: end.Offset})
+		spans = append(spans, kafka.Span{Topic: topic, Partition: end.Partition, From: max(start.Offset, end.Offset-newestRecords), To: end.Offset})
 	})
 	var last *kgo.Record
 	err = kafka.Scan(ctx, t.config.Source.Kafka, spans, slog.New(slog.DiscardHandler), func(r *kgo.Record) bool {
@@ -215,7 +215,7 @@ func (t *Test) Run(ctx context.Context, inspector *inspect.Inspector) (r Result,
 				r.Item = t.look(late, inspector)
 			}
 		}
-		err = errors.Join(err, t.abandon(ctx, after, look))
+		err = errors.Join(err, t.abandon(ctx, cleanupBound, look))
 	}()
 	if sent != nil {
 		return r, sent
@@ -310,7 +310,7 @@ func (t *Test) leaves(ctx context.Context, vector []float32) error {
 
 // rank returns the place of the canary in what a search finds, from 1, and 0 where it does not find it.
 func (t *Test) rank(ctx context.Context, vector []float32) (int, error) {
-	hits, err := t.index.Search(ctx, t.Canary.Item.Collection, t.Canary.Item.Tenant, vector, near, nil)
+	hits, err := t.index.Search(ctx, t.Canary.Item.Collection, t.Canary.Item.Tenant, vector, searchLimit, nil)
 	if err != nil {
 		return 0, err
 	}
@@ -319,7 +319,7 @@ func (t *Test) rank(ctx context.Context, vector []float32) (int, error) {
 
 // await asks until the answer is yes or ctx ends. What fails meanwhile may pass the next time: the last error is told.
 func await(ctx context.Context, ask func(context.Context) (bool, error)) error {
-	ticker := time.NewTicker(every)
+	ticker := time.NewTicker(pollEvery)
 	defer ticker.Stop()
 	var last error
 	for {
