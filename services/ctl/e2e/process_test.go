@@ -8,12 +8,15 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/prometheus/procfs"
 
 	"github.com/freshet-io/freshet/libs/fake/local"
 )
@@ -42,8 +45,27 @@ func (p *process) start() {
 // kill is kill -9.
 func (p *process) kill() { p.program.Kill() }
 
-// pause is SIGSTOP: the process is there and does nothing, as on a machine that is frozen.
-func (p *process) pause() error { return syscall.Kill(p.program.PID(), syscall.SIGSTOP) }
+// pause is SIGSTOP: the process is there and does nothing, as on a machine that is frozen. It returns when all threads stand: one
+// of them takes the signal, and on a busy machine the others go on until that one is given a processor.
+func (p *process) pause() error {
+	err := syscall.Kill(p.program.PID(), syscall.SIGSTOP)
+	for deadline := time.Now().Add(30 * time.Second); err == nil; <-time.After(time.Millisecond) {
+		threads, wrong := procfs.AllThreads(p.program.PID())
+		if wrong != nil || !slices.ContainsFunc(threads, runs) { // without /proc nobody can say
+			break
+		}
+		if time.Now().After(deadline) {
+			err = fmt.Errorf("%s does not stand still", p.name)
+		}
+	}
+	return err
+}
+
+// runs reports whether a thread is not stopped.
+func runs(thread procfs.Proc) bool {
+	stat, err := thread.Stat()
+	return err == nil && stat.State != "T"
+}
 
 // resume has a paused process go on in the midst of what it did.
 func (p *process) resume() error { return syscall.Kill(p.program.PID(), syscall.SIGCONT) }

@@ -183,7 +183,7 @@ func (w *traced) killWrite() {
 	w.settle(2 * time.Minute)
 }
 
-var tracesMetrics = regexp.MustCompile(`(?m)^freshet_(traces|items)_.*\n`)
+var tracesMetrics = regexp.MustCompile(`(?m)^freshet_(traces|items|freshness_duration|stage_rebalances|stage_retries|stage_inputs)_.*\n`)
 
 // compare waits until each delayed item has its trace, and compares the number of traces with what write has measured.
 func (w *traced) compare() {
