@@ -179,3 +179,15 @@ func TestSeconds_inAtMostTwoUnits(t *testing.T) {
 		}
 	}
 }
+
+// An admin port may say anything.
+func TestProvider_aBreakerThatIsNoStateIsNotBelieved(t *testing.T) {
+	for value, want := range map[string]string{"1": "open", "1e300": "half-open", "-1e300": "closed"} {
+		text := "# TYPE " + metricRequests + " counter\n" + metricRequests + " 9\n# TYPE " + metricRefused + " gauge\n" + metricRefused + "{endpoint=\"first\",key=\"1\"} 0\n" +
+			"# TYPE " + metricBreaker + " gauge\n" + metricBreaker + "{endpoint=\"first\"} " + value + "\n"
+		l := &look{metrics: replicas(t, text).scrape(t.Context(), &notes{}), at: time.Unix(0, 0)}
+		if got := (window{earlier: l, now: l}).provider().Endpoints; len(got) != 1 || got[0].Breaker != want {
+			t.Errorf("%s: %+v", value, got)
+		}
+	}
+}

@@ -68,7 +68,7 @@ func (w window) endpoint(role string) Endpoint {
 		e.Gate = gateLimited
 	}
 	if _, ok := w.now.sum(metricBreaker, "endpoint", role); ok {
-		e.Breaker = [...]string{"closed", "open", "half-open"}[min(int(most(metricBreaker)), 2)]
+		e.Breaker = [...]string{"closed", "open", "half-open"}[int(min(max(most(metricBreaker), 0), 2))]
 	}
 	good := 0.0
 	before := w.earlier.sums(metricOperations, "status", "endpoint", role)
