@@ -18,6 +18,7 @@ help: ## Print this list
 
 .PHONY: build
 build: ## Build freshet and the three services into bin/
+	@[ -x bin/freshet ] || echo 'Building Freshet into bin/ (3 minutes with an empty Go build cache, which takes 2 GB).' >&2
 	@for service in ingest embed write; do \
 		go build -trimpath -ldflags '$(LDFLAGS)' -o bin/freshet-$$service ./services/$$service; \
 	done
@@ -116,7 +117,7 @@ test-kubernetes: ## Install the chart into a real Kubernetes of one node, and di
 
 .PHONY: images
 images: ## Build the images with ko and push them: REPO=registry.example/freshet (BASE, PLATFORMS, VERSION)
-	@scripts/images.sh "$(REPO)"
+	@scripts/images.sh $(or $(REPO),$(error say where the images go: make images REPO=registry.example/freshet))
 
 .PHONY: release
 release: $(TOOLS)/installed ## A release as a dry run: images twice, with equal digests, and the packed chart

@@ -39,6 +39,9 @@ own_base() {
 if [ "$base" = own ]; then
 	own_base 2>/dev/null
 	base=$repository/base:own
+elif ! "$tools/crane" digest "$base" >/dev/null; then
+	echo "images: the base image $base cannot be read; BASE names another one, BASE=own makes one for tests" >&2
+	exit 1
 fi
 for service in ingest embed write ctl; do
 	name=freshet-$service

@@ -14,5 +14,5 @@ build() {
 	CGO_ENABLED=0 GOWORK=off GOBIN=$1 nice go -C "$here/images" install -trimpath -ldflags='-s -w' tool >&2
 }
 
-install_once "image-tools-$sources" ko "Building ko and crane into $cache (once; about a minute on 2 cores)." build
+install_once "image-tools-$sources" ko "Building ko and crane into $cache (once; about 3 minutes on 2 cores)." build
 printf '%s\n' "$cache/image-tools-$sources"

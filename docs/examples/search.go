@@ -1,4 +1,6 @@
-// Search the index from Go: go get github.com/weaviate/weaviate-go-client/v4@v4.16.1 github.com/weaviate/weaviate@v1.27.0
+// Search the index from Go. In a module with this file:
+//
+//	go get github.com/weaviate/weaviate-go-client/v4@v4.16.1 github.com/weaviate/weaviate@v1.27.0 && go mod tidy
 package main
 
 import (
