@@ -25,7 +25,7 @@ build: ## Build freshet and the three services into bin/
 	@go build -trimpath -ldflags '$(LDFLAGS)' -o bin/freshet ./services/ctl
 
 .PHONY: servers
-servers: weaviate kafka schema-registry redis prometheus jaeger chromium python ## Install the pinned Weaviate, Kafka, Debezium, databases, Redis, Prometheus, Jaeger, Chromium and Python clients into the cache (once, about 13 minutes)
+servers: weaviate kafka schema-registry redis prometheus jaeger chromium python definitions ## Install the pinned Weaviate, Kafka, Debezium, databases, Redis, Prometheus, Jaeger, Chromium, Python clients and definitions of custom resources into the cache (once, about 13 minutes)
 
 .PHONY: weaviate
 weaviate:
@@ -76,6 +76,14 @@ python:
 		echo '*** SKIPPED: no python3 with venv here, so the Python example and the contract of HTTP are not tested ***' >&2; \
 	fi
 
+.PHONY: definitions
+definitions:
+	@if [ "$${CI:-}" = true ] || { command -v java && command -v mvn && python3 -c 'import ensurepip, venv'; } >/dev/null 2>&1; then \
+		scripts/install-definitions.sh >/dev/null; \
+	else \
+		echo '*** SKIPPED: no java, mvn or python3 with venv here, so examples for Strimzi and Argo CD are not checked ***' >&2; \
+	fi
+
 .PHONY: chromium
 chromium:
 	@if [ "$${CI:-}" = true ] || command -v apt-get >/dev/null; then \
@@ -108,7 +116,7 @@ test-versions: servers ## Roll services of an earlier build over to this one and
 	FRESHET_TEST_PREVIOUS=$(PREVIOUS) go test -count=1 -timeout 20m -v -run 'TestVersions$$' ./services/ctl/e2e
 
 .PHONY: test-charts
-test-charts: $(TOOLS)/installed build ## Render the charts and hold them against Kubernetes' types, KEDA's schemas and the services' settings
+test-charts: $(TOOLS)/installed build definitions ## Render the charts and hold them against Kubernetes' types, the operators' definitions and the services' settings
 	GOWORK=off go -C charts/tests test -count=1 -timeout 15m $(TESTFLAGS) ./...
 
 .PHONY: test-kubernetes

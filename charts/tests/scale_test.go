@@ -211,6 +211,7 @@ func TestExamples_usersOfStrimziHaveTheRightsOfTheServices(t *testing.T) {
 			t.Errorf("nobody uses the Secret of %v", user)
 		}
 	}
+	validate(t, objects(t, acl(t, "-o", "strimzi", "--authentication", "scram-sha-512")))
 }
 
 func mountsSecret(t testing.TB, o object, name string) bool {
