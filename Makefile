@@ -120,7 +120,7 @@ test-charts: $(TOOLS)/installed build definitions ## Render the charts and hold 
 	GOWORK=off go -C charts/tests test -count=1 -timeout 15m $(TESTFLAGS) ./...
 
 .PHONY: test-kubernetes
-test-kubernetes: ## Install the chart into a real Kubernetes of one node, and disturb it under load (root, Debian 12, JDK, Maven; 4 minutes once built)
+test-kubernetes: ## Install the chart into a real Kubernetes of one node, and disturb it under load (root, Debian 12, JDK, Maven, Python; 4 minutes once built)
 	@scripts/test-kubernetes.sh
 
 .PHONY: images

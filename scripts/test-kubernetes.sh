@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Builds a Kubernetes of one node, the images and the ladder of services/ctl/ladder, and climbs it in a network namespace of its own.
-# It prints a table of its steps. Root, Go, a JDK 17, Maven and Debian 12's apt are needed; everything that was started or made is taken away at the
+# It prints a table of its steps. Root, Go, a JDK 17, Maven, Python and Debian 12's apt are needed; everything that was started or made is taken away at the
 # end, also where a step fails or the run is interrupted.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -18,12 +18,13 @@ if ! { command -v containerd && command -v runc && command -v ip && command -v i
 fi
 
 KUBERNETES=$(scripts/install-kubernetes.sh)
+DEFINITIONS=$(scripts/install-definitions.sh)
 tools=$(scripts/install-image-tools.sh)
 scripts/install-weaviate.sh >/dev/null
 scripts/install-kafka.sh >/dev/null
 
 work=$(mktemp -d)
-export CLUSTER=$work/cluster KUBERNETES REGISTRY=127.0.0.1:5055
+export CLUSTER=$work/cluster DEFINITIONS KUBERNETES REGISTRY=127.0.0.1:5055
 registry_pid=''
 finish() {
 	trap - EXIT INT TERM

@@ -37,7 +37,7 @@ func newCluster(t *testing.T) *cluster {
 		t.Fatal(err)
 	}
 	c := &cluster{t: t, root: root, folder: t.TempDir()}
-	for _, name := range []string{"CLUSTER", "KUBERNETES", "REGISTRY", "FRESHET_TEST_KUBERNETES"} {
+	for _, name := range []string{"CLUSTER", "DEFINITIONS", "KUBERNETES", "REGISTRY", "FRESHET_TEST_KUBERNETES"} {
 		if os.Getenv(name) == "" {
 			t.Fatalf("%s is not set: run scripts/test-kubernetes.sh", name)
 		}
@@ -95,6 +95,25 @@ func (c *cluster) api() (string, error) {
 	out, err := c.run("kubectl", "version")
 	_, version, _ := strings.Cut(out, "Server Version: ")
 	return version, err
+}
+
+// validateExamples has the API server check the examples' resources against the operators' definitions, the rules in CEL included.
+func (c *cluster) validateExamples() (string, error) {
+	files, err := filepath.Glob(filepath.Join(c.root, "charts/freshet/examples/*/[^v]*.yaml")) // values.yaml is none
+	if err != nil {
+		return "", fmt.Errorf("listing the examples: %w", err)
+	}
+	for _, command := range [][]string{
+		{"apply", "--server-side", "--filename", os.Getenv("DEFINITIONS")},
+		{"wait", "crd", "--all", "--for=condition=Established"},
+		{"create", "namespace", "argocd"},
+	} {
+		if _, err := c.run("kubectl", command...); err != nil {
+			return "", err
+		}
+	}
+	out, err := c.run("kubectl", "apply", "--dry-run=server", "--validate=strict", "--filename", strings.Join(files, ","))
+	return fmt.Sprint(strings.Count(out, "(server dry run)"), " objects"), err
 }
 
 const alone = "alone" // the namespace and the release of the chart without a node

@@ -25,6 +25,7 @@ func TestLadder(t *testing.T) {
 	c := newCluster(t)
 
 	l.step("2  the API server answers", c.api)
+	l.step("2  the resources of the examples are valid", c.validateExamples)
 	l.step("2  helm install, of the chart alone", c.installAlone)
 	l.step("2  helm upgrade", c.upgradeAlone)
 	l.step("2  helm rollback", c.rollBackAlone)
