@@ -32,6 +32,9 @@ func run() int {
 	root.AddCommand(topicsCommand(), epochCommand(), searchCommand(), whyCommand(), statusCommand(), dlqCommand(), costCommand(), planCommand(), consoleCommand(), selftestCommand(), devCommand(), serveEmbedderCommand(),
 		benchProviderCommand(), versionCommand())
 	if err := root.ExecuteContext(ctx); err != nil {
+		if code, ok := errors.AsType[exitCode](err); ok {
+			return int(code)
+		}
 		if !errors.Is(err, context.Canceled) {
 			fmt.Fprintln(os.Stderr, "freshet:", fault.Plainly(err))
 		}
@@ -39,6 +42,12 @@ func run() int {
 	}
 	return service.ExitOK
 }
+
+// exitCode ends a command that has said all, with a code of its own.
+type exitCode int
+
+// Error implements error.
+func (c exitCode) Error() string { return fmt.Sprint("exit code ", int(c)) }
 
 // help is what a command does that only has commands below it. With it, a mistyped one
 // is an error and no help with exit code 0.

@@ -19,15 +19,23 @@ import (
 	"github.com/freshet-io/freshet/services/ctl/inspect"
 )
 
+// Exit codes of `freshet status`: those of monitoring plug-ins.
+const (
+	exitTrouble  = 2 // critical
+	exitNotKnown = 3 // unknown
+)
+
 func statusCommand() *cobra.Command {
 	var output string
-	var watch bool
+	var watch, check bool
 	var every time.Duration
 	cmd := &cobra.Command{
 		Use: "status", Args: cobra.NoArgs, Short: "Show how the pipeline is: rates, lag, freshness, provider, money, dead letters",
 		Long: "Looks at the consumer groups in Kafka, at Weaviate, and at the metrics of the services\n" +
 			"(FRESHET_ADMIN_ADDRESSES), twice within 2 s: rates are of that time. What does not answer is named,\n" +
-			"and the rest is shown.",
+			"and the rest is shown.\n\n" +
+			"Exit codes: 0 all was asked; 1 it could not begin (a wrong setting); 2 with --check: something is wrong;\n" +
+			"3 Kafka, Weaviate or an admin port that is named could not be asked.",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := checkOutput(output); err != nil {
 				return err
@@ -41,8 +49,12 @@ func statusCommand() *cobra.Command {
 			}
 			defer inspector.Close()
 			for {
-				if err := showStatus(cmd.Context(), inspector, cmd.OutOrStdout(), output, watch); err != nil || !watch {
+				trouble, err := showStatus(cmd.Context(), inspector, cmd.OutOrStdout(), output, watch)
+				if err != nil {
 					return err
+				}
+				if !watch {
+					return judge(trouble, check)
 				}
 				select {
 				case <-cmd.Context().Done():
@@ -53,26 +65,39 @@ func statusCommand() *cobra.Command {
 		},
 	}
 	cmd.Flags().BoolVar(&watch, "watch", false, "show it again and again, until Ctrl-C")
+	cmd.Flags().BoolVar(&check, "check", false, "exit with 2 where something is wrong")
 	cmd.Flags().DurationVar(&every, "every", 2*time.Second, "time between two looks of --watch")
 	cmd.Flags().StringVarP(&output, "output", "o", "table", "table or json")
 	return cmd
 }
 
-// showStatus shows it once. In a terminal, --watch overwrites what it has shown before.
-func showStatus(ctx context.Context, inspector *inspect.Inspector, out io.Writer, output string, watch bool) error {
+// judge returns the exit code that trouble ends with. Without check only that which could not be asked has one.
+func judge(trouble []inspect.Cause, check bool) error {
+	unasked := func(c inspect.Cause) bool { return c.Code == inspect.CauseUnknown }
+	switch {
+	case check && slices.ContainsFunc(trouble, func(c inspect.Cause) bool { return !unasked(c) }):
+		return exitCode(exitTrouble)
+	case slices.ContainsFunc(trouble, unasked):
+		return exitCode(exitNotKnown)
+	}
+	return nil
+}
+
+// showStatus shows it once, and returns what is wrong. In a terminal, --watch overwrites what it has shown before.
+func showStatus(ctx context.Context, inspector *inspect.Inspector, out io.Writer, output string, watch bool) ([]inspect.Cause, error) {
 	status, err := inspector.Status(ctx)
 	if err != nil {
 		if ctx.Err() != nil && watch {
-			return nil
+			return nil, nil
 		}
-		return err
+		return nil, err
 	}
 	if output == "json" {
-		return json.NewEncoder(out).Encode(status)
+		return status.Trouble, json.NewEncoder(out).Encode(status)
 	}
 	var page strings.Builder
 	if err := writeStatus(&page, &status, outputWidth()); err != nil {
-		return err
+		return nil, err
 	}
 	switch {
 	case watch && term.IsTerminal(int(os.Stdout.Fd())):
@@ -83,14 +108,12 @@ func showStatus(ctx context.Context, inspector *inspect.Inspector, out io.Writer
 	default:
 		_, err = io.WriteString(out, page.String())
 	}
-	return err
+	return status.Trouble, err
 }
 
 func writeStatus(out io.Writer, s *inspect.Status, width int) error {
 	p := &page{out: out, width: width}
-	if p.causes("trouble", "", s.Trouble); len(s.Trouble) == 0 {
-		p.section("all well", "nothing is known to be wrong")
-	}
+	p.verdict(s)
 	p.print("")
 	if p.err == nil {
 		p.err = stageTable(s.Stages).write(out, width)
@@ -100,15 +123,37 @@ func writeStatus(out io.Writer, s *inspect.Status, width int) error {
 	p.provider(s.Provider)
 	p.money(s.Money)
 	p.section("index", each(s.Index, func(x inspect.IndexState) string {
-		if x.Writable {
+		switch {
+		case x.Writable == nil:
+			return x.Collection + ": whether it takes writes is not known"
+		case *x.Writable:
 			return fmt.Sprintf("%s (%s) takes writes", x.Collection, x.Class)
 		}
 		return fmt.Sprintf("%s takes no writes: %s", x.Collection, x.Why)
 	})...)
 	p.letterCounts(s.Letters)
 	p.section("services", strings.Join(each(s.Services, serviceLine), "; "))
-	p.section("not known", s.Unknown...)
 	return p.err
+}
+
+// verdict says first what is wrong, and what is not known.
+func (p *page) verdict(s *inspect.Status) {
+	unknown := "not known"
+	for _, c := range s.Trouble {
+		name := "trouble"
+		if c.Code == inspect.CauseUnknown {
+			name, unknown = unknown, ""
+		}
+		p.causes(name, "", []inspect.Cause{c})
+	}
+	switch {
+	case len(s.Trouble) > 0:
+	case len(s.Unknown) > 0:
+		p.section("no trouble", "nothing is known to be wrong, and not all was looked at")
+	default:
+		p.section("all well", "nothing is known to be wrong")
+	}
+	p.section(unknown, s.Unknown...)
 }
 
 func stageTable(stages []inspect.Stage) table {
@@ -119,6 +164,9 @@ func stageTable(stages []inspect.Stage) table {
 			lagTime = s.LagTime.String()
 		}
 		stuck := strconv.Itoa(len(s.Stuck))
+		if s.Lag < 0 {
+			stuck = known(-1, 0)
+		}
 		if s.Unassigned > 0 {
 			stuck += fmt.Sprintf("+%d nobody's", s.Unassigned)
 		}

@@ -25,6 +25,7 @@ type fixture struct {
 	mu       sync.Mutex
 	looks    int
 	trouble  []inspect.Cause
+	unknown  []string
 	failing  error  // of everything
 	said     string // of letters and records, in the place of what they say
 	products []catalogue.Product
@@ -148,7 +149,7 @@ func (f *fixture) Status(context.Context) (inspect.Status, error) {
 		},
 		Provider: &inspect.Provider{Endpoints: []inspect.Endpoint{{Role: "first", Gate: "open", Keys: 1, Requests: 3000}}, Requests: 1.2, Tokens: 54, Saved: 171},
 		Money:    &inspect.Money{Currency: "USD", PerHour: 0.0253, Today: 0.41, Saved: 1.29, Budget: 25},
-		Index:    []inspect.IndexState{{Collection: "Product", Class: "Product_g1", Writable: true}},
+		Index:    []inspect.IndexState{{Collection: "Product", Class: "Product_g1", Writable: new(true)}},
 		Letters: &inspect.LetterCounts{Since: looked.Add(-24 * time.Hour), Total: 9, Kept: 14, Counts: []inspect.LetterCount{
 			{Stage: "ingest", Reason: "field-type", Count: 5, Last: looked.Add(-3 * time.Minute)},
 			{Stage: "ingest", Reason: "malformed", Count: 3, Last: looked.Add(-2 * time.Hour)},
@@ -156,11 +157,15 @@ func (f *fixture) Status(context.Context) (inspect.Status, error) {
 		}},
 		Services: []inspect.Service{{Address: "127.0.0.1:9091", Stages: []string{"ingest", "embed", "write"}, Ready: true}},
 		Trouble:  slices.Clone(f.trouble),
+		Unknown:  slices.Clone(f.unknown),
 	}
 	if len(f.trouble) > 0 { // nobody runs write
 		write := &s.Stages[3]
 		write.Members, write.Rate, write.Lag, write.LagTime = 0, 0, 14_120, inspect.Seconds(95*time.Second)
 		s.Services = append(s.Services, inspect.Service{Address: "10.4.0.17:9090", Says: "connection refused"})
+	}
+	if len(f.unknown) > 0 { // Weaviate does not answer
+		s.Index[0].Class, s.Index[0].Writable = "", nil
 	}
 	return s, nil
 }

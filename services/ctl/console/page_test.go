@@ -57,7 +57,10 @@ func TestPage_showsWhatIsWrongAndWhere(t *testing.T) {
 	b.picture("trouble-light")
 	b.theme("dark")
 	b.picture("trouble-dark")
-	f.set(func(f *fixture) { f.trouble = nil })
+	f.set(func(f *fixture) { f.trouble, f.unknown = nil, []string{"the index: Weaviate does not answer"} })
+	b.shows("Nothing is known to be wrong, and not all was looked at:")
+	b.shows("Product not known")
+	f.set(func(f *fixture) { f.unknown = nil })
 	b.shows("All is well.")
 	b.eventually("nothing is marked", "document.querySelector('.flow .bad, .flow .behind') === null")
 }

@@ -3,6 +3,7 @@ package e2e_test
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -117,6 +118,7 @@ func (a *asker) command(args ...string) []byte {
 	return out
 }
 
+// run returns what a command has written, also where it fails.
 func (a *asker) run(args ...string) ([]byte, error) {
 	a.t.Helper()
 	var admins []string
@@ -129,7 +131,7 @@ func (a *asker) run(args ...string) ([]byte, error) {
 	var out, log bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &log
 	if err := cmd.Run(); err != nil {
-		return nil, fmt.Errorf("freshet %v: %w: %s%s", args, err, log.String(), out.String())
+		return out.Bytes(), fmt.Errorf("freshet %v: %w: %s%s", args, err, log.String(), out.String())
 	}
 	return out.Bytes(), nil
 }
@@ -151,8 +153,13 @@ func (a *asker) why(want inspect.Code, args ...string) inspect.Item {
 func (a *asker) status() inspect.Status {
 	a.t.Helper()
 	var s inspect.Status
-	if err := json.Unmarshal(a.command("status", "-o", "json"), &s); err != nil {
-		a.t.Fatal(err)
+	out, failed := a.run("status", "-o", "json")
+	if err := json.Unmarshal(out, &s); err != nil {
+		a.t.Fatal(errors.Join(failed, err))
+	}
+	ended, _ := errors.AsType[*exec.ExitError](failed)
+	if hasTrouble(s, inspect.CauseUnknown) != (ended != nil && ended.ExitCode() == 3) {
+		a.t.Errorf("%v: status ends with 3 where it could not ask, and only there: %+v", failed, s.Trouble)
 	}
 	return s
 }

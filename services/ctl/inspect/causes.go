@@ -2,6 +2,7 @@ package inspect
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/freshet-io/freshet/libs/fault"
 )
@@ -78,6 +79,15 @@ func (c Cause) summary(format string, args ...any) Cause {
 func (c Cause) do(format string, args ...any) Cause {
 	c.Do = fmt.Sprintf(format, args...)
 	return c
+}
+
+// listed writes names as a sentence has them: a, b and c.
+func listed(names []string) string {
+	last := len(names) - 1
+	if last < 1 {
+		return strings.Join(names, "")
+	}
+	return strings.Join(names[:last], ", ") + " and " + names[last]
 }
 
 // plural writes a number of things.

@@ -108,7 +108,9 @@ func (q *inquiry) askIndex(ctx context.Context) {
 		q.note("what the index has: %v", err)
 		return
 	}
-	q.takes = takesWrites(ctx, index, q.now, q.item.Collection)
+	if q.takes, err = takesWrites(ctx, index, q.now, q.item.Collection); err != nil {
+		q.note("whether the index takes writes: %v", err)
+	}
 	if !found.Main || !found.State.Complete() {
 		return
 	}

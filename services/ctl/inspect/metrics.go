@@ -29,6 +29,7 @@ const (
 // metrics is what the services' admin ports show.
 type metrics struct {
 	services []Service
+	silent   []string            // addresses that show no metrics, as they are written
 	samples  map[string][]sample // by metric, of all services that answer
 }
 
@@ -45,39 +46,43 @@ func (i *Inspector) scrape(ctx context.Context, n *notes) metrics {
 	if len(i.cfg.Admin) == 0 {
 		n.note("the services' metrics: FRESHET_ADMIN_ADDRESSES does not say where their admin ports are")
 	}
-	addresses := resolve(ctx, i.cfg.Admin, n)
-	m := metrics{services: make([]Service, len(addresses)), samples: map[string][]sample{}}
+	addresses, silent := resolve(ctx, i.cfg.Admin, n)
+	m := metrics{services: make([]Service, len(addresses)), silent: silent, samples: map[string][]sample{}}
 	var mu sync.Mutex
 	var asking sync.WaitGroup
 	for at, address := range addresses {
 		asking.Go(func() {
 			service, families, err := i.ask(ctx, address)
 			m.services[at] = service
-			if err != nil {
-				m.services[at].Says = err.Error()
-				n.note("the metrics of %s: %v", address, err)
-			}
 			mu.Lock()
 			defer mu.Unlock()
+			if err != nil {
+				m.services[at].Says = err.Error()
+				m.silent = append(m.silent, address)
+				n.note("the metrics of %s: %v", address, err)
+			}
 			m.add(families)
 		})
 	}
 	asking.Wait()
+	slices.Sort(m.silent)
 	return m
 }
 
-// resolve returns all addresses that names stand for, sorted, each once.
-func resolve(ctx context.Context, names []string, n *notes) (all []string) {
+// resolve returns all addresses that names stand for, sorted, each once, and the names that stand for none.
+func resolve(ctx context.Context, names []string, n *notes) (all, none []string) {
 	for _, name := range names {
 		host, port, err := net.SplitHostPort(strings.TrimSpace(name))
 		if err != nil {
 			n.note("the metrics of %s: it is no host:port", name)
+			none = append(none, name)
 			continue
 		}
 		host = cmp.Or(host, "localhost")
 		found, err := net.DefaultResolver.LookupHost(ctx, host)
 		if err != nil {
 			n.note("the metrics of %s: %v", name, err)
+			none = append(none, name)
 			continue
 		}
 		if host == "localhost" { // both families' loopback are one process
@@ -88,7 +93,7 @@ func resolve(ctx context.Context, names []string, n *notes) (all []string) {
 		}
 	}
 	slices.Sort(all)
-	return slices.Compact(all)
+	return slices.Compact(all), none
 }
 
 // ask returns what a service says of itself. Its error says why it shows no metrics.

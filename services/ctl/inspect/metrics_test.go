@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -50,8 +51,8 @@ func TestScrape_addsReplicasUp(t *testing.T) {
 	i.cfg.Admin = append(i.cfg.Admin, "127.0.0.1:1", "no address")
 	var unknown notes
 	s := i.scrape(t.Context(), &unknown)
-	if len(s.services) != 3 || len(s.samples[metricItems]) != 2 || len(unknown.lines) != 2 {
-		t.Fatalf("%d services, %d answered, unknown %q", len(s.services), len(s.samples[metricItems]), unknown.lines)
+	if len(s.services) != 3 || len(s.samples[metricItems]) != 2 || len(unknown.lines) != 2 || !slices.Equal(s.silent, []string{"127.0.0.1:1", "no address"}) {
+		t.Fatalf("%d services, %d answered, silent %q, unknown %q", len(s.services), len(s.samples[metricItems]), s.silent, unknown.lines)
 	}
 	for _, x := range s.services {
 		if len(x.Stages) > 0 && (x.Ready || x.Says != "index of Product: read-only") {
@@ -98,7 +99,7 @@ func TestProvider_oneThatFailsShowsBetweenTwoOfItsTries(t *testing.T) {
 			"# TYPE " + metricFailing + " gauge\n" + metricFailing + "{endpoint=\"first\"} " + failing + "\n"
 		return &look{metrics: replicas(t, text).scrape(t.Context(), &notes{}), at: time.Unix(int64(second), 0)}
 	}
-	for failing, want := range map[string]int{"0": 0, "1.5": 0, "30": 1} {
+	for failing, want := range map[string]int{"0": 0, "4.9": 0, "30": 1} {
 		trouble := window{earlier: at(0, failing), now: at(2, failing)}.provider().trouble(everyPipeline)
 		if len(trouble) != want || want > 0 && (trouble[0].Code != CauseProviderAway || !strings.Contains(trouble[0].Detail, "30.0s")) {
 			t.Errorf("one that has been failing for %s s: %+v", failing, trouble)
@@ -107,14 +108,31 @@ func TestProvider_oneThatFailsShowsBetweenTwoOfItsTries(t *testing.T) {
 }
 
 func TestProvider_oneThatRefusesATextIsNotAway(t *testing.T) {
-	at := func(second int, status string, answers int) *look {
+	at := func(second int, status string, answers int, failing float64) *look {
 		text := "# TYPE " + metricRequests + " counter\n" + metricRequests + " 9\n# TYPE " + metricRefused + " gauge\n" + metricRefused + "{endpoint=\"first\",key=\"1\"} 0\n" +
-			fmt.Sprintf("# TYPE %s histogram\n%s_count{endpoint=\"first\",status=%q} %d\n", metricOperations, metricOperations, status, answers)
+			fmt.Sprintf("# TYPE %s histogram\n%s_count{endpoint=\"first\",status=%q} %d\n", metricOperations, metricOperations, status, answers) +
+			fmt.Sprintf("# TYPE %s gauge\n%s{endpoint=\"first\"} %g\n", metricFailing, metricFailing, failing)
 		return &look{metrics: replicas(t, text).scrape(t.Context(), &notes{}), at: time.Unix(int64(second), 0)}
 	}
-	for status, want := range map[string]int{"200": 0, "400": 0, "413": 0, "429": 0, "408": 1, "503": 1, "error": 1} {
-		if trouble := (window{earlier: at(0, status, 3), now: at(2, status, 4)}).provider().trouble(everyPipeline); len(trouble) != want {
-			t.Errorf("one that answers %s: %+v", status, trouble)
+	for _, tt := range []struct {
+		status  string
+		failing float64 // seconds, as embed shows them
+		failed  float64 // requests a second
+		want    int
+	}{
+		{"200", 0, 0, 0},
+		{"400", 0, 0, 0},
+		{"413", 0, 0, 0},
+		{"429", 0, 0, 0},
+		{"408", 30, .5, 1},
+		{"503", 30, .5, 1},
+		{"error", 30, .5, 1},
+		{"error", 2.4, .5, 0}, // the next try may be answered
+		{"200", 30, 0, 0},     // another replica's are answered
+	} {
+		p := window{earlier: at(0, tt.status, 3, tt.failing), now: at(2, tt.status, 4, tt.failing)}.provider()
+		if trouble := p.trouble(everyPipeline); len(trouble) != tt.want || p.Endpoints[0].Failed != tt.failed {
+			t.Errorf("one that answers %s, and has answered nothing for %g s: %+v of %+v", tt.status, tt.failing, trouble, p.Endpoints)
 		}
 	}
 }
@@ -124,7 +142,8 @@ func TestProvider_oneIsAwayAndTheOtherAnswers(t *testing.T) {
 		text := "# TYPE " + metricRequests + " counter\n" + metricRequests + " 9\n# TYPE " + metricRefused + " gauge\n" +
 			metricRefused + "{endpoint=\"first\",key=\"1\"} 0\n" + metricRefused + "{endpoint=\"backup\",key=\"1\"} 0\n" +
 			fmt.Sprintf("# TYPE %s histogram\n%s_count{endpoint=\"first\",status=\"503\"} %d\n%s_count{endpoint=\"backup\",status=\"200\"} %d\n",
-				metricOperations, metricOperations, failed, metricOperations, answered)
+				metricOperations, metricOperations, failed, metricOperations, answered) +
+			fmt.Sprintf("# TYPE %s gauge\n%s{endpoint=\"first\"} 30\n", metricFailing, metricFailing)
 		return &look{metrics: replicas(t, text).scrape(t.Context(), &notes{}), at: time.Unix(int64(second), 0)}
 	}
 	for answered, want := range map[int]string{0: "no request succeeds", 5: "the first server of the embeddings provider fails, and the other one answers"} {

@@ -81,7 +81,7 @@ func (w window) endpoint(role string) Endpoint {
 		}
 	}
 	e.answers = good > 0
-	e.away = !e.answers && (e.Failed > 0 || e.Failing > Seconds(failingLong)) || e.Breaker == "open"
+	e.away = !e.answers && e.Failing > Seconds(failingLong) || e.Breaker == "open"
 	return e
 }
 

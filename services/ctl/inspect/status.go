@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/freshet-io/freshet/libs/fault"
 	"github.com/freshet-io/freshet/libs/weaviate"
 )
 
@@ -54,12 +55,33 @@ func (i *Inspector) Status(ctx context.Context) (Status, error) {
 	asking.Wait()
 	s.Unknown = w.now.with(&unknown)
 	s.Trouble = s.trouble()
+	if silent := i.silent(w.now, s.Index); len(silent) > 0 {
+		s.Trouble = append(s.Trouble, because(CauseUnknown, "").summary("whether all is well is not known: %s could not be asked", listed(silent)).
+			do("see whether each is up, takes these credentials, and is named rightly: FRESHET_KAFKA_BROKERS, FRESHET_WEAVIATE_URL, FRESHET_ADMIN_ADDRESSES"))
+	}
 	return s, nil
+}
+
+// silent names each server once that decides whether all is well and has not said: what a stage reads and its members, whether
+// the index takes writes, and the metrics that are asked for.
+func (i *Inspector) silent(now *look, index []IndexState) (all []string) {
+	for _, l := range now.lanes {
+		if _, ok := now.standings[l.stage]; !ok && !slices.Contains(all, l.cluster.name) {
+			all = append(all, l.cluster.name)
+		}
+	}
+	if slices.ContainsFunc(index, func(x IndexState) bool { return x.Writable == nil }) {
+		all = append(all, i.index.name)
+	}
+	for _, address := range now.silent {
+		all = append(all, "the metrics of "+address)
+	}
+	return all
 }
 
 // stage returns how a stage is. Its error says what is left out.
 func (w window) stage(ctx context.Context, l lane) (Stage, error) {
-	s := Stage{Name: l.stage, Group: l.group, Topics: l.topics, Members: -1, Lag: -1, Rate: -1, Replicas: w.now.replicas(l.stage)}
+	s := Stage{Name: l.stage, Group: l.group, Topics: l.topics, Members: -1, Lag: -1, Rate: -1, Retries: -1, Replicas: w.now.replicas(l.stage)}
 	if handled, ok := w.rate(metricItems, "stage", l.stage); ok || s.Replicas > 0 { // it may have handled nothing since its start
 		s.Rate, s.Outcomes = handled, map[string]float64{}
 		before := w.earlier.sums(metricItems, "outcome", "stage", l.stage)
@@ -69,7 +91,9 @@ func (w window) stage(ctx context.Context, l lane) (Stage, error) {
 			}
 		}
 	}
-	s.Retries, _ = w.rate(metricRetries, "stage", l.stage)
+	if s.Replicas > 0 { // it may never have tried a batch again
+		s.Retries, _ = w.rate(metricRetries, "stage", l.stage)
+	}
 	later, _ := w.now.sum(metricLater, "stage", l.stage)
 	s.Later = int64(later)
 
@@ -137,21 +161,24 @@ func (i *Inspector) indexStates(ctx context.Context, now *look) (all []IndexStat
 	index, err := i.index.get(ctx)
 	all = []IndexState{}
 	for _, c := range i.file.Collections() {
-		all = append(all, takesWrites(ctx, index, now, c.Name))
+		state, silent := takesWrites(ctx, index, now, c.Name)
+		all, err = append(all, state), cmp.Or(err, silent)
 	}
 	slices.SortFunc(all, func(a, b IndexState) int { return cmp.Compare(a.Collection, b.Collection) })
 	return all, err
 }
 
 // takesWrites returns whether a collection takes writes: as Weaviate says, or else as write does. index is nil where Weaviate
-// does not answer.
-func takesWrites(ctx context.Context, index *weaviate.Client, now *look, collection string) IndexState {
-	s := IndexState{Collection: collection}
+// does not answer; the error is that it does no more.
+func takesWrites(ctx context.Context, index *weaviate.Client, now *look, collection string) (s IndexState, err error) {
+	s.Collection = collection
 	var why error
 	if index != nil {
 		var spec weaviate.CollectionSpec
 		if spec, why = index.Describe(ctx, collection); why == nil {
 			s.Class, why = spec.Class(), index.Unwritable(ctx, collection)
+		} else if fault.ClassOf(why) != fault.Fatal {
+			why, err = nil, why
 		}
 	}
 	switch {
@@ -165,12 +192,14 @@ func takesWrites(ctx context.Context, index *weaviate.Client, now *look, collect
 			}
 		}
 	}
-	s.Writable = s.Why == ""
-	return s
+	if takes := s.Why == ""; s.Class != "" || !takes { // else nobody says that it does
+		s.Writable = &takes
+	}
+	return s, err
 }
 
 func (s *IndexState) trouble() []Cause {
-	if s.Writable {
+	if s.Writable == nil || *s.Writable {
 		return nil
 	}
 	return []Cause{because(CauseIndexReadOnly, s.Why, s.Collection)}

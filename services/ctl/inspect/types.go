@@ -200,7 +200,7 @@ type Status struct {
 	Index     []IndexState  `json:"index"`                  // by collection, sorted
 	Letters   *LetterCounts `json:"dead_letters,omitempty"` // nil where Kafka does not answer
 	Services  []Service     `json:"services"`               // the admin ports
-	Trouble   []Cause       `json:"trouble"`                // what is wrong, the worst first; none where all is well
+	Trouble   []Cause       `json:"trouble"`                // what is wrong, the worst first; the last one is CauseUnknown where what decides could not be asked
 	Unknown   []string      `json:"unknown"`
 }
 
@@ -218,7 +218,7 @@ type Stage struct {
 	// Rate is records a second that were finished in the window. -1 where it is not known.
 	Rate     float64            `json:"rate"`
 	Outcomes map[string]float64 `json:"outcomes,omitempty"` // a second, by label; from the services' metrics
-	Retries  float64            `json:"retries"`            // batches tried again, a second
+	Retries  float64            `json:"retries"`            // batches tried again, a second; -1 where no process shows its metrics
 	Later    int64              `json:"later"`              // documents that have overtaken their vectors
 	Replicas int                `json:"replicas"`           // processes whose metrics show the stage
 }
@@ -261,7 +261,7 @@ type Endpoint struct {
 	Failing  Seconds `json:"failing_seconds"`   // for how long none has succeeded; 0 where the last one has
 
 	answers bool // one has succeeded since the look before
-	away    bool // none succeeds
+	away    bool // none has succeeded for a while
 }
 
 // Money is what embedding costs.
@@ -277,7 +277,7 @@ type Money struct {
 type IndexState struct {
 	Collection string `json:"collection"`
 	Class      string `json:"class,omitempty"`
-	Writable   bool   `json:"writable"`
+	Writable   *bool  `json:"writable"`      // nil where neither Weaviate nor write says
 	Why        string `json:"why,omitempty"` // it is not
 }
 

@@ -60,8 +60,8 @@ function headline(freshness) {
 }
 
 function verdict({ trouble, unknown }) {
-  if (!trouble.length) return [el('p', { class: 'well' }, 'All is well.'), ...unknown.map((line) => el('p', { class: 'quiet' }, said(line)))]
-  return [...trouble.map(cause), ...unknown.map((line) => el('p', { class: 'quiet' }, said(line)))]
+  const well = el('p', { class: 'well' }, unknown.length ? 'Nothing is known to be wrong, and not all was looked at:' : 'All is well.')
+  return [...(trouble.length ? trouble.map(cause) : [well]), ...unknown.map((line) => el('p', { class: 'quiet' }, said(line)))]
 }
 
 // cause shows one reason, and what to do.
@@ -138,8 +138,8 @@ function spark(name, now) {
 }
 
 function collection({ collection: name, class: kind, writable, why }) {
-  return el('p', { class: writable ? '' : 'failure' }, el('a', { href: `#/search?${new URLSearchParams({ collection: name })}`, 'data-key': `c-${name}`, title: kind ?? '' }, said(name)),
-    writable ? el('span', { class: 'quiet' }, ' ', said(kind ?? '')) : el('span', {}, ' takes no writes', why ? [': ', said(why)] : ''))
+  return el('p', { class: writable === false ? 'failure' : '' }, el('a', { href: `#/search?${new URLSearchParams({ collection: name })}`, 'data-key': `c-${name}`, title: kind ?? '' }, said(name)),
+    writable !== false ? el('span', { class: 'quiet' }, ' ', writable ? said(kind ?? '') : 'not known') : el('span', {}, ' takes no writes', why ? [': ', said(why)] : ''))
 }
 
 const gates = { open: 'keeps up', limited: 'at its limit', shut: 'told to wait', refused: 'refuses the key' }
