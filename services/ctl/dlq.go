@@ -3,13 +3,16 @@ package main
 import (
 	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/freshet-io/freshet/libs/fault"
 	"github.com/freshet-io/freshet/services/ctl/inspect"
 )
 
@@ -20,7 +23,7 @@ func dlqCommand() *cobra.Command {
 	list := &cobra.Command{
 		Use: "list", Short: "List dead letters, oldest first", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := checkOutput(output); err != nil {
+			if err := errors.Join(checkOutput(output), checkReason(reason)); err != nil {
 				return err
 			}
 			var cfg cluster
@@ -36,7 +39,7 @@ func dlqCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return printLetters(cmd.OutOrStdout(), letters, output)
+			return printLetters(cmd.OutOrStdout(), cfg.Topics.DeadLetters(), letters, output)
 		},
 	}
 	list.Flags().StringVarP(&output, "output", "o", "table", "table or json")
@@ -46,7 +49,17 @@ func dlqCommand() *cobra.Command {
 	return cmd
 }
 
-func printLetters(out io.Writer, letters []inspect.Letter, output string) error {
+// checkReason refuses a reason that no dead letter can have.
+func checkReason(reason string) error {
+	if reason == "" || slices.Contains(fault.Reasons, fault.Reason(reason)) {
+		return nil
+	}
+	known := each(fault.Reasons, func(r fault.Reason) string { return string(r) })
+	return fmt.Errorf("--reason %s: no dead letter can have it; there are %s", reason, strings.Join(known, ", "))
+}
+
+// printLetters lists letters of a topic, each with the place that `freshet why` takes.
+func printLetters(out io.Writer, topic string, letters []inspect.Letter, output string) error {
 	if output == "json" {
 		return json.NewEncoder(out).Encode(letters)
 	}
@@ -54,10 +67,10 @@ func printLetters(out io.Writer, letters []inspect.Letter, output string) error 
 		_, err := fmt.Fprintln(out, "no dead letters")
 		return err
 	}
-	t := table{header: []string{"AT", "STAGE", "REASON", "ITEM", "SOURCE"}}
+	t := table{header: []string{"LETTER", "AT", "STAGE", "REASON", "ITEM"}}
 	for _, l := range letters {
-		t.rows = append(t.rows, []string{l.At.Format(time.DateTime), l.Stage, l.Reason, cmp.Or(l.Item, "-"), l.Source})
-		t.notes = append(t.notes, strings.TrimPrefix(l.Text, l.Reason+": "))
+		t.rows = append(t.rows, []string{inspect.Place{Topic: topic, Partition: l.Partition, Offset: l.Offset}.String(), l.At.Format(time.DateTime), l.Stage, l.Reason, cmp.Or(l.Item, "-")})
+		t.notes = append(t.notes, "of "+l.Source+": "+strings.TrimPrefix(l.Text, l.Reason+": "))
 	}
 	return t.write(out, outputWidth())
 }

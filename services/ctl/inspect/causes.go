@@ -61,7 +61,7 @@ var causes = map[Code]struct{ summary, do string }{
 	CauseUnfound:       {"it is stored, and a search by its own vector does not find it", "let the producer send the row again with another text; look into the log of write for `the index does not find`"},
 	CauseVectorPending: {"its row is there, and the vector of its text is yet to come", ""},
 	CauseNotReady:      {"%s says: %s", ""},
-	CauseNotInSource:   {"nothing newer of it is in the source topics: all that came of it is in the index", "look at the producer: has its connector read the change, and does it write to the source topics?"},
+	CauseNotInSource:   {"it is up to date: the index has the newest change of it that is in the source topics", "if its source has a newer one, look at the producer: has its connector read the change, and does it write to the source topics?"},
 }
 
 // because returns a cause as the table has it. args complete its summary.

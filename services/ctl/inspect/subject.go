@@ -35,6 +35,24 @@ func (i *Inspector) Parse(text, collection, tenant string) (Subject, error) {
 	if text == "" {
 		return Subject{}, errors.New("give an id, or topic/partition/offset of a record")
 	}
+	s, err := i.parseItem(text, collection, tenant)
+	if why := takenForID(text); err != nil && why != "" {
+		err = fmt.Errorf("%w (%s)", err, why)
+	}
+	return s, err
+}
+
+// takenForID says that what looks like a place in Kafka was taken for an id; nothing of what does not look so.
+func takenForID(text string) string {
+	m := placePattern.FindStringSubmatch(text)
+	if m == nil {
+		return ""
+	}
+	return fmt.Sprintf("%s was taken for an id, since no topic of the pipeline is called %s", text, m[1])
+}
+
+// parseItem reads an id.
+func (i *Inspector) parseItem(text, collection, tenant string) (Subject, error) {
 	var names []string
 	for _, c := range i.file.Collections() {
 		names = append(names, c.Name)

@@ -296,8 +296,9 @@ func (q *inquiry) whyStub() []Cause {
 func (q *inquiry) notInSource() Cause {
 	topics := strings.Join(q.now.lane(stageIngest).topics, ", ")
 	if q.standing() == Absent {
-		return because(CauseNotInSource, "looked for in "+topics+", as far back as they reach").
-			summary("no change of it is in the source topics, and the index has never had it")
+		return because(CauseNotInSource, strings.TrimPrefix(takenForID(strings.Join(q.item.ID, "+"))+"; looked for in "+topics+", as far back as they reach", "; ")).
+			summary("no change of it is in the source topics, and the index has never had it").
+			do("if its source has it, look at the producer: has its connector read it, and does it write to the source topics?")
 	}
 	detail := "looked for in " + topics
 	if at, origin := committedAt(&q.indexed.State), q.indexed.State.Origin; !at.IsZero() {
