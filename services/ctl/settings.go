@@ -41,6 +41,9 @@ func load(cfg any, stderr io.Writer) error {
 // person, or a job that is tried again, is better served by an answer.
 const connectBound = 30 * time.Second
 
+// silentWait is after how long a command says that it waits.
+const silentWait = 2 * time.Second
+
 // cluster is what a command needs that reads the pipeline's topics.
 type cluster struct {
 	Kafka  kafka.Config
@@ -61,13 +64,17 @@ func producer(ctx context.Context, c kafka.Config, t kafka.Topics) (*kgo.Client,
 	})
 }
 
-// within bounds the time. A client's log is not shown: the error tells what was wrong last.
+// within bounds the time, and says on standard error that it takes long. A client's log is not shown: the error tells what was
+// wrong last.
 func within(ctx context.Context, c kafka.Config, open func(context.Context, *slog.Logger) (*kgo.Client, error)) (*kgo.Client, error) {
 	ctx, cancel := context.WithTimeout(ctx, connectBound)
 	defer cancel()
+	brokers := strings.Join(c.Brokers, ",")
+	saying := time.AfterFunc(silentWait, func() { fmt.Fprintf(os.Stderr, "waiting up to %s for Kafka at %s\n", connectBound, brokers) })
+	defer saying.Stop()
 	client, err := open(ctx, slog.New(slog.DiscardHandler))
 	if errors.Is(err, context.DeadlineExceeded) {
-		return nil, fmt.Errorf("Kafka at %s does not answer within %s: %w", strings.Join(c.Brokers, ","), connectBound, err) //nolint:staticcheck // a name
+		return nil, fmt.Errorf("Kafka at %s does not answer within %s: %w", brokers, connectBound, err) //nolint:staticcheck // a name
 	}
 	return client, err
 }

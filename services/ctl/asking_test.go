@@ -1,7 +1,9 @@
 package main_test
 
 import (
+	"bufio"
 	"bytes"
+	"context"
 	"encoding/json"
 	"os"
 	"path/filepath"
@@ -33,6 +35,24 @@ func status(t *testing.T, code int, args ...string) string {
 		t.Errorf("freshet status %q ends with %d, want %d: %s", args, got, code, log.String())
 	}
 	return out.String()
+}
+
+func TestCommands_sayThatTheyWaitForKafka(t *testing.T) {
+	ctx, stop := context.WithCancel(t.Context())
+	cmd := freshet(ctx, away(t), "dlq", "list")
+	said, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	// What it says once it has given up comes later.
+	if line, err := bufio.NewReader(said).ReadString('\n'); line != "waiting up to 30s for Kafka at 127.0.0.1:1\n" {
+		t.Errorf("it says first %q: %v", line, err)
+	}
+	stop()
+	_ = cmd.Wait() // it was stopped
 }
 
 func TestStatus_thatCouldAskNobodyDoesNotSayThatAllIsWell(t *testing.T) {
