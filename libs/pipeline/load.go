@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"slices"
 	"strings"
@@ -25,6 +26,30 @@ func Load(path string) (*File, error) {
 		return nil, fmt.Errorf("pipeline file %s: %w", path, err)
 	}
 	return file, nil
+}
+
+// Setting is a pipeline file as a setting names it: by its path.
+type Setting struct {
+	Path string
+	File *File // nil where the setting could not be read
+}
+
+// Decode implements envconfig.Decoder. It loads the file, so that its faults are told with those of the other settings, a
+// line each.
+func (s *Setting) Decode(path string) error {
+	content, err := os.ReadFile(path)
+	if err != nil {
+		if e, ok := errors.AsType[*fs.PathError](err); ok {
+			err = e.Err // the path is told with the setting
+		}
+		return fmt.Errorf("reading the pipeline file: %w", err)
+	}
+	file, err := Parse(content)
+	if err != nil {
+		return err
+	}
+	*s = Setting{path, file}
+	return nil
 }
 
 // Parse reads and checks the text of a pipeline file. Its error lists every fault

@@ -20,6 +20,22 @@ type Admin struct {
 	Pprof   bool   `default:"false" desc:"serve /debug/pprof at the admin port"`
 }
 
+// Validate reports an address that cannot be.
+func (a Admin) Validate() error { return CheckAddress("ADDRESS", a.Address) }
+
+// CheckAddress reports whether a port can be opened at an address, host:port, as far as its text tells. name is the
+// setting's, for the error.
+func CheckAddress(name, address string) error {
+	_, port, err := net.SplitHostPort(address)
+	if err == nil {
+		_, err = net.DefaultResolver.LookupPort(context.Background(), "tcp", port) //nolint:forbidigo // it asks no server
+	}
+	if err != nil {
+		return fmt.Errorf("%s is %q: it must be host:port, or :port for all of the machine's addresses, with a port up to 65535", name, address)
+	}
+	return nil
+}
+
 // Health tells the probes how a process is. Its zero value is of no use; see NewHealth.
 type Health struct {
 	mu    sync.Mutex

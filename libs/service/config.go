@@ -5,8 +5,12 @@ import (
 	"encoding"
 	"errors"
 	"fmt"
+	"log/slog"
+	"maps"
 	"reflect"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/agext/levenshtein"
 	"github.com/kelseyhightower/envconfig"
@@ -19,7 +23,8 @@ const prefix = "FRESHET"
 // defaults, since it reads the process's own environment only.
 const nowhere = "FRESHET=NOWHERE"
 
-// Validator is a part of a configuration that can tell more than its fields' types do.
+// Validator is a part of a configuration that can tell more than its fields' types do. Where a required field has a fault
+// of its own, it is asked all the same, and finds that field empty.
 type Validator interface{ Validate() error }
 
 // Setting is one environment variable.
@@ -48,18 +53,29 @@ func Load(environ []string, cfg any) error {
 	env := parse(environ)
 	settings := Settings(cfg)
 	var errs []error
+	unread := map[string]bool{}
 	for _, s := range settings {
-		if err := s.load(env, settings); err != nil {
+		err := s.load(env, settings)
+		unread[s.Name] = err != nil && !s.Required
+		if err != nil && !errors.Is(err, errToldElsewhere) {
 			errs = append(errs, err)
 		}
 	}
-	if err := errors.Join(errs...); err != nil {
-		return fmt.Errorf("reading the configuration: %w", err)
-	}
-	if err := validate(reflect.ValueOf(cfg).Elem(), names{own: prefix}); err != nil {
-		return fmt.Errorf("checking the configuration: %w", err)
+	_, err := validate(reflect.ValueOf(cfg).Elem(), names{own: prefix}, unread)
+	if err := errors.Join(append(errs, err)...); err != nil {
+		return fmt.Errorf("reading the configuration: %w", errors.Join(err, mistakes(environ, cfg)))
 	}
 	return nil
+}
+
+// mistakes tells of the variables that are almost known ones: a typing error may be why another is not set.
+func mistakes(environ []string, cfg any) error {
+	mistyped := Mistyped(environ, cfg)
+	var errs []error
+	for _, name := range slices.Sorted(maps.Keys(mistyped)) {
+		errs = append(errs, fmt.Errorf("%s is no setting: %s is probably meant", name, mistyped[name]))
+	}
+	return errors.Join(errs...)
 }
 
 func parse(environ []string) map[string]string {
@@ -71,6 +87,9 @@ func parse(environ []string) map[string]string {
 	}
 	return env
 }
+
+// errToldElsewhere is of a variable that another one stands in for, whose own fault says all.
+var errToldElsewhere = errors.New("the variable that is read instead has a fault")
 
 // load parses one variable with envconfig, by means of a struct of that one field.
 func (s Setting) load(env map[string]string, all []Setting) error {
@@ -93,17 +112,46 @@ func (s Setting) load(env map[string]string, all []Setting) error {
 	if err := envconfig.Process("", one.Interface()); err != nil {
 		switch parse, ok := errors.AsType[*envconfig.ParseError](err); {
 		case name != s.Name:
-			return nil // the variable that it falls back to tells of it
-		case ok && decodes(s.value.Type()):
-			return fmt.Errorf("%s: %q: %w", name, parse.Value, parse.Err) // the type knows best what it takes
+			return errToldElsewhere
 		case ok:
-			return fmt.Errorf("%s: %q is no %s", name, parse.Value, parse.TypeName)
+			return faultOf(fmt.Sprintf("%s: %q", name, parse.Value), s.value.Type(), parse.Err)
 		default:
 			return fmt.Errorf("%s is not set: %s", name, s.Desc)
 		}
 	}
 	s.value.Set(one.Elem().Field(0))
 	return nil
+}
+
+// faultOf says for people what is wrong with a value, a line for each fault.
+func faultOf(setting string, t reflect.Type, err error) error {
+	what, known := wanted[t]
+	if !known {
+		what, known = wantedKind(t)
+	}
+	if !known { // the type reads its own text, and knows best what it takes
+		return errors.New(setting + ": " + strings.ReplaceAll(err.Error(), "\n", "\n"+setting+": "))
+	}
+	return errors.New(setting + " is " + what)
+}
+
+// wanted says of types what a text is not that they cannot read.
+var wanted = map[reflect.Type]string{
+	reflect.TypeFor[time.Duration](): "no duration: write it as 30s or 5m",
+	reflect.TypeFor[slog.Level]():    "no level: debug, info, warn or error",
+}
+
+func wantedKind(t reflect.Type) (what string, known bool) {
+	switch {
+	case decodes(t):
+		return "", false
+	case t.Kind() == reflect.Bool:
+		return "neither true nor false", true
+	case t.Kind() == reflect.Float64 || t.Kind() == reflect.Float32:
+		return "no number", true
+	default:
+		return "no whole number, or one out of range", true // nothing is wrong with a text for a string
+	}
 }
 
 // name returns the variable that s is read from.
@@ -192,26 +240,35 @@ func variable(f reflect.StructField) string {
 	return strings.ToUpper(b.String())
 }
 
-func validate(v reflect.Value, n names) error {
+// validate asks the parts of a configuration what is wrong with them, but for those of which a variable is unread: they
+// would be asked of a value that nobody set. whole reports whether all of v was read.
+func validate(v reflect.Value, n names, unread map[string]bool) (whole bool, err error) {
 	var errs []error
+	whole = true
 	for i := range v.NumField() {
-		if f := v.Type().Field(i); f.IsExported() && isGroup(f.Type) {
-			errs = append(errs, validate(v.Field(i), n.field(f)))
+		f := v.Type().Field(i)
+		child := n.field(f)
+		if !f.IsExported() || !isGroup(f.Type) {
+			whole = whole && !unread[child.own]
+			continue
 		}
+		read, err := validate(v.Field(i), child, unread)
+		whole = whole && (read || child.own == n.own) // an inline part stands for itself
+		errs = append(errs, err)
 	}
-	if c, ok := reflect.TypeAssert[Validator](v); ok {
+	if c, ok := reflect.TypeAssert[Validator](v); ok && whole {
 		if err := c.Validate(); err != nil {
 			errs = append(errs, fmt.Errorf("%s_*: %w", n.own, err))
 		}
 	}
-	return errors.Join(errs...)
+	return whole, errors.Join(errs...)
 }
 
 // typo is how many letters a mistyped name may differ by.
 const typo = 2
 
-// adminAddresses is of the command freshet (services/ctl/inspect), and almost a setting of the services.
-const adminAddresses = prefix + "_ADMIN_ADDRESSES"
+// alike are a setting of the services and one of the command freshet (services/ctl/inspect): neither is the other mistyped.
+var alike = []string{prefix + "_ADMIN_ADDRESS", prefix + "_ADMIN_ADDRESSES"}
 
 // Mistyped lists the variables of environ that are almost one of cfg's, each with the
 // one that was probably meant. Other unknown names that begin with FRESHET_ are left
@@ -227,7 +284,7 @@ func Mistyped(environ []string, cfg any) map[string]string {
 				best, nearest = s.Name, d
 			}
 		}
-		if nearest > 0 && nearest <= typo && name != adminAddresses {
+		if nearest > 0 && nearest <= typo && !slices.Contains(alike, name) {
 			mistyped[name] = best
 		}
 	}

@@ -75,6 +75,25 @@ func TestLoad_reportsAllFaultsAtOnce(t *testing.T) {
 	}
 }
 
+func TestLoad_saysInPlainWordsWhatAValueIsNot(t *testing.T) {
+	var cfg struct {
+		Wait  time.Duration
+		Level slog.Level
+		Share float64
+		Many  uint16
+		On    bool
+	}
+	err := Load([]string{"FRESHET_WAIT=1", "FRESHET_LEVEL=loud", "FRESHET_SHARE=cheap", "FRESHET_MANY=65536", "FRESHET_ON=yes"}, &cfg)
+	const want = `reading the configuration: FRESHET_WAIT: "1" is no duration: write it as 30s or 5m
+FRESHET_LEVEL: "loud" is no level: debug, info, warn or error
+FRESHET_SHARE: "cheap" is no number
+FRESHET_MANY: "65536" is no whole number, or one out of range
+FRESHET_ON: "yes" is neither true nor false`
+	if err == nil || err.Error() != want {
+		t.Errorf("got\n%v\nwant\n%s", err, want)
+	}
+}
+
 func TestLoad_reportsWhatAStructFindsWrong(t *testing.T) {
 	var cfg testConfig
 	err := Load([]string{"FRESHET_KAFKA_BROKERS=bad"}, &cfg)
@@ -134,5 +153,9 @@ func TestMistyped_namesWhatWasMeantAndNotOtherServicesSettings(t *testing.T) {
 func TestMistyped_leavesTheCommandsOwnAddressesAlone(t *testing.T) {
 	if got := Mistyped([]string{"FRESHET_ADMIN_ADDRESSES=a:9090"}, &Config{}); len(got) > 0 {
 		t.Errorf("who tells the commands where the services are is warned: %v", got)
+	}
+	var command struct{ AdminAddresses []string }
+	if got := Mistyped([]string{"FRESHET_ADMIN_ADDRESS=:9090"}, &command); len(got) > 0 {
+		t.Errorf("who has a command read a service's settings is warned: %v", got)
 	}
 }

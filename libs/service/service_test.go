@@ -68,11 +68,23 @@ func TestMain_aBadConfigurationIsOneTextThatNamesEveryFault(t *testing.T) {
 	}{
 		"values that cannot be read": {
 			[]string{"FRESHET_WATTS=many", "FRESHET_LOG_LEVEL=loud"},
-			[]string{"FRESHET_COLOUR is not set: colour of the lamp", `FRESHET_WATTS: "many" is no int`, `FRESHET_LOG_LEVEL: "loud"`},
+			[]string{"FRESHET_COLOUR is not set: colour of the lamp", `FRESHET_WATTS: "many" is no whole number`, `FRESHET_LOG_LEVEL: "loud"`},
 		},
 		"values that can be read and cannot be": {
 			[]string{"FRESHET_COLOUR=red", "FRESHET_LOG_FORMAT=xml", "FRESHET_TRACES_EXPORTER=zipkin", "FRESHET_TRACES_SAMPLE_RATIO=1.5"},
 			[]string{`FRESHET_LOG_*: format "xml": must be json or text`, `FRESHET_TRACES_*: exporter "zipkin": must be none or otlp`, "sample ratio 1.5: must be 0 to 1"},
+		},
+		"both, and a name that is almost one": {
+			[]string{"FRESHET_COLOR=red", "FRESHET_LOG_LEVEL=loud", "FRESHET_METRICS_EXPORTER=paper", "FRESHET_ADMIN_ADDRESS=99999"},
+			[]string{
+				"FRESHET_COLOUR is not set: colour of the lamp", `FRESHET_LOG_LEVEL: "loud" is no level: debug, info, warn or error`,
+				`FRESHET_METRICS_*: exporter "paper": must be none or otlp`, `FRESHET_ADMIN_*: ADDRESS is "99999": it must be host:port`,
+				"FRESHET_COLOR is no setting: FRESHET_COLOUR is probably meant",
+			},
+		},
+		"a part whose other variable cannot be read is not asked": {
+			[]string{"FRESHET_COLOUR=red", "FRESHET_WATTS=many", "FRESHET_TRACES_SAMPLE_RATIO=all"},
+			[]string{`FRESHET_WATTS: "many" is no whole number`, `FRESHET_TRACES_SAMPLE_RATIO: "all" is no number`},
 		},
 		"a ratio below zero": {
 			[]string{"FRESHET_COLOUR=red", "FRESHET_TRACES_SAMPLE_RATIO=-0.1"},
@@ -136,8 +148,22 @@ func TestMain_theExitCodeSaysHowARunEnded(t *testing.T) {
 	}
 }
 
-func TestMain_anAdminAddressThatIsNoneStopsTheStart(t *testing.T) {
-	code, _, stderr := runMain(nil, []string{"FRESHET_COLOUR=red", "FRESHET_ADMIN_ADDRESS=127.0.0.1:no"}, mustNotRun(t))
+func TestMain_anAdminAddressThatIsNoneIsASettingThatIsWrong(t *testing.T) {
+	for _, address := range []string{"99999", ":99999", "127.0.0.1:no", "127.0.0.1", "::1:9090"} {
+		code, _, stderr := runMain(nil, []string{"FRESHET_COLOUR=red", "FRESHET_ADMIN_ADDRESS=" + address}, mustNotRun(t))
+		if code != ExitUsage || !strings.Contains(stderr, "FRESHET_ADMIN_*: ADDRESS is ") {
+			t.Errorf("%s: exit code %d, want %d; stderr: %s", address, code, ExitUsage, stderr)
+		}
+	}
+}
+
+func TestMain_anAdminAddressInUseStopsTheStart(t *testing.T) {
+	other, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = other.Close() })
+	code, _, stderr := runMain(nil, []string{"FRESHET_COLOUR=red", "FRESHET_ADMIN_ADDRESS=" + other.Addr().String()}, mustNotRun(t))
 	if code != ExitFailure || !strings.Contains(stderr, "starting the admin port") {
 		t.Errorf("exit code %d, want %d; stderr: %s", code, ExitFailure, stderr)
 	}
@@ -165,5 +191,16 @@ func TestMain_aCollectorThatHangsMakesNoFaultOfAStop(t *testing.T) {
 	})
 	if code != ExitOK || !strings.Contains(stderr, "traces are not exported") {
 		t.Errorf("exit code %d, want %d; stderr: %s", code, ExitOK, stderr)
+	}
+}
+
+func TestMain_theHelpSaysThatASecretMayBeInAFile(t *testing.T) {
+	type locked struct {
+		Key Secret `desc:"key of the lamp"`
+	}
+	var out strings.Builder
+	mainCode("freshet-lamp", []string{"--help"}, nil, &out, &out, func(context.Context, *Process, locked) error { return nil })
+	if !strings.Contains(out.String(), "key of the lamp; or `FRESHET_KEY_FILE`") {
+		t.Errorf("no word of FRESHET_KEY_FILE:\n%s", out.String())
 	}
 }

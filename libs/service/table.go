@@ -11,7 +11,7 @@ func Table(settings []Setting) string {
 	var b strings.Builder
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	for _, s := range settings {
-		fmt.Fprintf(w, "  %s\t%s\t%s\n", s.Name, s.standing(), s.Desc)
+		fmt.Fprintf(w, "  %s\t%s\t%s\n", s.Name, s.standing(), s.meaning())
 	}
 	_ = w.Flush() // a strings.Builder takes everything
 	return b.String()

@@ -25,7 +25,7 @@ type Settings struct {
 	Kafka    kafka.Config
 	Topics   kafka.Topics `inline:"true"`
 	Weaviate weaviate.Config
-	Pipeline string           `required:"true" desc:"path of the pipeline file"`
+	Pipeline pipeline.Setting `required:"true" desc:"path of the pipeline file"`
 	Groups   kafka.Groups     `inline:"true"`
 	OpenAI   providers.OpenAI `envconfig:"OPENAI"`
 	Embed    Config           `envconfig:"EMBED"`
@@ -35,10 +35,7 @@ type Settings struct {
 // Run turns documents into vectors until ctx ends. Each lane has a group of its own,
 // so that a backfill never stands before a live change; both share the provider.
 func Run(ctx context.Context, p *service.Process, cfg Settings) error {
-	file, err := pipeline.Load(cfg.Pipeline)
-	if err != nil {
-		return err
-	}
+	file := cfg.Pipeline.File
 	identity, err := cfg.Topics.Identify(ctx, cfg.Kafka, p.Log)
 	if err != nil {
 		return err

@@ -21,7 +21,7 @@ func serveHTTP(ctx context.Context, p *service.Process, cfg Settings, file *pipe
 	}
 	sources := HTTPSources(file)
 	if len(sources) == 0 {
-		return fault.Halt("FRESHET_HTTP_ADDRESS is set, and no pipeline of %s says source: {http: true}", cfg.Pipeline)
+		return fault.Halt("FRESHET_HTTP_ADDRESS is set, and no pipeline of %s says source: {http: true}", cfg.Pipeline.Path)
 	}
 	server, err := intake.New(cfg.HTTP, sources, p)
 	if err != nil {

@@ -24,12 +24,12 @@ type Settings struct {
 	Source struct {
 		Kafka kafka.Config `inherit:"KAFKA"`
 	}
-	Topics   kafka.Topics    `inline:"true"`
-	Pipeline string          `required:"true" desc:"path of the pipeline file"`
-	Groups   kafka.Groups    `inline:"true"`
-	Ingest   Config          `envconfig:"INGEST"`
-	HTTP     intake.Config   `envconfig:"HTTP"`
-	Registry registry.Config `envconfig:"SCHEMA_REGISTRY"`
+	Topics   kafka.Topics     `inline:"true"`
+	Pipeline pipeline.Setting `required:"true" desc:"path of the pipeline file"`
+	Groups   kafka.Groups     `inline:"true"`
+	Ingest   Config           `envconfig:"INGEST"`
+	HTTP     intake.Config    `envconfig:"HTTP"`
+	Registry registry.Config  `envconfig:"SCHEMA_REGISTRY"`
 	Redis    redis.Config
 	Stage    stage.Settings `inline:"true"`
 }
@@ -37,10 +37,7 @@ type Settings struct {
 // Run turns the changes of the pipeline file's topics into documents, and takes changes over HTTP where that is set, until
 // ctx ends.
 func Run(ctx context.Context, p *service.Process, cfg Settings) error {
-	file, err := pipeline.Load(cfg.Pipeline)
-	if err != nil {
-		return err
-	}
+	file := cfg.Pipeline.File
 	ingesters := make(chan *Ingester, 1)
 	group, work := errgroup.WithContext(ctx)
 	group.Go(func() error { return serveHTTP(work, p, cfg, file, ingesters) })

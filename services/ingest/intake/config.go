@@ -32,7 +32,7 @@ func (c Config) Validate() error {
 	if c.Address == "" {
 		return nil
 	}
-	var errs []error
+	errs := []error{service.CheckAddress("ADDRESS", c.Address)}
 	authenticated := len(c.tokens()) > 0 || c.TLS.ClientCAFile != ""
 	switch {
 	case !authenticated && !c.AllowAnonymous:

@@ -20,13 +20,13 @@ type Settings struct {
 	Kafka      kafka.Config
 	Topics     kafka.Topics `inline:"true"`
 	Weaviate   weaviate.Config
-	Pipeline   string         `required:"true" desc:"path of the pipeline file"`
-	Groups     kafka.Groups   `inline:"true"`
-	InFlight   int            `envconfig:"WRITE_IN_FLIGHT" default:"2" desc:"calls to Weaviate at a time, of all partitions"`
-	Remembered int            `envconfig:"WRITE_REMEMBERED_BYTES" default:"33554432" desc:"memory for the states of items that were written or read lately, about 700 bytes each, so that they are not read again; 0 keeps none"`
-	Doubt      time.Duration  `envconfig:"WRITE_DOUBT" default:"90s" desc:"after a writer that did not leave cleanly nothing is committed for so long, and then all of it is worked on once more: a call of that writer may still land; also how long a call that failed may land after all; longer than a call to Weaviate may take (60s)"`
-	Sampled    float64        `envconfig:"WRITE_SEARCHABLE_SAMPLE" default:"0.01" desc:"share of the written items, 0 to 1, that are searched for by their own vectors until they are found, which measures freshness as a search sees it"`
-	Stage      stage.Settings `inline:"true"`
+	Pipeline   pipeline.Setting `required:"true" desc:"path of the pipeline file"`
+	Groups     kafka.Groups     `inline:"true"`
+	InFlight   int              `envconfig:"WRITE_IN_FLIGHT" default:"2" desc:"calls to Weaviate at a time, of all partitions"`
+	Remembered int              `envconfig:"WRITE_REMEMBERED_BYTES" default:"33554432" desc:"memory for the states of items that were written or read lately, about 700 bytes each, so that they are not read again; 0 keeps none"`
+	Doubt      time.Duration    `envconfig:"WRITE_DOUBT" default:"90s" desc:"after a writer that did not leave cleanly nothing is committed for so long, and then all of it is worked on once more: a call of that writer may still land; also how long a call that failed may land after all; longer than a call to Weaviate may take (60s)"`
+	Sampled    float64          `envconfig:"WRITE_SEARCHABLE_SAMPLE" default:"0.01" desc:"share of the written items, 0 to 1, that are searched for by their own vectors until they are found, which measures freshness as a search sees it"`
+	Stage      stage.Settings   `inline:"true"`
 
 	TombstoneRetention time.Duration `envconfig:"WRITE_TOMBSTONE_RETENTION" default:"840h" desc:"how long the index remembers a deleted item, so that no late record brings it back; at least as long as dead letters are kept; 0 is for ever"`
 }
@@ -51,10 +51,7 @@ func (s Settings) Validate() error {
 // Run moves vectors into Weaviate until ctx ends. Both lanes are read by one group:
 // an item may be in either, and must have one writer.
 func Run(ctx context.Context, p *service.Process, cfg Settings) error {
-	file, err := pipeline.Load(cfg.Pipeline)
-	if err != nil {
-		return err
-	}
+	file := cfg.Pipeline.File
 	identity, err := cfg.Topics.Identify(ctx, cfg.Kafka, p.Log)
 	if err != nil {
 		return err
