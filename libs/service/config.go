@@ -125,11 +125,8 @@ func (s Setting) load(env map[string]string, all []Setting) error {
 
 // faultOf says for people what is wrong with a value, a line for each fault.
 func faultOf(setting string, t reflect.Type, err error) error {
-	what, known := wanted[t]
-	if !known {
-		what, known = wantedKind(t)
-	}
-	if !known { // the type reads its own text, and knows best what it takes
+	what := Unreadable(t)
+	if what == "" { // the type reads its own text, and knows best what it takes
 		return errors.New(setting + ": " + strings.ReplaceAll(err.Error(), "\n", "\n"+setting+": "))
 	}
 	return errors.New(setting + " is " + what)
@@ -141,16 +138,20 @@ var wanted = map[reflect.Type]string{
 	reflect.TypeFor[slog.Level]():    "no level: debug, info, warn or error",
 }
 
-func wantedKind(t reflect.Type) (what string, known bool) {
-	switch {
+// Unreadable says what a text is not that a type of Go's own, a duration or a level could not read, as "no number". It
+// returns "" for a type that reads its own text.
+func Unreadable(t reflect.Type) string {
+	switch what, known := wanted[t]; {
+	case known:
+		return what
 	case decodes(t):
-		return "", false
+		return ""
 	case t.Kind() == reflect.Bool:
-		return "neither true nor false", true
+		return "neither true nor false"
 	case t.Kind() == reflect.Float64 || t.Kind() == reflect.Float32:
-		return "no number", true
+		return "no number"
 	default:
-		return "no whole number, or one out of range", true // nothing is wrong with a text for a string
+		return "no whole number, or one out of range" // nothing is wrong with a text for a string
 	}
 }
 
@@ -276,17 +277,27 @@ var alike = []string{prefix + "_ADMIN_ADDRESS", prefix + "_ADMIN_ADDRESSES"}
 func Mistyped(environ []string, cfg any) map[string]string {
 	settings := Settings(cfg)
 	env := parse(environ)
+	known := make([]string, len(settings))
+	for i, s := range settings {
+		known[i] = s.Name
+	}
 	mistyped := map[string]string{}
 	for name := range env {
-		best, nearest := "", typo+1
-		for _, s := range settings {
-			if d := levenshtein.Distance(strings.TrimSuffix(name, "_FILE"), s.Name, nil); d < nearest {
-				best, nearest = s.Name, d
-			}
-		}
-		if nearest > 0 && nearest <= typo && !slices.Contains(alike, name) {
+		base := strings.TrimSuffix(name, "_FILE")
+		if best := Nearest(base, known); best != "" && best != base && !slices.Contains(alike, name) {
 			mistyped[name] = best
 		}
 	}
 	return mistyped
+}
+
+// Nearest returns the known name that was probably meant, or "" where none is near.
+func Nearest(name string, known []string) string {
+	best, nearest := "", typo+1
+	for _, k := range known {
+		if d := levenshtein.Distance(name, k, nil); d < nearest {
+			best, nearest = k, d
+		}
+	}
+	return best
 }

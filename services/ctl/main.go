@@ -21,6 +21,19 @@ func main() { os.Exit(run()) }
 func run() int {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
+	if err := rootCommand().ExecuteContext(ctx); err != nil {
+		if code, ok := errors.AsType[exitCode](err); ok {
+			return int(code)
+		}
+		if !errors.Is(err, context.Canceled) {
+			fmt.Fprintln(os.Stderr, "freshet:", fault.Plainly(err))
+		}
+		return service.ExitFailure
+	}
+	return service.ExitOK
+}
+
+func rootCommand() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "freshet",
 		Short: "Keeps a vector index fresh: lay out, try, search, look into it",
@@ -31,16 +44,8 @@ func run() int {
 	}
 	root.AddCommand(topicsCommand(), epochCommand(), searchCommand(), whyCommand(), statusCommand(), dlqCommand(), costCommand(), planCommand(), consoleCommand(), selftestCommand(), devCommand(), serveEmbedderCommand(),
 		benchProviderCommand(), versionCommand())
-	if err := root.ExecuteContext(ctx); err != nil {
-		if code, ok := errors.AsType[exitCode](err); ok {
-			return int(code)
-		}
-		if !errors.Is(err, context.Canceled) {
-			fmt.Fprintln(os.Stderr, "freshet:", fault.Plainly(err))
-		}
-		return service.ExitFailure
-	}
-	return service.ExitOK
+	refusePlainly(root)
+	return root
 }
 
 // exitCode ends a command that has said all, with a code of its own.

@@ -89,8 +89,10 @@ func (f planFlags) run(cmd *cobra.Command) error {
 		return errors.New("name the pipeline file by -f or FRESHET_PIPELINE")
 	case f.output != "table" && f.output != "ndjson":
 		return fmt.Errorf("--output %s: table or ndjson", f.output)
-	case f.check == (f.sample != ""):
-		return errors.New("give either --sample or --check")
+	case f.check && f.sample != "":
+		return errors.New("--sample and --check are both given: leave one out, --sample checks the file, too")
+	case !f.check && f.sample == "":
+		return errors.New("give --sample with events, or --check to check the pipeline file alone")
 	case f.load.Rate < 0 || f.load.Freshness <= 0 || f.load.Request <= 0:
 		return errors.New("--rate, --freshness and --request must be above 0")
 	}
@@ -99,7 +101,7 @@ func (f planFlags) run(cmd *cobra.Command) error {
 		return err
 	}
 	if f.check {
-		_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s: %d pipelines, no faults\n", cfg.Pipeline, len(file.Pipelines))
+		_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s: %s, no faults\n", cfg.Pipeline, plan.Count(len(file.Pipelines), "pipeline"))
 		return err
 	}
 	return f.plan(cmd, file, cfg)
@@ -127,7 +129,10 @@ func (f planFlags) plan(cmd *cobra.Command, file *pipeline.File, cfg planConfig)
 	if at, err := os.Stat(f.sample); err == nil {
 		show.files = at.IsDir()
 	}
-	err = events.Read(f.sample, cmd.InOrStdin(), func(e events.Event) error {
+	reader := events.Reader{Passed: func(file string) {
+		fmt.Fprintf(cmd.ErrOrStderr(), "%s is passed over: in a folder, *.md are no events\n", file)
+	}}
+	err = reader.Read(f.sample, cmd.InOrStdin(), func(e events.Event) error {
 		lines, err := planner.Lines(cmd.Context(), e)
 		if err != nil {
 			return err
@@ -149,7 +154,7 @@ func (f planFlags) plan(cmd *cobra.Command, file *pipeline.File, cfg planConfig)
 		return err
 	}
 	if f.strict && summary.Rejects > 0 {
-		return fmt.Errorf("%d of %d events are rejected", summary.Rejects, summary.Events)
+		return fmt.Errorf("%d of %s rejected", summary.Rejects, plan.Count(summary.Events, "event"))
 	}
 	return nil
 }
@@ -196,7 +201,7 @@ func (s *show) end() error {
 	if s.encoder != nil || len(s.table.rows) == 0 {
 		return nil
 	}
-	return s.table.write(s.out, outputWidth())
+	return s.table.write(s.out, tableWidth())
 }
 
 func (s *show) cellsOf(l plan.Line) []string {

@@ -47,24 +47,54 @@ func TestPlan_printsATableAndASummary(t *testing.T) {
 	const want = `AT  OUTCOME   FORMAT  ITEM       WHAT
 1   document  rows    Product/1  Cup
 2   document  rows    Product/1  Cup
-3   reject    rows    -          missing-id: neither the row nor the key has all of the columns […
+3   reject    rows    -          missing-id: neither the row nor the key has all of the columns ["id"]
 3 events: 2 documents, 0 deletes, 0 partial, 0 skipped, 1 rejected
   reject missing-id: 1
   looks like rows: 3
-1 items with a text; 4 tokens, 2 a text; 0 longer than the model takes
+1 item with a text; 4 tokens, 2 a text; 0 longer than the model takes
 1 of 1 further changes of an item left its text as it was: about 100 % need no embedding
 at 30 events a second: 0.0 texts a second to the provider, 0.0 million tokens a day, 0.00 USD a day
-for 1s until it is found: 1 partitions would do, make 24, their number is final; 1 of embed, 1 of ingest and of write
+for 1s until it is found: 1 partition would do, make 24, their number is final; 1 of embed, 1 of ingest and of write
 `
 	if out != want {
 		t.Errorf("got\n%s\nwant\n%s", out, want)
 	}
 }
 
+func TestPlan_saysWhyNothingMatchesAndEstimatesNothing(t *testing.T) {
+	matching := strings.Replace(planFile, "  collection:", "  match: {schema: shop, table: stock}\n  collection:", 1)
+	matching = strings.Replace(matching, "rows", "debezium", 1)
+	envelope := `{"source":{"connector":"postgresql","schema":"shop","table":"products"},"op":"c","before":null,"after":{"id":1,"name":"Cup"}}`
+	for name, tt := range map[string]struct{ file, event, want string }{
+		"another topic": {planFile, `{"topic":"shop.products","partition":0,"offset":1,"key":null,"payload":"{}"}`, "unmatched: topic shop.products is none of t\n"},
+		"another table": {matching, envelope, "unmatched: table shop.products is none of shop.stock\n"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			out, _, err := runPlan(t, tt.file, tt.event, "--sample", "-")
+			if err != nil || !strings.Contains(out, tt.want) || !strings.Contains(out, "nothing became a document") || !strings.Contains(out, "source.topics") || strings.Contains(out, "partition") {
+				t.Errorf("%v\n%s", err, out)
+			}
+		})
+	}
+}
+
+func TestPlan_passesOverTheTextBesideTheEventsAndSaysSo(t *testing.T) {
+	dir := t.TempDir()
+	for name, text := range map[string]string{"a.json": `{"id":1,"name":"Cup"}`, "README.md": "# Events"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	out, stderr, err := runPlan(t, planFile, "", "--sample", dir)
+	if err != nil || !strings.Contains(out, "\n1 event: 1 document, ") || !strings.Contains(stderr, "README.md is passed over") {
+		t.Errorf("%v\n%s\n%s", err, out, stderr)
+	}
+}
+
 func TestPlan_printsLinesForProgramsAndTheSummaryBeside(t *testing.T) {
 	out, stderr, err := runPlan(t, planFile, `{"id":1,"name":"<Cup>"}`, "--sample", "-", "-o", "ndjson", "--strict")
 	const want = `{"line":1,"outcome":"document","format":"rows","pipeline":"products","collection":"Product","id":"1","text":"<Cup>"}` + "\n"
-	if err != nil || out != want || !strings.HasPrefix(stderr, "1 events: 1 documents") {
+	if err != nil || out != want || !strings.HasPrefix(stderr, "1 event: 1 document") {
 		t.Errorf("%v\n%s\n%s", err, out, stderr)
 	}
 }
@@ -90,14 +120,14 @@ func TestPlan_readsAvroByTheSchemasOfAFolder(t *testing.T) {
 
 func TestPlan_strictFailsWhereAnythingIsRejected(t *testing.T) {
 	out, _, err := runPlan(t, planFile, "x\n", "--sample", "-", "--strict")
-	if err == nil || err.Error() != "1 of 1 events are rejected" || !strings.Contains(out, "malformed: the value is not valid JSON") {
+	if err == nil || err.Error() != "1 of 1 event rejected" || !strings.Contains(out, "malformed: the value is not valid JSON") {
 		t.Errorf("%v\n%s", err, out)
 	}
 }
 
 func TestPlan_check(t *testing.T) {
 	out, _, err := runPlan(t, planFile, "", "--check")
-	if err != nil || !strings.HasSuffix(out, "p.yaml: 1 pipelines, no faults\n") {
+	if err != nil || !strings.HasSuffix(out, "p.yaml: 1 pipeline, no faults\n") {
 		t.Errorf("%q %v", out, err)
 	}
 	broken := strings.NewReplacer("collection:", "colection:", "format: rows", "format: row").Replace(planFile)
@@ -114,11 +144,12 @@ func TestPlan_check(t *testing.T) {
 
 func TestPlan_refuses(t *testing.T) {
 	for want, args := range map[string][]string{
-		"give either --sample or --check":                        {},
-		"--output xml: table or ndjson":                          {"--check", "-o", "xml"},
-		"--rate, --freshness and --request must be above 0":      {"--check", "--freshness", "0s"},
-		"--topic x: the pipeline file reads t":                   {"--sample", "-", "--topic", "x"},
-		"reading samples: lstat none: no such file or directory": {"--sample", "none"},
+		"give --sample with events, or --check to check the pipeline file alone":            {},
+		"--sample and --check are both given: leave one out, --sample checks the file, too": {"--sample", "-", "--check"},
+		"--output xml: table or ndjson":                                                     {"--check", "-o", "xml"},
+		"--rate, --freshness and --request must be above 0":                                 {"--check", "--freshness", "0s"},
+		"--topic x: the pipeline file reads t":                                              {"--sample", "-", "--topic", "x"},
+		"reading samples: lstat none: no such file or directory":                            {"--sample", "none"},
 	} {
 		if _, _, err := runPlan(t, planFile, "", args...); err == nil || err.Error() != want {
 			t.Errorf("%v: got %v, want %s", args, err, want)

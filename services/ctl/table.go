@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"strings"
 	"unicode"
@@ -18,6 +19,7 @@ const (
 	maxCell   = 40
 	minCell   = 16 // a column with less room than this is left out
 	columnGap = 2
+	uncut     = math.MaxInt32 // a width in which every cell is whole
 )
 
 // table is text in columns. It is for people: cells are cut to the width of the
@@ -44,6 +46,14 @@ func outputWidth() int {
 		return pipeWidth
 	}
 	return max(width, minWidth)
+}
+
+// tableWidth is outputWidth for a table that a file or another program has whole.
+func tableWidth() int {
+	if !term.IsTerminal(int(os.Stdout.Fd())) {
+		return uncut
+	}
+	return outputWidth()
 }
 
 func (t table) write(out io.Writer, width int) error {
@@ -90,7 +100,7 @@ func (t table) fit(width int) (widths []int, more string) {
 	left := width - columnGap
 	for i, name := range t.header {
 		need, most := uniseg.StringWidth(name), maxCell
-		if t.wide && i == len(t.header)-1 {
+		if t.wide && i == len(t.header)-1 || width == uncut {
 			most = width
 		}
 		for _, row := range t.rows {

@@ -20,9 +20,10 @@ func TestTable_fitsItsWidthAndNoTextMovesTheCursor(t *testing.T) {
 			50,
 			"ID  NAME …\n1   long long long long long long long long…\n",
 		},
-		"wide characters count as two":         {table{header: []string{"NAME", "ID"}, rows: [][]string{{"帐篷", "1"}, {"abcd", "2"}}}, 60, "NAME  ID\n帐篷  1\nabcd  2\n"},
-		"control characters are spaces":        {table{header: []string{"NAME"}, rows: [][]string{{"a\x1b[2J\nb"}}}, 60, "NAME\na [2J b\n"},
-		"a note stands below its row, cut too": {table{header: []string{"ID"}, rows: [][]string{{"1"}}, notes: []string{long}}, 20, "ID\n1\n  long long long lo…\n"},
+		"nothing is cut where no terminal sets a bound": {table{header: []string{"ID", "NAME"}, rows: [][]string{{long, long + "end"}}}, uncut, "ID" + strings.Repeat(" ", len(long)) + "NAME\n" + long + "  " + long + "end\n"},
+		"wide characters count as two":                  {table{header: []string{"NAME", "ID"}, rows: [][]string{{"帐篷", "1"}, {"abcd", "2"}}}, 60, "NAME  ID\n帐篷  1\nabcd  2\n"},
+		"control characters are spaces":                 {table{header: []string{"NAME"}, rows: [][]string{{"a\x1b[2J\nb"}}}, 60, "NAME\na [2J b\n"},
+		"a note stands below its row, cut too":          {table{header: []string{"ID"}, rows: [][]string{{"1"}}, notes: []string{long}}, 20, "ID\n1\n  long long long lo…\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var out strings.Builder

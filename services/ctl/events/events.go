@@ -28,13 +28,24 @@ type Event struct {
 	Record stage.Record
 }
 
-// Read hands on the events of a file, of all files below a folder, or of stdin for "-",
+// Reader reads events. Its zero value is ready to use.
+type Reader struct {
+	// Passed is told of the files of a folder that are no events by their names, *.md; nil: nobody is.
+	Passed func(file string)
+}
+
+// Read is that of a Reader that tells nobody what it passes over.
+func Read(path string, stdin io.Reader, emit func(Event) error) error {
+	return Reader{}.Read(path, stdin, emit)
+}
+
+// Read hands on the events of a file, of all files below a folder but hidden ones and *.md, or of stdin for "-",
 // in their order. An error of emit ends it.
 //
 // A file has an event a line: a bare value, a record as kcat -J prints it, or an object of
 // key and value. One event may also be a whole file, over several lines; x.key.json is then
 // the key of x.json, and alone that of a null value.
-func Read(path string, stdin io.Reader, emit func(Event) error) error {
+func (r Reader) Read(path string, stdin io.Reader, emit func(Event) error) error {
 	if path == "-" {
 		return readLines("", stdin, nil, emit)
 	}
@@ -45,6 +56,11 @@ func Read(path string, stdin io.Reader, emit func(Event) error) error {
 		case entry.IsDir() && file != path && strings.HasPrefix(entry.Name(), "."):
 			return fs.SkipDir
 		case entry.IsDir() || file != path && strings.HasPrefix(entry.Name(), "."):
+			return nil
+		case file != path && strings.EqualFold(filepath.Ext(file), ".md"):
+			if r.Passed != nil {
+				r.Passed(file)
+			}
 			return nil
 		}
 		return readFile(file, emit)

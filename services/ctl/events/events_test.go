@@ -78,7 +78,7 @@ func TestRead_folders(t *testing.T) {
 	dir := t.TempDir()
 	for name, text := range map[string]string{
 		"b.json": `{"id":1}`, "b.key.json": `{"k":1}`, "c.key.json": `{"k":2}`, "a.ndjson": "{\"id\":8}\n{\"id\":9}\n",
-		".hidden": "no", ".git/x.json": "no", "deeper/z.json": "{\n\"id\":2}",
+		".hidden": "no", ".git/x.json": "no", "README.md": "# What these are\n", "deeper/z.json": "{\n\"id\":2}",
 	} {
 		path := filepath.Join(dir, name)
 		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
@@ -94,6 +94,14 @@ func TestRead_folders(t *testing.T) {
 	}
 	if got := read(t, dir, ""); !slices.Equal(got, want) {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+	var passed []string
+	reader := events.Reader{Passed: func(file string) { passed = append(passed, filepath.Base(file)) }}
+	if err := reader.Read(dir, nil, func(events.Event) error { return nil }); err != nil || !slices.Equal(passed, []string{"README.md"}) {
+		t.Errorf("told that %q are passed over, %v", passed, err)
+	}
+	if got := read(t, filepath.Join(dir, "README.md"), ""); len(got) != 1 {
+		t.Errorf("a file that was asked for: %q", got)
 	}
 	if got := read(t, filepath.Join(dir, ".hidden"), ""); len(got) != 1 {
 		t.Errorf("a hidden file that was asked for: %q", got)

@@ -32,7 +32,7 @@ type Line struct {
 	File        string          `json:"file,omitempty"`
 	Outcome     string          `json:"outcome"`
 	Reason      string          `json:"reason,omitempty"`  // why it is skipped or rejected; hidden, where when hides a document
-	Message     string          `json:"message,omitempty"` // of a rejection
+	Message     string          `json:"message,omitempty"` // of a rejection, and of what no pipeline asks for
 	Format      pipeline.Format `json:"format,omitempty"`  // that the event looks like; none for a null value
 	Pipeline    string          `json:"pipeline,omitempty"`
 	Collection  string          `json:"collection,omitempty"`
@@ -93,6 +93,9 @@ func (p *Planner) Lines(ctx context.Context, e events.Event) ([]Line, error) {
 		lines = blank.rejected(lines, o.Err)
 	case len(lines) == 0:
 		blank.Outcome, blank.Reason = Skip, o.Label
+		if o.Label == ingester.LabelUnmatched {
+			blank.Message = p.ingester.Unmatched(ctx, r)
+		}
 		lines = append(lines, blank)
 	}
 	return lines, nil

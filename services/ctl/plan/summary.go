@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/freshet-io/freshet/libs/pipeline"
+	"github.com/freshet-io/freshet/services/ingest/ingester"
 )
 
 // Summary counts what became of events, and tells what as many a second would mean.
@@ -150,14 +151,14 @@ const defaultPartitions = 24
 // String returns the summary for people.
 func (s *Summary) String() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%d events: %d documents, %d deletes, %d partial, %d skipped, %d rejected\n", s.Events, s.Documents, s.Deletes, s.Partial, s.Skips, s.Rejects)
+	fmt.Fprintf(&b, "%s: %s, %s, %d partial, %d skipped, %d rejected\n", Count(s.Events, "event"), Count(s.Documents, "document"), Count(s.Deletes, "delete"), s.Partial, s.Skips, s.Rejects)
 	for _, why := range slices.Sorted(maps.Keys(s.Why)) {
 		fmt.Fprintf(&b, "  %s: %d\n", why, s.Why[why])
 	}
 	for _, format := range slices.Sorted(maps.Keys(s.Formats)) {
 		fmt.Fprintf(&b, "  looks like %s: %d\n", cmp.Or(string(format), "nothing (null, or not readable)"), s.Formats[format])
 	}
-	fmt.Fprintf(&b, "%d items with a text; %d tokens, %.0f a text; %d longer than the model takes\n", s.Items(), s.Tokens, s.average(), s.Oversize)
+	fmt.Fprintf(&b, "%s with a text; %s, %.0f a text; %d longer than the model takes\n", Count(s.Items(), "item"), Count(int(s.Tokens), "token"), s.average(), s.Oversize)
 	if s.Again > 0 {
 		fmt.Fprintf(&b, "%d of %d further changes of an item left its text as it was: about %.0f %% need no embedding\n", s.Same, s.Again, 100*(1-s.paid()))
 	} else {
@@ -168,6 +169,9 @@ func (s *Summary) String() string {
 
 // Describe returns for people what a load would take.
 func (s *Summary) Describe(l Load) string {
+	if s.Documents == 0 {
+		return "nothing became a document: there is nothing to estimate a load by\n" + s.advice()
+	}
 	n := s.Needs(l)
 	var b strings.Builder
 	fmt.Fprintf(&b, "at %g events a second: %.1f texts a second to the provider, %.1f million tokens a day", l.Rate, n.Texts, n.Tokens/1e6)
@@ -180,7 +184,23 @@ func (s *Summary) Describe(l Load) string {
 		fmt.Fprintf(&b, "\n%s is out of reach: a change waits for up to two requests of %s and their writes, %s in all\n", l.Freshness, l.Request, 2*(l.Request+writeBatch))
 		return b.String()
 	}
-	fmt.Fprintf(&b, "\nfor %s until it is found: %d partitions would do, make %d, their number is final; %d of embed, 1 of ingest and of write\n",
-		l.Freshness, n.Partitions, max(n.Partitions, defaultPartitions), n.Replicas)
+	fmt.Fprintf(&b, "\nfor %s until it is found: %s would do, make %d, their number is final; %d of embed, 1 of ingest and of write\n",
+		l.Freshness, Count(n.Partitions, "partition"), max(n.Partitions, defaultPartitions), n.Replicas)
 	return b.String()
+}
+
+// advice says what to look at where all is skipped because no pipeline asks for it.
+func (s *Summary) advice() string {
+	if s.Why[Skip+" "+ingester.LabelUnmatched] == 0 {
+		return ""
+	}
+	return "no pipeline asks for what is unmatched: its source.topics, or its match, must name it (--topic is for events that do not say theirs)\n"
+}
+
+// Count writes a number of things.
+func Count(n int, thing string) string {
+	if n != 1 {
+		thing += "s"
+	}
+	return fmt.Sprint(n, " ", thing)
 }

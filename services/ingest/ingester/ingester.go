@@ -27,10 +27,12 @@ const (
 	labelUpsert    = "upsert"
 	labelDelete    = "delete"
 	labelNullKey   = "null-key-and-value" // what follows a delete in a table without key
-	labelUnmatched = "unmatched"          // a table that no pipeline asks for
 	labelTombstone = "tombstone"          // follows a delete that says which table it is of
 	labelOutbox    = "outbox"
 )
+
+// LabelUnmatched is of a record whose topic or table no pipeline asks for; see Unmatched.
+const LabelUnmatched = "unmatched"
 
 // Change is one record of a source topic, not decoded yet: decoding needs the
 // pipeline file, and a record that does not decode may still name its item.
@@ -149,7 +151,7 @@ func (in *Ingester) topic(name string) *topic {
 func (in *Ingester) handle(r *stage.Record, known described) stage.Outcome[*record.Document] {
 	t := in.topic(r.Topic)
 	if len(t.mappings) == 0 {
-		return stage.Skip[*record.Document](labelUnmatched)
+		return stage.Skip[*record.Document](LabelUnmatched)
 	}
 	key := in.openKey(r.Key, known)
 	changes, err := in.read(r, known, key, t)
@@ -185,7 +187,7 @@ func (t *topic) applyOne(b *builder) (label string, failed []error) {
 	if b.change.Op == change.Skip {
 		return b.change.Label, nil
 	}
-	label = labelUnmatched
+	label = LabelUnmatched
 	if b.change.Tombstone {
 		label = labelTombstone
 	}

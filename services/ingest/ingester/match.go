@@ -1,10 +1,14 @@
 package ingester
 
 import (
+	"cmp"
+	"context"
+	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/freshet-io/freshet/libs/pipeline"
+	"github.com/freshet-io/freshet/libs/stage"
 	"github.com/freshet-io/freshet/services/ingest/change"
 )
 
@@ -80,4 +84,37 @@ func innerPart(name, want string) verdict {
 		return matchYes
 	}
 	return matchUnknown
+}
+
+// Unmatched says for people what a record is of that no pipeline asks for, and what they ask for.
+func (in *Ingester) Unmatched(ctx context.Context, r stage.Record) string {
+	t := in.topic(r.Topic)
+	var wanted []string
+	if len(t.mappings) == 0 {
+		for _, m := range in.mappings {
+			wanted = append(wanted, m.pipeline.Source.Topics...)
+		}
+		return neither("topic", r.Topic, wanted)
+	}
+	for _, m := range t.mappings {
+		want := m.pipeline.Match
+		wanted = append(wanted, dotted(want.DB, want.Schema, want.Table))
+	}
+	table := ""
+	if known, err := in.describe(ctx, []Change{{r}}); err == nil {
+		if changes, err := in.read(&r, known, in.openKey(r.Key, known), t); err == nil && len(changes) > 0 {
+			of := changes[0].Table
+			table = cmp.Or(dotted(of.DB, of.Schema, of.Name), names(&changes[0], r.Topic))
+		}
+	}
+	return neither("table", table, wanted)
+}
+
+func neither(what, name string, wanted []string) string {
+	slices.Sort(wanted)
+	return fmt.Sprintf("%s %s is none of %s", what, name, strings.Join(slices.Compact(wanted), ", "))
+}
+
+func dotted(parts ...string) string {
+	return strings.Join(slices.DeleteFunc(parts, func(part string) bool { return part == "" }), ".")
 }
