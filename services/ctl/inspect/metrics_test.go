@@ -93,6 +93,27 @@ func TestScrape_whatIsNoNumberBreaksNoAnswer(t *testing.T) {
 	}
 }
 
+func TestCounted_aStageThatNobodyShowsHasNoFigures(t *testing.T) {
+	l := &look{metrics: replicas(t, page(5, 0, 0)).scrape(t.Context(), &notes{}), at: time.Unix(0, 0)}
+	w := window{earlier: l, now: l}
+	if s := w.counted(lane{stage: stageWrite}); s.Rate != 0 || s.Retries != 0 || s.Replicas != 1 {
+		t.Errorf("of write, which shows its metrics: %+v", s)
+	}
+	if s := w.counted(lane{stage: stageEmbed}); s.Rate != -1 || s.Retries != -1 || s.Replicas != 0 {
+		t.Errorf("of embed, which shows none: %+v", s)
+	}
+}
+
+func TestTakesWrites_isNotKnownWhereNeitherWeaviateNorWriteSays(t *testing.T) {
+	for broken, want := range map[string]*bool{"0": nil, "1": new(false)} {
+		text := "# TYPE " + metricIndexBroken + " gauge\n" + metricIndexBroken + "{collection=\"Product\"} " + broken + "\n"
+		s, err := takesWrites(t.Context(), nil, &look{metrics: replicas(t, text).scrape(t.Context(), &notes{})}, "Product")
+		if err != nil || (s.Writable == nil) != (want == nil) || want != nil && *s.Writable || len(s.trouble()) > 0 != (want != nil) {
+			t.Errorf("where write shows %s: %+v, %v", broken, s, err)
+		}
+	}
+}
+
 func TestProvider_oneThatFailsShowsBetweenTwoOfItsTries(t *testing.T) {
 	at := func(second int, failing string) *look {
 		text := "# TYPE " + metricRequests + " counter\n" + metricRequests + " 9\n# TYPE " + metricRefused + " gauge\n" + metricRefused + "{endpoint=\"first\",key=\"1\"} 0\n" +

@@ -79,8 +79,8 @@ func (i *Inspector) silent(now *look, index []IndexState) (all []string) {
 	return all
 }
 
-// stage returns how a stage is. Its error says what is left out.
-func (w window) stage(ctx context.Context, l lane) (Stage, error) {
+// counted returns what the metrics say of a stage: nothing of one that no process shows.
+func (w window) counted(l lane) Stage {
 	s := Stage{Name: l.stage, Group: l.group, Topics: l.topics, Members: -1, Lag: -1, Rate: -1, Retries: -1, Replicas: w.now.replicas(l.stage)}
 	if handled, ok := w.rate(metricItems, "stage", l.stage); ok || s.Replicas > 0 { // it may have handled nothing since its start
 		s.Rate, s.Outcomes = handled, map[string]float64{}
@@ -96,7 +96,12 @@ func (w window) stage(ctx context.Context, l lane) (Stage, error) {
 	}
 	later, _ := w.now.sum(metricLater, "stage", l.stage)
 	s.Later = int64(later)
+	return s
+}
 
+// stage returns how a stage is. Its error says what is left out.
+func (w window) stage(ctx context.Context, l lane) (Stage, error) {
+	s := w.counted(l)
 	stand, ok := w.now.standings[l.stage]
 	if !ok {
 		return s, nil
