@@ -1,10 +1,14 @@
 package weaviate
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/google/uuid"
 	pb "github.com/weaviate/weaviate/grpc/generated/protocol/v1"
@@ -157,8 +161,12 @@ func (c *collection) filter(w Filter) (*pb.Filters, error) {
 	property, known := c.types[w.Property]
 	t := property.Type
 	op, ok := operators[w.Op]
-	if !known || !ok {
-		return nil, fault.Reject(fault.FieldType, "condition %s%s%s: no such property or operator", w.Property, w.Op, w.Value)
+	if !known {
+		return nil, fault.Reject(fault.FieldType, "condition %s%s%s: collection %s has no property %s; it has %s", w.Property, w.Op, w.Value, c.spec.Name, w.Property,
+			cmp.Or(strings.Join(slices.Sorted(maps.Keys(c.types)), ", "), "none"))
+	}
+	if !ok {
+		return nil, fault.Reject(fault.FieldType, "condition %s%s%s: %s is none of = != < <= > >=", w.Property, w.Op, w.Value, w.Op)
 	}
 	f := &pb.Filters{Operator: op, Target: &pb.FilterTarget{Target: &pb.FilterTarget_Property{Property: w.Property}}}
 	var err error

@@ -77,6 +77,20 @@ func (f searchFlags) check(args []string) error {
 	return checkOutput(f.output)
 }
 
+// checkTenant refuses a tenant that would choose nothing: neither a part of the collection nor an item.
+func (f searchFlags) checkTenant(file *pipeline.File) error {
+	if f.tenant == "" || f.like != "" {
+		return nil
+	}
+	name := cmp.Or(f.collection, file.Pipelines[0].Collection)
+	for _, c := range file.Collections() {
+		if c.Name == name && !c.MultiTenancy {
+			return fmt.Errorf("--tenant %s: collection %s is not divided by tenants (multiTenancy), so that all of it would be searched; leave --tenant out", f.tenant, name)
+		}
+	}
+	return nil
+}
+
 func search(cmd *cobra.Command, text string, flags searchFlags) ([]weaviate.Hit, error) {
 	q := finder.Query{Text: text, Collection: flags.collection, Tenant: flags.tenant, Limit: flags.limit}
 	for _, w := range flags.where {
@@ -95,6 +109,9 @@ func search(cmd *cobra.Command, text string, flags searchFlags) ([]weaviate.Hit,
 		return nil, err
 	}
 	defer func() { _ = f.Index.Close() }()
+	if err := flags.checkTenant(f.File); err != nil {
+		return nil, err
+	}
 	if flags.like == "" {
 		return f.Find(cmd.Context(), q)
 	}

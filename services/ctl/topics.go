@@ -31,7 +31,13 @@ func topicsCommand() *cobra.Command {
 		Use: "apply", Args: cobra.NoArgs,
 		Short: "Create the topics and collections that are missing; change nothing that exists",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return withLayout(cmd, func(c connections) error { return c.apply(cmd.Context(), cmd.OutOrStdout(), layout) })
+			return withLayout(cmd, func(c connections) error {
+				err := c.apply(cmd.Context(), cmd.OutOrStdout(), layout)
+				if err == nil && cmd.Flags().Changed("partitions") {
+					err = c.tellOfPartitions(cmd.Context(), cmd.OutOrStdout(), layout.Partitions)
+				}
+				return err
+			})
 		},
 	}
 	apply.Flags().Int32Var(&layout.Partitions, "partitions", 24, "partitions of each topic; final, since an item's place decides its order")
@@ -76,6 +82,15 @@ func (c connections) apply(ctx context.Context, out io.Writer, layout kafka.Layo
 		return err
 	}
 	return c.check(ctx, out)
+}
+
+// tellOfPartitions tells where another number of partitions was asked for than the topics have had before.
+func (c connections) tellOfPartitions(ctx context.Context, out io.Writer, asked int32) error {
+	identity, err := c.topics.Check(ctx, c.kafka)
+	if err == nil && identity.Partitions != asked {
+		_, err = fmt.Fprintf(out, "--partitions %d is not taken: the topics have %d, and their number is final, since an item's place decides its order\n", asked, identity.Partitions)
+	}
+	return err
 }
 
 // createSources creates the topics that changes brought over HTTP are written to: nobody else makes them.
