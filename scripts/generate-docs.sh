@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Writes what the documentation takes from the code: docs/configuration.md from the services' settings, docs/pipeline.schema.json from the pipeline file's structs, docs/kafka.md from
+# Writes what the documentation takes from the code: docs/configuration.md from the services' and commands' settings, docs/pipeline.schema.json from the pipeline file's structs, docs/kafka.md from
 # those of the Kafka clients and from their fixed options, docs/licences.md from the modules that are built in,
 # charts/freshet/settings.yaml from docs/configuration.md, and the blocks of README.md and of the chart's that begin with
 # <!-- docs/examples/… --> or <!-- charts/… --> from those files.
@@ -11,13 +11,20 @@ configuration() {
 		# Configuration
 
 		Written by `make generate` from the settings' structs. Each service prints its own table with `--config-table`, and
-		`--help` for a terminal. A setting that does not fit ends the service at its start, all of them named at once; a
-		variable that is almost a known one is warned of.
+		`--help` for a terminal. A setting that does not fit, or a fault in the pipeline file, ends the service at its start with
+		exit code 2, all of them named at once; a variable that is almost a known one is named with them, or warned of.
 
 		Two services on one machine need two admin addresses. A password or key may stand in a file instead
 		(`…_FILE`), which is read again when it changes. `FRESHET_SOURCE_KAFKA_*` is the cluster of the producers' topics: set
 		none of them, and it is the pipeline's; set one, and nothing is taken over from the other cluster.
+
+		## The command freshet
+
+		`freshet` reads the services' variables; where none says where Kafka or Weaviate is, those of a running `freshet dev`.
+		Of its own it has:
+
 	MARKDOWN
+	go run ./services/ctl config-table
 	local service
 	for service in ingest embed write; do
 		printf '\n## freshet-%s\n\n' "$service"
@@ -102,8 +109,8 @@ licences() {
 chart_settings() {
 	echo '# Written by `make generate`: the settings that each service knows.'
 	awk '
-		/^## freshet-/ { print substr($2, length("freshet-") + 1) ":" }
-		/^\| `FRESHET_/ { gsub("`", "", $2); print "- " $2 (/; or `FRESHET_[A-Z_]*_FILE`/ ? "_FILE" : "") }
+		/^## freshet-/ { service = 1; print substr($2, length("freshet-") + 1) ":" }
+		/^\| `FRESHET_/ && service { gsub("`", "", $2); print "- " $2 (/; or `FRESHET_[A-Z_]*_FILE`/ ? "_FILE" : "") }
 	' docs/configuration.md
 }
 

@@ -194,13 +194,17 @@ func TestMain_aCollectorThatHangsMakesNoFaultOfAStop(t *testing.T) {
 	}
 }
 
-func TestMain_theHelpSaysThatASecretMayBeInAFile(t *testing.T) {
+func TestMain_theHelpSaysThatASecretMayBeInAFileAndThatASwitchIsOff(t *testing.T) {
 	type locked struct {
-		Key Secret `desc:"key of the lamp"`
+		Key    Secret `desc:"key of the lamp"`
+		Dimmed bool   `desc:"whether it is dimmed"`
 	}
 	var out strings.Builder
 	mainCode("freshet-lamp", []string{"--help"}, nil, &out, &out, func(context.Context, *Process, locked) error { return nil })
 	if !strings.Contains(out.String(), "key of the lamp; or `FRESHET_KEY_FILE`") {
 		t.Errorf("no word of FRESHET_KEY_FILE:\n%s", out.String())
+	}
+	if fields := strings.Fields(out.String()[strings.Index(out.String(), "FRESHET_DIMMED"):]); fields[1] != "`false`" {
+		t.Errorf("FRESHET_DIMMED is %s where it is not set", fields[1])
 	}
 }

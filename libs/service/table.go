@@ -2,6 +2,7 @@ package service
 
 import (
 	"fmt"
+	"reflect"
 	"strings"
 	"text/tabwriter"
 )
@@ -34,6 +35,8 @@ func (s Setting) standing() string {
 		return "as `" + s.fallback + "`"
 	case s.Required:
 		return "required"
+	case s.Default == "" && s.value.Kind() == reflect.Bool:
+		return "`false`"
 	case s.Default == "":
 		return "–"
 	default:

@@ -43,7 +43,7 @@ func rootCommand() *cobra.Command {
 		SilenceUsage: true, SilenceErrors: true, Version: service.Version,
 	}
 	root.AddCommand(topicsCommand(), epochCommand(), searchCommand(), whyCommand(), statusCommand(), dlqCommand(), costCommand(), planCommand(), consoleCommand(), selftestCommand(), devCommand(), serveEmbedderCommand(),
-		benchProviderCommand(), versionCommand())
+		benchProviderCommand(), versionCommand(), configTableCommand())
 	refusePlainly(root)
 	return root
 }

@@ -13,6 +13,10 @@ import (
 	"github.com/freshet-io/freshet/services/embed/builtin"
 )
 
+type serveEmbedderConfig struct {
+	EmbedderKey service.Secret `desc:"key that clients of freshet serve-embedder must send; none is asked for where it is not set"`
+}
+
 func serveEmbedderCommand() *cobra.Command {
 	var address, key string
 	cmd := &cobra.Command{
@@ -23,7 +27,7 @@ func serveEmbedderCommand() *cobra.Command {
 			"tests: docs/builtin.md says how well it finds. A key may also come from FRESHET_EMBEDDER_KEY\n" +
 			"or the file FRESHET_EMBEDDER_KEY_FILE; others on the machine can read a command's flags.",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			var cfg struct{ EmbedderKey service.Secret }
+			var cfg serveEmbedderConfig
 			if err := service.Load(os.Environ(), &cfg); err != nil {
 				return err
 			}
