@@ -90,7 +90,7 @@ func (f planFlags) run(cmd *cobra.Command) error {
 	case f.output != "table" && f.output != "ndjson":
 		return fmt.Errorf("--output %s: table or ndjson", f.output)
 	case f.check && f.sample != "":
-		return errors.New("--sample and --check are both given: leave one out, --sample checks the file, too")
+		return errors.New("--sample and --check are both given: leave one out, --sample checks the file too")
 	case !f.check && f.sample == "":
 		return errors.New("give --sample with events, or --check to check the pipeline file alone")
 	case f.load.Rate < 0 || f.load.Freshness <= 0 || f.load.Request <= 0:

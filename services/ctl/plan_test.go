@@ -144,12 +144,12 @@ func TestPlan_check(t *testing.T) {
 
 func TestPlan_refuses(t *testing.T) {
 	for want, args := range map[string][]string{
-		"give --sample with events, or --check to check the pipeline file alone":            {},
-		"--sample and --check are both given: leave one out, --sample checks the file, too": {"--sample", "-", "--check"},
-		"--output xml: table or ndjson":                                                     {"--check", "-o", "xml"},
-		"--rate, --freshness and --request must be above 0":                                 {"--check", "--freshness", "0s"},
-		"--topic x: the pipeline file reads t":                                              {"--sample", "-", "--topic", "x"},
-		"reading samples: lstat none: no such file or directory":                            {"--sample", "none"},
+		"give --sample with events, or --check to check the pipeline file alone":           {},
+		"--sample and --check are both given: leave one out, --sample checks the file too": {"--sample", "-", "--check"},
+		"--output xml: table or ndjson":                                                    {"--check", "-o", "xml"},
+		"--rate, --freshness and --request must be above 0":                                {"--check", "--freshness", "0s"},
+		"--topic x: the pipeline file reads t":                                             {"--sample", "-", "--topic", "x"},
+		"reading samples: lstat none: no such file or directory":                           {"--sample", "none"},
 	} {
 		if _, _, err := runPlan(t, planFile, "", args...); err == nil || err.Error() != want {
 			t.Errorf("%v: got %v, want %s", args, err, want)
