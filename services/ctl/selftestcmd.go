@@ -5,17 +5,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"log/slog"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"github.com/freshet-io/freshet/libs/pipeline"
 	"github.com/freshet-io/freshet/services/ctl/inspect"
 	"github.com/freshet-io/freshet/services/ctl/selftest"
-	"github.com/freshet-io/freshet/services/ingest/ingester"
-	"github.com/freshet-io/freshet/services/ingest/registry"
 )
 
 func selftestCommand() *cobra.Command {
@@ -65,38 +61,19 @@ func readColumns(all []string) (map[string]any, error) {
 }
 
 func runSelftest(ctx context.Context, cmd *cobra.Command, o selftest.Options) error {
-	var cfg inspect.Config
-	if err := load(&cfg, cmd.ErrOrStderr()); err != nil {
-		return err
-	}
-	file, err := pipeline.Load(cfg.Pipeline)
-	if err != nil {
-		return err
-	}
-	// What is not known of the topics is taken for the worst: that keys must name their items.
-	options := ingester.Options{Config: cfg.Ingest, Partitioned: func(string) bool { return true }}
-	if len(cfg.Registry.URL) > 0 {
-		if options.Schemas, err = registry.Open(cfg.Registry, slog.New(slog.DiscardHandler)); err != nil {
-			return err
-		}
-	}
-	in, err := ingester.New(file, options)
-	if err != nil {
-		return err
-	}
-	test, err := selftest.Open(ctx, cfg, file, in, o)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = test.Close() }()
-	inspector, err := inspect.Open(cfg)
+	inspector, err := openInspector(cmd)
 	if err != nil {
 		return err
 	}
 	defer inspector.Close()
+	test, err := selftest.Open(ctx, inspector, o)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = test.Close() }()
 	p := &page{out: cmd.OutOrStdout(), width: outputWidth()}
 	p.section("canary", fmt.Sprintf("%s, to topic %s as %s: %q", test.Canary.Item, test.Canary.Topic, test.Canary.Format, test.Canary.Text))
-	result, err := test.Run(ctx, inspector)
+	result, err := test.Run(ctx)
 	p.selftest(result)
 	return errors.Join(err, p.err)
 }

@@ -85,6 +85,12 @@ func (i *Inspector) Close() {
 // Pipeline returns the pipeline file, for the names of its collections. It must not be changed.
 func (i *Inspector) Pipeline() *pipeline.File { return i.file }
 
+// Config returns where the parts of the installation are.
+func (i *Inspector) Config() Config { return i.cfg }
+
+// Ingester returns one that reads records as that of the installation does.
+func (i *Inspector) Ingester() *ingester.Ingester { return i.ingester }
+
 // notes are what could not be looked at, a line each. It is safe for concurrent use.
 type notes struct {
 	mu    sync.Mutex

@@ -131,9 +131,9 @@ func New(ctx context.Context, in *ingester.Ingester, p *pipeline.Pipeline, topic
 	return c, nil
 }
 
-// try returns what ingest makes of a record.
+// try returns what ingest makes of a record, of a topic with several partitions: the worst, since keys must name their items then.
 func (c *Canary) try(ctx context.Context, in *ingester.Ingester, e event, at time.Time) ([]*record.Document, error) {
-	outcomes, err := in.Handle(ctx, []ingester.Change{{Record: stage.Record{Topic: c.Topic, Key: e.key, Value: e.value, Time: at}}})
+	outcomes, err := in.Handle(ctx, []ingester.Change{{Record: stage.Record{Topic: c.Topic, Partition: 1, Key: e.key, Value: e.value, Time: at}}})
 	if err != nil {
 		return nil, err
 	}

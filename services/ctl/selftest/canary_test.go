@@ -24,7 +24,7 @@ func parse(t *testing.T, file string) *pipeline.File {
 // canary makes one for the first pipeline.
 func canary(t *testing.T, f *pipeline.File, columns map[string]any) (*selftest.Canary, error) {
 	t.Helper()
-	in, err := ingester.New(f, ingester.Options{Config: ingester.DefaultConfig(), Partitioned: func(string) bool { return true }})
+	in, err := ingester.New(f, ingester.Options{Config: ingester.DefaultConfig()})
 	if err != nil {
 		t.Fatal(err)
 	}

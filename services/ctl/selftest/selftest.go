@@ -28,7 +28,6 @@ import (
 	"github.com/freshet-io/freshet/libs/weaviate"
 	"github.com/freshet-io/freshet/services/ctl/inspect"
 	"github.com/freshet-io/freshet/services/ctl/rig"
-	"github.com/freshet-io/freshet/services/ingest/ingester"
 )
 
 const (
@@ -55,9 +54,10 @@ type Options struct {
 type Test struct {
 	Canary *Canary
 
-	config inspect.Config
-	client *kgo.Client
-	index  *weaviate.Client
+	inspector *inspect.Inspector
+	config    inspect.Config
+	client    *kgo.Client
+	index     *weaviate.Client
 }
 
 // Result is how far a canary has come.
@@ -69,17 +69,18 @@ type Result struct {
 	Item *inspect.Item
 }
 
-// Open makes a canary and connects to where it goes, and sends nothing. Its errors say why it could not be sent. The caller closes.
-func Open(ctx context.Context, cfg inspect.Config, file *pipeline.File, in *ingester.Ingester, o Options) (*Test, error) {
-	p, topic, err := Choose(file, o.Pipeline, o.Topic)
+// Open makes a canary and connects to where it goes, and sends nothing. Its errors say why it could not be sent. The caller closes it, and
+// the inspector after it.
+func Open(ctx context.Context, inspector *inspect.Inspector, o Options) (*Test, error) {
+	p, topic, err := Choose(inspector.Pipeline(), o.Pipeline, o.Topic)
 	if err != nil {
 		return nil, err
 	}
-	t := &Test{config: cfg}
+	t := &Test{inspector: inspector, config: inspector.Config()}
 	if err := t.connect(ctx); err != nil {
 		return nil, errors.Join(err, t.Close())
 	}
-	if err := t.prepare(ctx, p, topic, in, o); err != nil {
+	if err := t.prepare(ctx, p, topic, o); err != nil {
 		return nil, errors.Join(err, t.Close())
 	}
 	return t, nil
@@ -104,7 +105,7 @@ func (t *Test) Close() error {
 	return nil
 }
 
-func (t *Test) prepare(ctx context.Context, p *pipeline.Pipeline, topic string, in *ingester.Ingester, o Options) error {
+func (t *Test) prepare(ctx context.Context, p *pipeline.Pipeline, topic string, o Options) error {
 	if !o.Shared && !p.Source.HTTP {
 		others, err := t.readers(ctx, topic)
 		if err != nil {
@@ -114,11 +115,11 @@ func (t *Test) prepare(ctx context.Context, p *pipeline.Pipeline, topic string, 
 			return fmt.Errorf("topic %s is read by %s too, which would see the canary: choose another pipeline, or --shared where that does no harm", topic, strings.Join(others, ", "))
 		}
 	}
-	format, err := t.format(ctx, p, topic, in)
+	format, err := t.format(ctx, p, topic)
 	if err != nil {
 		return err
 	}
-	if t.Canary, err = New(ctx, in, p, topic, format, o.Columns, time.Now()); err != nil {
+	if t.Canary, err = New(ctx, t.inspector.Ingester(), p, topic, format, o.Columns, time.Now()); err != nil {
 		return err
 	}
 	for _, item := range t.Canary.touched {
@@ -152,7 +153,7 @@ func (t *Test) readers(ctx context.Context, topic string) ([]string, error) {
 }
 
 // format returns that of the topic's records. It is an error where they want a schema registry, which has no schema of canaries.
-func (t *Test) format(ctx context.Context, p *pipeline.Pipeline, topic string, in *ingester.Ingester) (pipeline.Format, error) {
+func (t *Test) format(ctx context.Context, p *pipeline.Pipeline, topic string) (pipeline.Format, error) {
 	last, err := t.last(ctx, topic)
 	switch {
 	case err != nil:
@@ -164,7 +165,7 @@ func (t *Test) format(ctx context.Context, p *pipeline.Pipeline, topic string, i
 	case p.Source.Format != pipeline.Auto:
 		return p.Source.Format, nil
 	case len(last) > 0:
-		return in.Recognise(ctx, last), nil
+		return t.inspector.Ingester().Recognise(ctx, last), nil
 	}
 	return pipeline.Debezium, nil
 }
@@ -200,7 +201,7 @@ func (t *Test) last(ctx context.Context, topic string) ([]byte, error) {
 
 // Run sends the canary, and returns how far it has come. Where the error is not nil it has not come through; its delete is sent in
 // any case, also when ctx has ended.
-func (t *Test) Run(ctx context.Context, inspector *inspect.Inspector) (r Result, err error) {
+func (t *Test) Run(ctx context.Context) (r Result, err error) {
 	begun := time.Now()
 	sent := t.send(ctx, t.Canary.create)
 	if errors.Is(sent, errNotWritten) {
@@ -212,7 +213,7 @@ func (t *Test) Run(ctx context.Context, inspector *inspect.Inspector) (r Result,
 		}
 		look := func(late context.Context) {
 			if sent == nil && !errors.Is(ctx.Err(), context.Canceled) {
-				r.Item = t.look(late, inspector)
+				r.Item = t.look(late)
 			}
 		}
 		err = errors.Join(err, t.abandon(ctx, cleanupBound, look))
@@ -225,7 +226,7 @@ func (t *Test) Run(ctx context.Context, inspector *inspect.Inspector) (r Result,
 		return r, fmt.Errorf("%s is not found in the index: %w", t.Canary.Item, err)
 	}
 	r.Found, r.Rank = time.Since(begun), rank
-	r.Item = t.look(ctx, inspector)
+	r.Item = t.look(ctx)
 	begun = time.Now()
 	if err := t.send(ctx, t.Canary.remove); err != nil {
 		return r, err
@@ -272,8 +273,8 @@ func unwritten(err error, topic string) error {
 	return fmt.Errorf("topic %s: %w", topic, err)
 }
 
-func (t *Test) look(ctx context.Context, inspector *inspect.Inspector) *inspect.Item {
-	item, err := inspector.Item(ctx, inspect.Subject{Item: &t.Canary.Item})
+func (t *Test) look(ctx context.Context) *inspect.Item {
+	item, err := t.inspector.Item(ctx, inspect.Subject{Item: &t.Canary.Item})
 	if err != nil {
 		return nil
 	}

@@ -15,18 +15,18 @@ const neighbours = `apiVersion: freshet/v1
 space: {provider: hash, model: hash, dimensions: 8}
 pipelines:
 - name: things
-  source: {topics: [t], format: rows}
+  source: {topics: [t], format: rows, ordered: true}
   collection: Thing
   id: {from: [id]}
   text: {template: "{{name}}"}
   when: [{field: kind, eq: shoes}]
 - name: kinds
-  source: {topics: [t], format: rows}
+  source: {topics: [t], format: rows, ordered: true}
   collection: Kind
   id: {from: [kind]}
   text: {template: "{{kind}}"}
 - name: others
-  source: {topics: [t], format: rows}
+  source: {topics: [t], format: rows, ordered: true}
   collection: Other
   id: {from: [id]}
   text: {template: "{{kind}}"}
