@@ -63,10 +63,12 @@ kafka() {
 		## Rights
 
 		`freshet topics acl` prints the access control lists that each service needs, and no more: as a table, for Kafka's own
-		tool (`-o commands`), or as users of Strimzi (`-o strimzi`). Each service may have a user of its own; `freshet topics
-		apply` is one more, the only one that may create topics. Nobody needs a right for the whole cluster. `TestRights` runs
-		everything with these rights alone on a broker that refuses the rest, and finds each of them used. `freshet selftest`
-		reads and writes a source topic: what runs it, as `helm test` does, needs READ and WRITE of that besides.
+		tool (`-o commands`), or as users of Strimzi (`-o strimzi`). Each service may have a user of its own. Two more are for
+		`freshet topics apply`, the only one that may create topics, and for `freshet selftest`, which `helm test` runs: it writes
+		to the source topic that it takes by itself (`--selftest-topic` names others), reads what `freshet why` reads, and sees
+		all groups (`*`), since it refuses a topic with other readers and Kafka leaves out of its list who may not be seen.
+		Nobody needs a right for the whole cluster. `TestRights` runs everything with these rights alone on a broker that refuses
+		the rest, and finds each of them used.
 
 		    $ freshet topics acl -o commands --user ingest=User:CN=shop-ingest | BROKERS=kafka:9092 sh
 

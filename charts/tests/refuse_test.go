@@ -15,6 +15,7 @@ func TestChart_refuses(t *testing.T) {
 		"an unknown nested value":       {"kafka.broker", "kafka:9092", "broker"},
 		"no brokers":                    {"kafka.brokers", []string{}, "kafka.brokers is empty"},
 		"another cluster without any":   {"sourceKafka.tls.enabled", true, "sourceKafka.brokers is empty"},
+		"a user of no cluster":          {"selftest.sourceKafka.sasl.existingSecret", "user", "selftest.sourceKafka goes over sourceKafka"},
 		"no pipeline file":              {"pipeline.file", "", "pipeline.file is empty"},
 		"credentials that are nowhere":  {"kafka.sasl.mechanism", "PLAIN", "existingSecret"},
 		"a password in a URL":           {"redis.url", "redis://user:pass@redis:6379", "redis.existingSecret"},

@@ -10,6 +10,7 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
+	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	"sigs.k8s.io/yaml"
 )
@@ -206,7 +207,7 @@ func TestExamples_usersOfStrimziHaveTheRightsOfTheServices(t *testing.T) {
 	list := render(t, chart, chart+"/examples/strimzi/values.yaml")
 	for _, user := range objects(t, text) {
 		if !slices.ContainsFunc(list, func(o object) bool {
-			return (o.Kind == "Deployment" || o.Kind == "Job") && o.Metadata.Name == user.Metadata.Name && mountsSecret(t, o, user.Metadata.Name)
+			return o.Metadata.Name == user.Metadata.Name && mountsSecret(t, o, user.Metadata.Name)
 		}) {
 			t.Errorf("nobody uses the Secret of %v", user)
 		}
@@ -216,14 +217,17 @@ func TestExamples_usersOfStrimziHaveTheRightsOfTheServices(t *testing.T) {
 
 func mountsSecret(t testing.TB, o object, name string) bool {
 	t.Helper()
-	var workload appsv1.Deployment // a Job has its pod at the same place
+	var workload struct {
+		Spec struct {
+			corev1.PodSpec `json:",inline"` // of a Pod
+
+			Template corev1.PodTemplateSpec `json:"template"` // of a Deployment or a Job
+		} `json:"spec"`
+	}
 	if err := yaml.Unmarshal(o.text, &workload); err != nil {
 		t.Fatal(err)
 	}
-	for _, volume := range workload.Spec.Template.Spec.Volumes {
-		if volume.Secret != nil && volume.Secret.SecretName == name {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(slices.Concat(workload.Spec.Volumes, workload.Spec.Template.Spec.Volumes), func(v corev1.Volume) bool {
+		return v.Secret != nil && v.Secret.SecretName == name
+	})
 }

@@ -76,6 +76,8 @@ var changes = map[string]change{
 	"topics.minInSync":                    {to: 1},
 	"selftest.kafka":                      {to: values{"tls": values{"existingSecret": "changed"}}},
 	"topics.kafka":                        {to: values{"tls": values{"existingSecret": "changed"}}},
+	"selftest.sourceKafka":                {to: values{"sasl": values{"existingSecret": "changed"}}},
+	"topics.sourceKafka":                  {to: values{"sasl": values{"existingSecret": "changed"}}},
 	"weaviate.url":                        {to: "http://changed:80"},
 	"weaviate.grpc":                       {to: "changed:50051"},
 	"openai.url":                          {to: "http://changed/v1"},

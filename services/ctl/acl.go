@@ -12,6 +12,7 @@ import (
 	"github.com/freshet-io/freshet/libs/kafka"
 	"github.com/freshet-io/freshet/libs/pipeline"
 	"github.com/freshet-io/freshet/services/ctl/access"
+	"github.com/freshet-io/freshet/services/ctl/selftest"
 )
 
 // aclConfig is what the rights depend on. No broker is asked.
@@ -29,11 +30,12 @@ type aclConfig struct {
 func aclCommand() *cobra.Command {
 	var output, cluster, authentication string
 	var users map[string]string
+	var canary []string
 	cmd := &cobra.Command{
 		Use: "acl", Args: cobra.NoArgs,
 		Short: "Print the least rights in Kafka that each service needs",
-		Long: "Prints what each service, and `freshet topics apply`, must be allowed in Kafka, and no more. It asks\n" +
-			"no broker: it needs the pipeline file and what names topics and groups.",
+		Long: "Prints what each service, `freshet topics apply` and `freshet selftest` must be allowed in Kafka, and no\n" +
+			"more. It asks no broker: it needs the pipeline file and what names topics and groups.",
 		Example: "  freshet topics acl\n" +
 			"  freshet topics acl -o commands | BROKERS=kafka:9092 sh\n" +
 			"  freshet topics acl -o strimzi --cluster shop | kubectl apply -f -",
@@ -50,7 +52,13 @@ func aclCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			grants := access.Installation{File: file, Topics: cfg.Topics, Groups: cfg.Groups, Apart: len(cfg.Source.Kafka.Brokers) > 0}.Grants()
+			if len(canary) == 0 {
+				// Where the first pipeline takes none, the selftest has to be told its topic, too.
+				if _, topic, err := selftest.Choose(file, "", ""); err == nil {
+					canary = []string{topic}
+				}
+			}
+			grants := access.Installation{File: file, Topics: cfg.Topics, Groups: cfg.Groups, Apart: len(cfg.Source.Kafka.Brokers) > 0, Canary: canary}.Grants()
 			switch out := cmd.OutOrStdout(); output {
 			case "table":
 				return printGrants(out, grants, principals)
@@ -68,7 +76,8 @@ func aclCommand() *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVarP(&output, "output", "o", "table", "table, json, commands (of Kafka's kafka-acls.sh) or strimzi (KafkaUser resources)")
-	cmd.Flags().StringToStringVar(&users, "user", nil, "principal of a role (topics, ingest, embed, write), as ingest=User:CN=shop-ingest; User:freshet-<role> if left out")
+	cmd.Flags().StringToStringVar(&users, "user", nil, "principal of a role (topics, ingest, embed, write, selftest), as ingest=User:CN=shop-ingest; User:freshet-<role> if left out")
+	cmd.Flags().StringSliceVar(&canary, "selftest-topic", nil, "source topics that freshet selftest may write to; the one that it takes by itself if left out")
 	cmd.Flags().StringVar(&cluster, "cluster", "kafka", "of strimzi: name of the Kafka resource")
 	cmd.Flags().StringVar(&authentication, "authentication", "tls", "of strimzi: how the users identify themselves, tls or scram-sha-512")
 	return cmd

@@ -41,7 +41,7 @@ pipelines:
 }
 
 func TestTopicsACL_commandsForKafkasTool(t *testing.T) {
-	got, err := topicsACL(t, "-o", "commands", "--user", "ingest=User:CN=shop ingest")
+	got, err := topicsACL(t, "-o", "commands", "--user", "ingest=User:CN=shop ingest", "--selftest-topic", "shop.eu.products")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -50,6 +50,9 @@ func TestTopicsACL_commandsForKafkasTool(t *testing.T) {
 		`kafka-acls.sh --bootstrap-server "$SOURCE_BROKERS" --add --allow-principal 'User:CN=shop ingest' --transactional-id 'freshet-redis-a note'\''s' --operation Write`,
 		`kafka-acls.sh --bootstrap-server "$SOURCE_BROKERS" --add --allow-principal 'User:CN=shop ingest' --group freshet-ingest --operation Read`,
 		`kafka-acls.sh --bootstrap-server "$BROKERS" --add --allow-principal 'User:CN=shop ingest' --group vectoriser --operation Describe`,
+		`kafka-acls.sh --bootstrap-server "$SOURCE_BROKERS" --add --allow-principal User:freshet-selftest --topic shop.eu.products --operation Write`,
+		`kafka-acls.sh --bootstrap-server "$SOURCE_BROKERS" --add --allow-principal User:freshet-selftest --group '*' --operation Describe`,
+		`kafka-acls.sh --bootstrap-server "$BROKERS" --add --allow-principal User:freshet-selftest --group freshet-write --operation Describe`,
 		`kafka-acls.sh --bootstrap-server "$BROKERS" --add --allow-principal User:freshet-embed --group vectoriser-bulk --operation Read`,
 	} {
 		if !strings.Contains(got, line+"\n") {
@@ -68,16 +71,16 @@ func TestTopicsACL_usersOfStrimzi(t *testing.T) {
 			t.Errorf("no %q in\n%s", part, got)
 		}
 	}
-	if users := strings.Count(got, "kind: KafkaUser"); users != 4 || strings.Count(got, "---\n") != 3 {
-		t.Errorf("%d users, not 4 documents:\n%s", users, got)
+	if users := strings.Count(got, "kind: KafkaUser"); users != 5 || strings.Count(got, "---\n") != 4 {
+		t.Errorf("%d users, not 5 documents:\n%s", users, got)
 	}
 }
 
 func TestTopicsACL_whatItRefuses(t *testing.T) {
 	for said, args := range map[string][]string{
-		"table, json, commands or strimzi":              {"-o", "yaml"},
-		"a role is one of topics, ingest, embed, write": {"--user", "reader=User:x"},
-		"the principal is empty":                        {"--user", "ingest="},
+		"table, json, commands or strimzi":                        {"-o", "yaml"},
+		"a role is one of topics, ingest, embed, write, selftest": {"--user", "reader=User:x"},
+		"the principal is empty":                                  {"--user", "ingest="},
 	} {
 		if _, err := topicsACL(t, args...); err == nil || !strings.Contains(err.Error(), said) {
 			t.Errorf("%v: got %v", args, err)

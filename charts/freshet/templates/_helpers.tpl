@@ -7,10 +7,14 @@
 {{- end -}}
 {{- end }}
 
-{{/* Never a version in here: selectors cannot be changed. */}}
+{{/* Of all pods. Never a version in here: selectors cannot be changed. */}}
+{{- define "freshet.releaseSelector" -}}
+app.kubernetes.io/name: {{ default .Chart.Name .Values.nameOverride | trunc 63 }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
 {{- define "freshet.selector" -}}
-app.kubernetes.io/name: {{ default .root.Chart.Name .root.Values.nameOverride | trunc 63 }}
-app.kubernetes.io/instance: {{ .root.Release.Name }}
+{{ include "freshet.releaseSelector" .root }}
 app.kubernetes.io/component: {{ .component }}
 {{- end }}
 
@@ -47,9 +51,12 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 {{- end -}}
 {{- end }}
 
-{{/* The pipeline's cluster as the component .cfg sees it. */}}
-{{- define "freshet.kafka" -}}
-{{- mergeOverwrite (deepCopy .root.Values.kafka) (deepCopy (default dict .cfg.kafka)) | toYaml -}}
+{{/* The clusters as .component with .cfg sees them. Who does not look at source topics has the pipeline's alone. */}}
+{{- define "freshet.clusters" -}}
+kafka: {{- mergeOverwrite (deepCopy .root.Values.kafka) (deepCopy (default dict .cfg.kafka)) | toYaml | nindent 2 }}
+{{- if and (has .component (list "ingest" "topics" "selftest")) .root.Values.sourceKafka.brokers }}
+source-kafka: {{- mergeOverwrite (deepCopy .root.Values.sourceKafka) (deepCopy (default dict .cfg.sourceKafka)) | toYaml | nindent 2 }}
+{{- end }}
 {{- end }}
 
 {{/* The files ca, cert and key of TLS to a cluster, each with its secret and key. */}}
@@ -154,11 +161,7 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 {{/* The secrets that .component mounts, as a YAML map of folder name to secret. */}}
 {{- define "freshet.secrets" -}}
 {{- $v := .root.Values -}}
-{{- $clusters := dict "kafka" (include "freshet.kafka" . | fromYaml) }}
-{{- if and (has .component (list "ingest" "topics" "selftest")) $v.sourceKafka.brokers }}
-{{- $_ := set $clusters "source-kafka" $v.sourceKafka }}
-{{- end }}
-{{- range $name, $kafka := $clusters }}
+{{- range $name, $kafka := include "freshet.clusters" . | fromYaml }}
 {{- range include "freshet.tlsFiles" $kafka.tls | fromYaml }}
 {{ $name }}-{{ eq .secret $kafka.tls.existingSecret | ternary "tls" "ca" }}: {{ .secret | quote }}
 {{- end }}
@@ -214,9 +217,8 @@ openai-backup: {{ . | quote }}
 {{- define "freshet.env" -}}
 {{- $v := .root.Values -}}
 {{- $secrets := "/etc/freshet/secrets" -}}
-{{ include "freshet.kafkaEnv" (dict "prefix" "FRESHET_KAFKA" "kafka" (include "freshet.kafka" . | fromYaml) "mount" (printf "%s/kafka" $secrets)) }}
-{{- if and (has .component (list "ingest" "topics" "selftest")) $v.sourceKafka.brokers }}
-{{ include "freshet.kafkaEnv" (dict "prefix" "FRESHET_SOURCE_KAFKA" "kafka" $v.sourceKafka "mount" (printf "%s/source-kafka" $secrets)) }}
+{{- range $name, $kafka := include "freshet.clusters" . | fromYaml }}
+{{ include "freshet.kafkaEnv" (dict "prefix" (printf "FRESHET_%s" ($name | upper | replace "-" "_")) "kafka" $kafka "mount" (printf "%s/%s" $secrets $name)) }}
 {{- end }}
 {{- if and (has .component (list "ingest" "selftest")) $v.schemaRegistry.urls }}
 {{- with $v.schemaRegistry }}
@@ -308,15 +310,23 @@ openai-backup: {{ . | quote }}
 {{- printf "%.0f" (mulf (float64 (trimSuffix $unit $quantity)) (float64 $factor) 0.9 | floor) -}}
 {{- end }}
 
-{{/* The environment of a container as a list: what the values say, `env` over it, `extraEnv` over both. Where X is set, X_FILE is not. */}}
+{{/* The environment of a container as a list: what the values say, `env` over it, `extraEnv` over both. Where X is set, X_FILE is not.
+     The selftest writes to what ingest reads and must know what ingest makes of it: what only ingest is told of that is told to it, too. */}}
 {{- define "freshet.containerEnv" -}}
 {{- $list := include "freshet.env" . | fromYamlArray -}}
+{{- $layers := list (include "freshet.namedEnv" .cfg.env | fromYamlArray) .cfg.extraEnv -}}
 {{- if has .component (list "ingest" "embed" "write") -}}
 {{- $list = concat $list (include "freshet.processEnv" . | fromYamlArray) -}}
 {{- else if eq .component "selftest" -}}
 {{- $list = append $list (dict "name" "FRESHET_ADMIN_ADDRESSES" "value" (printf "%s-admin:%v" (include "freshet.fullname" .root) .root.Values.adminPort)) -}}
+{{- $sources := printf "^FRESHET_(%sSCHEMA_REGISTRY|INGEST)_" (empty .cfg.sourceKafka | ternary "SOURCE_KAFKA|" "") -}}
+{{- range list (include "freshet.namedEnv" .root.Values.ingest.env | fromYamlArray) .root.Values.ingest.extraEnv -}}
+{{- $shared := list -}}
+{{- range . }}{{ if regexMatch $sources .name }}{{ $shared = append $shared . }}{{ end }}{{ end -}}
+{{- $layers = append $layers $shared -}}
 {{- end -}}
-{{- range $over := list (include "freshet.namedEnv" .cfg.env | fromYamlArray) .cfg.extraEnv -}}
+{{- end -}}
+{{- range $over := $layers -}}
 {{- $set := list -}}
 {{- range $over }}{{ $set = append $set (trimSuffix "_FILE" .name) }}{{ end -}}
 {{- $kept := list -}}
@@ -386,11 +396,8 @@ volumeMounts:
 
 {{/* The cluster with the component's consumer groups. */}}
 {{- define "freshet.groupsCluster" -}}
-{{- if and (eq .component "ingest") .root.Values.sourceKafka.brokers -}}
-{{ toYaml .root.Values.sourceKafka }}
-{{- else -}}
-{{ include "freshet.kafka" . }}
-{{- end -}}
+{{- $clusters := include "freshet.clusters" . | fromYaml -}}
+{{ get $clusters "source-kafka" | default $clusters.kafka | toYaml }}
 {{- end }}
 
 {{/* The lags that a component scales on. Those of ingest are of all topics that its group has read. */}}

@@ -1,7 +1,7 @@
 // Package access says what each service may do in Kafka: the least that it works with, as access control lists.
 //
-// It owns the list and its forms, and never asks a broker. A test runs the services with these rights and no others, and
-// compares them with what the broker's authorizer was asked for.
+// It owns the list and its forms, and never asks a broker. A test runs the services and the selftest with these rights and no
+// others, and compares them with what the broker's authorizer was asked for.
 package access
 
 import (
@@ -15,14 +15,15 @@ import (
 
 // The roles, each of which may have a user of its own.
 const (
-	Topics = "topics" // `freshet topics apply` and check
-	Ingest = "ingest"
-	Embed  = "embed"
-	Write  = "write"
+	Topics   = "topics" // `freshet topics apply` and check
+	Ingest   = "ingest"
+	Embed    = "embed"
+	Write    = "write"
+	Selftest = "selftest" // `freshet selftest`, which `helm test` runs
 )
 
 // Roles returns all of them, in the order in which they are needed.
-func Roles() []string { return []string{Topics, Ingest, Embed, Write} }
+func Roles() []string { return []string{Topics, Ingest, Embed, Write, Selftest} }
 
 // The kinds of what a right is for, by Kafka's names. No right for the whole cluster is needed: producers are idempotent by
 // their right to write, and topics are created by their names.
@@ -63,13 +64,14 @@ type Installation struct {
 	Topics kafka.Topics
 	Groups kafka.Groups // as they are set
 	Apart  bool         // the source topics are on a cluster of their own
+	Canary []string     // the source topics that the selftest writes to
 }
 
 // Grants returns what the roles need, by role, kind and name.
 func (in Installation) Grants() []Grant {
 	in.Groups = in.Groups.Named(in.Topics)
 	l := list{Installation: in, operations: map[Resource][]string{}}
-	for _, role := range Roles() {
+	for _, role := range []string{Topics, Ingest, Embed, Write} {
 		l.role = role
 		// What each looks at when it starts: that the topics are those that versions were counted in, and keep what they are given.
 		l.allow(topic, describe, l.all()...)
@@ -80,6 +82,7 @@ func (in Installation) Grants() []Grant {
 	l.ingest()
 	l.embed()
 	l.write()
+	l.selftest()
 	return l.sorted()
 }
 
@@ -122,7 +125,7 @@ func (l *list) topics() {
 
 func (l *list) ingest() {
 	l.role = Ingest
-	l.allowSource(topic, read, append(l.File.Topics(), l.File.Patterns()...)...)
+	l.allowSource(topic, read, l.sources()...)
 	l.allowSource(group, read, l.Groups.Ingest)
 	l.allowSource(topic, write, l.File.HTTPTopics()...)
 	l.allowSource(topic, configure, l.File.HTTPTopics()...)
@@ -151,6 +154,22 @@ func (l *list) write() {
 	l.allow(topic, write, l.Topics.DocumentsLive(), l.Topics.DeadLetters())
 	l.allow(group, describe, l.Groups.EmbedBulk())
 }
+
+// selftest writes a canary, and reads all that `freshet why` does to say where it is.
+func (l *list) selftest() {
+	l.role = Selftest
+	l.allowSource(topic, write, l.Canary...)
+	l.allowSource(topic, read, l.sources()...)
+	// Kafka leaves groups that may not be described out of its list without a word, and others that read the topic must be seen.
+	l.add(Resource{Role: l.role, Kind: group, Name: "*", Source: l.Apart}, describe)
+	if l.Apart {
+		l.allow(group, describe, l.Groups.Embed, l.Groups.EmbedBulk(), l.Groups.Write)
+	}
+	l.allow(topic, read, l.all()...)
+}
+
+// sources returns the source topics, and patterns of them.
+func (l *list) sources() []string { return append(l.File.Topics(), l.File.Patterns()...) }
 
 // all returns the pipeline's topics.
 func (l *list) all() []string { return append(l.checked(), l.Topics.Control(), l.Topics.Costs()) }

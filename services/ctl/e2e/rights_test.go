@@ -86,6 +86,7 @@ func TestRights(t *testing.T) {
 	}
 	u.change(streams.Address)
 	await(t, soon, "embed reads what all replicas have paid", func() (bool, error) { return judged.used()["embed READ topic freshet.costs"], nil })
+	u.run(access.Selftest, "selftest", "--timeout", "2m")
 	if denied := judged.denied(); len(denied) > 0 {
 		t.Errorf("refused: %s", strings.Join(denied, "\n"))
 	}
