@@ -3,6 +3,8 @@ package stage
 import (
 	"context"
 	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
 )
 
 type workerOf struct{}
@@ -37,18 +39,27 @@ func ComesAgain(ctx context.Context) bool {
 	})
 }
 
-// isSetBack reports whether a person may have set the offset of the partition that ctx is of back: what comes again was
-// committed then.
-func isSetBack(ctx context.Context) bool {
+// wasCommitted reports whether a record that comes again was committed: the keeper went back to before it, or a person may
+// have set the offset of its partition, which ctx is of, back.
+func wasCommitted(ctx context.Context, r *kgo.Record) bool {
 	return ask(ctx, func(w *worker) bool {
 		for _, c := range w.owned {
 			if c.byHand {
 				return true
 			}
 		}
-		return false
+		c := w.owned[r.Topic]
+		return c != nil && r.Offset < c.kept
 	})
 }
+
+type retryOf struct{}
+
+// IsRetry reports whether this process has tried the batch before: the index may have it from then.
+func IsRetry(ctx context.Context) bool { return ctx.Value(retryOf{}) != nil }
+
+// Retrying returns a context in which IsRetry is true.
+func Retrying(ctx context.Context) context.Context { return context.WithValue(ctx, retryOf{}, true) }
 
 // InDoubt reports whether the partition that ctx is of is in doubt: what is done now is done once more (doubt.go).
 func InDoubt(ctx context.Context) bool {

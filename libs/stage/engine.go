@@ -229,7 +229,9 @@ func (e *engine[In, Out]) count(ctx context.Context, inputs []input[In, Out], to
 				"topic", in.record.Topic, "partition", in.record.Partition, "offset", in.record.Offset)
 			continue
 		}
-		if in.outcome.Arrived {
+		// What is done once more, in doubt or after the index has gone back, was fresh long ago. What an owner before has put and
+		// not lived to count, nobody counts.
+		if in.outcome.Arrived && !in.wasThere() {
 			facts := e.stage.Describe(in.value)
 			if !facts.CommittedAt.IsZero() {
 				m.Fresh(in.told.Exemplar(ctx), telemetry.Freshness{

@@ -120,7 +120,7 @@ func (w *worker) startAt(s Start) {
 	w.lower(s.Offsets)
 	w.nudge()
 	if len(s.Offsets) > 0 {
-		w.members.log.Warn("the index went back or was started anew: going on from before what is committed", "from", w.kept.lower)
+		w.members.log.Warn("the index was started anew, or went back: looking once more at what came last", "from", w.kept.lower)
 	}
 }
 
@@ -130,7 +130,7 @@ func (w *worker) lower(offsets map[string]int64) {
 	w.kept.lower = map[string]kgo.EpochOffset{}
 	for topic, at := range offsets {
 		c := w.owned[topic]
-		c.seen = max(c.seen, c.next.Offset)
+		c.seen, c.kept = max(c.seen, c.next.Offset), max(c.kept, c.next.Offset)
 		c.next, c.note, c.careful, c.begun = kgo.EpochOffset{Epoch: -1, Offset: at}, note{Starts: 1}, 0, false
 		w.kept.lower[topic] = c.next
 		w.kept.due = time.Now()

@@ -24,9 +24,10 @@ type claim struct {
 	// this one read the first record, unless the owner before has left nothing in flight, and how far this one was
 	// before it went back.
 	seen   int64
-	clean  bool // the owner before has left nothing in flight
-	byHand bool // no stage has committed the offset that this worker began at
-	read   bool // a record, by this worker
+	kept   int64 // what is below it was finished before the keeper went back
+	clean  bool  // the owner before has left nothing in flight
+	byHand bool  // no stage has committed the offset that this worker began at
+	read   bool  // a record, by this worker
 	// tainted: the note of the owner before asks for doubt, or speaks of a late call. Where no record comes it would ask for ever.
 	tainted bool
 }

@@ -63,7 +63,7 @@ func (e *engine[In, Out]) passed(in *input[In, Out], committed, now time.Time) r
 
 // repeats reports whether the way of an input has been told before, or will be by what was produced for it before. Where
 // this process tried it more than once, the index may have it from the first try, and nobody has told it.
-func (in *input[In, Out]) repeats(comesAgain, setBack bool) bool {
+func (in *input[In, Out]) repeats(ctx context.Context, comesAgain bool) bool {
 	o := &in.outcome
 	switch {
 	case o.Err != nil:
@@ -71,17 +71,20 @@ func (in *input[In, Out]) repeats(comesAgain, setBack bool) bool {
 	case !o.Arrived:
 		return o.Again || comesAgain
 	}
-	return o.Again && in.tries == 1 && (!comesAgain || setBack)
+	return in.wasThere() && (!comesAgain || wasCommitted(ctx, in.record.Record))
 }
+
+// wasThere reports whether the index had all of an input before this process did anything with it.
+func (in *input[In, Out]) wasThere() bool { return in.outcome.Again && in.tries == 1 }
 
 // tell returns the traces of those inputs whose way has ended, as far as they are told.
 func (e *engine[In, Out]) tell(ctx context.Context, inputs []input[In, Out], batch *telemetry.Batch) (all []ended) {
-	now, comesAgain, setBack := time.Now(), ComesAgain(ctx), isSetBack(ctx)
+	now, comesAgain := time.Now(), ComesAgain(ctx)
 	var members []telemetry.Member
 	for i := range inputs {
 		in := &inputs[i]
 		o := &in.outcome
-		if o.Err == nil && !o.Arrived && (len(o.Out) > 0 || o.Later) || in.repeats(comesAgain, setBack) {
+		if o.Err == nil && !o.Arrived && (len(o.Out) > 0 || o.Later) || in.repeats(ctx, comesAgain) {
 			continue // it goes on, or has been told
 		}
 		w := telemetry.Way{

@@ -1,8 +1,15 @@
 package stage
 
 import (
+	"context"
+	"errors"
+	"slices"
 	"testing"
+	"time"
 
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/freshet-io/freshet/libs/fault"
 	"github.com/freshet-io/freshet/libs/telemetry"
 )
 
@@ -77,5 +84,66 @@ func TestWorker_exportsNoTraceOfWhatTheCommitSaysIsOwed(t *testing.T) {
 	b.worker.mu.Unlock()
 	if b.worker.committed("source", paid.next.Offset, paid.note.Owed); exported != 1 {
 		t.Error("not exported by the commit after it was paid")
+	}
+}
+
+// What is done once more, after a doubt or where the index has gone back, was fresh long ago.
+func TestEngine_measuresHowFreshAnItemIsOnce(t *testing.T) {
+	arrived := Done[Output]("written")
+	again := arrived
+	again.Again = true
+	for name, c := range map[string]struct {
+		outcome Outcome[Output]
+		fails   int // before it
+		want    int
+	}{
+		"new to the index":                                {arrived, 0, batchItems},
+		"there before":                                    {again, 0, 0},
+		"there, perhaps by the try before":                {again, 1, batchItems},
+		"not there, though this process has tried before": {arrived, 1, batchItems},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBringer(t)
+			b.engine.stage.Describe = func(Record) Facts { return Facts{CommittedAt: time.Now().Add(-time.Hour)} }
+			b.engine.stage.Handler = &failing{fails: c.fails, outcome: c.outcome}
+			measured := 0
+			b.engine.telemetry.Metrics.OnFreshness(func(telemetry.Freshness) { measured++ })
+			b.bring(t)
+			if measured != c.want {
+				t.Errorf("%d are measured, want %d", measured, c.want)
+			}
+		})
+	}
+}
+
+// failing fails so often, and then gives each input the outcome.
+type failing struct {
+	fails, tries int
+	outcome      Outcome[Output]
+}
+
+func (f *failing) Handle(ctx context.Context, batch []Record) ([]Outcome[Output], error) {
+	if IsRetry(ctx) != (f.tries > 0) {
+		return nil, fault.Halt("try %d: that it is a retry is %t", f.tries+1, IsRetry(ctx))
+	}
+	if f.tries++; f.tries <= f.fails {
+		return nil, errors.New("away")
+	}
+	return slices.Repeat([]Outcome[Output]{f.outcome}, len(batch)), nil
+}
+
+func TestWasCommitted_whatIsBelowWhereTheKeeperWentBackFrom(t *testing.T) {
+	b := newBringer(t)
+	b.worker.mu.Lock()
+	b.worker.owned["source"].next = kgo.EpochOffset{Offset: 50}
+	b.worker.lower(map[string]int64{"source": 10})
+	b.worker.mu.Unlock()
+	for offset, want := range map[int64]bool{10: true, 49: true, 50: false} {
+		if got := wasCommitted(b.worker.ctx, &kgo.Record{Topic: "source", Offset: offset}); got != want {
+			t.Errorf("%d: got %v", offset, got)
+		}
+	}
+	if wasCommitted(b.worker.ctx, &kgo.Record{Topic: "another", Offset: 10}) || wasCommitted(t.Context(), &kgo.Record{Topic: "source"}) {
+		t.Error("of a topic, or a stage, that is not its own")
 	}
 }

@@ -212,8 +212,9 @@ func (it *item) setsRow(r *rec) bool {
 	return r.apply.GetDocument().GetOp().IsRow() && r.apply.GetVersion() == it.plan.state.Base
 }
 
-// report gives the item's records their outcomes, and what they ask of embed.
-func (w *Writer) report(it *item, outcomes []Outcome) {
+// report gives the item's records their outcomes, and what they ask of embed. What the index had already, unless a try
+// before has put it, can be searched for long since, and is not of the sample.
+func (w *Writer) report(it *item, outcomes []Outcome, isRetry bool) {
 	for i := range it.records {
 		r := &it.records[i]
 		if r.refuse != nil {
@@ -221,14 +222,16 @@ func (w *Writer) report(it *item, outcomes []Outcome) {
 			continue
 		}
 		label := it.label(r, it.plan.taken[i])
-		told := w.sample.see(it, r.from, label)
 		switch label {
 		case Written, Completed, Deleted, Hidden, Superseded:
 			outcomes[r.at] = stage.Done[*record.Document](label)
 		default:
 			outcomes[r.at] = stage.Skip[*record.Document](label)
 		}
-		outcomes[r.at].Again, outcomes[r.at].Told = it.plan.taken[i] != record.TakenNew, told
+		o := &outcomes[r.at]
+		if o.Again = it.plan.taken[i] != record.TakenNew; !o.Again || isRetry {
+			o.Told = w.sample.see(it, r.from, label)
+		}
 	}
 	if at, request := w.completions.of(it); request != nil {
 		outcomes[at].Out = append(outcomes[at].Out, request)

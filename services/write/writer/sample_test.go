@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/freshet-io/freshet/libs/record"
+	"github.com/freshet-io/freshet/libs/stage"
 	"github.com/freshet-io/freshet/libs/telemetry"
 	"github.com/freshet-io/freshet/services/write/writer"
 )
@@ -75,6 +76,27 @@ func TestSample_theTimeUntilASearchFindsAnItemIsMeasuredAndHoldsUpNobody(t *test
 		defer s.mu.Unlock()
 		if len(s.told) != 1 || s.told[0].Age < 7*time.Second || s.told[0].Age > 9*time.Second || s.told[0].Outcome != writer.Written || s.told[0].Lane != telemetry.Live {
 			t.Errorf("told %+v, want one item written, found 4 s after its write and so 7 s to 9 s after its commit", s.told)
+		}
+	})
+}
+
+func TestSample_whatTheIndexHadIsNotOfItUnlessByATryBefore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSampled(t, 1)
+		defer s.sample.Close()
+		time.Sleep(10 * time.Minute)
+		for i, ctx := range []context.Context{t.Context(), t.Context(), stage.Retrying(t.Context())} {
+			v := row("a", 5, "lamp", 1)
+			v.Document.Origin = &record.Origin{CommittedAt: time.Now().UnixMicro()}
+			if _, err := s.Handle(ctx, batch{v}); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Minute)
+			s.mu.Lock()
+			if want := []int{1, 1, 2}[i]; len(s.told) != want {
+				t.Errorf("after %d times %d are measured, want %d", i+1, len(s.told), want)
+			}
+			s.mu.Unlock()
 		}
 	})
 }
