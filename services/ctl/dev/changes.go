@@ -28,7 +28,8 @@ func (s *stack) playChanges(ctx context.Context) error {
 	if err := s.send(ctx, records...); err != nil {
 		return err
 	}
-	s.say("%d changes of %s are sent; `freshet dlq list` shows what could not be used", len(records), s.options.Events)
+	s.say("%d changes of %s are sent; what cannot be used becomes a dead letter", len(records), s.options.Events)
+	s.hint(`search "what to look for"`, "status", "dlq list")
 	status := newStatus(s)
 	status.sent = len(records)
 	ticker := time.NewTicker(tick)

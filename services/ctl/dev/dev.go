@@ -14,6 +14,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -28,7 +29,7 @@ type Options struct {
 	Brokers      string // a Kafka of one's own instead of the one inside
 	Weaviate     string // URL of a Weaviate of one's own
 	WeaviateGRPC string // its gRPC port, host:port
-	Provider     string // builtin, hash, or the base URL of an OpenAI-compatible server
+	Provider     string // builtin, hash, openai, or the base URL of an OpenAI-compatible server; "" for that of the pipeline file
 	Model        string // of that server
 	Dimensions   int    // of that model
 	Pipeline     string // pipeline file of one's own; goes with Events
@@ -111,8 +112,8 @@ func (o *Options) complete() error {
 		return errors.New("--weaviate needs --weaviate-grpc, the address of its gRPC port")
 	case o.Rate <= 0:
 		return errors.New("--rate must be positive")
-	case o.Provider != "builtin" && o.Provider != "hash" && o.providerURL() == "":
-		return fmt.Errorf("--provider %s: builtin, hash, or a URL that begins with http:// or https://", o.Provider)
+	case !slices.Contains([]string{"", "builtin", "hash", "openai"}, o.provider()):
+		return fmt.Errorf("--provider %s: builtin, hash, openai, or a URL that begins with http:// or https://", o.Provider)
 	}
 	return nil
 }
@@ -137,30 +138,29 @@ func (s *stack) show(ctx context.Context) error {
 	if s.options.Once {
 		return s.scenario(ctx)
 	}
-	fmt.Fprint(s.options.Out, s.hints())
+	s.hint(`search "sleep outdoors in the mountains"`, `search "headset that blocks out noise" --where 'price<60' --limit 3`, "search --like 1001", "dlq list")
 	return s.trickle(ctx)
 }
 
-func (s *stack) hints() string {
+// hint says how to look at what runs, by commands beside it among others.
+func (s *stack) hint(commands ...string) {
 	use := ""
 	if data, err := defaultData(); err != nil || data != s.options.Data {
 		use = fmt.Sprintf("\n  set -a; . '%s'; set +a    # the commands find only the default data folder by themselves", connectionFile(s.options.Data))
+	}
+	for _, c := range commands {
+		use += "\n  " + os.Args[0] + " " + c // as it was started: in a clone it is not in the PATH
 	}
 	embeddings := ""
 	if s.embedder != nil {
 		embeddings = fmt.Sprintf(", embeddings for any OpenAI\nclient at http://%s/v1/embeddings", s.embedder.Addr())
 	}
-	return fmt.Sprintf(`
+	s.say(`
 Try in another terminal:%s
-  freshet search "sleep outdoors in the mountains"
-  freshet search "headset that blocks out noise" --where 'price<60' --limit 3
-  freshet search --like 1001
-  freshet dlq list
 Or look at http://%s
 
 Kafka is at %s, Weaviate at %s%s; the settings are in
 %s
 Ctrl-C stops everything; the next start goes on from here.
-
 `, use, s.console.Addr(), s.brokers, s.weaviateURL, embeddings, connectionFile(s.options.Data))
 }

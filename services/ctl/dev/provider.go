@@ -1,14 +1,20 @@
 package dev
 
 import (
+	"cmp"
+	"context"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 
+	"github.com/freshet-io/freshet/libs/pipeline"
 	"github.com/freshet-io/freshet/services/ctl/rig"
+	"github.com/freshet-io/freshet/services/embed/providers"
 )
 
 // providerURL returns the base URL of the server that embeds, "" where it is one of
-// the providers inside.
+// the providers inside, or the server of FRESHET_OPENAI_URL.
 func (o Options) providerURL() string {
 	if strings.Contains(o.Provider, "://") {
 		return o.Provider
@@ -16,14 +22,75 @@ func (o Options) providerURL() string {
 	return ""
 }
 
+// provider returns what a pipeline file calls the chosen provider, "" where none is chosen.
+func (o Options) provider() string {
+	if o.providerURL() != "" {
+		return "openai"
+	}
+	return o.Provider
+}
+
 // pipelineFile returns the catalogue's pipeline file in the space of the chosen provider.
 func (o Options) pipelineFile() []byte {
 	space := rig.BuiltinSpace
-	switch {
-	case o.providerURL() != "":
+	switch o.provider() {
+	case "openai":
 		space = fmt.Sprintf("space: {provider: openai, model: %q, dimensions: %d}", o.Model, o.Dimensions)
-	case o.Provider == "hash":
+	case "hash":
 		space = fmt.Sprintf("space: {provider: hash, model: hash, dimensions: %d}", o.Dimensions)
 	}
 	return rig.PipelineFile(space)
+}
+
+// checkSpace refuses a pipeline file whose space is of another provider than the chosen one, and a server that nobody has
+// named: the default one is a third party, which would get every text and be paid for it. A key alone names none: it may be
+// in the environment for something else.
+func (o Options) checkSpace(space pipeline.Space) error {
+	switch chosen := o.provider(); {
+	case chosen != "" && chosen != space.Provider:
+		return fmt.Errorf("%s: its space has provider: %s, and --provider is %s: leave --provider out, or change the space of the file (the built-in embedder: `%s`)",
+			o.Pipeline, space.Provider, o.Provider, rig.BuiltinSpace)
+	case chosen == "" && space.Provider == "openai" && os.Getenv("FRESHET_OPENAI_URL") == "":
+		return fmt.Errorf("%s: its space has provider: openai, and nothing says which server gets the texts: "+
+			"give --provider URL, or --provider openai for api.openai.com, which costs money; or change the space of the file to the built-in embedder (`%s`)",
+			o.Pipeline, rig.BuiltinSpace)
+	}
+	return nil
+}
+
+// openPipeline reads the pipeline file, the catalogue's one where none is given, and says who embeds, before anything starts.
+func (s *stack) openPipeline(context.Context) error {
+	path := s.options.Pipeline
+	if path == "" {
+		path = filepath.Join(s.options.Data, "pipeline.yaml")
+		if err := os.WriteFile(path, s.options.pipelineFile(), 0o600); err != nil {
+			return fmt.Errorf("writing the pipeline file: %w", err)
+		}
+	}
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return fmt.Errorf("finding the pipeline file: %w", err)
+	}
+	if s.file, err = pipeline.Load(path); err != nil {
+		return err
+	}
+	space := s.file.Space
+	if err := s.options.checkSpace(space); err != nil {
+		return err
+	}
+	s.environ = append(s.environ, "FRESHET_PIPELINE="+path)
+	if space.Provider != "openai" {
+		s.say("texts are embedded on this machine, by the provider %s", space.Provider)
+		return nil
+	}
+	var cfg struct {
+		OpenAI providers.OpenAI `envconfig:"OPENAI"`
+	}
+	if err := s.settings(&cfg); err != nil {
+		return err
+	}
+	server := cmp.Or(s.options.providerURL(), cfg.OpenAI.Server.URL)
+	s.environ = append(s.environ, "FRESHET_OPENAI_URL="+server) // `freshet search` beside asks the same one
+	s.say("texts are embedded by %s, model %s", server, space.Model)
+	return nil
 }

@@ -96,7 +96,7 @@ func (s *stack) searchSet(ctx context.Context, language catalogue.Language, goal
 			missed = append(missed, strconv.Quote(q.Text))
 		}
 	}
-	said := fmt.Sprintf("%d of %d queries have their product among the first %d (%d %%)", hits, total, topK, 100*hits/total)
+	said := fmt.Sprintf("%d of %d queries have their product among the first %d (%.0f %%)", hits, total, topK, 100*float64(hits)/float64(total))
 	if 100*hits < goal*total {
 		return said, fmt.Errorf("less than %d %%; missed: %s", goal, strings.Join(missed, ", "))
 	}

@@ -66,7 +66,7 @@ func start(ctx, work context.Context, o Options) (*stack, error) {
 	s := &stack{options: o, fresh: newFreshness()}
 	s.shop = newShop(s)
 	work, s.stop = context.WithCancel(work)
-	for _, step := range []func(context.Context) error{s.openLog, s.startKafka, s.startWeaviate, s.configure, s.layOut, s.openConsole} {
+	for _, step := range []func(context.Context) error{s.openPipeline, s.openLog, s.startKafka, s.startWeaviate, s.configure, s.layOut, s.openConsole} {
 		if err := step(ctx); err != nil {
 			return nil, errors.Join(err, s.close(context.WithoutCancel(ctx)))
 		}
@@ -128,37 +128,19 @@ func (s *stack) startWeaviate(ctx context.Context) error {
 	return nil
 }
 
-// configure writes the pipeline file and the settings that all services share.
+// configure writes the settings that all services share.
 func (s *stack) configure(ctx context.Context) error {
-	path := s.options.Pipeline
-	if path == "" {
-		path = filepath.Join(s.options.Data, "pipeline.yaml")
-		if err := os.WriteFile(path, s.options.pipelineFile(), 0o600); err != nil {
-			return fmt.Errorf("writing the pipeline file: %w", err)
-		}
-	}
-	path, err := filepath.Abs(path)
-	if err != nil {
-		return fmt.Errorf("finding the pipeline file: %w", err)
-	}
 	s.environ = append(s.environ,
 		"FRESHET_KAFKA_BROKERS="+s.brokers,
 		"FRESHET_KAFKA_METADATA_MIN_AGE=250ms",
 		"FRESHET_WEAVIATE_URL="+s.weaviateURL,
 		"FRESHET_WEAVIATE_GRPC="+s.options.WeaviateGRPC,
-		"FRESHET_PIPELINE="+path,
 		"FRESHET_SESSION_TIMEOUT=10s", "FRESHET_DRAIN=20s", "FRESHET_REBALANCE_TIMEOUT=30s",
 		"FRESHET_WRITE_SEARCHABLE_SAMPLE=1", // so few changes want all of them
 	)
 	if s.server != nil {
 		// Its own Weaviate is for trying templates out.
 		s.environ = append(s.environ, "FRESHET_WEAVIATE_API_KEY="+s.server.APIKey, "FRESHET_WEAVIATE_MIX_TEMPLATES=true")
-	}
-	if url := s.options.providerURL(); url != "" {
-		s.environ = append(s.environ, "FRESHET_OPENAI_URL="+url)
-	}
-	if s.file, err = pipeline.Load(path); err != nil {
-		return err
 	}
 	if err := s.openEmbedder(ctx); err != nil {
 		return err

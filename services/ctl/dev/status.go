@@ -31,8 +31,11 @@ func (s *status) show() {
 		return
 	}
 	s.last = time.Now()
-	p50, p95, p99 := s.stack.fresh.percentiles()
-	line := fmt.Sprintf("%d changes sent, %d arrived; freshness p50 %s  p95 %s  p99 %s", s.sent, s.stack.fresh.arrived()-s.had, p50, p95, p99)
+	line := fmt.Sprintf("%d changes sent, %d arrived", s.sent, s.stack.fresh.arrived()-s.had)
+	if s.stack.options.Events == "" { // recorded events are as old as their source says
+		p50, p95, p99 := s.stack.fresh.percentiles()
+		line += fmt.Sprintf("; freshness p50 %s  p95 %s  p99 %s", p50, p95, p99)
+	}
 	if s.stack.options.TTY {
 		fmt.Fprint(s.stack.options.Out, "\r"+line+clearToEnd)
 		return
