@@ -15,6 +15,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -144,12 +145,12 @@ func (s *stack) show(ctx context.Context) error {
 
 // hint says how to look at what runs, by commands beside it among others.
 func (s *stack) hint(commands ...string) {
-	use := ""
+	var use strings.Builder
 	if data, err := defaultData(); err != nil || data != s.options.Data {
-		use = fmt.Sprintf("\n  set -a; . '%s'; set +a    # the commands find only the default data folder by themselves", connectionFile(s.options.Data))
+		fmt.Fprintf(&use, "\n  set -a; . '%s'; set +a    # the commands find only the default data folder by themselves", connectionFile(s.options.Data))
 	}
 	for _, c := range commands {
-		use += "\n  " + os.Args[0] + " " + c // as it was started: in a clone it is not in the PATH
+		fmt.Fprintf(&use, "\n  %s %s", os.Args[0], c) // as it was started: in a clone it is not in the PATH
 	}
 	embeddings := ""
 	if s.embedder != nil {
@@ -162,5 +163,5 @@ Or look at http://%s
 Kafka is at %s, Weaviate at %s%s; the settings are in
 %s
 Ctrl-C stops everything; the next start goes on from here.
-`, use, s.console.Addr(), s.brokers, s.weaviateURL, embeddings, connectionFile(s.options.Data))
+`, use.String(), s.console.Addr(), s.brokers, s.weaviateURL, embeddings, connectionFile(s.options.Data))
 }

@@ -42,15 +42,15 @@ func (o Options) pipelineFile() []byte {
 	return rig.PipelineFile(space)
 }
 
-// checkSpace refuses a pipeline file whose space is of another provider than the chosen one, and a server that nobody has
-// named: the default one is a third party, which would get every text and be paid for it. A key alone names none: it may be
-// in the environment for something else.
-func (o Options) checkSpace(space pipeline.Space) error {
+// checkSpace refuses a pipeline file whose space is of another provider than the chosen one, and a server that is not named, by
+// FRESHET_OPENAI_URL or --provider: the default one is a third party, which would get every text and be paid for it. A key
+// alone names none: it may be in the environment for something else.
+func (o Options) checkSpace(space pipeline.Space, named bool) error {
 	switch chosen := o.provider(); {
 	case chosen != "" && chosen != space.Provider:
 		return fmt.Errorf("%s: its space has provider: %s, and --provider is %s: leave --provider out, or change the space of the file (the built-in embedder: `%s`)",
 			o.Pipeline, space.Provider, o.Provider, rig.BuiltinSpace)
-	case chosen == "" && space.Provider == "openai" && os.Getenv("FRESHET_OPENAI_URL") == "":
+	case chosen == "" && space.Provider == "openai" && !named:
 		return fmt.Errorf("%s: its space has provider: openai, and nothing says which server gets the texts: "+
 			"give --provider URL, or --provider openai for api.openai.com, which costs money; or change the space of the file to the built-in embedder (`%s`)",
 			o.Pipeline, rig.BuiltinSpace)
@@ -75,19 +75,20 @@ func (s *stack) openPipeline(context.Context) error {
 		return err
 	}
 	space := s.file.Space
-	if err := s.options.checkSpace(space); err != nil {
+	var cfg struct {
+		OpenAI providers.OpenAI `envconfig:"OPENAI"`
+		Named  string           `envconfig:"OPENAI_URL"` // as the caller has set it, without a default
+	}
+	if err := s.settings(&cfg); err != nil {
+		return err
+	}
+	if err := s.options.checkSpace(space, cfg.Named != ""); err != nil {
 		return err
 	}
 	s.environ = append(s.environ, "FRESHET_PIPELINE="+path)
 	if space.Provider != "openai" {
 		s.say("texts are embedded on this machine, by the provider %s", space.Provider)
 		return nil
-	}
-	var cfg struct {
-		OpenAI providers.OpenAI `envconfig:"OPENAI"`
-	}
-	if err := s.settings(&cfg); err != nil {
-		return err
 	}
 	server := cmp.Or(s.options.providerURL(), cfg.OpenAI.Server.URL)
 	s.environ = append(s.environ, "FRESHET_OPENAI_URL="+server) // `freshet search` beside asks the same one
