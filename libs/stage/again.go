@@ -39,27 +39,25 @@ func ComesAgain(ctx context.Context) bool {
 	})
 }
 
-// wasCommitted reports whether a record that comes again was committed: the keeper went back to before it, or a person may
-// have set the offset of its partition, which ctx is of, back.
-func wasCommitted(ctx context.Context, r *kgo.Record) bool {
-	return ask(ctx, func(w *worker) bool {
-		for _, c := range w.owned {
-			if c.byHand {
-				return true
-			}
-		}
-		c := w.owned[r.Topic]
-		return c != nil && r.Offset < c.kept
-	})
+// past is what was done before with a record that comes again.
+type past struct {
+	told, measured bool
+	setBack        bool // a person may have set the offset of its partition back: what comes again was committed then
 }
 
-type retryOf struct{}
-
-// IsRetry reports whether this process has tried the batch before: the index may have it from then.
-func IsRetry(ctx context.Context) bool { return ctx.Value(retryOf{}) != nil }
-
-// Retrying returns a context in which IsRetry is true.
-func Retrying(ctx context.Context) context.Context { return context.WithValue(ctx, retryOf{}, true) }
+// pastOf returns that of a record of the partition that ctx is of, as far as this process knows.
+func pastOf(ctx context.Context, r *kgo.Record) (p past) {
+	ask(ctx, func(w *worker) bool {
+		for _, c := range w.owned {
+			p.setBack = p.setBack || c.byHand
+		}
+		if c := w.owned[r.Topic]; c != nil {
+			p.told, p.measured = r.Offset < c.told, r.Offset < c.measured
+		}
+		return true
+	})
+	return p
+}
 
 // InDoubt reports whether the partition that ctx is of is in doubt: what is done now is done once more (doubt.go).
 func InDoubt(ctx context.Context) bool {

@@ -63,9 +63,6 @@ func (a *attempt[In, Out]) run(batch []In) ([]Outcome[Out], error) {
 // finds the input that causes it.
 func (a *attempt[In, Out]) call(batch []In) (outcomes []Outcome[Out], err error) {
 	ctx := a.tenure.ctx
-	if a.tries > 0 {
-		ctx = Retrying(ctx)
-	}
 	a.tries++
 	defer func() {
 		if p := recover(); p != nil {

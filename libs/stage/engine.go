@@ -229,11 +229,13 @@ func (e *engine[In, Out]) count(ctx context.Context, inputs []input[In, Out], to
 				"topic", in.record.Topic, "partition", in.record.Partition, "offset", in.record.Offset)
 			continue
 		}
-		// What is done once more, in doubt or after the index has gone back, was fresh long ago. What an owner before has put and
-		// not lived to count, nobody counts.
-		if in.outcome.Arrived && !in.wasThere() {
+		// What is done once more, in doubt or after the index has gone back, was fresh long ago.
+		if _, measured := in.before(ctx); in.outcome.Arrived && !measured {
 			facts := e.stage.Describe(in.value)
 			if !facts.CommittedAt.IsZero() {
+				if in.outcome.Measured != nil {
+					in.outcome.Measured(in.told)
+				}
 				m.Fresh(in.told.Exemplar(ctx), telemetry.Freshness{
 					Collection: facts.Collection, Lane: e.stage.From.lane(in.record.Topic), Outcome: in.outcome.Label, Age: time.Since(facts.CommittedAt),
 				})

@@ -47,9 +47,9 @@ type Outcome[Out any] struct {
 	// NotBefore is when Stage.Later may have it again; others that are left for later go before it meanwhile. The zero
 	// time is as soon as can be.
 	NotBefore time.Time
-	// Told, where it is not nil, is called with the trace of the input where that is told, before it is exported. It must
-	// not wait.
-	Told func(*telemetry.Trace)
+	// Measured, where it is not nil, is called when the input's freshness is measured, which is once, with the trace of the
+	// input, nil where that is not told. It must not wait.
+	Measured func(*telemetry.Trace)
 }
 
 // Emit hands records on to the next topic.

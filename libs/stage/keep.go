@@ -130,7 +130,7 @@ func (w *worker) lower(offsets map[string]int64) {
 	w.kept.lower = map[string]kgo.EpochOffset{}
 	for topic, at := range offsets {
 		c := w.owned[topic]
-		c.seen, c.kept = max(c.seen, c.next.Offset), max(c.kept, c.next.Offset)
+		c.seen, c.told, c.measured = max(c.seen, c.next.Offset), max(c.told, c.next.Offset), max(c.measured, c.next.Offset)
 		c.next, c.note, c.careful, c.begun = kgo.EpochOffset{Epoch: -1, Offset: at}, note{Starts: 1}, 0, false
 		w.kept.lower[topic] = c.next
 		w.kept.due = time.Now()

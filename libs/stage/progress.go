@@ -23,11 +23,12 @@ type claim struct {
 	// seen is the offset up to which records may have come to an owner before, or to this one: the end of the log when
 	// this one read the first record, unless the owner before has left nothing in flight, and how far this one was
 	// before it went back.
-	seen   int64
-	kept   int64 // what is below it was finished before the keeper went back
-	clean  bool  // the owner before has left nothing in flight
-	byHand bool  // no stage has committed the offset that this worker began at
-	read   bool  // a record, by this worker
+	seen     int64
+	told     int64 // below it the ways of records were told, before the keeper went back
+	measured int64 // below it how fresh records were was measured, before the keeper went back or the doubt was over
+	clean    bool  // the owner before has left nothing in flight
+	byHand   bool  // no stage has committed the offset that this worker began at
+	read     bool  // a record, by this worker
 	// tainted: the note of the owner before asks for doubt, or speaks of a late call. Where no record comes it would ask for ever.
 	tainted bool
 }
@@ -145,6 +146,10 @@ func (w *worker) mark(batch []arrival, later []leftover, told ...ended) {
 	w.resume()
 	// What is done in doubt is done once more, and marked then.
 	if w.disowned || !w.doubtUntil.IsZero() {
+		for topic, records := range byTopic(batch) {
+			c := w.owned[topic]
+			c.measured = max(c.measured, records[len(records)-1].Offset+1)
+		}
 		return
 	}
 	w.owe(batch, later)

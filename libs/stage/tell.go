@@ -61,8 +61,19 @@ func (e *engine[In, Out]) passed(in *input[In, Out], committed, now time.Time) r
 	return s
 }
 
-// repeats reports whether the way of an input has been told before, or will be by what was produced for it before. Where
-// this process tried it more than once, the index may have it from the first try, and nobody has told it.
+// before reports what was done with an input that the index had already. Where this process tried it more than once, the index
+// may have it from the first try, and nobody has told or measured it; where an owner before may have put it, too: told twice is
+// better than never, and an age that is too large than none.
+func (in *input[In, Out]) before(ctx context.Context) (told, measured bool) {
+	if !in.outcome.Again {
+		return false, false
+	}
+	p := pastOf(ctx, in.record.Record)
+	old := in.tries == 1 && (p.setBack || !ComesAgain(ctx))
+	return p.told || old, p.measured || old
+}
+
+// repeats reports whether the way of an input has been told before, or will be by what was produced for it before.
 func (in *input[In, Out]) repeats(ctx context.Context, comesAgain bool) bool {
 	o := &in.outcome
 	switch {
@@ -71,11 +82,9 @@ func (in *input[In, Out]) repeats(ctx context.Context, comesAgain bool) bool {
 	case !o.Arrived:
 		return o.Again || comesAgain
 	}
-	return in.wasThere() && (!comesAgain || wasCommitted(ctx, in.record.Record))
+	told, _ := in.before(ctx)
+	return told
 }
-
-// wasThere reports whether the index had all of an input before this process did anything with it.
-func (in *input[In, Out]) wasThere() bool { return in.outcome.Again && in.tries == 1 }
 
 // tell returns the traces of those inputs whose way has ended, as far as they are told.
 func (e *engine[In, Out]) tell(ctx context.Context, inputs []input[In, Out], batch *telemetry.Batch) (all []ended) {
@@ -102,9 +111,6 @@ func (e *engine[In, Out]) tell(ctx context.Context, inputs []input[In, Out], bat
 		if in.told = e.telemetry.Tell(&w); in.told != nil {
 			all = append(all, ended{w.Topic, w.Offset, in.told})
 			members = append(members, telemetry.Member{Identity: w.Identity, Told: true})
-			if o.Told != nil {
-				o.Told(in.told)
-			}
 		}
 	}
 	batch.End(members, nil)

@@ -9,7 +9,6 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"github.com/freshet-io/freshet/libs/fault"
 	"github.com/freshet-io/freshet/libs/telemetry"
 )
 
@@ -87,30 +86,41 @@ func TestWorker_exportsNoTraceOfWhatTheCommitSaysIsOwed(t *testing.T) {
 	}
 }
 
-// What is done once more, after a doubt or where the index has gone back, was fresh long ago.
+// What is done once more, after a doubt or where the index has gone back, was fresh long ago. What an owner before may have put
+// and not lived to measure is measured, too late rather than never.
 func TestEngine_measuresHowFreshAnItemIsOnce(t *testing.T) {
 	arrived := Done[Output]("written")
 	again := arrived
 	again.Again = true
 	for name, c := range map[string]struct {
 		outcome Outcome[Output]
-		fails   int // before it
+		fails   int          // before it
+		before  func(*claim) // what was done before with the partition
 		want    int
 	}{
-		"new to the index":                                {arrived, 0, batchItems},
-		"there before":                                    {again, 0, 0},
-		"there, perhaps by the try before":                {again, 1, batchItems},
-		"not there, though this process has tried before": {arrived, 1, batchItems},
+		"new to the index":                                    {arrived, 0, nil, batchItems},
+		"there before":                                        {again, 0, nil, 0},
+		"there, perhaps by the try before":                    {again, 1, nil, batchItems},
+		"not there, though this process has tried before":     {arrived, 1, nil, batchItems},
+		"there, perhaps by an owner before":                   {again, 0, func(c *claim) { c.seen = 1000 }, batchItems},
+		"there, and a person has set the offset back":         {again, 0, func(c *claim) { c.seen, c.byHand = 1000, true }, 0},
+		"in doubt, there by the first pass of ten":            {again, 0, func(c *claim) { c.seen, c.measured = 1000, 10 }, batchItems - 10},
+		"so at the second try of the second pass":             {again, 1, func(c *claim) { c.seen, c.measured = 1000, 10 }, batchItems - 10},
+		"not there, though it was: a late call has gone over": {arrived, 0, func(c *claim) { c.seen, c.measured = 1000, 10 }, batchItems},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := newBringer(t)
+			if c.before != nil {
+				c.before(b.worker.owned["source"])
+			}
+			measured, called := 0, 0
+			c.outcome.Measured = func(*telemetry.Trace) { called++ }
 			b.engine.stage.Describe = func(Record) Facts { return Facts{CommittedAt: time.Now().Add(-time.Hour)} }
 			b.engine.stage.Handler = &failing{fails: c.fails, outcome: c.outcome}
-			measured := 0
 			b.engine.telemetry.Metrics.OnFreshness(func(telemetry.Freshness) { measured++ })
 			b.bring(t)
-			if measured != c.want {
-				t.Errorf("%d are measured, want %d", measured, c.want)
+			if measured != c.want || called != c.want {
+				t.Errorf("%d are measured and %d told of it, want %d", measured, called, c.want)
 			}
 		})
 	}
@@ -118,32 +128,31 @@ func TestEngine_measuresHowFreshAnItemIsOnce(t *testing.T) {
 
 // failing fails so often, and then gives each input the outcome.
 type failing struct {
-	fails, tries int
-	outcome      Outcome[Output]
+	fails   int
+	outcome Outcome[Output]
 }
 
-func (f *failing) Handle(ctx context.Context, batch []Record) ([]Outcome[Output], error) {
-	if IsRetry(ctx) != (f.tries > 0) {
-		return nil, fault.Halt("try %d: that it is a retry is %t", f.tries+1, IsRetry(ctx))
-	}
-	if f.tries++; f.tries <= f.fails {
+func (f *failing) Handle(_ context.Context, batch []Record) ([]Outcome[Output], error) {
+	if f.fails--; f.fails >= 0 {
 		return nil, errors.New("away")
 	}
 	return slices.Repeat([]Outcome[Output]{f.outcome}, len(batch)), nil
 }
 
-func TestWasCommitted_whatIsBelowWhereTheKeeperWentBackFrom(t *testing.T) {
+func TestPastOf_whatIsBelowWhereTheKeeperWentBackFromOrTheDoubtHasCome(t *testing.T) {
 	b := newBringer(t)
 	b.worker.mu.Lock()
 	b.worker.owned["source"].next = kgo.EpochOffset{Offset: 50}
-	b.worker.lower(map[string]int64{"source": 10})
+	b.worker.lower(map[string]int64{"source": 0})
+	b.worker.doubtUntil = time.Now().Add(time.Hour)
 	b.worker.mu.Unlock()
-	for offset, want := range map[int64]bool{10: true, 49: true, 50: false} {
-		if got := wasCommitted(b.worker.ctx, &kgo.Record{Topic: "source", Offset: offset}); got != want {
-			t.Errorf("%d: got %v", offset, got)
+	b.bring(t) // in doubt
+	for offset, want := range map[int64]past{49: {told: true, measured: true}, 50: {measured: true}, batchItems - 1: {measured: true}, batchItems: {}} {
+		if got := pastOf(b.worker.ctx, &kgo.Record{Topic: "source", Offset: offset}); got != want {
+			t.Errorf("%d: got %+v, want %+v", offset, got, want)
 		}
 	}
-	if wasCommitted(b.worker.ctx, &kgo.Record{Topic: "another", Offset: 10}) || wasCommitted(t.Context(), &kgo.Record{Topic: "source"}) {
+	if (pastOf(b.worker.ctx, &kgo.Record{Topic: "another"}) != past{} || pastOf(t.Context(), &kgo.Record{Topic: "source"}) != past{}) {
 		t.Error("of a topic, or a stage, that is not its own")
 	}
 }

@@ -212,9 +212,8 @@ func (it *item) setsRow(r *rec) bool {
 	return r.apply.GetDocument().GetOp().IsRow() && r.apply.GetVersion() == it.plan.state.Base
 }
 
-// report gives the item's records their outcomes, and what they ask of embed. What the index had already, unless a try
-// before has put it, can be searched for long since, and is not of the sample.
-func (w *Writer) report(it *item, outcomes []Outcome, isRetry bool) {
+// report gives the item's records their outcomes, and what they ask of embed.
+func (w *Writer) report(it *item, outcomes []Outcome) {
 	for i := range it.records {
 		r := &it.records[i]
 		if r.refuse != nil {
@@ -228,10 +227,7 @@ func (w *Writer) report(it *item, outcomes []Outcome, isRetry bool) {
 		default:
 			outcomes[r.at] = stage.Skip[*record.Document](label)
 		}
-		o := &outcomes[r.at]
-		if o.Again = it.plan.taken[i] != record.TakenNew; !o.Again || isRetry {
-			o.Told = w.sample.see(it, r.from, label)
-		}
+		outcomes[r.at].Again, outcomes[r.at].Measured = it.plan.taken[i] != record.TakenNew, w.sample.take(it, r.from, label)
 	}
 	if at, request := w.completions.of(it); request != nil {
 		outcomes[at].Out = append(outcomes[at].Out, request)

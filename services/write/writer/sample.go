@@ -52,28 +52,29 @@ func (s *Sample) Close() {
 	s.running.Wait()
 }
 
-// see may take an item into the sample that was put into the main place, acknowledged, by a record. It returns what is to
-// learn of the trace of that, as the exemplar of what is measured; nil where it takes none.
-func (s *Sample) see(it *item, v *record.Vector, outcome string) func(*telemetry.Trace) {
+// take may take an item into the sample that was put into the main place, acknowledged, by a record. It returns what begins to
+// search for it, with the trace of that, the exemplar of what is measured, or nil; it returns nil where it does not take it.
+func (s *Sample) take(it *item, v *record.Vector, outcome string) func(*telemetry.Trace) {
 	if s == nil || it.plan.target != main || outcome != Written && outcome != Completed || rand.Float64() >= s.share { //nolint:gosec // no secret
-		return nil
-	}
-	facts := stage.FactsOf(v.GetDocument(), v.GetVersion())
-	if facts.CommittedAt.IsZero() {
-		return nil
-	}
-	select {
-	case s.searches <- struct{}{}:
-	default:
 		return nil
 	}
 	lane := telemetry.Live
 	if v.GetVersionOrigin() == record.VersionOrigin_VERSION_ORIGIN_STAMP {
 		lane = telemetry.Bulk
 	}
+	committed := stage.CommittedAt(v.GetDocument())
 	item, state := it.Item, head(it.plan.state)
-	f := telemetry.Freshness{Collection: facts.Collection, Lane: lane, Outcome: outcome}
-	traces := make(chan *telemetry.Trace, 1)
+	f := telemetry.Freshness{Collection: item.Collection, Lane: lane, Outcome: outcome}
+	return func(told *telemetry.Trace) { s.measure(item, state, f, committed, told) }
+}
+
+// measure searches for an item beside the caller, and tells of its age since the commit when it is found.
+func (s *Sample) measure(item record.Item, state record.State, f telemetry.Freshness, committed time.Time, told *telemetry.Trace) {
+	select {
+	case s.searches <- struct{}{}:
+	default:
+		return
+	}
 	s.running.Go(func() {
 		defer func() { <-s.searches }()
 		ctx, cancel := context.WithTimeout(s.ctx, sampleBound)
@@ -85,20 +86,9 @@ func (s *Sample) see(it *item, v *record.Vector, outcome string) func(*telemetry
 		if end == missing {
 			f.Outcome = Unfound
 		}
-		f.Age = time.Since(facts.CommittedAt)
-		var told *telemetry.Trace
-		select {
-		case told = <-traces:
-		default:
-		}
+		f.Age = time.Since(committed)
 		s.found(told.Exemplar(s.ctx), f)
 	})
-	return func(x *telemetry.Trace) {
-		select {
-		case traces <- x:
-		default: // it has one already
-		}
-	}
 }
 
 // result is how a search for an item has ended.

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/freshet-io/freshet/libs/record"
-	"github.com/freshet-io/freshet/libs/stage"
 	"github.com/freshet-io/freshet/libs/telemetry"
 	"github.com/freshet-io/freshet/services/write/writer"
 )
@@ -45,8 +44,18 @@ func newSampled(t *testing.T, share float64) *sampled {
 func (s *sampled) write(t *testing.T, v *record.Vector) {
 	t.Helper()
 	v.Document.Origin = &record.Origin{CommittedAt: time.Now().Add(-3 * time.Second).UnixMicro()}
-	if _, err := s.Handle(t.Context(), batch{v}); err != nil {
+	s.measure(t, v, nil)
+}
+
+// measure writes a record, and has its freshness measured as the stage does.
+func (s *sampled) measure(t *testing.T, v *record.Vector, told *telemetry.Trace) {
+	t.Helper()
+	outcomes, err := s.Handle(t.Context(), batch{v})
+	if err != nil {
 		t.Fatal(err)
+	}
+	if outcomes[0].Measured != nil {
+		outcomes[0].Measured(told)
 	}
 }
 
@@ -80,27 +89,6 @@ func TestSample_theTimeUntilASearchFindsAnItemIsMeasuredAndHoldsUpNobody(t *test
 	})
 }
 
-func TestSample_whatTheIndexHadIsNotOfItUnlessByATryBefore(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := newSampled(t, 1)
-		defer s.sample.Close()
-		time.Sleep(10 * time.Minute)
-		for i, ctx := range []context.Context{t.Context(), t.Context(), stage.Retrying(t.Context())} {
-			v := row("a", 5, "lamp", 1)
-			v.Document.Origin = &record.Origin{CommittedAt: time.Now().UnixMicro()}
-			if _, err := s.Handle(ctx, batch{v}); err != nil {
-				t.Fatal(err)
-			}
-			time.Sleep(time.Minute)
-			s.mu.Lock()
-			if want := []int{1, 1, 2}[i]; len(s.told) != want {
-				t.Errorf("after %d times %d are measured, want %d", i+1, len(s.told), want)
-			}
-			s.mu.Unlock()
-		}
-	})
-}
-
 func TestSample_itsExemplarIsTheTraceThatIsTold(t *testing.T) {
 	tel, err := telemetry.New(t.Context(), telemetry.Config{Exporter: "otlp", SampleRatio: 1}, "test", "test") // nothing is exported
 	if err != nil {
@@ -117,13 +105,7 @@ func TestSample_itsExemplarIsTheTraceThatIsTold(t *testing.T) {
 			s.blind(true) // until the batch is over
 			v := row([]string{"a", "b"}[i], 5, "lamp", 1)
 			v.Document.Origin = &record.Origin{CommittedAt: time.Now().UnixMicro()}
-			outcomes, err := s.Handle(t.Context(), batch{v})
-			if err != nil {
-				t.Fatal(err)
-			}
-			if x != nil { // the stage says nothing of what it does not tell
-				outcomes[0].Told(x)
-			}
+			s.measure(t, v, x)
 			s.blind(false)
 			time.Sleep(time.Minute)
 		}
