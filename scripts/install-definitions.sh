@@ -49,7 +49,7 @@ build() {
 	rm -rf "$1/parts"
 }
 
-name=definitions-strimzi-$strimzi-argo-cd-$argocd
+name=definitions-strimzi-$strimzi-argo-cd-$argocd-$(cat "$here/install-definitions.sh" "$here/definitions/requirements.txt" | sha256sum | cut -c1-8)
 install_once "$name" Application.yaml \
 	"Fetching the definitions of Strimzi $strimzi and Argo CD $argocd into $cache (once; 130 MB, about 30 seconds)." build
 printf '%s\n' "$cache/$name"

@@ -28,7 +28,7 @@ type aclConfig struct {
 }
 
 func aclCommand() *cobra.Command {
-	var output, cluster, authentication string
+	var output, cluster, sources, authentication string
 	var users map[string]string
 	var canary []string
 	cmd := &cobra.Command{
@@ -69,7 +69,7 @@ func aclCommand() *cobra.Command {
 			case "commands":
 				return access.Commands(out, grants, principals)
 			case "strimzi":
-				return access.Strimzi(out, grants, principals, cluster, authentication)
+				return access.Strimzi(out, grants, principals, cluster, sources, authentication)
 			default:
 				return fmt.Errorf("--output %s: table, json, commands or strimzi", output)
 			}
@@ -79,6 +79,7 @@ func aclCommand() *cobra.Command {
 	cmd.Flags().StringToStringVar(&users, "user", nil, "principal of a role (topics, ingest, embed, write, selftest), as ingest=User:CN=shop-ingest; User:freshet-<role> if left out")
 	cmd.Flags().StringSliceVar(&canary, "selftest-topic", nil, "source topics that freshet selftest may write to; the one that it takes by itself if left out")
 	cmd.Flags().StringVar(&cluster, "cluster", "kafka", "of strimzi: name of the Kafka resource")
+	cmd.Flags().StringVar(&sources, "source-cluster", "source", "of strimzi: name of the Kafka resource with the source topics, where they are apart (FRESHET_SOURCE_KAFKA_BROKERS); its users are of the same names, in another namespace")
 	cmd.Flags().StringVar(&authentication, "authentication", "tls", "of strimzi: how the users identify themselves, tls or scram-sha-512")
 	return cmd
 }

@@ -62,7 +62,7 @@ func TestTopicsACL_commandsForKafkasTool(t *testing.T) {
 }
 
 func TestTopicsACL_usersOfStrimzi(t *testing.T) {
-	got, err := topicsACL(t, "-o", "strimzi", "--cluster", "shop", "--authentication", "scram-sha-512")
+	got, err := topicsACL(t, "-o", "strimzi", "--cluster", "shop", "--source-cluster", "orders", "--authentication", "scram-sha-512")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -71,8 +71,14 @@ func TestTopicsACL_usersOfStrimzi(t *testing.T) {
 			t.Errorf("no %q in\n%s", part, got)
 		}
 	}
-	if users := strings.Count(got, "kind: KafkaUser"); users != 5 || strings.Count(got, "---\n") != 4 {
-		t.Errorf("%d users, not 5 documents:\n%s", users, got)
+	// All have rights in the pipeline's cluster, and those in the sources' apart are of another.
+	for cluster, want := range map[string]int{"shop": 5, "orders": 2} {
+		if users := strings.Count(got, "strimzi.io/cluster: "+cluster+"\n"); users != want {
+			t.Errorf("%d users of %s, want %d:\n%s", users, cluster, want, got)
+		}
+	}
+	if shop, orders, _ := strings.Cut(got, "cluster: orders"); strings.Contains(shop, "shop.") || !strings.Contains(orders, "name: shop.") || strings.Contains(orders, "name: freshet.") {
+		t.Errorf("rights are in the other cluster:\n%s", got)
 	}
 }
 

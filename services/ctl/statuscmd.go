@@ -34,8 +34,8 @@ func statusCommand() *cobra.Command {
 		Long: "Looks at the consumer groups in Kafka, at Weaviate, and at the metrics of the services\n" +
 			"(FRESHET_ADMIN_ADDRESSES), twice within 2 s: rates are of that time. What does not answer is named,\n" +
 			"and the rest is shown.\n\n" +
-			"Exit codes: 0 all was asked; 1 it could not begin (a wrong setting); 2 with --check: something is wrong;\n" +
-			"3 Kafka, Weaviate or an admin port that is named could not be asked.",
+			"Exit codes: 0; 1 it could not begin (a wrong setting); 2 with --check: something is wrong; 3 Kafka, Weaviate\n" +
+			"or an admin port that is named could not be asked, and with --check anything else that is not known.",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := checkOutput(output); err != nil {
 				return err
@@ -49,12 +49,12 @@ func statusCommand() *cobra.Command {
 			}
 			defer inspector.Close()
 			for {
-				trouble, err := showStatus(cmd.Context(), inspector, cmd.OutOrStdout(), output, watch)
+				status, err := showStatus(cmd.Context(), inspector, cmd.OutOrStdout(), output, watch)
 				if err != nil {
 					return err
 				}
 				if !watch {
-					return judge(trouble, check)
+					return judge(&status, check)
 				}
 				select {
 				case <-cmd.Context().Done():
@@ -65,39 +65,41 @@ func statusCommand() *cobra.Command {
 		},
 	}
 	cmd.Flags().BoolVar(&watch, "watch", false, "show it again and again, until Ctrl-C")
-	cmd.Flags().BoolVar(&check, "check", false, "exit with 2 where something is wrong")
+	cmd.Flags().BoolVar(&check, "check", false, "exit with 2 where something is wrong, with 3 where not all could be looked at")
+	cmd.MarkFlagsMutuallyExclusive("watch", "check")
 	cmd.Flags().DurationVar(&every, "every", 2*time.Second, "time between two looks of --watch")
 	cmd.Flags().StringVarP(&output, "output", "o", "table", "table or json")
 	return cmd
 }
 
-// judge returns the exit code that trouble ends with. Without check only that which could not be asked has one.
-func judge(trouble []inspect.Cause, check bool) error {
+// judge returns the exit code of a status. With check all is well only where nothing is wrong and all was looked at; without,
+// where what decides could be asked.
+func judge(status *inspect.Status, check bool) error {
 	unasked := func(c inspect.Cause) bool { return c.Code == inspect.CauseUnknown }
 	switch {
-	case check && slices.ContainsFunc(trouble, func(c inspect.Cause) bool { return !unasked(c) }):
+	case check && slices.ContainsFunc(status.Trouble, func(c inspect.Cause) bool { return !unasked(c) }):
 		return exitCode(exitTrouble)
-	case slices.ContainsFunc(trouble, unasked):
+	case slices.ContainsFunc(status.Trouble, unasked), check && len(status.Unknown) > 0:
 		return exitCode(exitNotKnown)
 	}
 	return nil
 }
 
-// showStatus shows it once, and returns what is wrong. In a terminal, --watch overwrites what it has shown before.
-func showStatus(ctx context.Context, inspector *inspect.Inspector, out io.Writer, output string, watch bool) ([]inspect.Cause, error) {
+// showStatus shows it once, and returns it. In a terminal, --watch overwrites what it has shown before.
+func showStatus(ctx context.Context, inspector *inspect.Inspector, out io.Writer, output string, watch bool) (inspect.Status, error) {
 	status, err := inspector.Status(ctx)
 	if err != nil {
 		if ctx.Err() != nil && watch {
-			return nil, nil
+			err = nil
 		}
-		return nil, err
+		return status, err
 	}
 	if output == "json" {
-		return status.Trouble, json.NewEncoder(out).Encode(status)
+		return status, json.NewEncoder(out).Encode(status)
 	}
 	var page strings.Builder
 	if err := writeStatus(&page, &status, outputWidth()); err != nil {
-		return nil, err
+		return status, err
 	}
 	switch {
 	case watch && term.IsTerminal(int(os.Stdout.Fd())):
@@ -108,7 +110,7 @@ func showStatus(ctx context.Context, inspector *inspect.Inspector, out io.Writer
 	default:
 		_, err = io.WriteString(out, page.String())
 	}
-	return status.Trouble, err
+	return status, err
 }
 
 func writeStatus(out io.Writer, s *inspect.Status, width int) error {

@@ -11,18 +11,19 @@ import (
 func TestJudge_theExitCodesAreThoseOfMonitoringPlugins(t *testing.T) {
 	wrong, unasked := inspect.Cause{Code: inspect.CauseStageDown}, inspect.Cause{Code: inspect.CauseUnknown}
 	for _, tt := range []struct {
-		trouble     []inspect.Cause
+		status      inspect.Status
 		code, check int
 	}{
-		{nil, 0, 0},
-		{[]inspect.Cause{wrong}, 0, 2},
-		{[]inspect.Cause{unasked}, 3, 3},
-		{[]inspect.Cause{wrong, unasked}, 3, 2},
+		{inspect.Status{}, 0, 0},
+		{inspect.Status{Unknown: []string{"the dead letters: no right to read them"}}, 0, 3},
+		{inspect.Status{Trouble: []inspect.Cause{wrong}}, 0, 2},
+		{inspect.Status{Trouble: []inspect.Cause{unasked}}, 3, 3},
+		{inspect.Status{Trouble: []inspect.Cause{wrong, unasked}}, 3, 2},
 	} {
 		for check, want := range map[bool]int{false: tt.code, true: tt.check} {
-			err := judge(tt.trouble, check)
+			err := judge(&tt.status, check)
 			if code, _ := errors.AsType[exitCode](err); int(code) != want || (err == nil) != (want == 0) {
-				t.Errorf("%v, --check %t: %v, want %d", tt.trouble, check, err, want)
+				t.Errorf("%+v, --check %t: %v, want %d", tt.status, check, err, want)
 			}
 		}
 	}

@@ -320,7 +320,8 @@ openai-backup: {{ . | quote }}
 {{- else if eq .component "selftest" -}}
 {{- $list = append $list (dict "name" "FRESHET_ADMIN_ADDRESSES" "value" (printf "%s-admin:%v" (include "freshet.fullname" .root) .root.Values.adminPort)) -}}
 {{- $sources := printf "^FRESHET_(%sSCHEMA_REGISTRY|INGEST)_" (empty .cfg.sourceKafka | ternary "SOURCE_KAFKA|" "") -}}
-{{- range list (include "freshet.namedEnv" .root.Values.ingest.env | fromYamlArray) .root.Values.ingest.extraEnv -}}
+{{- $ingest := mergeOverwrite (deepCopy .root.Values.defaults) (deepCopy .root.Values.ingest) -}}
+{{- range list (include "freshet.namedEnv" $ingest.env | fromYamlArray) $ingest.extraEnv -}}
 {{- $shared := list -}}
 {{- range . }}{{ if regexMatch $sources .name }}{{ $shared = append $shared . }}{{ end }}{{ end -}}
 {{- $layers = append $layers $shared -}}

@@ -1,6 +1,7 @@
 package access
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -48,16 +49,26 @@ func camel(operation string) string {
 	return b.String()
 }
 
-// Strimzi prints a KafkaUser of Strimzi's operator for each role. Its names are those of the principals without "User:" and
-// "CN="; cluster is the Kafka resource that they belong to, authentication its kind of it (tls, scram-sha-512).
-func Strimzi(out io.Writer, grants []Grant, users map[string]string, cluster, authentication string) error {
+// Strimzi prints a KafkaUser of Strimzi's operator for each role and cluster that it has rights in. Its names are those of the
+// principals without "User:" and "CN="; cluster is the Kafka resource that they belong to, sources that of source topics which are
+// apart, authentication its kind of it (tls, scram-sha-512).
+func Strimzi(out io.Writer, grants []Grant, users map[string]string, cluster, sources, authentication string) error {
 	encoder := yaml.NewEncoder(out, yaml.IndentSequence(false))
+	err := strimzi(encoder, grants, users, cluster, authentication, false)
+	return errors.Join(err, strimzi(encoder, grants, users, sources, authentication, true))
+}
+
+// strimzi prints the users in one of the clusters.
+func strimzi(encoder *yaml.Encoder, grants []Grant, users map[string]string, cluster, authentication string, source bool) error {
 	for _, role := range Roles() {
 		var rules []any
 		for _, g := range grants {
-			if g.Role == role {
+			if g.Role == role && g.Source == source {
 				rules = append(rules, rule(g))
 			}
+		}
+		if len(rules) == 0 {
+			continue
 		}
 		user := map[string]any{
 			"apiVersion": "kafka.strimzi.io/v1", "kind": "KafkaUser",

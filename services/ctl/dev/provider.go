@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/freshet-io/freshet/libs/pipeline"
@@ -90,8 +91,14 @@ func (s *stack) openPipeline(context.Context) error {
 		s.say("texts are embedded on this machine, by the provider %s", space.Provider)
 		return nil
 	}
-	server := cmp.Or(s.options.providerURL(), cfg.OpenAI.Server.URL)
+	server, backup := cmp.Or(s.options.providerURL(), cfg.OpenAI.Server.URL), cfg.OpenAI.Backup.Server.URL
+	if s.options.Provider != "" { // the backup in the environment is that of another server
+		backup = ""
+		for _, name := range []string{"URL", "MODEL", "KEY", "KEY_FILE"} {
+			s.environ = append(s.environ, "FRESHET_OPENAI_BACKUP_"+name+"=")
+		}
+	}
 	s.environ = append(s.environ, "FRESHET_OPENAI_URL="+server) // `freshet search` beside asks the same one
-	s.say("texts are embedded by %s, model %s", server, space.Model)
+	s.say("texts are embedded by %s, model %s", strings.Join(slices.DeleteFunc([]string{server, backup}, func(s string) bool { return s == "" }), " and, while that is away, by "), space.Model)
 	return nil
 }

@@ -138,12 +138,15 @@ func (t *Test) prepare(ctx context.Context, p *pipeline.Pipeline, topic string, 
 func (t *Test) readers(ctx context.Context, topic string) ([]string, error) {
 	adm := kadm.NewClient(t.client)
 	listed, err := adm.ListGroups(ctx)
-	if err != nil && len(listed) == 0 {
+	if err != nil {
 		return nil, fmt.Errorf("listing who reads topic %s: %w", topic, err)
 	}
 	own := t.config.Groups.Named(t.config.Topics).Ingest
 	var others []string
 	for group, offsets := range adm.FetchManyOffsets(ctx, listed.Groups()...) {
+		if offsets.Err != nil {
+			return nil, fmt.Errorf("looking whether group %s reads topic %s: %w", group, topic, offsets.Err)
+		}
 		if _, reads := offsets.Fetched[topic]; reads && group != own {
 			others = append(others, group)
 		}
