@@ -39,6 +39,9 @@ func TestSelftest_hasWhatTheServicesHave(t *testing.T) {
 	if got := env["FRESHET_ADMIN_ADDRESSES"].Value; got != "freshet-admin:8081" {
 		t.Errorf("it asks the services at %q", got)
 	}
+	if got := env["FRESHET_SCHEMA_REGISTRY_URL"].Value; got != "https://registry:8081" {
+		t.Errorf("it asks the registry at %q", got)
+	}
 	for _, secret := range []string{"registry-token", "services-user"} {
 		if !slices.ContainsFunc(pod.Spec.Volumes, func(v corev1.Volume) bool { return v.Secret != nil && v.Secret.SecretName == secret }) {
 			t.Errorf("it does not mount %s", secret)

@@ -47,8 +47,8 @@ type Outcome[Out any] struct {
 	// NotBefore is when Stage.Later may have it again; others that are left for later go before it meanwhile. The zero
 	// time is as soon as can be.
 	NotBefore time.Time
-	// Measured, where it is not nil, is called when the input's freshness is measured, which is once, with the trace of the
-	// input, nil where that is not told. It must not wait.
+	// Measured, where it is not nil, is called when the input's freshness is measured, with the trace of the input, nil where
+	// that is not told. It is not called for what is known to have been measured before. It must not wait.
 	Measured func(*telemetry.Trace)
 }
 

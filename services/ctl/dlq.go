@@ -72,5 +72,5 @@ func printLetters(out io.Writer, topic string, letters []inspect.Letter, output 
 		t.rows = append(t.rows, []string{inspect.Place{Topic: topic, Partition: l.Partition, Offset: l.Offset}.String(), l.At.Format(time.DateTime), l.Stage, l.Reason, cmp.Or(l.Item, "-")})
 		t.notes = append(t.notes, "of "+l.Source+": "+strings.TrimPrefix(l.Text, l.Reason+": "))
 	}
-	return t.write(out, outputWidth())
+	return t.write(out, tableWidth())
 }
