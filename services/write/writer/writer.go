@@ -137,7 +137,7 @@ func (w *Writer) Handle(ctx context.Context, batch []*record.Vector) ([]Outcome,
 			return nil, err
 		}
 		for _, it := range items {
-			w.report(it, outcomes)
+			w.report(it, outcomes) //nolint:contextcheck // the sample that it feeds belongs to no batch
 		}
 	}
 	return outcomes, nil
