@@ -229,20 +229,30 @@ func (e *engine[In, Out]) count(ctx context.Context, inputs []input[In, Out], to
 				"topic", in.record.Topic, "partition", in.record.Partition, "offset", in.record.Offset)
 			continue
 		}
-		// What is done once more, in doubt or after the index has gone back, was fresh long ago.
-		if _, measured := in.before(ctx); in.outcome.Arrived && !measured {
-			facts := e.stage.Describe(in.value)
-			if !facts.CommittedAt.IsZero() {
-				if in.outcome.Measured != nil {
-					in.outcome.Measured(in.told)
-				}
-				m.Fresh(in.told.Exemplar(ctx), telemetry.Freshness{
-					Collection: facts.Collection, Lane: e.stage.From.lane(in.record.Topic), Outcome: in.outcome.Label, Age: time.Since(facts.CommittedAt),
-				})
-			}
-		}
+		e.measure(ctx, in)
 	}
 	for label, n := range labels {
 		m.Items(ctx, e.stage.Name, label, n)
 	}
+}
+
+// measure takes down how fresh an input is that has arrived. What is done once more, in doubt or after the index has gone back,
+// was fresh long ago.
+func (e *engine[In, Out]) measure(ctx context.Context, in *input[In, Out]) {
+	if !in.outcome.Arrived {
+		return
+	}
+	if _, measured := in.before(ctx); measured {
+		return
+	}
+	facts := e.stage.Describe(in.value)
+	if facts.CommittedAt.IsZero() {
+		return
+	}
+	if in.outcome.Measured != nil {
+		in.outcome.Measured(in.told)
+	}
+	e.telemetry.Metrics.Fresh(in.told.Exemplar(ctx), telemetry.Freshness{
+		Collection: facts.Collection, Lane: e.stage.From.lane(in.record.Topic), Outcome: in.outcome.Label, Age: time.Since(facts.CommittedAt),
+	})
 }
