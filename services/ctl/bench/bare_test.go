@@ -66,7 +66,7 @@ func (c *bare) put(ctx context.Context, batch *pb.BatchObjectsRequest) error {
 
 // putAll sends batches, as many at a time as the write service does, and returns its pace.
 func (c *bare) putAll(ctx context.Context, batches []*pb.BatchObjectsRequest) (*pace, error) {
-	p := &pace{}
+	p := newPace()
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(writeAtOnce)
 	for _, batch := range batches {

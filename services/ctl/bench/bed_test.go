@@ -211,7 +211,7 @@ func during(ctx context.Context, do func(context.Context) error, background ...w
 
 // growth returns the pace at which a topic gets n records more than it had before.
 func (b *bed) growth(ctx context.Context, topic string, before, n int) (*pace, error) {
-	p := &pace{}
+	p := newPace()
 	err := rig.Poll(ctx, bound, b.look, func(ctx context.Context) (bool, error) {
 		size, err := b.size(ctx, topic)
 		if fresh := size - before - p.count(); err == nil && fresh > 0 {

@@ -105,7 +105,7 @@ func rowsOf(n int) [][]byte {
 
 // inPosts returns the pace at which several clients send all posts.
 func inPosts(ctx context.Context, posts [][][]byte, send func(ctx context.Context, rows [][]byte) error) (*pace, error) {
-	p := &pace{}
+	p := newPace()
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(posters)
 	for _, rows := range posts {

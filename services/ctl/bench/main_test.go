@@ -11,6 +11,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"go.uber.org/goleak"
@@ -82,4 +83,21 @@ func TestAnUnknownBenchmarkIsRefusedBeforeAnythingIsMeasured(t *testing.T) {
 	if err == nil || time.Since(start) > time.Second {
 		t.Errorf("it answered %v after %s", err, time.Since(start))
 	}
+}
+
+func TestWhatAllComesAtOnceHasAPaceToo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPace()
+		time.Sleep(2 * time.Second)
+		p.add(100)
+		p.add(300)
+		if got := p.rate().perSecond; got != 200 {
+			t.Errorf("400 items in one mark after 2s: %v a second", got)
+		}
+		time.Sleep(time.Second)
+		p.add(100)
+		if got := p.rate().perSecond; got != 100 {
+			t.Errorf("100 more after a second: %v a second", got)
+		}
+	})
 }

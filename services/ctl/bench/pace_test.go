@@ -16,8 +16,15 @@ const batchGap = 2 * time.Millisecond
 // pace records how fast something gets done. It is safe for concurrent use.
 type pace struct {
 	mu    sync.Mutex
+	start mark
 	n     int
 	marks []mark
+}
+
+func newPace() *pace {
+	p := &pace{}
+	p.restart()
+	return p
 }
 
 // mark is how much was done at a time.
@@ -26,6 +33,8 @@ type mark struct {
 	at time.Time
 	usage
 }
+
+func newMark() mark { return mark{at: time.Now(), usage: used()} }
 
 // usage is what this process has used since its start.
 type usage struct {
@@ -36,7 +45,7 @@ type usage struct {
 // add counts n more. The items of a batch, counted one by one, make one mark: else
 // rate could begin in the middle of a batch that took its time before.
 func (p *pace) add(n int) {
-	now := mark{at: time.Now(), usage: used()}
+	now := newMark()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.n += n
@@ -48,11 +57,11 @@ func (p *pace) add(n int) {
 	p.marks = append(p.marks, now)
 }
 
-// restart forgets everything.
+// restart forgets everything, and begins now.
 func (p *pace) restart() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.n, p.marks = 0, nil
+	p.start, p.n, p.marks = newMark(), 0, nil
 }
 
 func (p *pace) count() int {
@@ -73,15 +82,17 @@ func byCPU(s speed) float64     { return s.perCPU }
 func byObjects(s speed) float64 { return s.objects }
 
 // rate returns the speed between the first tenth and the last: start and end run with
-// fewer at work.
+// fewer at work. Where all of it makes one mark, as few things on a busy machine do, it is
+// the speed since the start.
 func (p *pace) rate() speed {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if len(p.marks) < 2 {
-		return speed{}
+	marks := p.marks
+	if len(marks) < 2 {
+		marks = append([]mark{p.start}, marks...)
 	}
-	from, to := p.marks[0], p.marks[len(p.marks)-1]
-	for _, m := range p.marks {
+	from, to := marks[0], marks[len(marks)-1]
+	for _, m := range marks {
 		if m.n <= p.n/10 {
 			from = m
 		}

@@ -136,7 +136,7 @@ func (s *standIn) ask(ctx context.Context, texts []string) error {
 
 // capacity returns how many texts a second full requests get, all slots always taken.
 func (s *standIn) capacity(ctx context.Context, texts []string, aRequest int) (float64, error) {
-	p := &pace{}
+	p := newPace()
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(atATime)
 	for from := 0; from+aRequest <= len(texts); from += aRequest {
