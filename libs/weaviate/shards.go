@@ -14,13 +14,13 @@ import (
 const shardsLimit = 5 * time.Second
 
 // Unwritable returns what Weaviate itself says of why it does not take the writes of a collection,
-// a line that says what to do: which of its shards are not at work. It returns nil where it knows
-// of nothing, or does not answer within 5 s. The readiness of Weaviate says nothing of it: a
-// read-only server is ready.
-func (c *Client) Unwritable(ctx context.Context, name string) error {
+// a line that says what to do: which of its shards are not at work. cause is nil where it knows
+// of nothing, or could not be asked within 5 s, of which err tells. The readiness of Weaviate says
+// nothing of it: a read-only server is ready.
+func (c *Client) Unwritable(ctx context.Context, name string) (cause, err error) {
 	b, err := c.named(name)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, shardsLimit)
 	defer cancel()
@@ -28,7 +28,7 @@ func (c *Client) Unwritable(ctx context.Context, name string) error {
 	for _, class := range []string{b.spec.Class(), b.spec.SideClass()} {
 		shards, err := c.schema.ShardsGetter().WithClassName(class).Do(ctx)
 		if err != nil {
-			return nil // the failed write tells more of a server that is away
+			return nil, classifyREST("asking for the shards of collection "+class, err)
 		}
 		for _, s := range shards {
 			if trouble := troubleOf(class, s); trouble != "" {
@@ -37,9 +37,9 @@ func (c *Client) Unwritable(ctx context.Context, name string) error {
 		}
 	}
 	if len(all) == 0 {
-		return nil
+		return nil, nil
 	}
-	return errors.New(strings.Join(all, "; "))
+	return errors.New(strings.Join(all, "; ")), nil
 }
 
 // troubleOf returns "" for a shard that takes writes.

@@ -3,10 +3,12 @@ package weaviate
 import (
 	"context"
 	"crypto/tls"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 
@@ -37,6 +39,7 @@ type standIn struct {
 	twice      map[string]bool // objects that a search finds twice: as they are, and as they were
 	stubborn   bool            // asking for an object does not repair it
 	diverging  bool            // copies of found objects differ
+	shards     string          // what it says of each class's; empty: it refuses to
 	most       int             // objects that an answer has room for; 0: any number, -1: not one
 	authorized []string        // each distinct key that was sent, after the port's name
 	requests   []proto.Message
@@ -90,7 +93,7 @@ func (s *standIn) has(key string) bool {
 	return slices.Contains(s.authorized, key)
 }
 
-// ServeHTTP is the HTTP API: meta, and objects by their ids.
+// ServeHTTP is the HTTP API: meta, shards, and objects by their ids.
 func (s *standIn) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.saw("rest " + r.Header.Get("Authorization"))
 	if r.URL.Path == "/v1/meta" {
@@ -100,6 +103,13 @@ func (s *standIn) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.rest = append(s.rest, r.Method+" "+r.URL.RequestURI())
+	if strings.HasSuffix(r.URL.Path, "/shards") {
+		if s.shards == "" {
+			w.WriteHeader(http.StatusForbidden)
+		}
+		_, _ = io.WriteString(w, s.shards)
+		return
+	}
 	id := r.URL.Path[len(r.URL.Path)-36:]
 	switch {
 	case r.Method == http.MethodHead && !s.elsewhere[id] && !s.unindexed[id], r.Method == http.MethodDelete && !s.there[id]:

@@ -243,4 +243,4 @@ func (v *indexView) SelfFound(ctx context.Context, _ string, _ []record.Item, _ 
 	return nil, v.leave(ctx)
 }
 
-func (*indexView) Unwritable(context.Context, string) error { return nil }
+func (*indexView) Unwritable(context.Context, string) (cause, err error) { return nil, nil }

@@ -174,16 +174,20 @@ func (i *Inspector) indexStates(ctx context.Context, now *look) (all []IndexStat
 }
 
 // takesWrites returns whether a collection takes writes: as Weaviate says, or else as write does. index is nil where Weaviate
-// does not answer; the error is that it does no more.
+// does not answer; the error is that it does no more, or may not be asked.
 func takesWrites(ctx context.Context, index *weaviate.Client, now *look, collection string) (s IndexState, err error) {
 	s.Collection = collection
 	var why error
 	if index != nil {
-		var spec weaviate.CollectionSpec
-		if spec, why = index.Describe(ctx, collection); why == nil {
-			s.Class, why = spec.Class(), index.Unwritable(ctx, collection)
-		} else if fault.ClassOf(why) != fault.Fatal {
-			why, err = nil, why
+		spec, undescribed := index.Describe(ctx, collection)
+		switch {
+		case undescribed == nil:
+			s.Class = spec.Class()
+			why, err = index.Unwritable(ctx, collection)
+		case fault.ClassOf(undescribed) == fault.Fatal: // for write, too
+			why = undescribed
+		default:
+			err = undescribed
 		}
 	}
 	switch {
@@ -197,7 +201,7 @@ func takesWrites(ctx context.Context, index *weaviate.Client, now *look, collect
 			}
 		}
 	}
-	if takes := s.Why == ""; s.Class != "" || !takes { // else nobody says that it does
+	if takes := s.Why == ""; index != nil && err == nil || !takes { // else nobody says that it does
 		s.Writable = &takes
 	}
 	return s, err

@@ -77,6 +77,6 @@ func (r renamed) Tombstones(ctx context.Context, _ string, partition int32, befo
 	return r.Client.Tombstones(ctx, r.name, partition, before, limit)
 }
 
-func (r renamed) Unwritable(ctx context.Context, _ string) error {
+func (r renamed) Unwritable(ctx context.Context, _ string) (cause, err error) {
 	return r.Client.Unwritable(ctx, r.name)
 }

@@ -102,8 +102,9 @@ func (w *Writer) guarded(ctx context.Context, items []*item) error {
 	if !blamesIndex(ctx, err) {
 		return err
 	}
-	// The failed call tells a symptom, once of a hundred objects; the index may know the cause.
-	if cause := w.index.Unwritable(ctx, collection); cause != nil {
+	// The failed call tells a symptom, once of a hundred objects; the index may know the cause. Where it
+	// cannot be asked, the failed call tells more.
+	if cause, _ := w.index.Unwritable(ctx, collection); cause != nil {
 		err = fmt.Errorf("%w (%w)", cause, err)
 	}
 	b.set(ctx, err)
@@ -121,7 +122,8 @@ func (w *Writer) probe(ctx context.Context, b *breaker, items []*item) (rest []*
 	for ; len(items) > 0 && b.reason() != nil; items = items[1:] {
 		err := w.write(asProbe, items[:1])
 		if items[0].written && (err == nil || errors.Is(err, errUnfound)) {
-			b.set(ctx, w.index.Unwritable(ctx, items[0].Collection))
+			cause, _ := w.index.Unwritable(ctx, items[0].Collection)
+			b.set(ctx, cause)
 		}
 		if err != nil {
 			return nil, err

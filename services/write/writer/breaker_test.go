@@ -15,7 +15,7 @@ import (
 )
 
 // Unwritable tells what the index was made to say.
-func (f *fakeIndex) Unwritable(context.Context, string) error { return f.status }
+func (f *fakeIndex) Unwritable(context.Context, string) (cause, err error) { return f.status, nil }
 
 var errReadOnly = errors.New("shard x is READONLY")
 

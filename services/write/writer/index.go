@@ -47,6 +47,7 @@ type Index interface {
 	// Blind reports whether a search of the main place finds nothing at all, by the vector of an item that is stored there.
 	Blind(ctx context.Context, collection string, item record.Item) (bool, error)
 	// Unwritable says why the index takes no writes of a collection, in a line that says what to do,
-	// as far as it knows itself; nil where it knows of nothing. It answers within seconds.
-	Unwritable(ctx context.Context, collection string) error
+	// as far as it knows itself; nil where it knows of nothing, or, with an error, could not be asked.
+	// It answers within seconds.
+	Unwritable(ctx context.Context, collection string) (cause, err error)
 }
