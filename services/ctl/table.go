@@ -29,6 +29,7 @@ type table struct {
 	rows   [][]string
 	notes  []string // a line below each row; empty if there are none
 	wide   bool     // the last column may have all the room that is left
+	names  bool     // the first column names what other commands take: it is cut no shorter than the line
 }
 
 // checkOutput refuses a form of output that there is not.
@@ -100,7 +101,7 @@ func (t table) fit(width int) (widths []int, more string) {
 	left := width - columnGap
 	for i, name := range t.header {
 		need, most := uniseg.StringWidth(name), maxCell
-		if t.wide && i == len(t.header)-1 || width == uncut {
+		if t.wide && i == len(t.header)-1 || t.names && i == 0 || width == uncut {
 			most = width
 		}
 		for _, row := range t.rows {

@@ -41,3 +41,14 @@ func TestTable_fitsItsWidthAndNoTextMovesTheCursor(t *testing.T) {
 		})
 	}
 }
+
+func TestTable_whatOtherCommandsTakeIsWhole(t *testing.T) {
+	name := strings.Repeat("letters.", 7) + "3/8714"
+	for names, want := range map[bool]bool{true: true, false: false} {
+		var out strings.Builder
+		short := table{names: names, header: []string{"LETTER", "REASON"}, rows: [][]string{{name, "oversize"}}}
+		if err := short.write(&out, 80); err != nil || strings.Contains(out.String(), name) != want {
+			t.Errorf("names %v: %v\n%s", names, err, out.String())
+		}
+	}
+}
