@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/freshet-io/freshet/libs/kafka"
@@ -89,20 +90,27 @@ func Records(ctx context.Context, client *kgo.Client, topic string) (n int, err 
 	return n, nil
 }
 
-// Poll asks until the answer is yes, an error comes, or the bound has passed.
+// Poll asks until the answer is yes, an error comes, or the bound has passed. What Kafka says will pass is waited for: on a busy
+// machine a broker loses its session now and then, and its partitions have no leader for a moment.
 func Poll(ctx context.Context, bound, every time.Duration, ask func(context.Context) (bool, error)) error {
 	ctx, cancel := context.WithTimeout(ctx, bound)
 	defer cancel()
 	ticker := time.NewTicker(every)
 	defer ticker.Stop()
+	var passing error
 	for {
 		done, err := ask(ctx)
-		if done || err != nil && ctx.Err() == nil {
+		switch {
+		case done:
+			return err
+		case ctx.Err() == nil && kerr.IsRetriable(err):
+			passing = err
+		case ctx.Err() == nil && err != nil:
 			return err
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("not within %s", bound)
+			return errors.Join(fmt.Errorf("not within %s", bound), passing)
 		case <-ticker.C:
 		}
 	}
