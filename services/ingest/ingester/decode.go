@@ -89,7 +89,8 @@ func (in *Ingester) decodeBody(body change.Body, t *topic) ([]change.Change, err
 		return mismatch("a row", want)
 	}
 	t.notice(pipeline.Rows)
-	return []change.Change{rows.Decode(body, &in.schemas, cmp.Or(t.source.Prefix, rows.DefaultPrefix))}, nil
+	c, err := rows.Decode(body, &in.schemas, cmp.Or(t.source.Prefix, rows.DefaultPrefix))
+	return []change.Change{c}, err
 }
 
 // Recognise returns the format that a value looks like, none where it is null or cannot be read.

@@ -127,6 +127,8 @@ func TestHandle_rows(t *testing.T) {
 		"unwrapped":                 {rows(), "-", `{"id":1,"name":"Cup","__op":"u","__deleted":"false"}`, `upsert Product/1 "Cup"`},
 		"unwrapped and deleted":     {rows(), "-", `{"id":1,"name":"","__deleted":"true"}`, `delete Product/1`},
 		"unwrapped, op d":           {rows(), `{"id":1}`, `{"id":0,"name":null,"__op":"d"}`, `delete Product/1`},
+		"unwrapped, deleted or not": {rows(), "-", `{"id":1,"name":"Cup","__deleted":"yes"}`, "failed Product/1 format-mismatch\nletter format-mismatch: __deleted is neither true nor false: whether the row is deleted is not known"},
+		"unwrapped, another op":     {rows(), `{"id":1}`, `{"name":"Cup","__op":"D"}`, "failed Product/1 format-mismatch\nletter format-mismatch: __op is none of c, u, r and d: whether the row is deleted is not known"},
 		"a null is a delete":        {rows(), `{"id":1}`, "-", `delete Product/1`},
 		"a null of an unknown id":   {rows(), `{"uid":1}`, "-", `letter missing-id: ` + unmapped + `["id"]`},
 		"a flat update":             {rows("[id]", "[product_id]", "{{description}}", "{{desc}} {{category}}"), "-", `{"product_id":"p9","name":"杯子","desc":"白瓷","category":"厨房","timestamp":1700000000,"update_type":"price_change"}`, `upsert Product/p9 "杯子 白瓷 厨房"`},

@@ -40,11 +40,11 @@ func (in *Ingester) TryRow(ctx context.Context, pipeline, topic string, row []by
 	return in.Try(ctx, topic, key, row)
 }
 
-// rowKey reads no more of a row than its key is made of. Whether it is JSON at all the trial says.
+// rowKey reads no more of a row than its key is made of. Whether it is JSON at all, and of use, the trial says.
 func (m *mapping) rowKey(in *Ingester, row []byte) []byte {
-	c := rows.Decode(change.Body{Object: gjson.ParseBytes(row)}, &in.schemas, cmp.Or(m.pipeline.Source.Prefix, rows.DefaultPrefix))
+	c, _ := rows.Decode(change.Body{Object: gjson.ParseBytes(row)}, &in.schemas, cmp.Or(m.pipeline.Source.Prefix, rows.DefaultPrefix))
 	object := c.After
-	if c.Op == change.Delete {
+	if !object.Exists() {
 		object = c.Before
 	}
 	picked := m.pick(object, m.identifying)
