@@ -2,6 +2,7 @@ package wire
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -79,6 +80,9 @@ type compiler struct{ named map[string]*node }
 
 // node compiles a part of a schema. Names without dots are of the namespace that they stand in.
 func (c *compiler) node(s *avro.SchemaNode, space string) (*node, error) {
+	if s == nil { // the library has looked at none of what a type has that should have no parts
+		return nil, errors.New("a list or a map does not say what is in it")
+	}
 	kind, known := kinds[s.Type]
 	if !known {
 		return c.reference(s.Type, space)
