@@ -18,7 +18,8 @@ type builder struct {
 	home        place // of the record in its partition
 	place       place // of change
 	documents   []*record.Document
-	from        int // where those of change begin
+	from        int                // where those of change begin
+	hiding      []*record.Document // rows of change that when hides
 }
 
 func (in *Ingester) newBuilder(r *stage.Record) *builder {
@@ -29,7 +30,9 @@ func (in *Ingester) newBuilder(r *stage.Record) *builder {
 }
 
 // begin turns to the next change of the record.
-func (b *builder) begin(c *change.Change) { b.change, b.place, b.from = c, b.home, len(b.documents) }
+func (b *builder) begin(c *change.Change) {
+	b.change, b.place, b.from, b.hiding = c, b.home, len(b.documents), nil
+}
 
 // add appends a document of an item with the source's order: the ordinal tells the
 // documents of one record apart.
@@ -62,27 +65,44 @@ func number(documents []*record.Document, from int) {
 	}
 }
 
-// settle drops the deletes of items that another pipeline claims: two pipelines
-// may split a table between them and fill one collection. A pipeline that failed
-// claims its item too, because the index should keep showing the older state. The
-// changes before in the record are done: of two rows that change their ids one may
-// delete what the other has made.
+// settle drops what pipelines that do not show an item say of it where another one claims it: two pipelines may split a
+// table between them and fill one collection. A pipeline that failed claims its item too, because the index should keep
+// showing the older state. The changes before in the record are done: of two rows that change their ids one may delete what
+// the other has made.
 func (b *builder) settle() {
 	own := b.documents[b.from:]
 	if len(own) < 2 {
 		return
 	}
-	claimed := map[string]bool{}
+	strongest := map[string]claim{}
 	for _, d := range own {
-		if d.GetOp() != record.Op_OP_DELETE {
-			claimed[string(d.Item().Key())] = true
-		}
+		key := string(d.Item().Key())
+		strongest[key] = max(strongest[key], b.claimOf(d))
 	}
 	own = slices.DeleteFunc(own, func(d *record.Document) bool {
-		return d.GetOp() == record.Op_OP_DELETE && claimed[string(d.Item().Key())]
+		return b.claimOf(d) < strongest[string(d.Item().Key())]
 	})
 	b.documents = b.documents[:b.from+len(own)]
 	number(b.documents, b.from)
+}
+
+// claim says how much a pipeline wants of an item.
+type claim uint8
+
+const (
+	nothing claim = iota // it is deleted
+	aside                // kept, and not shown: the sources that leave columns out could not bring it back
+	shown
+)
+
+func (b *builder) claimOf(d *record.Document) claim {
+	switch {
+	case d.GetOp() == record.Op_OP_DELETE:
+		return nothing
+	case slices.Contains(b.hiding, d):
+		return aside
+	}
+	return shown
 }
 
 func (b *builder) failed(m *mapping, who identity, err error) {

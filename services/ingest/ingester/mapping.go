@@ -177,7 +177,10 @@ func (m *mapping) upsert(b *builder, who identity, img *image) error {
 		return fault.Reject(fault.FieldType, "field %s does not compare with the value that when gives", field)
 	}
 	if partial {
-		m.row(b, who, record.Op_OP_PARTIAL, img).Unavailable = img.unavailable
+		d := m.row(b, who, record.Op_OP_PARTIAL, img)
+		if d.Unavailable = img.unavailable; hidden {
+			b.hiding = append(b.hiding, d)
+		}
 		if b.change.Created && !hidden { // PostgreSQL's new row of a changed key: it waits, and somebody must know
 			return fault.Reject(fault.UnavailableValue, "the source left field %s out of a new row: only the row of the old key had it, and the item waits until a row shows it. "+
 				"Have the field written anew (PostgreSQL: SET %[1]s = %[1]s || ''), or send the row by a backfill", img.unavailable[0])
@@ -189,7 +192,9 @@ func (m *mapping) upsert(b *builder, who identity, img *image) error {
 		return err
 	}
 	d := m.row(b, who, record.Op_OP_UPSERT, img)
-	d.Text, d.Properties, d.Hidden = made.Text, made.Properties, made.Hidden
+	if d.Text, d.Properties, d.Hidden = made.Text, made.Properties, made.Hidden; hidden {
+		b.hiding = append(b.hiding, d)
+	}
 	return nil
 }
 
