@@ -22,14 +22,19 @@ func (s *Schema) Of(column string) Type {
 	return s.Columns[column]
 }
 
-// maxSchemas bounds the cache: a table has one schema until it is altered.
-const maxSchemas = 1024
+// The cache's bounds: a table has one schema until it is altered, and one of 1,000 columns has about 100,000 bytes. What is
+// compiled of a schema may take ten times its bytes.
+const (
+	maxSchemas     = 1024
+	maxSchemaBytes = 8 << 20
+)
 
 // Schemas compiles schemas and keeps them: every record repeats its own, which is
 // several times as long as its row. It may be used from several goroutines.
 type Schemas struct {
 	mu    sync.RWMutex
 	known map[string]*Schema
+	bytes int // of its keys
 }
 
 // Compile returns the schema of its JSON, nil where that says nothing.
@@ -55,13 +60,19 @@ func (s *Schemas) compiled(schema gjson.Result, kind string, compile func(gjson.
 	if found {
 		return compiled
 	}
+	if len(key) > maxSchemaBytes {
+		return compile(schema)
+	}
 	// Of a copy: what is kept would keep the whole record, and with it all that was fetched or sent together.
 	schema = gjson.Parse(strings.Clone(schema.Raw))
 	key, compiled = kind+schema.Raw, compile(schema)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.known == nil || len(s.known) >= maxSchemas {
-		s.known = map[string]*Schema{}
+	if s.known == nil || len(s.known) >= maxSchemas || s.bytes+len(key) > maxSchemaBytes {
+		s.known, s.bytes = map[string]*Schema{}, 0
+	}
+	if _, found := s.known[key]; !found { // another goroutine may have been here
+		s.bytes += len(key)
 	}
 	s.known[key] = compiled
 	return compiled
