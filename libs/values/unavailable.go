@@ -3,6 +3,7 @@ package values
 import (
 	"crypto/md5" //nolint:gosec // Java's UUID.nameUUIDFromBytes is made of it
 	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"strconv"
 	"strings"
@@ -14,26 +15,37 @@ import (
 // Placeholder recognises what Debezium puts where PostgreSQL left an unchanged
 // long column out, in each form that the column's type gives it.
 type Placeholder struct {
-	text, base64 string
-	forms        map[string]bool // compact JSON of arrays and maps
-	longest      int
+	texts   map[string]bool // texts as they stand
+	forms   map[string]bool // compact JSON of arrays and maps
+	longest int
 }
 
 // NewPlaceholder returns the recogniser of a connector's unavailable.value.placeholder.
 func NewPlaceholder(text string) *Placeholder {
+	if digits, is := strings.CutPrefix(text, "hex:"); is { // so connectors take bytes
+		if bytes, err := hex.DecodeString(digits); err == nil {
+			text = string(bytes)
+		}
+	}
 	encoded := base64.StdEncoding.EncodeToString([]byte(text))
 	numbers := make([]string, len(text))
 	for i := range len(text) {
 		numbers[i] = strconv.Itoa(int(int8(text[i]))) //nolint:gosec // Java's bytes have a sign
 	}
-	p := &Placeholder{text: text, base64: encoded, forms: map[string]bool{}}
 	quoted := quote(text)
+	pair := "{" + quoted + ":" + quoted + "}"
+	p := &Placeholder{forms: map[string]bool{}, texts: map[string]bool{
+		text: true,
+		// By binary.handling.mode; in hex it is only Oracle's.
+		encoded: true, base64.URLEncoding.EncodeToString([]byte(text)): true, hex.EncodeToString([]byte(text)): true,
+		pair: true, // an hstore, which is JSON within a text unless hstore.handling.mode is map
+	}}
 	for _, form := range []string{
 		"[" + quoted + "]",
 		"[" + quote(encoded) + "]",
 		"[" + strings.Join(numbers, ",") + "]",
 		"[" + quote(nameUUID(text)) + "]",
-		"{" + quoted + ":" + quoted + "}",
+		pair,
 	} {
 		p.forms[form] = true
 		p.longest = max(p.longest, len(form))
@@ -49,19 +61,22 @@ func nameUUID(text string) string {
 	return id.String()
 }
 
+// quote writes a text as Java's converters do: < and > stay what they are.
 func quote(s string) string {
-	quoted, err := json.Marshal(s)
-	if err != nil { // not for a string
+	var b strings.Builder
+	to := json.NewEncoder(&b)
+	to.SetEscapeHTML(false)
+	if err := to.Encode(s); err != nil { // not for a string
 		return ""
 	}
-	return string(quoted)
+	return strings.TrimSuffix(b.String(), "\n")
 }
 
 // Is reports whether v is the placeholder.
 func (p *Placeholder) Is(v gjson.Result) bool {
 	switch v.Type {
 	case gjson.String:
-		return v.Str == p.text || v.Str == p.base64
+		return p.texts[v.Str]
 	case gjson.JSON:
 		if len(v.Raw) > 4*p.longest { // room for white space
 			return false

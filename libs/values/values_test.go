@@ -308,3 +308,22 @@ func TestSchemas_keepNothingOfTheirRecordsButTheSchemas(t *testing.T) {
 	}
 	runtime.KeepAlive(&schemas)
 }
+
+func TestPlaceholder_asConnectorsAreTold(t *testing.T) {
+	for text, forms := range map[string][]string{
+		"<gone>":       {`"<gone>"`, `"PGdvbmU+"`, `"3c676f6e653e"`, `["<gone>"]`, `{"<gone>":"<gone>"}`, `"{\"<gone>\":\"<gone>\"}"`},
+		"hex:676f6e65": {`"gone"`, `"Z29uZQ=="`, `[103,111,110,101]`},
+		"hex:xyz":      {`"hex:xyz"`},
+		"a>?":          {`"YT4_"`, `"YT4/"`}, // the alphabet of base64-url-safe
+	} {
+		p := values.NewPlaceholder(text)
+		for _, form := range forms {
+			if !p.Is(gjson.Parse(form)) {
+				t.Errorf("%s: %s is not recognised", text, form)
+			}
+		}
+		if p.Is(gjson.Parse(`"somebody's text"`)) || p.Is(gjson.Parse(`{"a":"b"}`)) || p.Is(gjson.Parse(`null`)) {
+			t.Errorf("%s: what it is not", text)
+		}
+	}
+}

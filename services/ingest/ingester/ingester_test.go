@@ -192,6 +192,8 @@ func TestHandle_unavailableValues(t *testing.T) {
 		"a list of bytes":   `["X19kZWJleml1bV91bmF2YWlsYWJsZV92YWx1ZQ=="]`,
 		"a list of numbers": `[95,95,100,101,98,101,122,105,117,109,95,117,110,97,118,97,105,108,97,98,108,101,95,118,97,108,117,101]`,
 		"a list of UUIDs":   `["b68a35a7-17ad-35b3-af2a-ae46edb4545a"]`,
+		"bytes in hex":      `"5f5f646562657a69756d5f756e617661696c61626c655f76616c7565"`,
+		"an hstore as text": `"{\"__debezium_unavailable_value\":\"__debezium_unavailable_value\"}"`,
 		"a map":             `{` + placeholder + `:` + placeholder + `}`,
 		"with white space":  `[ ` + placeholder + ` ]`,
 	} {
