@@ -19,11 +19,18 @@ type Event struct {
 	Record     gjson.Result // of kcat, for its topic and place; does not exist for others
 }
 
+// maxEventDepth is far above Limits.Depth, which is for the value within: a line of a megabyte that nests with each byte
+// has gjson take 128 megabytes of stack, which nobody counts.
+const maxEventDepth = 10_000
+
 // ParseEvent takes a line apart. A text stands for its bytes, whatever they are, other JSON for itself; binary ones come in
 // base64, as key_base64 or {"$base64": …}. Any other line is a value without key: whoever has rows with such columns wraps
 // them. Its errors are permanent.
 func ParseEvent(line []byte) (Event, error) {
 	event := Event{Value: line}
+	if err := (Limits{Depth: maxEventDepth, Fields: len(line)}).check(line); err != nil {
+		return event, err
+	}
 	if !gjson.ValidBytes(line) {
 		return event, nil
 	}

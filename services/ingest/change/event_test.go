@@ -2,6 +2,7 @@ package change_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/freshet-io/freshet/libs/fault"
@@ -56,5 +57,18 @@ func TestParseEvent(t *testing.T) {
 		if got != want {
 			t.Errorf("%q:\n%s, want\n%s", line, got, want)
 		}
+	}
+}
+
+func TestParseEvent_thatNestsWithoutEnd(t *testing.T) {
+	for _, unit := range []string{"[", `{"a":`, `{"value":`, `{"value":[`} {
+		line := strings.Repeat(unit, 1<<20/len(unit))
+		if _, err := change.ParseEvent([]byte(line)); fault.ReasonOf(err) != fault.Malformed || !strings.Contains(err.Error(), "nests") {
+			t.Errorf("%.20s…: %v", line, err)
+		}
+	}
+	deep := strings.Repeat("[", 5000) + strings.Repeat("]", 5000)
+	if event, err := change.ParseEvent([]byte(`{"key":"k","value":` + deep + `}`)); err != nil || string(event.Value) != deep {
+		t.Errorf("what is only deep: %d bytes, %v", len(event.Value), err)
 	}
 }

@@ -97,6 +97,8 @@ func (s *Server) deleteItem(r *http.Request, h *hold) (Result, error) {
 	for name, column := range map[string]string{tenantParameter: source.Tenant, seqParameter: source.Order} {
 		switch value := query.Get(name); {
 		case value == "":
+		case !utf8.ValidString(value): // JSON would make another text of it
+			return Result{}, refuse(http.StatusUnprocessableEntity, "malformed", "%s is not UTF-8", name)
 		case column == "":
 			return Result{}, refuse(http.StatusBadRequest, "no-"+name, "source %s has no column for %s: leave it out", source.Name, name)
 		case column != source.ID[0]:
