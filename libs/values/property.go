@@ -184,11 +184,12 @@ func uuidOf(v gjson.Result) (string, error) {
 }
 
 // IDPart returns a value as a part of an item's id: equal ids must be equal texts,
-// whether they come from a row or a key. It reports false for null, objects and lists.
+// whether they come from a row or a key. It reports false for null, objects and lists, and for what is no text: half of a
+// surrogate pair, which would name the item of another one.
 func IDPart(v gjson.Result) (part string, ok bool) {
 	switch v.Type {
 	case gjson.String:
-		return v.Str, true
+		return v.Str, !Halved(v.Raw)
 	case gjson.Number:
 		return pipeline.CanonicalNumber(v.Raw)
 	case gjson.True, gjson.False:

@@ -2,14 +2,12 @@ package change
 
 import (
 	"encoding/base64"
-	"strconv"
 	"strings"
-	"unicode"
-	"unicode/utf16"
 
 	"github.com/tidwall/gjson"
 
 	"github.com/freshet-io/freshet/libs/fault"
+	"github.com/freshet-io/freshet/libs/values"
 )
 
 // Event is a change event as people have it in a line: a bare value, {"key": …, "value": …}, or a record as kcat -J prints
@@ -100,36 +98,8 @@ func bytesOf(name string, parts []part) ([]byte, error) {
 		return b, nil
 	case content.Type != gjson.String:
 		return []byte(content.Raw), nil
-	case halved(content.Raw):
+	case values.Halved(content.Raw):
 		return nil, fault.Reject(fault.Malformed, "the event's %s has half of a surrogate pair, which stands for no bytes: send them as %s_base64", name, name)
 	}
 	return []byte(content.Str), nil
-}
-
-// halved reports whether a JSON string has half of a surrogate pair, of which gjson would make another character.
-func halved(raw string) bool {
-	for {
-		i := strings.IndexByte(raw, '\\')
-		if i < 0 {
-			return false
-		}
-		if raw = raw[i:]; raw[1] != 'u' {
-			raw = raw[2:]
-			continue
-		}
-		unit := unitOf(raw)
-		if raw = raw[6:]; !utf16.IsSurrogate(unit) {
-			continue
-		}
-		if !strings.HasPrefix(raw, `\u`) || utf16.DecodeRune(unit, unitOf(raw)) == unicode.ReplacementChar {
-			return true
-		}
-		raw = raw[6:]
-	}
-}
-
-// unitOf reads the \uXXXX that a text begins with.
-func unitOf(raw string) rune {
-	n, _ := strconv.ParseUint(raw[2:6], 16, 16) // JSON that is valid has four digits
-	return rune(n)
 }

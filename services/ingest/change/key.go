@@ -68,6 +68,8 @@ func keyOf(root gjson.Result, types *values.Schema) Key {
 		return Key{Object: root, Schema: types}
 	case root.IsArray():
 		return Key{Err: fault.Reject(fault.Malformed, "the key is a list")}
+	case root.Type == gjson.String && values.Halved(root.Raw):
+		return Key{Err: fault.Reject(fault.Malformed, "the key has half of a surrogate pair, which is no text")}
 	case root.Type == gjson.String && isPrinted(root.Str):
 		return printed
 	case root.Type == gjson.String:

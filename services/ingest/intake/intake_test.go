@@ -91,6 +91,7 @@ func TestRequests_areRefusedWithNothingWritten(t *testing.T) {
 		"no object":                  {"PUT", "/v1/items/8?source=products", "[]", []string{"Content-Type", "application/json"}, 422, "malformed"},
 		"a seq that is none":         {"DELETE", "/v1/items/8?source=products&seq=-1", "", nil, 422, ""},
 		"a seq without an order":     {"DELETE", "/v1/items/8?source=tenants&tenant=s&seq=1", "", nil, 400, "no-seq"},
+		"a row's id that is cut":     {"PUT", "/v1/items/8?source=products", `{"id":"\ud8"`, []string{"Content-Type", "application/json"}, 422, "other-id"},
 		"a tenant that is no text":   {"DELETE", "/v1/items/8?source=tenants&tenant=%FF", "", nil, 422, "malformed"},
 		"a tenant without tenants":   {"DELETE", "/v1/items/8?source=products&seq=1&tenant=s", "", nil, 400, "no-tenant"},
 		"a failing line, all alone":  {"POST", "/v1/items?source=products", `{"seq":1}`, nil, 422, ""},
