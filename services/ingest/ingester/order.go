@@ -9,6 +9,7 @@ import (
 	"github.com/tidwall/gjson"
 
 	"github.com/freshet-io/freshet/libs/fault"
+	"github.com/freshet-io/freshet/libs/pipeline"
 	"github.com/freshet-io/freshet/libs/record"
 	"github.com/freshet-io/freshet/libs/stage"
 	"github.com/freshet-io/freshet/libs/values"
@@ -92,15 +93,32 @@ func (m *mapping) placeOf(b *builder) (place, error) {
 }
 
 // namesItem reports whether all changes of an item have one key: it has the columns of the
-// id, or some of those of id and tenant alone.
+// id, or some of those of id and tenant alone. One value is the id, unless the row has another.
 func (m *mapping) namesItem(c *change.Change) bool {
 	switch {
 	case c.Key.Object.Exists():
 		return m.keyHas(c, m.id) || m.keyHasOnly(c.Key.Object)
 	case c.Key.Text != "":
-		return len(m.id) == 1
+		return len(m.id) == 1 && m.keyIs(c, m.id[0])
 	}
 	return c.Key.Err != nil // reported where it matters
+}
+
+// keyIs reports whether a key of one value is what the row has in a column, if it has it.
+func (m *mapping) keyIs(c *change.Change, column int) bool {
+	row := c.After
+	if c.Op == change.Delete {
+		row = c.Before
+	}
+	own, has := values.IDPart(m.shown(column, m.pick(row, m.identifying)[column].Value, c))
+	if !has || own == c.Key.Text {
+		return true
+	}
+	if text, _ := values.IDPart(singleKey(c.Key, m.columns[column].typeInKey(c))); text == own {
+		return true
+	}
+	digits, number := pipeline.CanonicalNumber(c.Key.Text) // 7.0 is 7
+	return number && digits == own
 }
 
 func (m *mapping) keyHas(c *change.Change, columns []int) bool {
