@@ -165,10 +165,7 @@ func date(v gjson.Result) (string, error) {
 	if v.Type == gjson.Number {
 		return "", errCountDate
 	}
-	if v.Type != gjson.String {
-		return "", errDate
-	}
-	t, err := parseTime(v.Str)
+	t, err := Time(v)
 	return t.Format(time.RFC3339Nano), err
 }
 

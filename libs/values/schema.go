@@ -7,7 +7,7 @@ import (
 	"github.com/tidwall/gjson"
 )
 
-// Schema is the schema that Kafka Connect's JSON converter sends along.
+// Schema is what is known of the columns of a row, a key or an envelope: by the schema that came along, or by a registry's.
 type Schema struct {
 	Name    string          // of the struct, such as server.catalog.products.Key
 	Columns map[string]Type // of a row; nil where it is none
