@@ -32,7 +32,7 @@ func NewPlaceholder(text string) *Placeholder {
 	for i := range len(text) {
 		numbers[i] = strconv.Itoa(int(int8(text[i]))) //nolint:gosec // Java's bytes have a sign
 	}
-	quoted := quote(text)
+	quoted := Quote(text)
 	pair := "{" + quoted + ":" + quoted + "}"
 	p := &Placeholder{forms: map[string]bool{}, texts: map[string]bool{
 		text: true,
@@ -42,9 +42,9 @@ func NewPlaceholder(text string) *Placeholder {
 	}}
 	for _, form := range []string{
 		"[" + quoted + "]",
-		"[" + quote(encoded) + "]",
+		"[" + Quote(encoded) + "]",
 		"[" + strings.Join(numbers, ",") + "]",
-		"[" + quote(nameUUID(text)) + "]",
+		"[" + Quote(nameUUID(text)) + "]",
 		pair,
 	} {
 		p.forms[form] = true
@@ -61,8 +61,8 @@ func nameUUID(text string) string {
 	return id.String()
 }
 
-// quote writes a text as Java's converters do: < and > stay what they are.
-func quote(s string) string {
+// Quote returns a text as JSON has it, and as Java's converters write it: < and > stay what they are.
+func Quote(s string) string {
 	var b strings.Builder
 	to := json.NewEncoder(&b)
 	to.SetEscapeHTML(false)

@@ -1,7 +1,6 @@
 package ingester
 
 import (
-	"encoding/json"
 	"slices"
 
 	"github.com/freshet-io/freshet/libs/fault"
@@ -53,11 +52,7 @@ func newMapping(p *pipeline.Pipeline, placeholder *values.Placeholder) (*mapping
 	m := &mapping{pipeline: p, recipe: made, identifying: len(p.Identifying()), index: map[string]int{}, tenant: -1, order: -1, placeholder: placeholder}
 	m.recipeHash, _ = p.ItemRecipe()
 	for i, name := range p.Fields() {
-		quoted, err := json.Marshal(name)
-		if err != nil {
-			return nil, err
-		}
-		m.columns = append(m.columns, column{name: name, quoted: string(quoted)})
+		m.columns = append(m.columns, column{name: name, quoted: values.Quote(name)})
 		m.index[name] = i
 	}
 	for _, declared := range p.Properties {

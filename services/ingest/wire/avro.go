@@ -1,7 +1,6 @@
 package wire
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strconv"
@@ -99,7 +98,7 @@ func (c *compiler) node(s *avro.SchemaNode, space string) (*node, error) {
 		n.kind = kindUUID
 	}
 	for _, symbol := range s.Symbols {
-		n.symbols = append(n.symbols, quote(symbol))
+		n.symbols = append(n.symbols, values.Quote(symbol))
 	}
 	return n, c.parts(n, s, space)
 }
@@ -127,7 +126,7 @@ func (c *compiler) parts(n *node, s *avro.SchemaNode, space string) (err error) 
 		if err != nil {
 			return err
 		}
-		n.fields = append(n.fields, field{name: f.Name, quoted: quote(f.Name) + ":", node: of})
+		n.fields = append(n.fields, field{name: f.Name, quoted: values.Quote(f.Name) + ":", node: of})
 	}
 	return nil
 }
@@ -152,14 +151,6 @@ func fullName(s *avro.SchemaNode) (name, space string) {
 		return s.Name, ""
 	}
 	return s.Namespace + "." + s.Name, s.Namespace
-}
-
-func quote(name string) string {
-	quoted, err := json.Marshal(name)
-	if err != nil { // not for a string
-		return `""`
-	}
-	return string(quoted)
 }
 
 // logical types of Avro's own, by name. Producers that are not Kafka Connect have no others.
