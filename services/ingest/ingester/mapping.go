@@ -117,15 +117,6 @@ func (m *mapping) apply(b *builder) error {
 	return err
 }
 
-// locate finds the place of the change in its source, for the documents to come.
-func (m *mapping) locate(b *builder) (err error) {
-	at, err := m.placeOf(b)
-	if err == nil {
-		b.place = at
-	}
-	return err
-}
-
 func (m *mapping) delete(b *builder) error {
 	c := b.change
 	if column, found := m.contradicted(c); found {

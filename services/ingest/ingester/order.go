@@ -79,16 +79,20 @@ func rank(v gjson.Result) (uint64, bool) {
 	return 0, false
 }
 
-// placeOf returns where a change stands in its source, and an error where nothing says so:
+// locate finds the place of the change in its source, for the documents to come. It is an error where nothing says so:
 // two changes of an item in two partitions may overtake each other.
-func (m *mapping) placeOf(b *builder) (place, error) {
+func (m *mapping) locate(b *builder) error {
 	switch {
 	case m.order >= 0:
-		return m.inOrder(b)
+		at, err := m.inOrder(b)
+		if err == nil {
+			b.place = at
+		}
+		return err
 	case m.pipeline.Source.Ordered || !b.partitioned || m.namesItem(b.change):
-		return b.home, nil
+		return nil // b has it at home
 	}
-	return place{}, fault.Reject(fault.MissingID, "the key does not name the item, and the topic has several partitions, so that changes of it may overtake each other: "+
+	return fault.Reject(fault.MissingID, "the key does not name the item, and the topic has several partitions, so that changes of it may overtake each other: "+
 		"key the topic by the columns of id, or give pipeline %s a source.order (a column that rises with each change), or source.ordered", m.pipeline.Name)
 }
 
