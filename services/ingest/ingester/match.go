@@ -43,7 +43,7 @@ func (m *mapping) match(c *change.Change, topic string) verdict {
 		case part.have != "":
 			return matchNo
 		default:
-			switch part.fallback(names(c, topic)) {
+			switch part.fallback(dottedName(c, topic)) {
 			case matchNo:
 				return matchNo
 			case matchUnknown:
@@ -55,8 +55,8 @@ func (m *mapping) match(c *change.Change, topic string) verdict {
 	return result
 }
 
-// names returns the dotted name that holds the table's: server.catalog.products.
-func names(c *change.Change, topic string) string {
+// dottedName returns the one that holds the table's: server.catalog.products.
+func dottedName(c *change.Change, topic string) string {
 	if s := c.Key.Schema; s != nil {
 		if name, is := strings.CutSuffix(s.Name, ".Key"); is {
 			return name
@@ -104,7 +104,7 @@ func (in *Ingester) Unmatched(ctx context.Context, r stage.Record) string {
 	if known, err := in.describe(ctx, []Change{{r}}); err == nil {
 		if changes, err := in.read(&r, known, in.openKey(r.Key, known), t); err == nil && len(changes) > 0 {
 			of := changes[0].Table
-			table = cmp.Or(dotted(of.DB, of.Schema, of.Name), names(&changes[0], r.Topic))
+			table = cmp.Or(dotted(of.DB, of.Schema, of.Name), dottedName(&changes[0], r.Topic))
 		}
 	}
 	return neither("table", table, wanted)
