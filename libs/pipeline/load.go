@@ -61,7 +61,7 @@ func Parse(content []byte) (*File, error) {
 	}
 	tree, err := parser.ParseBytes(content, 0)
 	if err != nil {
-		return nil, oneLine(err)
+		return nil, errors.New(asFault(err).String())
 	}
 	body, err := onlyDocument(tree)
 	if err != nil {
@@ -120,8 +120,6 @@ func asFault(err error) fault {
 	text, _, _ := strings.Cut(err.Error(), "\n")
 	return fault{text: text}
 }
-
-func oneLine(err error) error { return errors.New(asFault(err).String()) }
 
 func (c *checker) err() error {
 	if len(c.faults) == 0 {
