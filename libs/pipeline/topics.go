@@ -22,6 +22,13 @@ func (s Source) Reads(topic string) bool {
 	})
 }
 
+// Reads reports whether a pipeline reads the topic. Nothing stands for the topics of the pipeline itself, whose names begin with
+// own, and those of Kafka.
+func (f *File) Reads(topic, own string) bool {
+	return !strings.HasPrefix(topic, "__") && !strings.HasPrefix(topic, own) &&
+		slices.ContainsFunc(f.Pipelines, func(p Pipeline) bool { return p.Source.Reads(topic) })
+}
+
 // as returns how the source reads its topics: the format, and what belongs to it.
 func (s Source) as() string {
 	if s.Prefix == "" {

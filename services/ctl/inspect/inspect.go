@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -150,7 +149,4 @@ func (i *Inspector) sourceTopics(ctx context.Context) ([]string, error) {
 }
 
 // reads reports whether ingest reads a topic of this name.
-func (i *Inspector) reads(topic string) bool {
-	return !strings.HasPrefix(topic, "__") && !strings.HasPrefix(topic, i.cfg.Topics.Prefix+".") &&
-		slices.ContainsFunc(i.file.Pipelines, func(p pipeline.Pipeline) bool { return p.Source.Reads(topic) })
-}
+func (i *Inspector) reads(topic string) bool { return i.file.Reads(topic, i.cfg.Topics.Prefix+".") }

@@ -36,7 +36,7 @@ func (s *sources) topics(ctx context.Context) ([]string, error) {
 	s.mu.Unlock()
 	topics := s.file.Topics()
 	for topic := range partitions {
-		if s.stoodFor(topic) {
+		if s.file.Reads(topic, s.own) {
 			topics = append(topics, topic)
 		}
 	}
@@ -51,13 +51,6 @@ func (s *sources) topics(ctx context.Context) ([]string, error) {
 		return nil, fmt.Errorf("no topic has a name like %s", strings.Join(s.file.Patterns(), ", "))
 	}
 	return topics, nil
-}
-
-func (s *sources) stoodFor(topic string) bool {
-	if strings.HasPrefix(topic, "__") || strings.HasPrefix(topic, s.own) {
-		return false
-	}
-	return slices.ContainsFunc(s.file.Pipelines, func(p pipeline.Pipeline) bool { return p.Source.Reads(topic) })
 }
 
 // partitioned reports whether a topic has several partitions.
