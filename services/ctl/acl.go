@@ -17,9 +17,9 @@ import (
 
 // aclConfig is what the rights depend on. No broker is asked.
 type aclConfig struct {
-	Topics   kafka.Topics `inline:"true"`
-	Groups   kafka.Groups `inline:"true"`
-	Pipeline string       `required:"true" desc:"path of the pipeline file"`
+	Topics   kafka.Topics     `inline:"true"`
+	Groups   kafka.Groups     `inline:"true"`
+	Pipeline pipeline.Setting `required:"true" desc:"path of the pipeline file"`
 	Source   struct {
 		Kafka struct {
 			Brokers []string `desc:"where the source topics are on a cluster of their own"`
@@ -44,21 +44,17 @@ func aclCommand() *cobra.Command {
 			if err := load(&cfg, cmd.ErrOrStderr()); err != nil {
 				return err
 			}
-			file, err := pipeline.Load(cfg.Pipeline)
-			if err != nil {
-				return err
-			}
 			principals, err := principals(users)
 			if err != nil {
 				return err
 			}
 			if len(canary) == 0 {
 				// Where the first pipeline takes none, the selftest has to be told its topic, too.
-				if _, topic, err := selftest.Choose(file, "", ""); err == nil {
+				if _, topic, err := selftest.Choose(cfg.Pipeline.File, "", ""); err == nil {
 					canary = []string{topic}
 				}
 			}
-			grants := access.Installation{File: file, Topics: cfg.Topics, Groups: cfg.Groups, Apart: len(cfg.Source.Kafka.Brokers) > 0, Canary: canary}.Grants()
+			grants := access.Installation{File: cfg.Pipeline.File, Topics: cfg.Topics, Groups: cfg.Groups, Apart: len(cfg.Source.Kafka.Brokers) > 0, Canary: canary}.Grants()
 			switch out := cmd.OutOrStdout(); output {
 			case "table":
 				return printGrants(out, grants, principals)

@@ -42,7 +42,7 @@ func consoleCommand() *cobra.Command {
 				return err
 			}
 			fmt.Fprintf(cmd.OutOrStdout(), "the console is at http://%s; Ctrl-C ends it\n", listener.Addr())
-			return console.Console{Facts: inspector, Finder: search, File: inspector.Pipeline()}.Serve(cmd.Context(), listener)
+			return console.Console{Facts: inspector, Finder: search, File: cfg.Pipeline.File}.Serve(cmd.Context(), listener)
 		},
 	}
 	cmd.Flags().Uint16Var(&port, "port", 0, "port of 127.0.0.1; a free one if 0")

@@ -23,7 +23,7 @@ import (
 type searchConfig struct {
 	Weaviate weaviate.Config
 	OpenAI   providers.OpenAI `envconfig:"OPENAI"`
-	Pipeline string           `required:"true" desc:"path of the pipeline file: it names the space and the collections"`
+	Pipeline pipeline.Setting `required:"true" desc:"path of the pipeline file: it names the space and the collections"`
 }
 
 // searchFlags are the options of a search.
@@ -125,11 +125,7 @@ func search(cmd *cobra.Command, text string, flags searchFlags) ([]weaviate.Hit,
 
 // open connects to the index and the provider. The caller closes the index.
 func (c searchConfig) open(ctx context.Context) (*finder.Finder, error) {
-	file, err := pipeline.Load(c.Pipeline)
-	if err != nil {
-		return nil, err
-	}
-	provider, err := providers.Open(file.Space, c.OpenAI, slog.New(slog.DiscardHandler))
+	provider, err := providers.Open(c.Pipeline.File.Space, c.OpenAI, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return nil, err
 	}
@@ -137,7 +133,7 @@ func (c searchConfig) open(ctx context.Context) (*finder.Finder, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &finder.Finder{Index: index, Provider: provider, File: file}, nil
+	return &finder.Finder{Index: index, Provider: provider, File: c.Pipeline.File}, nil
 }
 
 func printHits(out io.Writer, hits []weaviate.Hit, output string) error {

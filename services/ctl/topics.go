@@ -21,7 +21,7 @@ type layoutConfig struct {
 	}
 	Topics   kafka.Topics `inline:"true"`
 	Weaviate weaviate.Config
-	Pipeline string `required:"true" desc:"path of the pipeline file"`
+	Pipeline pipeline.Setting `required:"true" desc:"path of the pipeline file"`
 }
 
 func topicsCommand() *cobra.Command {
@@ -143,10 +143,6 @@ func withLayout(cmd *cobra.Command, f func(connections) error) error {
 }
 
 func (c layoutConfig) with(ctx context.Context, f func(connections) error) error {
-	file, err := pipeline.Load(c.Pipeline)
-	if err != nil {
-		return err
-	}
 	client, err := producer(ctx, c.Kafka, c.Topics)
 	if err != nil {
 		return err
@@ -157,5 +153,5 @@ func (c layoutConfig) with(ctx context.Context, f func(connections) error) error
 		return err
 	}
 	defer func() { _ = index.Close() }()
-	return f(connections{c.Topics, client, c.Source.Kafka, index, file})
+	return f(connections{c.Topics, client, c.Source.Kafka, index, c.Pipeline.File})
 }

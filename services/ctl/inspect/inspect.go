@@ -24,11 +24,11 @@ type Config struct {
 	Topics    kafka.Topics `inline:"true"`
 	Groups    kafka.Groups `inline:"true"`
 	Weaviate  weaviate.Config
-	Registry  registry.Config `envconfig:"SCHEMA_REGISTRY"`
-	Ingest    ingester.Config `envconfig:"INGEST"`
-	Pipeline  string          `required:"true" desc:"path of the pipeline file"`
-	Admin     []string        `envconfig:"ADMIN_ADDRESSES" desc:"admin ports of all services, host:port, separated by commas; a name that stands for several addresses, as a headless Service of Kubernetes does, means all of them"`
-	TraceLink string          `envconfig:"TRACES_LINK" desc:"URL of a trace in your tracing back end, with {id} in the place of its id"`
+	Registry  registry.Config  `envconfig:"SCHEMA_REGISTRY"`
+	Ingest    ingester.Config  `envconfig:"INGEST"`
+	Pipeline  pipeline.Setting `required:"true" desc:"path of the pipeline file"`
+	Admin     []string         `envconfig:"ADMIN_ADDRESSES" desc:"admin ports of all services, host:port, separated by commas; a name that stands for several addresses, as a headless Service of Kubernetes does, means all of them"`
+	TraceLink string           `envconfig:"TRACES_LINK" desc:"URL of a trace in your tracing back end, with {id} in the place of its id"`
 }
 
 // answerBound is how long one answer may take, whatever is away.
@@ -50,25 +50,22 @@ type Inspector struct {
 	day     day
 }
 
-// Open reads the pipeline file. It asks no server yet: one that is away shows in the answers. The caller closes.
+// Open asks no server yet: one that is away shows in the answers. The caller closes.
 func Open(cfg Config) (*Inspector, error) {
-	file, err := pipeline.Load(cfg.Pipeline)
-	if err != nil {
-		return nil, err
-	}
-	i := &Inspector{cfg: cfg, file: file, own: newCluster(cfg.Kafka), source: newCluster(cfg.Source.Kafka)}
+	i := &Inspector{cfg: cfg, file: cfg.Pipeline.File, own: newCluster(cfg.Kafka), source: newCluster(cfg.Source.Kafka)}
 	i.index.name = "Weaviate at " + cfg.Weaviate.URL
 	i.index.open = func(ctx context.Context) (*weaviate.Client, error) { return weaviate.Open(ctx, cfg.Weaviate) }
 	i.index.close = func(c *weaviate.Client) { _ = c.Close() } // it was only read
 	// No connection outlives a look: an Inspector in a console may not look for hours.
 	i.http = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	var err error
 	var schemas ingester.Schemas
 	if len(cfg.Registry.URL) > 0 {
 		if schemas, err = registry.Open(cfg.Registry, quiet); err != nil {
 			return nil, err
 		}
 	}
-	if i.ingester, err = ingester.New(file, ingester.Options{Config: cfg.Ingest, Schemas: schemas}); err != nil {
+	if i.ingester, err = ingester.New(i.file, ingester.Options{Config: cfg.Ingest, Schemas: schemas}); err != nil {
 		return nil, err
 	}
 	return i, nil
@@ -80,9 +77,6 @@ func (i *Inspector) Close() {
 	i.source.end()
 	i.index.end()
 }
-
-// Pipeline returns the pipeline file, for the names of its collections. It must not be changed.
-func (i *Inspector) Pipeline() *pipeline.File { return i.file }
 
 // Config returns where the parts of the installation are.
 func (i *Inspector) Config() Config { return i.cfg }

@@ -72,7 +72,7 @@ type Result struct {
 // Open makes a canary and connects to where it goes, and sends nothing. Its errors say why it could not be sent. The caller closes it, and
 // the inspector after it.
 func Open(ctx context.Context, inspector *inspect.Inspector, o Options) (*Test, error) {
-	p, topic, err := Choose(inspector.Pipeline(), o.Pipeline, o.Topic)
+	p, topic, err := Choose(inspector.Config().Pipeline.File, o.Pipeline, o.Topic)
 	if err != nil {
 		return nil, err
 	}
