@@ -129,10 +129,10 @@ func (f planFlags) plan(cmd *cobra.Command, file *pipeline.File, cfg planConfig)
 	if at, err := os.Stat(f.sample); err == nil {
 		show.files = at.IsDir()
 	}
-	reader := events.Reader{Passed: func(file string) {
+	passed := func(file string) {
 		fmt.Fprintf(cmd.ErrOrStderr(), "%s is passed over: in a folder, *.md are no events\n", file)
-	}}
-	err = reader.Read(f.sample, cmd.InOrStdin(), func(e events.Event) error {
+	}
+	err = events.Read(f.sample, cmd.InOrStdin(), passed, func(e events.Event) error {
 		lines, err := planner.Lines(cmd.Context(), e)
 		if err != nil {
 			return err

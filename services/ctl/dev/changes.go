@@ -51,7 +51,7 @@ func readChanges(path string, topics []string) (records []*kgo.Record, err error
 	if len(topics) > 0 {
 		topic = topics[0]
 	}
-	err = events.Read(path, nil, func(e events.Event) error {
+	err = events.Read(path, nil, nil, func(e events.Event) error {
 		if e.Record.Topic == "" && topic == "" {
 			return fmt.Errorf("%s line %d does not say its topic, and the pipeline file names none", path, e.Line)
 		}

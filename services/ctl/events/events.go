@@ -28,24 +28,13 @@ type Event struct {
 	Record stage.Record
 }
 
-// Reader reads events. Its zero value is ready to use.
-type Reader struct {
-	// Passed is told of the files of a folder that are no events by their names, *.md; nil: nobody is.
-	Passed func(file string)
-}
-
-// Read is that of a Reader that tells nobody what it passes over.
-func Read(path string, stdin io.Reader, emit func(Event) error) error {
-	return Reader{}.Read(path, stdin, emit)
-}
-
 // Read hands on the events of a file, of all files below a folder but hidden ones and *.md, or of stdin for "-",
-// in their order. An error of emit ends it.
+// in their order. An error of emit ends it. passed, if not nil, is told of the *.md.
 //
 // A file has an event a line: a bare value, a record as kcat -J prints it, or an object of
 // key and value. One event may also be a whole file, over several lines; x.key.json is then
 // the key of x.json, and alone that of a null value.
-func (r Reader) Read(path string, stdin io.Reader, emit func(Event) error) error {
+func Read(path string, stdin io.Reader, passed func(file string), emit func(Event) error) error {
 	if path == "-" {
 		return readLines("", stdin, nil, emit)
 	}
@@ -58,8 +47,8 @@ func (r Reader) Read(path string, stdin io.Reader, emit func(Event) error) error
 		case entry.IsDir() || file != path && strings.HasPrefix(entry.Name(), "."):
 			return nil
 		case file != path && strings.EqualFold(filepath.Ext(file), ".md"):
-			if r.Passed != nil {
-				r.Passed(file)
+			if passed != nil {
+				passed(file)
 			}
 			return nil
 		}

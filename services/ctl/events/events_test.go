@@ -25,7 +25,7 @@ func describe(e events.Event) string {
 
 func read(t *testing.T, path, stdin string) (got []string) {
 	t.Helper()
-	if err := events.Read(path, strings.NewReader(stdin), func(e events.Event) error {
+	if err := events.Read(path, strings.NewReader(stdin), nil, func(e events.Event) error {
 		got = append(got, describe(e))
 		return nil
 	}); err != nil {
@@ -96,8 +96,8 @@ func TestRead_folders(t *testing.T) {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
 	var passed []string
-	reader := events.Reader{Passed: func(file string) { passed = append(passed, filepath.Base(file)) }}
-	if err := reader.Read(dir, nil, func(events.Event) error { return nil }); err != nil || !slices.Equal(passed, []string{"README.md"}) {
+	tell := func(file string) { passed = append(passed, filepath.Base(file)) }
+	if err := events.Read(dir, nil, tell, func(events.Event) error { return nil }); err != nil || !slices.Equal(passed, []string{"README.md"}) {
 		t.Errorf("told that %q are passed over, %v", passed, err)
 	}
 	if got := read(t, filepath.Join(dir, "README.md"), ""); len(got) != 1 {
@@ -106,11 +106,11 @@ func TestRead_folders(t *testing.T) {
 	if got := read(t, filepath.Join(dir, ".hidden"), ""); len(got) != 1 {
 		t.Errorf("a hidden file that was asked for: %q", got)
 	}
-	if err := events.Read(filepath.Join(dir, "none"), nil, nil); !errors.Is(err, os.ErrNotExist) {
+	if err := events.Read(filepath.Join(dir, "none"), nil, nil, nil); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("a file that is not there: %v", err)
 	}
 	stop := errors.New("stop")
-	if err := events.Read(dir, nil, func(events.Event) error { return stop }); !errors.Is(err, stop) {
+	if err := events.Read(dir, nil, nil, func(events.Event) error { return stop }); !errors.Is(err, stop) {
 		t.Errorf("the error of emit: %v", err)
 	}
 }

@@ -121,7 +121,7 @@ func newRow(place string, format pipeline.Format) *row {
 func ofFolder(t *testing.T, root, folder string, format pipeline.Format) *row {
 	t.Helper()
 	r := newRow(folder, format)
-	err := events.Read(root+"/cdc/"+folder, nil, func(e events.Event) error {
+	err := events.Read(root+"/cdc/"+folder, nil, nil, func(e events.Event) error {
 		if folder == "debezium-keys" && e.Record.Key == nil { // keys that are called as values are
 			e.Record.Key, e.Record.Value = e.Record.Value, nil
 		}
