@@ -92,8 +92,8 @@ func (c *cluster) scan(ctx context.Context, spans []kafka.Span, take func(*kgo.R
 	return kafka.Scan(ctx, c.cfg, spans, quiet, take)
 }
 
-// wholeTopic returns all that a topic has now, a span for each partition.
-func wholeTopic(ctx context.Context, client *kgo.Client, topic string) ([]kafka.Span, error) {
+// WholeTopic returns all that a topic has now, a span for each partition.
+func WholeTopic(ctx context.Context, client *kgo.Client, topic string) ([]kafka.Span, error) {
 	adm := kadm.NewClient(client)
 	ends, err := adm.ListEndOffsets(ctx, topic)
 	if err = errors.Join(err, ends.Error()); err != nil {

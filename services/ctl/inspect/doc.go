@@ -1,5 +1,5 @@
 // Package inspect answers questions about a running installation: why an item is as old as it is, and how the stages
-// are. It serves `freshet why`, `freshet status`, `freshet dlq` and the console.
+// are. It serves `freshet why`, `freshet status`, `freshet dlq`, `freshet selftest` and the console.
 //
 //	Kafka: groups, topics, dead letters, cost ledger ─┐
 //	Weaviate: the item's state ──────────────────────┼─▶ facts ─▶ causes

@@ -74,13 +74,13 @@ func headersOf(r *kgo.Record) map[string]string {
 // ReadLetters reads the dead letters from the topic's start to its present end, and returns the oldest ones in the order
 // of their time. reason is one of fault's, or empty for all. The client is the cluster's, and stays the caller's.
 func ReadLetters(ctx context.Context, c kafka.Config, client *kgo.Client, t kafka.Topics, reason string, limit int) ([]Letter, error) {
-	spans, err := wholeTopic(ctx, client, t.DeadLetters())
+	spans, err := WholeTopic(ctx, client, t.DeadLetters())
 	if err != nil {
 		return nil, err
 	}
 	letters := []Letter{}
 	// Which are the oldest shows only at the end: partitions are read side by side.
-	err = newCluster(c).scan(ctx, spans, func(r *kgo.Record) bool {
+	err = kafka.Scan(ctx, c, spans, quiet, func(r *kgo.Record) bool {
 		if l := letterOf(r); reason == "" || l.Reason == reason {
 			letters = append(letters, l)
 		}
@@ -117,7 +117,7 @@ func (i *Inspector) recent(ctx context.Context) (letters []Letter, kept int64, c
 	b, topic := &i.letters, i.cfg.Topics.DeadLetters()
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	spans, err := wholeTopic(ctx, client, topic)
+	spans, err := WholeTopic(ctx, client, topic)
 	if err != nil {
 		return nil, 0, false, err
 	}

@@ -109,7 +109,7 @@ func (i *Inspector) recordAt(ctx context.Context, at Place) (found *kgo.Record, 
 	if err != nil {
 		return nil, err
 	}
-	spans, err := wholeTopic(ctx, client, at.Topic)
+	spans, err := WholeTopic(ctx, client, at.Topic)
 	if err != nil {
 		return nil, err
 	}

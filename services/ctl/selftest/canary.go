@@ -16,11 +16,10 @@ import (
 
 // Canary is an item that goes through an installation and leaves it again.
 type Canary struct {
-	Pipeline string
-	Topic    string
-	Format   pipeline.Format
-	Item     record.Item
-	Text     string // no other text is like it, and so is its vector
+	Topic  string
+	Format pipeline.Format
+	Item   record.Item
+	Text   string // no other text is like it, and so is its vector
 
 	create, remove event
 	touched        []record.Item // by either of them, also those of other pipelines that read the topic
@@ -86,7 +85,7 @@ func writable(file *pipeline.File) []string {
 // New makes a canary, and has the ingester of the installation say what becomes of its change and its delete: nothing is
 // written that would become a dead letter, or leave an item behind. The format must not be pipeline.Auto.
 func New(ctx context.Context, in *ingester.Ingester, p *pipeline.Pipeline, topic string, format pipeline.Format, columns map[string]any, at time.Time) (*Canary, error) {
-	c := &Canary{Pipeline: p.Name, Topic: topic, Format: format, Text: fmt.Sprintf("%s %d", Mark, at.UnixNano())}
+	c := &Canary{Topic: topic, Format: format, Text: fmt.Sprintf("%s %d", Mark, at.UnixNano())}
 	row, of := Row(p, c.Text, columns, at), table{p, format}
 	var err error
 	if c.create, err = of.event(row, false, at); err != nil {

@@ -175,20 +175,13 @@ func (t *Test) format(ctx context.Context, p *pipeline.Pipeline, topic string) (
 
 // last returns the newest value of a topic, of those near the ends of its partitions; nil where there is none.
 func (t *Test) last(ctx context.Context, topic string) ([]byte, error) {
-	adm := kadm.NewClient(t.client)
-	ends, err := adm.ListEndOffsets(ctx, topic)
-	if err := errors.Join(err, ends.Error()); err != nil {
+	spans, err := inspect.WholeTopic(ctx, t.client, topic)
+	if err != nil {
 		return nil, unwritten(err, topic)
 	}
-	starts, err := adm.ListStartOffsets(ctx, topic)
-	if err := errors.Join(err, starts.Error()); err != nil {
-		return nil, unwritten(err, topic)
+	for i := range spans {
+		spans[i].From = max(spans[i].From, spans[i].To-newestRecords)
 	}
-	var spans []kafka.Span
-	ends.Each(func(end kadm.ListedOffset) {
-		start, _ := starts.Lookup(topic, end.Partition)
-		spans = append(spans, kafka.Span{Topic: topic, Partition: end.Partition, From: max(start.Offset, end.Offset-newestRecords), To: end.Offset})
-	})
 	var last *kgo.Record
 	err = kafka.Scan(ctx, t.config.Source.Kafka, spans, slog.New(slog.DiscardHandler), func(r *kgo.Record) bool {
 		if len(r.Value) > 0 && !r.Attrs.IsControl() && (last == nil || !r.Timestamp.Before(last.Timestamp)) {
