@@ -92,16 +92,17 @@ func (m *mapping) locate(b *builder) error {
 	case m.pipeline.Source.Ordered || !b.partitioned || m.namesItem(b.change):
 		return nil // b has it at home
 	}
-	return fault.Reject(fault.MissingID, "the key does not name the item, and the topic has several partitions, so that changes of it may overtake each other: "+
+	return fault.Reject(fault.MissingID, "the key is not that of the item, by columns of id and tenant and no others, and the topic has several partitions, so that changes of it may overtake each other: "+
 		"key the topic by the columns of id, or give pipeline %s a source.order (a column that rises with each change), or source.ordered", m.pipeline.Name)
 }
 
-// namesItem reports whether all changes of an item have one key: it has the columns of the
-// id, or some of those of id and tenant alone. One value is the id, unless the row has another.
+// namesItem reports whether all changes of an item have one key: it has columns of id and tenant, and no others, in which a row
+// may change: its delete under the old key then comes after its insert under the new one. One value is the id, unless the row
+// has another.
 func (m *mapping) namesItem(c *change.Change) bool {
 	switch {
 	case c.Key.Object.Exists():
-		return m.keyHas(c, m.id) || m.keyHasOnly(c.Key.Object)
+		return m.keyHasOnly(c.Key.Object)
 	case c.Key.Text != "":
 		return len(m.id) == 1 && m.keyIs(c, m.id[0])
 	}

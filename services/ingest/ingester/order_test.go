@@ -9,7 +9,7 @@ import (
 	"github.com/freshet-io/freshet/services/ingest/ingester"
 )
 
-const overtake = "letter missing-id: the key does not name the item, and the topic has several partitions, so that changes of it may overtake each other: " +
+const overtake = "letter missing-id: the key is not that of the item, by columns of id and tenant and no others, and the topic has several partitions, so that changes of it may overtake each other: " +
 	"key the topic by the columns of id, or give pipeline products a source.order (a column that rises with each change), or source.ordered"
 
 func TestHandle_keysThatDoNotNameTheItem(t *testing.T) {
@@ -20,7 +20,8 @@ func TestHandle_keysThatDoNotNameTheItem(t *testing.T) {
 		key, want string
 	}{
 		"the id":                         {nil, `{"id":1}`, item},
-		"the id and more":                {nil, `{"id":1,"region":"x"}`, item},
+		"the id and more":                {nil, `{"id":1,"region":"x"}`, refused},
+		"the id and the tenant":          {[]string{id, tenant}, `{"id":1,"shop":5}`, `upsert Product/5/1 "Cup"`},
 		"one value":                      {nil, `1`, item},
 		"one value, written otherwise":   {nil, `1.0`, item},
 		"one value, as a text of JSON":   {nil, `"1"`, item},
