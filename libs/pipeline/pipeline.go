@@ -231,20 +231,43 @@ func (p *Pipeline) Identifying() []string {
 	return columns
 }
 
+// Reading is what one part of a pipeline reads.
+type Reading struct {
+	Of      string // template, when, property, …
+	Columns []string
+}
+
+// Reads returns the columns that the parts of the pipeline read beside those of id and tenant, perhaps more than once.
+func (p *Pipeline) Reads() []Reading {
+	rules, err := p.Rules()
+	if err != nil { // a loaded file has no such error
+		return nil
+	}
+	var conditions, required, properties []string
+	for i := range rules.When {
+		conditions = append(conditions, rules.When[i].path.Column)
+	}
+	for _, path := range rules.Require {
+		required = append(required, path.Column)
+	}
+	for _, property := range p.Properties {
+		if path, err := property.Path(); err == nil {
+			properties = append(properties, path.Column)
+		}
+	}
+	reads := []Reading{{"template", rules.Template.Columns()}, {"require", required}, {"when", conditions}, {"property", properties}}
+	if p.Source.Order != "" {
+		reads = append(reads, Reading{"order", []string{columnOf(p.Source.Order)}})
+	}
+	return reads
+}
+
 // Fields returns the columns that the pipeline reads, the keys of Document.inputs: those of id and tenant, then those of its
 // template, when, require, properties and order, sorted.
 func (p *Pipeline) Fields() []string {
 	var columns []string
-	if p.Source.Order != "" {
-		columns = append(columns, columnOf(p.Source.Order))
-	}
-	if rules, err := p.Rules(); err == nil { // a loaded file has no such error
-		columns = append(columns, rules.columns()...)
-	}
-	for _, property := range p.Properties {
-		if path, err := property.Path(); err == nil {
-			columns = append(columns, path.Column)
-		}
+	for _, part := range p.Reads() {
+		columns = append(columns, part.Columns...)
 	}
 	slices.Sort(columns)
 	first := p.Identifying()

@@ -53,18 +53,6 @@ func (r *Rules) Missing(row Row) (field string, missing bool) {
 	return "", false
 }
 
-// columns returns what the rules read, in any order and perhaps more than once.
-func (r *Rules) columns() []string {
-	columns := r.Template.Columns()
-	for i := range r.When {
-		columns = append(columns, r.When[i].path.Column)
-	}
-	for _, path := range r.Require {
-		columns = append(columns, path.Column)
-	}
-	return columns
-}
-
 // Recipe returns the canonical JSON of what turns a row of this pipeline into a
 // text (template, when, require, oversize), and its hash: sha256, cut to 16 bytes.
 // A generation of a collection is of one recipe.

@@ -92,14 +92,19 @@ func keysOf(t reflect.Type) (keys []string) {
 
 // suggest names the word that was probably meant.
 func suggest(word string, known []string) string {
+	if nearest := Nearest(word, known); nearest != "" {
+		return ", did you mean " + nearest + "?"
+	}
+	return ""
+}
+
+// Nearest returns the known word that was probably meant, whatever its case, or "".
+func Nearest(word string, known []string) string {
 	best, nearest := "", 3
 	for _, name := range known {
-		if d := levenshtein.Distance(word, name, nil); d < nearest && d < len(name) {
+		if d := levenshtein.Distance(strings.ToLower(word), strings.ToLower(name), nil); d < nearest && d < len(name) {
 			best, nearest = name, d
 		}
 	}
-	if best == "" {
-		return ""
-	}
-	return ", did you mean " + best + "?"
+	return best
 }

@@ -150,7 +150,7 @@ func (f planFlags) plan(cmd *cobra.Command, file *pipeline.File, cfg planConfig)
 	if f.output == "ndjson" {
 		out = cmd.ErrOrStderr()
 	}
-	if _, err := fmt.Fprint(out, summary, summary.Describe(f.loadOf(cfg.Embed, file.Space.Model))); err != nil {
+	if _, err := fmt.Fprint(out, summary, planner.Unseen(), summary.Describe(f.loadOf(cfg.Embed, file.Space.Model))); err != nil {
 		return err
 	}
 	if f.strict && summary.Rejects > 0 {

@@ -78,6 +78,13 @@ func TestPlan_saysWhyNothingMatchesAndEstimatesNothing(t *testing.T) {
 	}
 }
 
+func TestPlan_tellsOfMisspeltColumnsInTheSummary(t *testing.T) {
+	out, _, err := runPlan(t, strings.Replace(planFile, "{{name}}", "{{naem}}", 1), `{"id":1,"name":"Cup"}`, "--sample", "-", "--strict")
+	if err != nil || !strings.Contains(out, "\npipeline products: in none of 1 row: naem (template): did you mean name?\n") {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
 func TestPlan_passesOverTheTextBesideTheEventsAndSaysSo(t *testing.T) {
 	dir := t.TempDir()
 	for name, text := range map[string]string{"a.json": `{"id":1,"name":"Cup"}`, "README.md": "# Events"} {

@@ -47,6 +47,7 @@ type Line struct {
 type Planner struct {
 	ingester *ingester.Ingester
 	topic    string // of events that do not say theirs
+	columns  []*columns
 }
 
 // New returns a planner for a pipeline file. topic is that of events which do not say
@@ -65,7 +66,7 @@ func New(file *pipeline.File, config ingester.Config, topic string, schemas inge
 	case topic != "" && !slices.ContainsFunc(file.Pipelines, reads):
 		return nil, fmt.Errorf("--topic %s: the pipeline file reads %s", topic, strings.Join(topics, ", "))
 	}
-	return &Planner{ingester: in, topic: topic}, nil
+	return &Planner{ingester: in, topic: topic, columns: columnsOf(file)}, nil
 }
 
 var errTopic = errors.New("the event does not say what topic it is of, and the pipeline file reads several: name one by --topic")
@@ -80,6 +81,7 @@ func (p *Planner) Lines(ctx context.Context, e events.Event) ([]Line, error) {
 	if err != nil {
 		return nil, err
 	}
+	p.ingester.Rows(ctx, r, p.look)
 	blank := Line{Line: e.Line, File: e.File, Format: p.ingester.Recognise(ctx, r.Value)}
 	o := outcomes[0]
 	lines := make([]Line, 0, len(o.Out)+1)

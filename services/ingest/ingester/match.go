@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/tidwall/gjson"
+
 	"github.com/freshet-io/freshet/libs/pipeline"
 	"github.com/freshet-io/freshet/libs/stage"
 	"github.com/freshet-io/freshet/services/ingest/change"
@@ -108,6 +110,27 @@ func (in *Ingester) Unmatched(ctx context.Context, r stage.Record) string {
 		}
 	}
 	return neither("table", table, wanted)
+}
+
+// Rows calls each with every row of a record that a pipeline asks for, and with what it was before where the source shows
+// that: what the columns are called, whether the row can be used or not.
+func (in *Ingester) Rows(ctx context.Context, r stage.Record, each func(name string, row, before gjson.Result)) {
+	known, err := in.describe(ctx, []Change{{r}})
+	if err != nil {
+		return
+	}
+	t := in.topic(r.Topic)
+	changes, err := in.read(&r, known, in.openKey(r.Key, known), t)
+	if err != nil {
+		return
+	}
+	for i := range changes {
+		for _, m := range t.mappings {
+			if changes[i].Op == change.Upsert && m.match(&changes[i], r.Topic) == matchYes {
+				each(m.pipeline.Name, changes[i].After, changes[i].Before)
+			}
+		}
+	}
 }
 
 func neither(what, name string, wanted []string) string {
