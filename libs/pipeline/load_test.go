@@ -83,6 +83,7 @@ func TestParse_eachFaultIsFoundWithItsLine(t *testing.T) {
 		"two orders":                   {[2]string{"format: rows", "format: rows, order: a, ordered: true"}, "pipelines[0].source.ordered: says that the topic has the order"},
 		"HTTP to a pattern":            {[2]string{"[t]", `["t*"], http: true`}, "pipelines[0].source.http: needs one topic by its name"},
 		"a format by half":             {[2]string{"format: rows", "format: row"}, "did you mean rows?"},
+		"a prefix of no rows":          {[2]string{"format: rows", "format: canal, prefix: x_"}, "pipelines[0].source.prefix: is for rows only, the format is canal"},
 		"no format":                    {[2]string{", format: rows", ""}, `pipelines[0].source.format: "" is not one of`},
 		"no id":                        {[2]string{"[id]", "[]"}, "line 7: pipelines[0].id.from: names no column"},
 		"an id twice":                  {[2]string{"[id]", "[id, id]"}, "id is listed twice"},

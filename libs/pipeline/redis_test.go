@@ -53,6 +53,7 @@ func TestParse_impossibleStreams(t *testing.T) {
 		{`{stream: cdc`, `{steam: cdc`}:                                `pipelines[1].source.redis.steam: unknown key, did you mean stream?`,
 		{`[b]`, `["b*"]`}:                                              `pipelines[1].source.redis: needs one topic`,
 		{`[b]`, `[b, c]`}:                                              `pipelines[1].source.redis: needs one topic`,
+		{`value: value, key: key`, ``}:                                 `pipelines[1].source.redis.value: is missing: without it the fields of an entry are columns`,
 		{`value: value, `, ``}:                                         `pipelines[1].source.redis.key: is for entries`,
 		{`stream: cdc`, `stream: "product:update:stream"`}:             `pipelines[1].source.redis.stream: product:update:stream is read for pipeline one already`,
 		{`[b], format: debezium`, `[a], format: rows`}:                 `pipelines[1].source.redis: the topic has the stream of pipeline one already`,

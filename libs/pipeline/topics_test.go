@@ -55,8 +55,8 @@ func TestFile_oneFormatForATopic(t *testing.T) {
 	if err := file.CheckTopic("shop.stock"); err == nil || err.Error() != "pipeline one reads topic shop.stock as debezium, pipeline two as rows" {
 		t.Errorf("two formats: %v", err)
 	}
-	prefixed := strings.Replace(twoSources, `["*.stock", b], format: debezium`, "[b], format: debezium, prefix: x_", 1)
-	if _, err := pipeline.Parse([]byte(prefixed)); err == nil || !strings.Contains(err.Error(), "pipelines[1].source.format: pipeline one reads b as debezium") {
+	prefixed := strings.Replace(strings.ReplaceAll(twoSources, "debezium", "rows"), `["*.stock", b], format: rows`, "[b], format: rows, prefix: x_", 1)
+	if _, err := pipeline.Parse([]byte(prefixed)); err == nil || !strings.Contains(err.Error(), "pipelines[1].source.format: pipeline one reads b as rows") {
 		t.Errorf("two prefixes: %v", err)
 	}
 	named := strings.Replace(other, `["*.stock"]`, `["shop.stock"]`, 1)

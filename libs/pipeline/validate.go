@@ -90,6 +90,9 @@ func (c *checker) checkSource(s Source, at string) {
 	if s.Order != "" {
 		c.checkColumn(s.Order, at+".order")
 	}
+	if s.Prefix != "" && slices.Contains([]Format{Debezium, Canal, Maxwell}, s.Format) {
+		c.at(at+".prefix", "is for rows only, the format is %s", s.Format)
+	}
 	c.checkRedis(s, at+".redis")
 	if s.HTTP && (len(s.Topics) != 1 || isPattern(s.Topics[0])) {
 		c.at(at+".http", "needs one topic by its name, to write to")

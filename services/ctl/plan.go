@@ -21,6 +21,7 @@ import (
 	"github.com/freshet-io/freshet/services/ctl/events"
 	"github.com/freshet-io/freshet/services/ctl/plan"
 	"github.com/freshet-io/freshet/services/embed/embedder"
+	"github.com/freshet-io/freshet/services/embed/providers"
 	"github.com/freshet-io/freshet/services/ingest/ingester"
 	"github.com/freshet-io/freshet/services/ingest/registry"
 )
@@ -99,6 +100,9 @@ func (f planFlags) run(cmd *cobra.Command) error {
 	file, err := pipeline.Load(cfg.Pipeline)
 	if err != nil {
 		return err
+	}
+	if err := providers.CheckSpace(file.Space); err != nil { // embed would not start
+		return fmt.Errorf("%s: space: %w", cfg.Pipeline, err)
 	}
 	if f.check {
 		_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s: %s, no faults\n", cfg.Pipeline, plan.Count(len(file.Pipelines), "pipeline"))

@@ -149,6 +149,15 @@ func TestPlan_check(t *testing.T) {
 	}
 }
 
+func TestPlan_refusesASpaceThatEmbedWouldRefuse(t *testing.T) {
+	for _, args := range [][]string{{"--check"}, {"--sample", "-"}} {
+		_, _, err := runPlan(t, strings.Replace(planFile, "openai", "builtin", 1), "", args...)
+		if err == nil || !strings.HasSuffix(err.Error(), "p.yaml: space: the pipeline file asks for model text-embedding-3-small with 8 dimensions: the built-in one is use-lite with 512") {
+			t.Errorf("%v: %v", args, err)
+		}
+	}
+}
+
 func TestPlan_refuses(t *testing.T) {
 	for want, args := range map[string][]string{
 		"give --sample with events, or --check to check the pipeline file alone":           {},

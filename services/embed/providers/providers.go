@@ -42,14 +42,22 @@ type Provider interface {
 	Embed(ctx context.Context, texts []string) (provider.Embeddings, error)
 }
 
+// CheckSpace refuses a space that no provider here can make, whatever the settings are.
+func CheckSpace(space pipeline.Space) error {
+	if space.Provider == "builtin" && (space.Model != builtin.Name || space.Dimensions != builtin.Dimensions) {
+		return fault.Halt("the pipeline file asks for model %s with %d dimensions: the built-in one is %s with %d", space.Model, space.Dimensions, builtin.Name, builtin.Dimensions)
+	}
+	return nil
+}
+
 // Open returns the provider of a space. A space that no provider here can make is a
 // fatal fault.
 func Open(space pipeline.Space, cfg OpenAI, log *slog.Logger) (Provider, error) {
+	if err := CheckSpace(space); err != nil {
+		return nil, err
+	}
 	switch space.Provider {
 	case "builtin":
-		if space.Model != builtin.Name || space.Dimensions != builtin.Dimensions {
-			return nil, fault.Halt("the pipeline file asks for model %s with %d dimensions: the built-in one is %s with %d", space.Model, space.Dimensions, builtin.Name, builtin.Dimensions)
-		}
 		return builtin.New()
 	case "hash":
 		return hash.New(space.Dimensions)
