@@ -27,7 +27,7 @@ func TestParse_impossibleCollectionsAreFoundWithTheirLine(t *testing.T) {
 		"copies below zero":          {section("replication: -1"), "collections[0].replication: -1 is not between"},
 		"tenants without any":        {section("multiTenancy: true"), "collections[0].multiTenancy: pipeline products has no tenant"},
 		"an unknown index":           {section("index: {type: hfresh}"), `collections[0].index.type: "hfresh" is not one of hnsw, flat, dynamic`},
-		"ef as text":                 {section("index: {ef: many}"), "line 3: cannot unmarshal"},
+		"ef as text":                 {section("index: {ef: many}"), "line 3: collections[0].index.ef: is a text where a whole number is expected"},
 		"ef of nothing":              {section("index: {ef: 0}"), "collections[0].index.ef: 0 finds nothing"},
 		"ef below its bound":         {section("index: {ef: -2}"), "index.ef: -2 is not between -1"},
 		"efConstruction too low":     {section("index: {efConstruction: 3}"), "efConstruction: 3 is not between 4"},

@@ -70,11 +70,11 @@ func Parse(content []byte) (*File, error) {
 	c := &checker{lines: map[string]int{}}
 	c.walk(body, fileType, "")
 	var file File
-	if err := yaml.NodeToValue(body, &file); err != nil {
+	if err := yaml.NodeToValue(body, &file); err != nil && !c.mistyped {
 		c.faults = append(c.faults, asFault(err))
-		return nil, c.err()
+	} else if err == nil {
+		c.checkFile(&file)
 	}
-	c.checkFile(&file)
 	if err := c.err(); err != nil {
 		return nil, err
 	}

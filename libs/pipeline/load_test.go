@@ -62,7 +62,24 @@ func TestParse_eachFaultIsFoundWithItsLine(t *testing.T) {
 		"a key with a typo":            {[2]string{"collection: P", "colection: P"}, "line 6: pipelines[0].colection: unknown key, did you mean collection?"},
 		"a key nobody knows":           {[2]string{"  id:", "  banana: 1\n  id:"}, "line 7: pipelines[0].banana: unknown key\n"},
 		"a key twice":                  {[2]string{"  id:", "  name: x\n  id:"}, "line 7: mapping key \"name\" already defined"},
-		"a text where a number goes":   {[2]string{"64", "many"}, "line 2: cannot unmarshal"},
+		"a text where a number goes":   {[2]string{"64", "many"}, "line 2: space.dimensions: is a text where a whole number is expected\n"},
+		"a text for a boolean":         {[2]string{"format: rows", "format: rows, partial: yes"}, "line 5: pipelines[0].source.partial: is a text, write true\n"},
+		"a number for a boolean":       {[2]string{"format: rows", "format: rows, partial: 1"}, "source.partial: is a number where true or false is expected\n"},
+		"an id alone":                  {[2]string{"{from: [id]}", "id"}, "line 7: pipelines[0].id: is a text, write {from: [id]}\n"},
+		"ids alone":                    {[2]string{"{from: [id]}", "[id, shop]"}, "line 7: pipelines[0].id: is a list, write {from: [id, shop]}\n"},
+		"ids below each other":         {[2]string{"{from: [id]}", "\n  - a\n  - b"}, "line 7: pipelines[0].id: is a list where {from} is expected\n"},
+		"an id's column alone":         {[2]string{"[id]", "id"}, "line 7: pipelines[0].id.from: is a text, write [id]\n"},
+		"a topic alone":                {[2]string{"[t]", "t"}, "line 5: pipelines[0].source.topics: is a text, write [t]\n"},
+		"a stream alone":               {[2]string{"format: rows", "format: rows, redis: s"}, "line 5: pipelines[0].source.redis: is a text, write {stream: s}\n"},
+		"a template alone":             {[2]string{`{template: "{{name}}"}`, "a {{name}}"}, `line 8: pipelines[0].text: is a text, write {template: "a {{name}}"}` + "\n"},
+		"a table alone":                {[2]string{"  id:", "  match: t\n  id:"}, "line 7: pipelines[0].match: is a text where {db, schema, table} is expected\n"},
+		"a scale alone":                {property("{name: a, type: number, decimal: 2}"), "line 7: pipelines[0].properties[0].decimal: is a number, write {scale: 2}\n"},
+		"a condition as a text":        {[2]string{"  id:", "  when: a = 1\n  id:"}, "line 7: pipelines[0].when: is a text where a list of {field, …} is expected\n"},
+		"a condition without its list": {[2]string{"  id:", "  when: {field: a, eq: 1}\n  id:"}, "line 7: pipelines[0].when: is a mapping, write [{field: a, eq: 1}]\n"},
+		"conditions as texts":          {[2]string{"  id:", "  when: [a = 1]\n  id:"}, "line 7: pipelines[0].when[0]: is a text where {field, …} is expected\n"},
+		"a name with keys":             {[2]string{"name: products", "name: {a: b}"}, "line 4: pipelines[0].name: is a mapping where a text is expected\n"},
+		"one pipeline without a list":  {[2]string{minimal[strings.Index(minimal, "pipelines"):], "pipelines: products"}, "line 3: pipelines: is a text where a list of {name, source, collection, id, text, …} is expected\n"},
+		"a file that is a list":        {[2]string{minimal, "[a]"}, "the file: is a list where {apiVersion, space, pipelines, …} is expected\n"},
 		"no UTF-8":                     {[2]string{"products", "products\xff"}, "the file is not UTF-8"},
 		"an argument without UTF-8":    {[2]string{`"{{name}}"`, `'{{name | default "\xff"}}'`}, "default: \"\\xff\" is not UTF-8"},
 		"no YAML at all":               {[2]string{"apiVersion: freshet/v1", "a: [}"}, "line 2: "},
@@ -161,6 +178,16 @@ pipelines:
 	}
 	if !slices.Equal(lines, want) {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(lines, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+func TestParse_allValuesOfAWrongKindAreTold(t *testing.T) {
+	_, err := pipeline.Parse([]byte(strings.NewReplacer("64", "many", "[t]", "t", "name: products", "nam: products").Replace(minimal)))
+	const want = `line 2: space.dimensions: is a text where a whole number is expected
+line 4: pipelines[0].nam: unknown key, did you mean name?
+line 5: pipelines[0].source.topics: is a text, write [t]`
+	if err == nil || err.Error() != want {
+		t.Errorf("got\n%v\nwant\n%s", err, want)
 	}
 }
 

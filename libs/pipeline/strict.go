@@ -15,6 +15,8 @@ var fileType = reflect.TypeFor[File]()
 type checker struct {
 	faults []fault
 	lines  map[string]int // by the dotted path of a key or an element
+	// mistyped: a value is of another kind than its key wants, so that the file cannot be read.
+	mistyped bool
 }
 
 func (c *checker) add(line int, format string, args ...any) {
@@ -36,6 +38,7 @@ func (c *checker) walk(node ast.Node, t reflect.Type, path string) {
 	if t.Kind() == reflect.Pointer {
 		t = t.Elem()
 	}
+	c.checkKind(node, t, path)
 	switch n := node.(type) {
 	case *ast.AnchorNode, *ast.AliasNode:
 		c.add(n.GetToken().Position.Line, "%s: anchors and aliases are not supported", path)
