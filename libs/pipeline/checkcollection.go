@@ -32,7 +32,8 @@ func (c *checker) checkCollections(f *File) {
 
 func (c *checker) checkSection(f *File, s Collection, at string) {
 	writes := func(p Pipeline) bool { return p.Collection == s.Name }
-	if !slices.ContainsFunc(f.Pipelines, writes) {
+	says := func(p Pipeline) bool { return p.Collection != "" }
+	if !slices.ContainsFunc(f.Pipelines, writes) && slices.ContainsFunc(f.Pipelines, says) {
 		c.at(at+".name", "no pipeline writes collection %q", s.Name)
 	}
 	if s.Distance != "" {

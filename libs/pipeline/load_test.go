@@ -120,6 +120,12 @@ func TestParse_eachFaultIsFoundWithItsLine(t *testing.T) {
 		"a property with a capital":    {property("{name: Price, type: int}"), `"Price" does not start with a small letter`},
 		"a property twice":             {property("{name: a, type: int}, {name: a, type: int}"), "properties[1].name: a is listed twice"},
 		"an unknown type":              {property("{name: a, type: float}"), `properties[0].type: "float" is not one of text, number, int`},
+		"a type by another name":       {property("{name: a, type: integer}"), "date[], did you mean int?\n"},
+		"a decimal as a type":          {property("{name: a, type: decimal}"), "date[], did you mean number?\n"},
+		"a scale in one key":           {property("{name: a, type: number, decimal.scale: 2}"), "unknown key, write decimal: {scale: …}\n"},
+		"an operator by another name":  {[2]string{"  id:", "  when: [{field: a, equals: 1}]\n  id:"}, "pipelines[0].when[0].equals: unknown key, did you mean eq?\n"},
+		"conditions by another name":   {[2]string{"  id:", "  filter: [{field: a, eq: 1}]\n  id:"}, "line 7: pipelines[0].filter: unknown key, did you mean when?\n"},
+		"an open expression":           {[2]string{`"{{name}}"`, `"{{name\n{{brand}}"`}, "template line 1: {{ is not closed by }}\n"},
 		"an unknown parse":             {property("{name: a, type: text, parse: xml}"), `parse: "xml" is not json`},
 		"an unknown unit":              {property("{name: a, type: date, unit: weeks}"), `unit: "weeks" is not one of`},
 		"a unit of a text":             {property("{name: a, type: text, unit: ms}"), "unit: is for dates only"},
@@ -188,6 +194,31 @@ line 4: pipelines[0].nam: unknown key, did you mean name?
 line 5: pipelines[0].source.topics: is a text, write [t]`
 	if err == nil || err.Error() != want {
 		t.Errorf("got\n%v\nwant\n%s", err, want)
+	}
+}
+
+func TestParse_whatFollowsFromAnUnknownKeyIsNotTold(t *testing.T) {
+	for name, test := range map[string]struct{ old, new, want string }{
+		"text":         {"text:", "txt:", "line 8: pipelines[0].txt: unknown key, did you mean text?"},
+		"template":     {"{template:", "{templte:", "line 8: pipelines[0].text.templte: unknown key, did you mean template?"},
+		"model":        {"provider: hash", "provider: openai, modle: x", "line 2: space.modle: unknown key, did you mean model?"},
+		"pipelines":    {"pipelines:", "pipeline:", "line 3: pipeline: unknown key, did you mean pipelines?"},
+		"collection":   {"collection: P", "colection: P", "line 6: pipelines[0].colection: unknown key, did you mean collection?"},
+		"operator":     {"  id:", "  when: [{field: a, equals: 1}]\n  id:", "line 7: pipelines[0].when[0].equals: unknown key, did you mean eq?"},
+		"what is else": {"  id: {from: [id]}\n  text:", "  id: {from: []}\n  txt:", "line 7: pipelines[0].id.from: names no column\nline 8: pipelines[0].txt: unknown key, did you mean text?"},
+	} {
+		_, err := pipeline.Parse([]byte(strings.Replace(minimal, test.old, test.new, 1) + "collections: [{name: Product}]\n"))
+		if err == nil || err.Error() != test.want {
+			t.Errorf("%s: got\n%v\nwant\n%s", name, err, test.want)
+		}
+	}
+}
+
+func TestParse_aPropertyTwiceIsOfOnePipeline(t *testing.T) {
+	twice := property("{name: a, type: int}, {name: a, type: text}")
+	_, err := pipeline.Parse([]byte(strings.Replace(minimal, twice[0], twice[1], 1)))
+	if err == nil || err.Error() != "line 7: pipelines[0].properties[1].name: a is listed twice" {
+		t.Error(err)
 	}
 }
 

@@ -1,8 +1,10 @@
 package pipeline
 
 import (
+	"cmp"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/agext/levenshtein"
@@ -13,8 +15,9 @@ var fileType = reflect.TypeFor[File]()
 
 // checker gathers the faults of one file.
 type checker struct {
-	faults []fault
-	lines  map[string]int // by the dotted path of a key or an element
+	faults  []fault
+	lines   map[string]int // by the dotted path of a key or an element
+	unknown []string       // the paths of what has an unknown key
 	// mistyped: a value is of another kind than its key wants, so that the file cannot be read.
 	mistyped bool
 }
@@ -23,13 +26,27 @@ func (c *checker) add(line int, format string, args ...any) {
 	c.faults = append(c.faults, fault{line: line, text: fmt.Sprintf(format, args...)})
 }
 
-// at reports a fault of the value at a path such as pipelines[0].id.from.
+// at reports a fault of the value at a path such as pipelines[0].id.from, unless an unknown key may be what is missing there.
 func (c *checker) at(path, format string, args ...any) {
+	if c.follows(path) {
+		return
+	}
 	line, known := 0, false
 	for p := path; p != "" && !known; p = p[:max(strings.LastIndexAny(p, ".["), 0)] {
 		line, known = c.lines[p]
 	}
 	c.add(line, path+": "+format, args...)
+}
+
+// follows reports whether the file has no such key, and an unknown one beside where it should be.
+func (c *checker) follows(path string) bool {
+	return slices.ContainsFunc(c.unknown, func(parent string) bool {
+		rest, within := strings.CutPrefix("."+path, strings.TrimSuffix("."+parent, ".")+".")
+		key, _, _ := strings.Cut(rest, ".")
+		key, _, _ = strings.Cut(key, "[")
+		_, there := c.lines[strings.TrimPrefix(parent+"."+key, ".")]
+		return within && !there
+	})
 }
 
 // walk compares the keys of node with the fields of t, and notes where each key
@@ -69,7 +86,8 @@ func (c *checker) walkKeys(values []*ast.MappingValueNode, t reflect.Type, path 
 		p := strings.TrimPrefix(path+"."+key, ".")
 		field, known := fieldOf(t, key)
 		if !known {
-			c.add(line, "%s: unknown key%s", p, suggest(key, keysOf(t)))
+			c.unknown = append(c.unknown, path)
+			c.add(line, "%s: unknown key%s", p, cmp.Or(nested(key, t), suggest(key, keysOf(t))))
 			continue
 		}
 		c.lines[p] = line
@@ -93,9 +111,29 @@ func keysOf(t reflect.Type) (keys []string) {
 	return keys
 }
 
+// nested says how a key within another one is written: decimal.scale is none.
+func nested(key string, t reflect.Type) string {
+	outer, inner, _ := strings.Cut(key, ".")
+	of, known := fieldOf(t, outer)
+	if known && of.Kind() == reflect.Pointer {
+		of = of.Elem()
+	}
+	if !known || of.Kind() != reflect.Struct || !slices.Contains(keysOf(of), inner) {
+		return ""
+	}
+	return ", write " + outer + ": {" + inner + ": …}"
+}
+
+// meant are words of others for what has another name here.
+var meant = map[string]string{
+	"integer": "int", "long": "int", "bigint": "int", "float": "number", "double": "number", "decimal": "number", "numeric": "number",
+	"string": "text", "varchar": "text", "bool": "boolean", "datetime": "date", "timestamp": "date",
+	"equals": "eq", "filter": "when", "where": "when",
+}
+
 // suggest names the word that was probably meant.
 func suggest(word string, known []string) string {
-	if nearest := Nearest(word, known); nearest != "" {
+	if nearest := cmp.Or(meant[strings.ToLower(word)], Nearest(word, known)); slices.Contains(known, nearest) {
 		return ", did you mean " + nearest + "?"
 	}
 	return ""

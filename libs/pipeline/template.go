@@ -57,7 +57,7 @@ func ParseTemplate(source string) (*Template, error) {
 	return t, errors.Join(faults...)
 }
 
-// closing returns where }} stands in s outside of quotes, or -1.
+// closing returns where }} stands in s outside of quotes, or -1 where it does not, or {{ comes before it.
 func closing(s string) int {
 	quoted := false
 	for i := 0; i < len(s); i++ {
@@ -68,6 +68,8 @@ func closing(s string) int {
 			quoted = !quoted
 		case !quoted && strings.HasPrefix(s[i:], "}}"):
 			return i
+		case !quoted && strings.HasPrefix(s[i:], "{{"):
+			return -1
 		}
 	}
 	return -1

@@ -63,7 +63,8 @@ func (c *checker) checkPipeline(p *Pipeline, at string) {
 	c.checkSource(p.Source, at+".source")
 	c.checkID(p, at)
 	c.checkText(p.Text, at+".text")
-	if _, err := CompileConditions(p.When); err != nil {
+	unknown := func(path string) bool { return strings.HasPrefix(path, at+".when[") } // an operator, so that it lacks one
+	if _, err := CompileConditions(p.When); err != nil && !slices.ContainsFunc(c.unknown, unknown) {
 		c.each(at+".when", err)
 	}
 	c.checkProperties(p.Properties, at+".properties")
@@ -210,7 +211,8 @@ func (c *checker) checkProperty(p Property, at string) {
 // checkTogether looks at what pipelines must agree on.
 func (c *checker) checkTogether(pipelines []Pipeline) {
 	names := map[string]bool{}
-	tenanted, kinds := map[string]Pipeline{}, map[string]Property{}
+	tenanted := map[string]Pipeline{}
+	kinds, of := map[string]Property{}, map[string]int{}
 	for i, p := range pipelines {
 		at := fmt.Sprintf("pipelines[%d]", i)
 		if names[p.Name] {
@@ -225,13 +227,13 @@ func (c *checker) checkTogether(pipelines []Pipeline) {
 		for j, property := range p.Properties {
 			key := p.Collection + "." + property.Name
 			switch q, found := kinds[key]; {
-			case !found:
+			case !found || of[key] == i: // twice in one pipeline is told there
 			case q.Type != property.Type:
 				c.at(fmt.Sprintf("%s.properties[%d].type", at, j), "another pipeline of %s has %s as %s", p.Collection, q.Name, q.Type)
 			case !sameIndexing(q, property):
 				c.at(fmt.Sprintf("%s.properties[%d]", at, j), "another pipeline of %s has %s indexed otherwise", p.Collection, q.Name)
 			}
-			kinds[key] = property
+			kinds[key], of[key] = property, i
 		}
 	}
 }
