@@ -178,7 +178,8 @@ type show struct {
 	out     io.Writer
 	encoder *json.Encoder // nil for a table
 	table   table
-	files   bool // whether lines are of several files
+	files   bool     // whether lines are of several files
+	why     []string // by row, what is said of a reject
 }
 
 func newShow(out io.Writer, output string) *show {
@@ -193,7 +194,7 @@ func newShow(out io.Writer, output string) *show {
 func (s *show) lines(lines []plan.Line) error {
 	for _, line := range lines {
 		if s.encoder == nil {
-			s.table.rows = append(s.table.rows, s.cellsOf(line))
+			s.table.rows, s.why = append(s.table.rows, s.cellsOf(line)), append(s.why, whyOf(line))
 		} else if err := s.encoder.Encode(line); err != nil {
 			return err
 		}
@@ -205,7 +206,26 @@ func (s *show) end() error {
 	if s.encoder != nil || len(s.table.rows) == 0 {
 		return nil
 	}
-	return s.table.write(s.out, tableWidth())
+	return s.write(tableWidth())
+}
+
+// write has places and items leave room for the rest in a terminal, and says below its row why an event is rejected.
+func (s *show) write(width int) error {
+	if width != uncut {
+		for i, row := range s.table.rows {
+			row[0], row[3] = cutLeft(row[0], width/5), cut(row[3], width/4)
+			row[4] = strings.TrimSuffix(row[4], ": "+s.why[i])
+		}
+		s.table.notes, s.table.whole = s.why, true
+	}
+	return s.table.write(s.out, width)
+}
+
+func whyOf(l plan.Line) string {
+	if l.Outcome != plan.Reject {
+		return ""
+	}
+	return l.Message
 }
 
 func (s *show) cellsOf(l plan.Line) []string {

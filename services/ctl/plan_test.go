@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/freshet-io/freshet/services/ctl/plan"
 )
 
 const planFile = `apiVersion: freshet/v1
@@ -78,8 +80,32 @@ func TestPlan_saysWhyNothingMatchesAndEstimatesNothing(t *testing.T) {
 	}
 }
 
+func TestShow_aTerminalHasTheWholeReason(t *testing.T) {
+	var out strings.Builder
+	s := newShow(&out, "table")
+	s.files = true
+	err := s.lines([]plan.Line{
+		{Outcome: plan.Reject, Format: "canal", File: "x/paimon-canal-database-case-insensitive-1.txt", Line: 12, Reason: "format-mismatch", Message: "the value is a message of Canal's where an envelope of Debezium's is expected, and more words"},
+		{Outcome: plan.Document, Format: "debezium", File: "x/a.txt", Line: 1, Collection: "Product", ID: "an-id-that-is-a-long-one-of-somebody", Text: "Cup"},
+		{Outcome: plan.Reject, Format: "rows", File: "x/a.txt", Line: 2, Reason: "field-type"},
+	})
+	if err == nil {
+		err = s.write(80)
+	}
+	const want = `AT                OUTCOME   FORMAT    ITEM                  WHAT
+…sitive-1.txt:12  reject    canal     -                     format-mismatch
+  the value is a message of Canal's where an envelope of Debezium's is expected,
+  and more words
+a.txt:1           document  debezium  Product/an-id-that-…  Cup
+a.txt:2           reject    rows      -                     field-type
+`
+	if err != nil || out.String() != want {
+		t.Errorf("%v, got\n%s\nwant\n%s", err, out.String(), want)
+	}
+}
+
 func TestPlan_tellsOfMisspeltColumnsInTheSummary(t *testing.T) {
-	out, _, err := runPlan(t, strings.Replace(planFile, "{{name}}", "{{naem}}", 1), `{"id":1,"name":"Cup"}`, "--sample", "-", "--strict")
+	out, _, err := runPlan(t, strings.Replace(planFile, "{{name}}", "{{name}} {{naem}}", 1), `{"id":1,"name":"Cup"}`, "--sample", "-", "--strict")
 	if err != nil || !strings.Contains(out, "\npipeline products: in none of 1 row: naem (template): did you mean name?\n") {
 		t.Errorf("%v\n%s", err, out)
 	}

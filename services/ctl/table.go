@@ -28,6 +28,7 @@ type table struct {
 	header []string
 	rows   [][]string
 	notes  []string // a line below each row; empty if there are none
+	whole  bool     // notes are broken into lines rather than cut, and an empty one has none
 	wide   bool     // the last column may have all the room that is left
 	names  bool     // the first column names what other commands take: it is cut no shorter than the line
 }
@@ -72,7 +73,14 @@ func (t table) write(out io.Writer, width int) error {
 	line(t.header, more)
 	for i, row := range t.rows {
 		line(row, "")
-		if len(t.notes) > 0 {
+		switch {
+		case len(t.notes) == 0 || t.whole && t.notes[i] == "":
+		case t.whole:
+			for _, part := range wrap(plain(t.notes[i]), width-columnGap) {
+				_, err := fmt.Fprintln(out, "  "+part)
+				errs = append(errs, err)
+			}
+		default:
 			_, err := fmt.Fprintln(out, "  "+cut(t.notes[i], width-columnGap))
 			errs = append(errs, err)
 		}
@@ -136,6 +144,18 @@ func cut(text string, width int) string {
 		b.WriteString(cluster)
 	}
 	return strings.TrimRight(b.String(), " ") + "…"
+}
+
+// cutLeft returns the end of text in at most width cells: that of a path tells more than its beginning.
+func cutLeft(text string, width int) string {
+	text = plain(text)
+	if uniseg.StringWidth(text) <= width {
+		return text
+	}
+	for uniseg.StringWidth(text) >= width { // a cell is the ellipsis
+		_, text, _, _ = uniseg.FirstGraphemeClusterInString(text, -1)
+	}
+	return "…" + text
 }
 
 // plain makes a line of text. A product's text is anybody's: control characters in it
