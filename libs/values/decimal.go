@@ -34,6 +34,12 @@ func decodeDecimal(encoded string, scale int) (string, error) {
 	return setPoint(twosComplement(unscaled), scale), nil
 }
 
+// mayBeDecimal reports whether a text may be a decimal in bytes: few of them, as 38 digits take 16.
+func mayBeDecimal(text string) bool {
+	b, err := base64.StdEncoding.DecodeString(text)
+	return err == nil && len(b) > 0 && len(b) <= 16
+}
+
 func twosComplement(b []byte) string {
 	negative := b[0] >= 0x80
 	if len(b) <= 8 {

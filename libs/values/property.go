@@ -19,12 +19,15 @@ const maxExact = 1 << 53
 
 var (
 	errNoText    = errors.New("is an object or a list where a text is expected")
-	errNoNumber  = errors.New("is no number")
+	errNoNumber  = errors.New("is no number, but true, false, an object or a list")
+	errTextNo    = errors.New("is no number, but a text")
+	errBytesNo   = errors.New("is no number, but a text: if it is a decimal in bytes, set decimal: {scale: …} with the scale of its column")
 	errFinite    = errors.New("is no finite number")
 	errNoInt     = errors.New("is no whole number")
 	errExact     = errors.New("is beyond 2^53, which the index cannot keep exactly: map it as text")
 	errNoBool    = errors.New("is neither true nor false, 1 nor 0")
 	errCountDate = errors.New("is a count where a date is expected: declare its unit")
+	errInfinite  = errors.New("is no finite date: map it as text")
 	errNoUUID    = errors.New("is no UUID")
 	errNoList    = errors.New("is no list")
 	errNullItem  = errors.New("is a list with a null in it")
@@ -117,7 +120,10 @@ func digits(v gjson.Result) (string, error) {
 	case "nan", "infinity", "inf":
 		return "", errFinite
 	}
-	return "", errNoNumber
+	if mayBeDecimal(raw) {
+		return "", errBytesNo
+	}
+	return "", errTextNo
 }
 
 func number(v gjson.Result) (float64, error) {
@@ -164,6 +170,9 @@ func IsZeroDate(v gjson.Result) bool {
 func date(v gjson.Result) (string, error) {
 	if v.Type == gjson.Number {
 		return "", errCountDate
+	}
+	if strings.EqualFold(strings.TrimLeft(v.Str, "+-"), "infinity") { // of PostgreSQL
+		return "", errInfinite
 	}
 	t, err := Time(v)
 	return t.Format(time.RFC3339Nano), err

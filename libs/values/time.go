@@ -13,7 +13,7 @@ import (
 var (
 	errCount = errors.New("is no whole count of its unit")
 	errRange = errors.New("is a time outside of the years 1 to 9999")
-	errDate  = errors.New("is no date")
+	errDate  = errors.New("is no date: 2006-01-02, with a time such as 15:04:05 and a zone or without; map what else there is as text")
 )
 
 const (

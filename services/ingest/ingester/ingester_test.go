@@ -49,7 +49,7 @@ func TestHandle_operations(t *testing.T) {
 		"a heartbeat":                {nil, `{"serverName":"x"}`, `{"ts_ms":1,"ts_us":1,"ts_ns":1}`, `skip heartbeat`},
 		"an id of before and after":  {nil, `{"id":2}`, envelope("u", product, `{"id":2,"name":"Cup"}`), "delete Product/1\nupsert Product/2 \"Cup\""},
 		"an id that before hides":    {nil, `{"id":2}`, envelope("u", `{"name":"Cup"}`, `{"id":2,"name":"Cup"}`), `upsert Product/2 "Cup"`},
-		"a new id that is refused":   {nil, `{"id":2}`, envelope("u", product, `{"id":2,"name":"Cup","stock":"x"}`), "delete Product/1\nfailed Product/2 field-type\nletter field-type: property stock: field stock is no number"},
+		"a new id that is refused":   {nil, `{"id":2}`, envelope("u", product, `{"id":2,"name":"Cup","stock":"x"}`), "delete Product/1\nfailed Product/2 field-type\nletter field-type: property stock: field stock is no number, but a text"},
 		"an id in the key alone":     {nil, `{"id":9}`, envelope("c", "null", `{"name":"Cup"}`), `upsert Product/9 "Cup"`},
 		"no id anywhere":             {nil, "-", envelope("c", "null", `{"name":"Cup"}`), `letter missing-id: ` + unmapped + `["id"]`},
 		"an id above 2^53":           {nil, `{"id":1720349049869471748}`, envelope("c", "null", `{"id":1720349049869471748,"name":"Cup"}`), `upsert Product/1720349049869471748 "Cup"`},
@@ -210,8 +210,8 @@ func TestHandle_severalPipelines(t *testing.T) {
 	second = strings.NewReplacer("name: products", "name: names", "collection: Product", "collection: Name", "{name: stock, type: int}", "{name: sum, from: total, type: int}").Replace(second)
 	run(t, shop+second, "shop.catalog.products", map[string]fact{
 		"each has its document": {nil, "-", envelope("c", "null", `{"id":1,"name":"Cup"}`), "upsert Product/1 \"Cup\"\nupsert Name/1 \"Cup\""},
-		"one refuses":           {nil, "-", envelope("c", "null", `{"id":1,"name":"Cup","stock":"x"}`), "upsert Name/1 \"Cup\"\nfailed Product/1 field-type\nletter field-type: property stock: field stock is no number"},
-		"the other refuses":     {nil, "-", envelope("c", "null", `{"id":1,"name":"Cup","total":"x"}`), "upsert Product/1 \"Cup\"\nfailed Name/1 field-type\nletter field-type: property sum: field total is no number"},
+		"one refuses":           {nil, "-", envelope("c", "null", `{"id":1,"name":"Cup","stock":"x"}`), "upsert Name/1 \"Cup\"\nfailed Product/1 field-type\nletter field-type: property stock: field stock is no number, but a text"},
+		"the other refuses":     {nil, "-", envelope("c", "null", `{"id":1,"name":"Cup","total":"x"}`), "upsert Product/1 \"Cup\"\nfailed Name/1 field-type\nletter field-type: property sum: field total is no number, but a text"},
 		"each has the delete":   {nil, `{"id":1}`, "-", "delete Product/1\ndelete Name/1"},
 		"each has the mark":     {nil, `{"id":1}`, "{", "failed Product/1 malformed\nfailed Name/1 malformed\nletter malformed: the value is not valid JSON"},
 		"one asks for a table":  {[]string{id, "  match: {table: stock}\n" + id}, "-", envelope("c", "null", `{"id":1,"name":"Cup"}`), `upsert Name/1 "Cup"`},
@@ -250,7 +250,7 @@ pipelines:
 
 		"the first takes it":           {nil, "-", envelope("u", film, book), `upsert Product/7 "book Dune"`},
 		"the second takes it":          {nil, "-", envelope("u", book, film), `upsert Product/7 "film Dune"`},
-		"the one that takes it fails":  {nil, "-", envelope("u", book, `{"id":7,"name":"Dune","kind":"film","stock":"x"}`), "failed Product/7 field-type\nletter field-type: property stock: field stock is no number"},
+		"the one that takes it fails":  {nil, "-", envelope("u", book, `{"id":7,"name":"Dune","kind":"film","stock":"x"}`), "failed Product/7 field-type\nletter field-type: property stock: field stock is no number, but a text"},
 		"neither takes it":             {nil, "-", envelope("u", book, `{"id":7,"name":"Dune","kind":"toy"}`), "delete Product/7\ndelete Product/7"},
 		"the row is gone":              {nil, `{"id":7}`, envelope("d", book, "null"), "delete Product/7\ndelete Product/7"},
 		"the other has a collection":   {[]string{"collection: Product", "collection: Book"}, "-", envelope("u", book, film), "delete Book/7\nupsert Product/7 \"film Dune\""},

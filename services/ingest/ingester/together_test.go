@@ -10,11 +10,11 @@ import (
 func TestHandle_aLetterHasTheReasonsOfAllRows(t *testing.T) {
 	row := func(id int, more string) string { return fmt.Sprintf(`{"id":"%d","name":"A"%s}`, id, more) }
 	insert := func(rows ...string) string { return message("INSERT", "["+strings.Join(rows, ",")+"]", "null") }
-	const stock = "property stock: field stock is no number"
+	const stock = "property stock: field stock is no number, but a text"
 	run(t, shop, "shop.catalog.products", map[string]fact{
 		"of two": {
 			as("canal"), "-", insert(row(1, `,"stock":"x"`), row(2, ""), row(3, `,"price":"x"`)),
-			"upsert Product/2 \"A\"\nfailed Product/3 field-type\nfailed Product/1 field-type\nletter field-type: " + stock + "; and field-type: property price: field price is no number",
+			"upsert Product/2 \"A\"\nfailed Product/3 field-type\nfailed Product/1 field-type\nletter field-type: " + stock + "; and field-type: property price: field price is no number, but a text",
 		},
 		"of another kind": {
 			as("canal"), "-", insert(`{"name":"A"}`, row(1, `,"stock":"x"`)),
