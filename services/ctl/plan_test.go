@@ -49,7 +49,7 @@ func TestPlan_printsATableAndASummary(t *testing.T) {
 	const want = `AT  OUTCOME   FORMAT  ITEM       WHAT
 1   document  rows    Product/1  Cup
 2   document  rows    Product/1  Cup
-3   reject    rows    -          missing-id: neither the row nor the key has all of the columns ["id"]
+3   reject    rows    -          missing-id: neither the row nor the key has all of the columns ["id"]; the row has []
 3 events: 2 documents, 0 deletes, 0 partial, 0 skipped, 1 rejected
   reject missing-id: 1
   looks like rows: 3

@@ -1,7 +1,11 @@
 package ingester
 
 import (
+	"fmt"
 	"slices"
+	"strings"
+
+	"github.com/tidwall/gjson"
 
 	"github.com/freshet-io/freshet/libs/fault"
 	"github.com/freshet-io/freshet/libs/pipeline"
@@ -137,12 +141,41 @@ func (m *mapping) delete(b *builder) error {
 	return nil
 }
 
-// unknown says that a change names no item.
+// unknown says that a change names no item, and what there is.
 func (m *mapping) unknown(c *change.Change) error {
 	if c.Key.Err != nil {
 		return c.Key.Err
 	}
-	return fault.Reject(fault.MissingID, "neither the row nor the key has all of the columns %q", m.pipeline.Identifying())
+	row, there := c.After, ""
+	if c.Op == change.Delete {
+		row = c.Before
+	}
+	if row.Exists() {
+		there = fmt.Sprintf("; the row has %q", columnsIn(row))
+	}
+	if c.Key.Object.Exists() {
+		there += fmt.Sprintf("; the key has %q", columnsIn(c.Key.Object))
+	}
+	return fault.Reject(fault.MissingID, "neither the row nor the key has all of the columns %q%s", m.pipeline.Identifying(), there)
+}
+
+// columnsIn returns names of columns that are not null, for a letter to tell: few of them, and their beginnings, since
+// those of a row without a schema may be anybody's.
+func columnsIn(object gjson.Result) []string {
+	const most, longest = 10, 64
+	names := []string{}
+	object.ForEach(func(name, value gjson.Result) bool {
+		switch {
+		case value.Type == gjson.Null:
+		case len(names) == most:
+			names = append(names, "…")
+			return false
+		default:
+			names = append(names, strings.ToValidUTF8(name.Str[:min(len(name.Str), longest)], ""))
+		}
+		return true
+	})
+	return names
 }
 
 // upsert adds the document of a row. A row that when hides is deleted; but where the source may leave columns out, what

@@ -18,7 +18,7 @@ func TestHandle_aLetterHasTheReasonsOfAllRows(t *testing.T) {
 		},
 		"of another kind": {
 			as("canal"), "-", insert(`{"name":"A"}`, row(1, `,"stock":"x"`)),
-			"failed Product/1 field-type\nletter missing-id: neither the row nor the key has all of the columns [\"id\"]; and field-type: " + stock,
+			"failed Product/1 field-type\nletter missing-id: neither the row nor the key has all of the columns [\"id\"]; the row has [\"name\"]; and field-type: " + stock,
 		},
 		"that are the same": {
 			as("canal"), "-", insert(row(1, `,"stock":"x"`), row(2, `,"stock":"y"`)),

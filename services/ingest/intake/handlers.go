@@ -96,6 +96,8 @@ func (s *Server) deleteItem(r *http.Request, h *hold) (Result, error) {
 	query := r.URL.Query()
 	for name, column := range map[string]string{tenantParameter: source.Tenant, seqParameter: source.Order} {
 		switch value := query.Get(name); {
+		case value == "" && column != "" && column != source.ID[0]:
+			return Result{}, refuse(http.StatusBadRequest, "missing-"+name, "items of %s have a %s, in column %s: give it with the request, ?%[2]s=…", source.Name, name, column)
 		case value == "":
 		case !utf8.ValidString(value): // JSON would make another text of it
 			return Result{}, refuse(http.StatusUnprocessableEntity, "malformed", "%s is not UTF-8", name)

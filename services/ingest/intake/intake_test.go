@@ -98,8 +98,8 @@ func TestRequests_areRefusedWithNothingWritten(t *testing.T) {
 		"a nested event":             {"POST", "/v1/sources/cdc/events", strings.Repeat("[", 1<<20), nil, 422, ""},
 		"an event that is not UTF-8": {"POST", "/v1/sources/cdc/events", "{\"key\":{\"id\":1},\"value\":\"{\\\"op\\\":\\\"c\\\",\\\"before\\\":null,\\\"after\\\":{\\\"id\\\":1,\\\"name\\\":\\\"\xff\\\"}}\"}", nil, 422, ""},
 		"an event of half a pair":    {"POST", "/v1/sources/cdc/events", `{"key":"\ud800","value":{"op":"d","before":null,"after":null}}`, nil, 422, ""},
-		"a delete without its seq":   {"DELETE", "/v1/items/8?source=products", "", nil, 422, ""},
-		"a delete without tenant":    {"DELETE", "/v1/items/8?source=tenants", "", nil, 422, ""},
+		"a delete without its seq":   {"DELETE", "/v1/items/8?source=products", "", nil, 400, "missing-seq"},
+		"a delete without tenant":    {"DELETE", "/v1/items/8?source=tenants", "", nil, 400, "missing-tenant"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := newBed(t)
