@@ -75,7 +75,7 @@ var errTopic = errors.New("the event does not say what topic it is of, and the p
 func (p *Planner) Lines(ctx context.Context, e events.Event) ([]Line, error) {
 	r := e.Record
 	if r.Topic = cmp.Or(r.Topic, p.topic); r.Topic == "" {
-		return nil, errTopic
+		return nil, fmt.Errorf("%s, line %d: %w", cmp.Or(e.File, "standard input"), e.Line, errTopic)
 	}
 	outcomes, err := p.ingester.Handle(ctx, []ingester.Change{{Record: r}})
 	if err != nil {

@@ -71,7 +71,7 @@ func TestLines_ofOneEventWithSeveralRows(t *testing.T) {
 }
 
 func TestPlanner_wantsToKnowTheTopic(t *testing.T) {
-	if _, err := planner(t, "").Lines(t.Context(), events.Event{Record: stage.Record{Value: []byte("{}")}}); err == nil || !strings.Contains(err.Error(), "--topic") {
+	if _, err := planner(t, "").Lines(t.Context(), events.Event{File: "a/b.json", Line: 7, Record: stage.Record{Value: []byte("{}")}}); err == nil || !strings.HasPrefix(err.Error(), "a/b.json, line 7: ") || !strings.Contains(err.Error(), "--topic") {
 		t.Errorf("an event of no topic: %v", err)
 	}
 	lines, err := planner(t, "").Lines(t.Context(), events.Event{Record: stage.Record{Topic: "c", Value: []byte("{}")}})
