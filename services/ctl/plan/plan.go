@@ -15,6 +15,7 @@ import (
 	"github.com/freshet-io/freshet/libs/record"
 	"github.com/freshet-io/freshet/services/ctl/events"
 	"github.com/freshet-io/freshet/services/ingest/ingester"
+	"github.com/freshet-io/freshet/services/ingest/wire"
 )
 
 // What can become of an event, or of a row in it.
@@ -54,6 +55,9 @@ type Planner struct {
 // theirs; it may be empty where the file names one topic. schemas are those of events in
 // Confluent's wire format; nil: there are none.
 func New(file *pipeline.File, config ingester.Config, topic string, schemas ingester.Schemas) (*Planner, error) {
+	if schemas == nil {
+		schemas = noFolder{}
+	}
 	in, err := ingester.New(file, ingester.Options{Config: config, Schemas: schemas})
 	if err != nil {
 		return nil, err
@@ -67,6 +71,14 @@ func New(file *pipeline.File, config ingester.Config, topic string, schemas inge
 		return nil, fmt.Errorf("--topic %s: the pipeline file reads %s", topic, strings.Join(topics, ", "))
 	}
 	return &Planner{ingester: in, topic: topic, columns: columnsOf(file)}, nil
+}
+
+// noFolder says that nobody has given schemas: a plan asks no registry, whatever the settings are.
+type noFolder struct{}
+
+// Schema implements ingester.Schemas.
+func (noFolder) Schema(context.Context, uint32) (*wire.Schema, error) {
+	return nil, fault.Reject(fault.UnknownSchema, "a key or value is in Confluent's wire format: give --schemas, a folder with its schema")
 }
 
 var errTopic = errors.New("the event does not say what topic it is of, and the pipeline file reads several: name one by --topic")

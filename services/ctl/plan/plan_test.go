@@ -47,8 +47,9 @@ func TestLines(t *testing.T) {
 		`{"type":"UPDATE","data":[{"id":1,"shop":2,"name":"A","active":1}]}`:     `{"line":3,"file":"f","outcome":"partial","format":"canal","pipeline":"products","collection":"Product","id":"1","tenant":"2","unavailable":["price","tags"]}`,
 		`{"ts_ms":1}`: `{"line":3,"file":"f","outcome":"skip","reason":"heartbeat","format":"debezium"}`,
 		`{"id":1,"shop":2,"name":"A","active":1,"price":"x"}`: `{"line":3,"file":"f","outcome":"reject","reason":"field-type","message":"property price: field price is no number, but a text","format":"rows","pipeline":"products","collection":"Product","id":"1","tenant":"2"}`,
-		`{"id":1,"name":"A"}`: `{"line":3,"file":"f","outcome":"reject","reason":"missing-id","message":"neither the row nor the key has all of the columns [\"id\" \"shop\"]; the row has [\"id\" \"name\"]","format":"rows"}`,
-		`x`:                   `{"line":3,"file":"f","outcome":"reject","reason":"malformed","message":"the value is not valid JSON"}`,
+		`{"id":1,"name":"A"}`:      `{"line":3,"file":"f","outcome":"reject","reason":"missing-id","message":"neither the row nor the key has all of the columns [\"id\" \"shop\"]; the row has [\"id\" \"name\"]","format":"rows"}`,
+		"\x00\x00\x00\x00\x07\x02": `{"line":3,"file":"f","outcome":"reject","reason":"unknown-schema","message":"a key or value is in Confluent's wire format: give --schemas, a folder with its schema"}`,
+		`x`:                        `{"line":3,"file":"f","outcome":"reject","reason":"malformed","message":"the value is not valid JSON"}`,
 		`{"source":{"connector":"postgresql"},"op":"u","before":null,"after":{"id":1,"shop":2,"name":"A","active":0,"price":1,"tags":null}}`: `{"line":3,"file":"f","outcome":"document","reason":"hidden","format":"debezium","pipeline":"products","collection":"Product","id":"1","tenant":"2"}`,
 	} {
 		lines, err := p.Lines(t.Context(), events.Event{File: "f", Line: 3, Record: stage.Record{Value: []byte(value)}})

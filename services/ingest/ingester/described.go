@@ -21,7 +21,7 @@ type noSchemas struct{}
 
 // Schema implements Schemas.
 func (noSchemas) Schema(context.Context, uint32) (*wire.Schema, error) {
-	return nil, fault.Reject(fault.FormatMismatch, "a key or value is in Confluent's wire format, and no schema registry is set (FRESHET_SCHEMA_REGISTRY_URL; for samples, --schemas)")
+	return nil, fault.Reject(fault.FormatMismatch, "a key or value is in Confluent's wire format, and no schema registry is set (FRESHET_SCHEMA_REGISTRY_URL)")
 }
 
 // described holds the schemas that a batch needs, by their ids.
