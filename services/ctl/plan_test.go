@@ -53,7 +53,7 @@ func TestPlan_printsATableAndASummary(t *testing.T) {
 3 events: 2 documents, 0 deletes, 0 partial, 0 skipped, 1 rejected
   reject missing-id: 1
   looks like rows: 3
-1 item with a text; 4 tokens, 2 a text; 0 longer than the model takes
+2 texts of 1 item; 4 tokens, 2 a text; 0 longer than the model takes
 1 of 1 further changes of an item left its text as it was: about 100 % need no embedding
 at 30 events a second: 0.0 texts a second to the provider, 0.0 million tokens a day, 0.00 USD a day
 for 1s until it is found: 1 partition would do, make 24, their number is final; 1 of embed, 1 of ingest and of write

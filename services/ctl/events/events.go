@@ -6,6 +6,7 @@ import (
 	"bufio"
 	"bytes"
 	"cmp"
+	"compress/gzip"
 	"errors"
 	"fmt"
 	"io"
@@ -33,7 +34,7 @@ type Event struct {
 //
 // A file has an event a line: a bare value, a record as kcat -J prints it, or an object of
 // key and value. One event may also be a whole file, over several lines; x.key.json is then
-// the key of x.json, and alone that of a null value.
+// the key of x.json, and alone that of a null value. Files may be packed by gzip.
 func Read(path string, stdin io.Reader, passed func(file string), emit func(Event) error) error {
 	if path == "-" {
 		return readLines("", stdin, nil, emit)
@@ -84,7 +85,10 @@ func readFile(file string, emit func(Event) error) (err error) {
 // readLines reads an event a line; or one event, where the first line is no JSON but all
 // lines together are. key is that of bare values.
 func readLines(file string, from io.Reader, key []byte, emit func(Event) error) error {
-	in := bufio.NewReader(from)
+	in, err := unpacked(bufio.NewReader(from), maxUnpacked)
+	if err != nil {
+		return fmt.Errorf("reading samples: %w", err)
+	}
 	for line := 1; ; line++ {
 		text, err := in.ReadBytes('\n')
 		if line == 1 && err == nil && !gjson.ValidBytes(text) {
@@ -103,6 +107,36 @@ func readLines(file string, from io.Reader, key []byte, emit func(Event) error) 
 			return nil
 		}
 	}
+}
+
+// maxUnpacked bounds what becomes of a packed sample: a few bytes can be as many as they like.
+const maxUnpacked = 1 << 30
+
+// unpacked reads gzip, which its first bytes tell, whatever the file is called.
+func unpacked(in *bufio.Reader, most int64) (*bufio.Reader, error) {
+	if magic, err := in.Peek(2); err != nil || string(magic) != "\x1f\x8b" {
+		return in, nil //nolint:nilerr // a file of one byte; who reads it meets the error again
+	}
+	packed, err := gzip.NewReader(in)
+	if err != nil {
+		return nil, fmt.Errorf("unpacking gzip: %w", err)
+	}
+	return bufio.NewReader(&bounded{packed, most}), nil
+}
+
+// bounded fails where there is more to read than it may.
+type bounded struct {
+	from io.Reader
+	left int64
+}
+
+// Read implements io.Reader.
+func (b *bounded) Read(p []byte) (int, error) {
+	n, err := b.from.Read(p)
+	if b.left -= int64(n); b.left < 0 {
+		return 0, fmt.Errorf("the sample has more than %d MiB when it is unpacked: take a part of it", maxUnpacked>>20)
+	}
+	return n, err
 }
 
 // wholeOrLine returns all that is to read, with io.EOF, where it is JSON together with the

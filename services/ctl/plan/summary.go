@@ -158,7 +158,7 @@ func (s *Summary) String() string {
 	for _, format := range slices.Sorted(maps.Keys(s.Formats)) {
 		fmt.Fprintf(&b, "  looks like %s: %d\n", cmp.Or(string(format), "nothing (null, or not readable)"), s.Formats[format])
 	}
-	fmt.Fprintf(&b, "%s with a text; %s, %.0f a text; %d longer than the model takes\n", Count(s.Items(), "item"), Count(int(s.Tokens), "token"), s.average(), s.Oversize)
+	fmt.Fprintf(&b, "%s of %s; %s, %.0f a text; %d longer than the model takes\n", Count(s.Again+s.Items(), "text"), Count(s.Items(), "item"), Count(int(s.Tokens), "token"), s.average(), s.Oversize)
 	if s.Again > 0 {
 		fmt.Fprintf(&b, "%d of %d further changes of an item left its text as it was: about %.0f %% need no embedding\n", s.Same, s.Again, 100*(1-s.paid()))
 	} else {
