@@ -101,6 +101,7 @@ func TestParse_eachFaultIsFoundWithItsLine(t *testing.T) {
 		"HTTP to a pattern":            {[2]string{"[t]", `["t*"], http: true`}, "pipelines[0].source.http: needs one topic by its name"},
 		"a format by half":             {[2]string{"format: rows", "format: row"}, "did you mean rows?"},
 		"a prefix of no rows":          {[2]string{"format: rows", "format: canal, prefix: x_"}, "pipelines[0].source.prefix: is for rows only, the format is canal"},
+		"how it is written":            {[2]string{"format: rows", "format: Avro"}, "line 5: pipelines[0].source.format: Avro is no format: debezium or rows, with FRESHET_SCHEMA_REGISTRY_URL\n"},
 		"no format":                    {[2]string{", format: rows", ""}, `pipelines[0].source.format: "" is not one of`},
 		"no id":                        {[2]string{"[id]", "[]"}, "line 7: pipelines[0].id.from: names no column"},
 		"an id twice":                  {[2]string{"[id]", "[id, id]"}, "id is listed twice"},

@@ -87,7 +87,11 @@ func (c *checker) checkSource(s Source, at string) {
 			c.at(fmt.Sprintf("%s.topics[%d]", at, i), "%s is listed twice", topic)
 		}
 	}
-	among(c, at+".format", s.Format, formats)
+	if strings.EqualFold(string(s.Format), "avro") { // how records are written, not what is in them
+		c.at(at+".format", "Avro is no format: debezium or rows, with FRESHET_SCHEMA_REGISTRY_URL")
+	} else {
+		among(c, at+".format", s.Format, formats)
+	}
 	if s.Order != "" {
 		c.checkColumn(s.Order, at+".order")
 	}
