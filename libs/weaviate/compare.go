@@ -15,12 +15,23 @@ import (
 // search has or what is lost stops a service; how fast and how exactly the index finds them is
 // only told of.
 
+// Misfit is how a collection differs from what the pipeline file asks for. What to do about it others may know better.
+type Misfit struct {
+	Class       string
+	Differences []string
+}
+
+// Error implements error.
+func (m *Misfit) Error() string {
+	return fmt.Sprintf("collection %s does not fit the pipeline file: %s", m.Class, strings.Join(m.Differences, "; "))
+}
+
 // differs returns the differences as a fault, nil where there are none.
 func differs(class string, diffs []string) error {
 	if len(diffs) == 0 {
 		return nil
 	}
-	return fault.Halt("collection %s does not fit the pipeline file: %s: run freshet rebuild, or put the file right", class, strings.Join(diffs, "; "))
+	return fault.Halt("%w: run freshet rebuild, or put the file right", &Misfit{class, diffs})
 }
 
 // classDifferences compares what decides about results.

@@ -36,7 +36,7 @@ func devCommand() *cobra.Command {
 	}
 	f := cmd.Flags()
 	f.BoolVar(&o.Once, "once", false, "show everything once, check it, print a summary and end; in a temporary folder unless --data names one")
-	f.StringVar(&o.Data, "data", "", "folder of all state; default: dev in Freshet's cache")
+	f.StringVar(&o.Data, "data", "", "folder of all state; default: one in Freshet's cache for the catalogue and for each --pipeline")
 	f.StringVar(&o.Brokers, "brokers", "", "a Kafka of your own, host:port; passwords and TLS by FRESHET_KAFKA_ variables")
 	f.StringVar(&o.Weaviate, "weaviate", "", "URL of a Weaviate of your own; its key by FRESHET_WEAVIATE_API_KEY")
 	f.StringVar(&o.WeaviateGRPC, "weaviate-grpc", "", "its gRPC port, host:port")

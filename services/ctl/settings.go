@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -25,14 +26,19 @@ func load(cfg any, stderr io.Writer) error {
 	named := func(kv string) bool {
 		return strings.HasPrefix(kv, "FRESHET_KAFKA_BROKERS=") || strings.HasPrefix(kv, "FRESHET_WEAVIATE_URL=")
 	}
+	hint := "or start `freshet dev` in another terminal, and this command uses it"
 	if !slices.ContainsFunc(environ, named) {
-		if lines, data, ok := dev.Running(); ok {
-			fmt.Fprintf(stderr, "using the `freshet dev` that runs in %s\n", data)
-			environ = append(environ, lines...)
+		running := dev.Running()
+		folders := slices.Sorted(maps.Keys(running))
+		if len(folders) == 1 {
+			fmt.Fprintf(stderr, "using the `freshet dev` that runs in %s\n", folders[0])
+			environ = append(environ, running[folders[0]]...)
+		} else if len(folders) > 1 {
+			hint = fmt.Sprintf("`freshet dev` runs in each of %s: choose one by `set -a; . FOLDER/settings.env; set +a`", strings.Join(folders, ", "))
 		}
 	}
 	if err := service.Load(environ, cfg); err != nil {
-		return fmt.Errorf("%w\n(or start `freshet dev` in another terminal, and this command uses it)", err)
+		return fmt.Errorf("%w\n(%s)", err, hint)
 	}
 	return nil
 }

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+
+	"github.com/freshet-io/freshet/libs/fake/local"
 )
 
 func connectionFile(data string) string { return filepath.Join(data, "settings.env") }
@@ -26,26 +28,41 @@ func lock(data string) (unlock func(), err error) {
 	return func() { _ = f.Close() }, nil
 }
 
-// Running returns the settings, as NAME=value, of the `freshet dev` that runs with
-// the default data folder, and the folder; ok is false where none does.
-func Running() (environ []string, data string, ok bool) {
-	data, err := defaultData()
+// Running returns the settings, as NAME=value, of each `freshet dev` that runs with a default data folder, by the folder.
+func Running() map[string][]string {
+	running := map[string][]string{}
+	cache, err := local.CacheDir()
 	if err != nil {
-		return nil, "", false
+		return running
 	}
+	entries, _ := os.ReadDir(cache) // where there is no cache, none runs
+	for _, e := range entries {
+		data := filepath.Join(cache, e.Name())
+		if e.Name() != shopData && !strings.HasPrefix(e.Name(), fileData) {
+			continue
+		}
+		if environ, ok := settingsOf(data); ok {
+			running[data] = environ
+		}
+	}
+	return running
+}
+
+// settingsOf returns the settings of the `freshet dev` that runs with a data folder; ok is false where none does.
+func settingsOf(data string) (environ []string, ok bool) {
 	f, err := os.OpenFile(lockFile(data), os.O_RDWR, 0)
 	if err != nil {
-		return nil, "", false
+		return nil, false
 	}
 	defer func() { _ = f.Close() }()
 	if syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) == nil {
-		return nil, "", false // nobody holds it
+		return nil, false // nobody holds it
 	}
 	b, err := os.ReadFile(connectionFile(data))
 	if err != nil {
-		return nil, "", false
+		return nil, false
 	}
-	return strings.Split(strings.TrimSpace(string(b)), "\n"), data, true
+	return strings.Split(strings.TrimSpace(string(b)), "\n"), true
 }
 
 // publish writes the settings for the commands beside.

@@ -18,6 +18,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/cespare/xxhash/v2"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/freshet-io/freshet/libs/fake/local"
@@ -59,7 +60,7 @@ func Run(ctx context.Context, o Options) (err error) {
 		defer func() { err = errors.Join(err, os.RemoveAll(o.Data)) }()
 	}
 	if o.Data == "" {
-		if o.Data, err = defaultData(); err != nil {
+		if o.Data, err = o.defaultData(); err != nil {
 			return err
 		}
 	}
@@ -119,13 +120,27 @@ func (o *Options) complete() error {
 	return nil
 }
 
-// defaultData is a folder in the one cache of the project.
-func defaultData() (string, error) {
+// Names of default data folders: that of the catalogue, and how those of pipeline files begin.
+const (
+	shopData = "dev"
+	fileData = "dev-"
+)
+
+// defaultData is a folder in the one cache of the project, for each pipeline file another one: collections of one file do not
+// fit another.
+func (o Options) defaultData() (string, error) {
 	cache, err := local.CacheDir()
 	if err != nil {
 		return "", err
 	}
-	return filepath.Join(cache, "dev"), nil
+	if o.Pipeline == "" {
+		return filepath.Join(cache, shopData), nil
+	}
+	file, err := filepath.Abs(o.Pipeline)
+	if err != nil {
+		return "", fmt.Errorf("finding the pipeline file: %w", err)
+	}
+	return filepath.Join(cache, fmt.Sprintf("%s%016x", fileData, xxhash.Sum64String(file))), nil
 }
 
 // show is what a person sees.
@@ -146,8 +161,8 @@ func (s *stack) show(ctx context.Context) error {
 // hint says how to look at what runs, by commands beside it among others.
 func (s *stack) hint(commands ...string) {
 	var use strings.Builder
-	if data, err := defaultData(); err != nil || data != s.options.Data {
-		fmt.Fprintf(&use, "\n  set -a; . '%s'; set +a    # the commands find only the default data folder by themselves", connectionFile(s.options.Data))
+	if running := Running(); len(running) != 1 || running[s.options.Data] == nil {
+		fmt.Fprintf(&use, "\n  set -a; . '%s'; set +a    # by themselves the commands find only what runs alone, and without --data", connectionFile(s.options.Data))
 	}
 	for _, c := range commands {
 		fmt.Fprintf(&use, "\n  %s %s", os.Args[0], c) // as it was started: in a clone it is not in the PATH

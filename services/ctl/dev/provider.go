@@ -102,3 +102,15 @@ func (s *stack) openPipeline(context.Context) error {
 	s.say("texts are embedded by %s, model %s", strings.Join(slices.DeleteFunc([]string{server, backup}, func(s string) bool { return s == "" }), " and, while that is away, by "), space.Model)
 	return nil
 }
+
+// openProvider refuses a space that nobody here can embed, before there are collections of it.
+func (s *stack) openProvider(context.Context) (err error) {
+	var cfg struct {
+		OpenAI providers.OpenAI `envconfig:"OPENAI"`
+	}
+	if err := s.settings(&cfg); err != nil {
+		return err
+	}
+	s.provider, err = providers.Open(s.file.Space, cfg.OpenAI, s.process.Log)
+	return err
+}

@@ -66,7 +66,7 @@ func start(ctx, work context.Context, o Options) (*stack, error) {
 	s := &stack{options: o, fresh: newFreshness()}
 	s.shop = newShop(s)
 	work, s.stop = context.WithCancel(work)
-	for _, step := range []func(context.Context) error{s.openPipeline, s.openLog, s.startKafka, s.startWeaviate, s.configure, s.layOut, s.openConsole} {
+	for _, step := range []func(context.Context) error{s.openPipeline, s.openLog, s.openProvider, s.startKafka, s.startWeaviate, s.configure, s.layOut, s.openConsole} {
 		if err := step(ctx); err != nil {
 			return nil, errors.Join(err, s.close(context.WithoutCancel(ctx)))
 		}
@@ -174,7 +174,6 @@ func (s *stack) layOut(ctx context.Context) error {
 		Kafka    kafka.Config
 		Topics   kafka.Topics `inline:"true"`
 		Weaviate weaviate.Config
-		OpenAI   providers.OpenAI `envconfig:"OPENAI"`
 	}
 	if err := s.settings(&cfg); err != nil {
 		return err
@@ -190,11 +189,20 @@ func (s *stack) layOut(ctx context.Context) error {
 		return err
 	}
 	if s.index, err = rig.OpenIndex(ctx, cfg.Weaviate, s.file, identity); err != nil {
-		return err
+		return s.adviseOnData(err)
 	}
 	s.onClose(func(context.Context) error { return s.index.Close() })
-	s.provider, err = providers.Open(s.file.Space, cfg.OpenAI, s.process.Log)
 	s.finder = &finder.Finder{Index: s.index, Provider: s.provider, File: s.file}
+	return nil
+}
+
+// adviseOnData says what helps where the data folder has the collections of another pipeline file. A Weaviate of somebody's
+// own has nothing to do with that folder.
+func (s *stack) adviseOnData(err error) error {
+	if misfit, ok := errors.AsType[*weaviate.Misfit](err); ok && s.options.Weaviate == "" {
+		return fmt.Errorf("%w: it was made in %s for another pipeline file, or for this one as it was: give --data another folder, or remove this one",
+			misfit, s.options.Data)
+	}
 	return err
 }
 
