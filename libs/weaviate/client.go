@@ -159,6 +159,9 @@ func (c *Client) ask(ctx context.Context, grpcAddress string) error {
 	}
 	health := grpc_health_v1.NewHealthClient(c.conn)
 	if _, err := health.Check(ctx, &grpc_health_v1.HealthCheckRequest{}, grpc.WaitForReady(true)); err != nil {
+		if errors.Is(ctx.Err(), context.Canceled) { // the process is told to stop
+			return ctx.Err()
+		}
 		return fault.Halt("Weaviate's HTTP API at %s answers, its gRPC port %s does not: set the address or open the port (%w)", c.url, grpcAddress, err)
 	}
 	return nil

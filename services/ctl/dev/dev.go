@@ -77,7 +77,7 @@ func Run(ctx context.Context, o Options) (err error) {
 	defer stop()
 	s, err := start(ctx, work, o)
 	if err != nil {
-		return err
+		return o.told(ctx, err)
 	}
 	defer func() { err = errors.Join(err, s.close(context.WithoutCancel(ctx))) }()
 	show, showing := errgroup.WithContext(ctx)
@@ -90,11 +90,11 @@ func Run(ctx context.Context, o Options) (err error) {
 		return errDone
 	})
 	err = show.Wait()
-	if errors.Is(err, errDone) || ctx.Err() != nil && errors.Is(err, context.Canceled) {
-		err = nil
-	}
 	if o.TTY && ctx.Err() != nil {
 		fmt.Fprintln(o.Out) // the cursor is behind the live line and a ^C
+	}
+	if err = o.told(ctx, err); errors.Is(err, errDone) {
+		err = nil
 	}
 	fmt.Fprintln(o.Out, "stopping: finishing what is in flight")
 	stop()
@@ -103,6 +103,19 @@ func Run(ctx context.Context, o Options) (err error) {
 
 // errDone ends the show.
 var errDone = errors.New("done")
+
+// told says where a signal has ended a run before it had shown everything, which is no error then, as in the services. With Once
+// it is one: nobody may take it for a run in which all held.
+func (o Options) told(ctx context.Context, err error) error {
+	switch {
+	case ctx.Err() == nil || !errors.Is(err, context.Canceled):
+		return err
+	case o.Once:
+		return errors.New("interrupted before everything was checked")
+	}
+	fmt.Fprintln(o.Out, "interrupted; the next start goes on from here")
+	return nil
+}
 
 func (o *Options) complete() error {
 	switch {

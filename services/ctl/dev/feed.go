@@ -89,6 +89,9 @@ func (s *stack) awaitCount(ctx context.Context, want int) error {
 		_ = bar.Set(int(count)) // a bar that cannot be drawn is no reason to stop
 		return count >= int64(want), err
 	})
+	if ctx.Err() != nil {
+		return err
+	}
 	if err != nil {
 		return fmt.Errorf("%d of %d products became searchable: %w (the log is %s)", count, want, err, s.log.Name())
 	}

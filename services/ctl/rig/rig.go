@@ -90,10 +90,12 @@ func Records(ctx context.Context, client *kgo.Client, topic string) (n int, err 
 	return n, nil
 }
 
-// Poll asks until the answer is yes, an error comes, or the bound has passed. What Kafka says will pass is waited for: on a busy
-// machine a broker loses its session now and then, and its partitions have no leader for a moment.
+// Poll asks until the answer is yes, an error comes, the bound has passed, or ctx ends, whose error it returns. What Kafka says
+// will pass is waited for: on a busy machine a broker loses its session now and then, and its partitions have no leader for a
+// moment.
 func Poll(ctx context.Context, bound, every time.Duration, ask func(context.Context) (bool, error)) error {
-	ctx, cancel := context.WithTimeout(ctx, bound)
+	outer := ctx
+	ctx, cancel := context.WithTimeout(outer, bound)
 	defer cancel()
 	ticker := time.NewTicker(every)
 	defer ticker.Stop()
@@ -110,6 +112,9 @@ func Poll(ctx context.Context, bound, every time.Duration, ask func(context.Cont
 		}
 		select {
 		case <-ctx.Done():
+			if err := outer.Err(); err != nil {
+				return err
+			}
 			return errors.Join(fmt.Errorf("not within %s", bound), passing)
 		case <-ticker.C:
 		}

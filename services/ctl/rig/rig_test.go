@@ -12,6 +12,17 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 )
 
+func TestPoll_ofAnEndedContextHasItsErrorAndSpeaksOfNoBound(t *testing.T) {
+	ctx, stop := context.WithCancel(t.Context())
+	err := Poll(ctx, time.Hour, time.Millisecond, func(context.Context) (bool, error) {
+		stop()
+		return false, errors.New("asking: it is over")
+	})
+	if err != context.Canceled { //nolint:errorlint // the very error
+		t.Errorf("it returns %v", err)
+	}
+}
+
 func TestPoll_waitsForWhatWillPassAndForNothingElse(t *testing.T) {
 	passing := fmt.Errorf("counting: %w", kerr.LeaderNotAvailable)
 	other := errors.New("no such thing")
