@@ -1,6 +1,7 @@
 package dev
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -66,7 +67,7 @@ func start(ctx, work context.Context, o Options) (*stack, error) {
 	s := &stack{options: o, fresh: newFreshness()}
 	s.shop = newShop(s)
 	work, s.stop = context.WithCancel(work)
-	for _, step := range []func(context.Context) error{s.openPipeline, s.openLog, s.openProvider, s.startKafka, s.startWeaviate, s.configure, s.layOut, s.openConsole} {
+	for _, step := range []func(context.Context) error{s.openPipeline, s.checkSettings, s.openLog, s.openProvider, s.startKafka, s.startWeaviate, s.configure, s.layOut, s.openConsole} {
 		if err := step(ctx); err != nil {
 			return nil, errors.Join(err, s.close(context.WithoutCancel(ctx)))
 		}
@@ -206,18 +207,45 @@ func (s *stack) adviseOnData(err error) error {
 	return err
 }
 
+// ofServices are the settings of the services.
+type ofServices struct {
+	ingest ingester.Settings
+	embed  embedder.Settings
+	write  writer.Settings
+}
+
+func (s *stack) ofServices() (all ofServices, err error) {
+	err = errors.Join(s.settings(&all.ingest), s.settings(&all.embed), s.settings(&all.write))
+	return all, err
+}
+
+// checkSettings refuses what the services would refuse at their start, before anything is made. Where the servers will be that
+// dev starts itself is not known yet, and something stands in for it.
+func (s *stack) checkSettings(context.Context) error {
+	known := s.environ
+	defer func() { s.environ = known }()
+	s.environ = append(slices.Clone(known),
+		"FRESHET_KAFKA_BROKERS="+cmp.Or(s.options.Brokers, "127.0.0.1:1"),
+		"FRESHET_WEAVIATE_URL="+cmp.Or(s.options.Weaviate, "http://127.0.0.1:1"),
+		"FRESHET_WEAVIATE_GRPC="+cmp.Or(s.options.WeaviateGRPC, "127.0.0.1:1"),
+	)
+	all, err := s.ofServices()
+	if err != nil {
+		return err
+	}
+	return all.ingest.Check()
+}
+
 // startServices runs the services as their own binaries would.
 func (s *stack) startServices(ctx context.Context) error {
-	var ingest ingester.Settings
-	var embed embedder.Settings
-	var write writer.Settings
-	if err := errors.Join(s.settings(&ingest), s.settings(&embed), s.settings(&write)); err != nil {
+	all, err := s.ofServices()
+	if err != nil {
 		return err
 	}
 	s.services, s.failed = errgroup.WithContext(ctx)
-	s.services.Go(func() error { return ingester.Run(s.failed, s.process, ingest) })
-	s.services.Go(func() error { return embedder.Run(s.failed, s.process, embed) })
-	s.services.Go(func() error { return writer.Run(s.failed, s.process, write) })
+	s.services.Go(func() error { return ingester.Run(s.failed, s.process, all.ingest) })
+	s.services.Go(func() error { return embedder.Run(s.failed, s.process, all.embed) })
+	s.services.Go(func() error { return writer.Run(s.failed, s.process, all.write) })
 	if model, ok := s.provider.(*builtin.Model); ok {
 		s.services.Go(func() error { return builtin.Serve(s.failed, s.embedder, builtin.Handler(model)) })
 	}
@@ -230,13 +258,13 @@ func (s *stack) startServices(ctx context.Context) error {
 	return nil
 }
 
-// failure returns when a service has failed, with its error, or when ctx ends.
+// failure returns when a service has failed, so that the show ends, or when ctx ends. The error is told by close, and only there.
 func (s *stack) failure(ctx context.Context) error {
 	select {
 	case <-ctx.Done():
 		return nil
 	case <-s.failed.Done():
-		return s.services.Wait()
+		return errDone
 	}
 }
 

@@ -6,7 +6,6 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/freshet-io/freshet/libs/fault"
 	"github.com/freshet-io/freshet/libs/kafka"
 	"github.com/freshet-io/freshet/libs/pipeline"
 	"github.com/freshet-io/freshet/libs/service"
@@ -19,11 +18,7 @@ func serveHTTP(ctx context.Context, p *service.Process, cfg Settings, file *pipe
 	if cfg.HTTP.Address == "" {
 		return nil
 	}
-	sources := HTTPSources(file)
-	if len(sources) == 0 {
-		return fault.Halt("FRESHET_HTTP_ADDRESS is set, and no pipeline of %s says source: {http: true}", cfg.Pipeline.Path)
-	}
-	server, err := intake.New(cfg.HTTP, sources, p)
+	server, err := intake.New(cfg.HTTP, HTTPSources(file), p)
 	if err != nil {
 		return err
 	}

@@ -34,9 +34,20 @@ type Settings struct {
 	Stage    stage.Settings `inline:"true"`
 }
 
+// Check tells where settings and pipeline file do not go together. It asks nobody.
+func (s Settings) Check() error {
+	if s.HTTP.Address != "" && len(HTTPSources(s.Pipeline.File)) == 0 {
+		return fault.Halt("FRESHET_HTTP_ADDRESS is set, and no pipeline of %s says source: {http: true}", s.Pipeline.Path)
+	}
+	return s.Redis.Check(s.Pipeline.File.Feeds())
+}
+
 // Run turns the changes of the pipeline file's topics into documents, and takes changes over HTTP where that is set, until
 // ctx ends.
 func Run(ctx context.Context, p *service.Process, cfg Settings) error {
+	if err := cfg.Check(); err != nil {
+		return err
+	}
 	file := cfg.Pipeline.File
 	ingesters := make(chan *Ingester, 1)
 	group, work := errgroup.WithContext(ctx)

@@ -27,6 +27,14 @@ import (
 	"github.com/freshet-io/freshet/libs/telemetry"
 )
 
+// Check tells whether the settings say where the streams are.
+func (c Config) Check(feeds []pipeline.Feed) error {
+	if len(feeds) > 0 && c.URL == "" {
+		return fault.Halt("FRESHET_REDIS_URL is not set, and the pipeline file has source.redis of stream %s", feeds[0].Stream)
+	}
+	return nil
+}
+
 // Run passes on what the streams of the pipeline file have, to topics of the cluster, until ctx ends, which is no error,
 // or a fatal fault stops it. Without streams it returns at once. name begins the names of transactions, and is the
 // consumer group where the settings leave it open.
@@ -34,8 +42,8 @@ func Run(ctx context.Context, p *service.Process, cfg Config, cluster kafka.Conf
 	if len(feeds) == 0 {
 		return nil
 	}
-	if cfg.URL == "" {
-		return fault.Halt("FRESHET_REDIS_URL is not set, and the pipeline file has source.redis of stream %s", feeds[0].Stream)
+	if err := cfg.Check(feeds); err != nil {
+		return err
 	}
 	if cfg.Group == "" {
 		cfg.Group = name
