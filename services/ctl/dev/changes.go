@@ -3,11 +3,16 @@ package dev
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"github.com/freshet-io/freshet/libs/pipeline"
 	"github.com/freshet-io/freshet/services/ctl/events"
 )
 
@@ -21,17 +26,13 @@ func (s *stack) partitionsOfSources() int32 {
 
 // playChanges sends somebody's own changes and shows what becomes of them.
 func (s *stack) playChanges(ctx context.Context) error {
-	records, err := readChanges(s.options.Events, s.file.Topics())
-	if err != nil {
+	status := newStatus(s) // before anything can arrive
+	status.sent = len(s.changes)
+	if err := s.send(ctx, s.changes...); err != nil {
 		return err
 	}
-	if err := s.send(ctx, records...); err != nil {
-		return err
-	}
-	s.say("%d changes of %s are sent; what cannot be used becomes a dead letter", len(records), s.options.Events)
+	s.say("%d changes of %s are sent; what cannot be used becomes a dead letter", len(s.changes), s.options.Events)
 	s.hint(`search "what to look for"`, "status", "dlq list")
-	status := newStatus(s)
-	status.sent = len(records)
 	ticker := time.NewTicker(tick)
 	defer ticker.Stop()
 	for {
@@ -44,19 +45,54 @@ func (s *stack) playChanges(ctx context.Context) error {
 	}
 }
 
-// readChanges reads the events of a file; those that do not say their topic are of the first one. All are in one
-// partition: many files have no keys, which would have to name the items then.
-func readChanges(path string, topics []string) (records []*kgo.Record, err error) {
-	topic := ""
-	if len(topics) > 0 {
-		topic = topics[0]
+// openEvents reads somebody's own changes, before anything is made: none of them is sent where one cannot be.
+func (s *stack) openEvents(context.Context) (err error) {
+	if s.options.Events != "" {
+		s.changes, err = readChanges(s.options.Events, s.file)
+	}
+	return err
+}
+
+// readChanges reads the events of a file; those that do not say their topic are of the first one that the pipeline file names.
+// All are in one partition: many files have no keys, which would have to name the items then.
+func readChanges(path string, file *pipeline.File) (records []*kgo.Record, err error) {
+	first := ""
+	if topics := file.Topics(); len(topics) > 0 {
+		first = topics[0]
 	}
 	err = events.Read(path, nil, nil, func(e events.Event) error {
-		if e.Record.Topic == "" && topic == "" {
+		topic := cmp.Or(e.Record.Topic, first)
+		switch {
+		case topic == "":
 			return fmt.Errorf("%s line %d does not say its topic, and the pipeline file names none", path, e.Line)
+		case !file.Reads(topic):
+			return fmt.Errorf("%s line %d is of topic %s, which no pipeline of the file reads", path, e.Line, topic)
 		}
-		records = append(records, &kgo.Record{Topic: cmp.Or(e.Record.Topic, topic), Key: e.Record.Key, Value: e.Record.Value})
+		records = append(records, &kgo.Record{Topic: topic, Key: e.Record.Key, Value: e.Record.Value})
 		return nil
 	})
 	return records, err
+}
+
+// makeTopics makes those that changes name: what patterns stand for is not in the pipeline file.
+func (s *stack) makeTopics(ctx context.Context) error {
+	if len(s.changes) == 0 {
+		return nil
+	}
+	var topics []string
+	for _, r := range s.changes {
+		topics = append(topics, r.Topic)
+	}
+	slices.Sort(topics)
+	topics = slices.Compact(topics)
+	made, err := kadm.NewClient(s.client).CreateTopics(ctx, s.partitionsOfSources(), 1, nil, topics...)
+	if err != nil {
+		return fmt.Errorf("creating the topics %v of %s: %w", topics, s.options.Events, err)
+	}
+	for _, topic := range made.Sorted() {
+		if topic.Err != nil && !errors.Is(topic.Err, kerr.TopicAlreadyExists) {
+			return fmt.Errorf("creating the topic %s of %s: %w", topic.Topic, s.options.Events, topic.Err)
+		}
+	}
+	return nil
 }

@@ -45,6 +45,7 @@ type stack struct {
 	log      *os.File
 	process  *service.Process
 	file     *pipeline.File
+	changes  []*kgo.Record // of one's own, to be sent
 	cluster  kafka.Config
 	topics   kafka.Topics
 	client   *kgo.Client
@@ -67,7 +68,9 @@ func start(ctx, work context.Context, o Options) (*stack, error) {
 	s := &stack{options: o, fresh: newFreshness()}
 	s.shop = newShop(s)
 	work, s.stop = context.WithCancel(work)
-	for _, step := range []func(context.Context) error{s.openPipeline, s.checkSettings, s.openLog, s.openProvider, s.startKafka, s.startWeaviate, s.configure, s.layOut, s.openConsole} {
+	for _, step := range []func(context.Context) error{
+		s.openPipeline, s.checkSettings, s.openEvents, s.openLog, s.openProvider, s.startKafka, s.startWeaviate, s.configure, s.layOut, s.openConsole,
+	} {
 		if err := step(ctx); err != nil {
 			return nil, errors.Join(err, s.close(context.WithoutCancel(ctx)))
 		}
@@ -187,6 +190,9 @@ func (s *stack) layOut(ctx context.Context) error {
 	s.onClose(func(context.Context) error { s.client.Close(); return nil })
 	identity, err := rig.LayTopics(ctx, s.client, s.topics, s.file, rig.Partitions{Pipeline: partitions, Source: s.partitionsOfSources()})
 	if err != nil {
+		return err
+	}
+	if err := s.makeTopics(ctx); err != nil {
 		return err
 	}
 	if s.index, err = rig.OpenIndex(ctx, cfg.Weaviate, s.file, identity); err != nil {
