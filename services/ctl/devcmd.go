@@ -18,7 +18,9 @@ func devCommand() *cobra.Command {
 		Long: "Runs a Kafka broker inside the process, a real Weaviate, the three services and the built-in\n" +
 			"embedder (or the one that --provider says); sends a catalogue as Debezium events, then keeps\n" +
 			"changing it, and serves the console, at which a product can be changed, too. State is kept in the\n" +
-			"data folder: a second start goes on where the first one stopped. Events of your own are embedded by\n" +
+			"data folder, with the log of all three services, freshet.log: a second start goes on where the first\n" +
+			"one stopped. The services' variables count, too, such as FRESHET_HTTP_ADDRESS for source.http,\n" +
+			"FRESHET_REDIS_URL for source.redis and FRESHET_SCHEMA_REGISTRY_URL for Avro. Events of your own are embedded by\n" +
 			"the provider of their pipeline file; a server gets texts only where you have named it.",
 		Example: `  freshet dev
   freshet dev --once

@@ -26,7 +26,10 @@ func (s *stack) partitionsOfSources() int32 {
 
 // playChanges sends somebody's own changes and shows what becomes of them.
 func (s *stack) playChanges(ctx context.Context) error {
-	status := newStatus(s) // before anything can arrive
+	status, err := newStatus(ctx, s) // before anything can arrive
+	if err != nil {
+		return err
+	}
 	status.sent = len(s.changes)
 	if err := s.send(ctx, s.changes...); err != nil {
 		return err
@@ -40,7 +43,7 @@ func (s *stack) playChanges(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-ticker.C:
-			status.show()
+			status.show(ctx)
 		}
 	}
 }

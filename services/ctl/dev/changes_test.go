@@ -64,14 +64,41 @@ func TestRun_makesTheTopicsThatChangesNameWherePatternsStandForThem(t *testing.T
 	server := localtest.Weaviate(t, local.WeaviateOptions{})
 	t.Setenv("FRESHET_WEAVIATE_API_KEY", server.APIKey)
 	ctx, stop := context.WithCancel(t.Context())
-	out := &trigger{on: "1 changes sent, 1 arrived", act: stop}
+	out := &trigger{on: "2 changes sent, 1 arrived, 1 became dead letters", act: stop}
 	time.AfterFunc(time.Minute, stop) // what did not come until then is told below
+	data := t.TempDir()
 	err := Run(ctx, Options{
-		Data: t.TempDir(), Weaviate: "http://" + server.REST, WeaviateGRPC: server.GRPC, Rate: 1, Out: out,
+		Data: data, Weaviate: "http://" + server.REST, WeaviateGRPC: server.GRPC, Rate: 1, Out: out,
 		Pipeline: written(t, "pipeline.yaml", patterned),
-		Events:   written(t, "events.ndjson", `{"topic":"pg.catalog.products","offset":1,"key":"1","value":{"id":1,"name":"Cup"}}`),
+		Events: written(t, "events.ndjson", `{"topic":"pg.catalog.products","offset":1,"key":"1","value":{"id":1,"name":"Cup"}}`+"\n"+
+			`{"topic":"pg.catalog.stock","offset":1,"key":"2","payload":"{\"id\":2,"}`),
 	})
 	if said := out.said.String(); err != nil || !strings.Contains(said, out.on) {
 		t.Errorf("it ends with %v and says %s", err, said)
+	}
+	if said, log := out.said.String(), filepath.Join(data, "freshet.log"); !strings.Contains(said, "the log is\n"+log+"\n") {
+		t.Errorf("it does not name %s: %s", log, said)
+	}
+}
+
+func TestStack_saysWhereChangesAreTakenOverHTTP(t *testing.T) {
+	rows := strings.Replace(patterned, `["pg.catalog.*"], format: rows`, `[shop.items], format: rows, order: seq, http: true`, 1)
+	change := strings.Replace(rows, "format: rows, order: seq", "format: debezium", 1)
+	for name, tt := range map[string]struct{ file, address, want string }{
+		"rows":             {rows, "127.0.0.1:8080", "at http://127.0.0.1:8080/v1/items"},
+		"all addresses":    {rows, ":8080", "at http://127.0.0.1:8080/v1/items"},
+		"events":           {change, ":8080", "at http://127.0.0.1:8080/v1/sources/products/events"},
+		"nowhere":          {rows, "", ""},
+		"no such pipeline": {patterned, ":8080", ""},
+	} {
+		t.Setenv("FRESHET_HTTP_ADDRESS", tt.address)
+		t.Setenv("FRESHET_HTTP_ALLOW_ANONYMOUS", "true")
+		file, err := pipeline.Load(written(t, "pipeline.yaml", tt.file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := (&stack{file: file}).overHTTP(); !strings.HasSuffix(got, tt.want) || (got == "") != (tt.want == "") {
+			t.Errorf("%s: it says %q, want %q", name, got, tt.want)
+		}
 	}
 }

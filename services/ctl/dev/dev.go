@@ -22,6 +22,8 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/freshet-io/freshet/libs/fake/local"
+	"github.com/freshet-io/freshet/services/ingest/ingester"
+	"github.com/freshet-io/freshet/services/ingest/intake"
 )
 
 // Options says what to run, and against what.
@@ -189,7 +191,29 @@ Try in another terminal:%s
 Or look at http://%s
 
 Kafka is at %s, Weaviate at %s%s; the settings are in
-%s
+%s, the log is
+%s%s
 Ctrl-C stops everything; the next start goes on from here.
-`, use.String(), s.console.Addr(), s.brokers, s.weaviateURL, embeddings, connectionFile(s.options.Data))
+`, use.String(), s.console.Addr(), s.brokers, s.weaviateURL, embeddings, connectionFile(s.options.Data), s.log.Name(), s.overHTTP())
+}
+
+// overHTTP says where changes are taken over HTTP, as the caller's environment has it.
+func (s *stack) overHTTP() string {
+	var cfg struct{ HTTP intake.Config }
+	sources := ingester.HTTPSources(s.file)
+	if err := s.settings(&cfg); err != nil || cfg.HTTP.Address == "" || len(sources) == 0 {
+		return "" // ingest would not have started with settings that cannot be
+	}
+	path := "/v1/sources/" + sources[0].Name + "/events"
+	if slices.ContainsFunc(sources, func(s intake.Source) bool { return s.Rows }) {
+		path = "/v1/items"
+	}
+	scheme, address := "http", cfg.HTTP.Address
+	if cfg.HTTP.TLS.CertFile != "" {
+		scheme = "https"
+	}
+	if strings.HasPrefix(address, ":") {
+		address = "127.0.0.1" + address
+	}
+	return fmt.Sprintf("\nChanges over HTTP are taken at %s://%s%s", scheme, address, path)
 }

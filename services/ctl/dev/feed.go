@@ -101,7 +101,10 @@ func (s *stack) awaitCount(ctx context.Context, want int) error {
 // trickle keeps changing products and shows one live status line.
 func (s *stack) trickle(ctx context.Context) error {
 	s.fresh.restart()
-	status := newStatus(s)
+	status, err := newStatus(ctx, s)
+	if err != nil {
+		return err
+	}
 	changes := time.NewTicker(time.Duration(float64(time.Second) / s.options.Rate))
 	defer changes.Stop()
 	for {
@@ -114,6 +117,6 @@ func (s *stack) trickle(ctx context.Context) error {
 			return err
 		}
 		status.sent++
-		status.show()
+		status.show(ctx)
 	}
 }
