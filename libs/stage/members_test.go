@@ -2,8 +2,10 @@ package stage
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -11,6 +13,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"github.com/freshet-io/freshet/libs/fault"
 	"github.com/freshet-io/freshet/libs/service"
 )
 
@@ -240,10 +243,11 @@ func TestMembers_aCallThatHasJustFailedIsDoubtedByTheNextOwner(t *testing.T) {
 }
 
 func TestStorms_oneBadRecordAtTheHeadDoesNotStopAMendedStage(t *testing.T) {
+	bad := map[bool]error{true: fault.Reject(fault.Malformed, "it is no JSON")}
 	s := newStorms(true)
 	s.expect("t")
 	for i := range stormProbe {
-		if err := s.see("t", i < 4); err != nil {
+		if err := s.see("t", bad[i < 4]); err != nil {
 			t.Errorf("4 bad records of %d: %v", stormProbe, err)
 		}
 	}
@@ -251,9 +255,31 @@ func TestStorms_oneBadRecordAtTheHeadDoesNotStopAMendedStage(t *testing.T) {
 	s.expect("t")
 	var err error
 	for i := range stormProbe {
-		err = s.see("t", i >= 5)
+		err = s.see("t", bad[i >= 5])
 	}
 	if err == nil {
 		t.Error("half of the first records is bad, and it goes on")
+	}
+}
+
+func TestStorms_tellTheCommonestReasonOfTheLastRecords(t *testing.T) {
+	s := newStorms(true)
+	many := func(n int, outcome error) (err error) {
+		for range n {
+			err = s.see("t", outcome)
+		}
+		return err
+	}
+	// Long ago, and so no reason of what is now.
+	if err := errors.Join(many(90, fault.Reject(fault.MissingID, "there is no id")), many(stormWindow, nil)); err != nil {
+		t.Fatal(err)
+	}
+	price := fault.Reject(fault.FieldType, "field price is no number")
+	if err := errors.Join(many(60, fault.Reject(fault.Malformed, "it is no JSON")), many(439, price)); err != nil {
+		t.Fatal(err)
+	}
+	err := many(1, fault.Reject(fault.FieldType, "field stock is no number"))
+	if err == nil || !strings.Contains(err.Error(), `500 of the last 1000 records of t cannot be read, most often as in "field-type: field stock is no number": the stage stops`) {
+		t.Errorf("it says %v", err)
 	}
 }

@@ -17,7 +17,7 @@ import (
 func (e *engine[In, Out]) settle(t tenure, inputs []input[In, Out]) error {
 	for i := range inputs {
 		in := &inputs[i]
-		if err := e.storms.see(in.record.Topic, fault.ReasonOf(in.outcome.Err).Unreadable()); err != nil {
+		if err := e.storms.see(in.record.Topic, in.outcome.Err); err != nil {
 			return err
 		}
 	}

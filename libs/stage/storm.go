@@ -24,11 +24,18 @@ type storms struct {
 }
 
 type storm struct {
-	unreadable [stormWindow]bool // the last records, as a ring
-	seen       int               // since the start
-	bad        int               // in the ring
-	expected   bool              // the last owner stopped for a storm: the first records decide
-	raging     bool
+	ring     [stormWindow]*unreadable // of the last records, nil for one that can be read
+	reasons  map[fault.Reason]*unreadable
+	seen     int  // since the start
+	bad      int  // in the ring
+	expected bool // the last owner stopped for a storm: the first records decide
+	raging   bool
+}
+
+// unreadable are the records of the ring that cannot be read for one reason.
+type unreadable struct {
+	count int
+	last  string // why the last one could not be, which names no more of it than its letter does
 }
 
 func newStorms(breaks bool) *storms { return &storms{breaks: breaks, topics: map[string]*storm{}} }
@@ -49,38 +56,61 @@ func (s *storms) raging(topic string) bool {
 	return s.topics[topic] != nil && s.topics[topic].raging
 }
 
-// see takes one record of a topic into account. A fatal fault says that there is a storm.
-func (s *storms) see(topic string, unreadable bool) error {
+// see takes one record of a topic, and what came of it, into account. A fatal fault says that there is a storm.
+func (s *storms) see(topic string, outcome error) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	of := s.of(topic)
-	of.see(unreadable)
+	of.see(outcome)
 	if !s.breaks || !of.breaks() {
 		return nil
 	}
 	of.raging = true
-	return fault.Halt("%d of the last %d records of %s cannot be read: the stage stops before it makes dead letters of them all. Compare the topic with the pipeline file and mend either; to have the letters all the same, set FRESHET_STORM_BREAKER=false",
-		of.bad, min(of.seen, stormWindow), topic)
+	return fault.Halt("%d of the last %d records of %s cannot be read, most often as in %q: the stage stops before it makes dead letters of them all. Compare the topic with the pipeline file and mend either; to have the letters all the same, set FRESHET_STORM_BREAKER=false",
+		of.bad, min(of.seen, stormWindow), topic, of.commonest())
 }
 
 func (s *storms) of(topic string) *storm {
 	of := s.topics[topic]
 	if of == nil {
-		of = &storm{}
+		of = &storm{reasons: map[fault.Reason]*unreadable{}}
 		s.topics[topic] = of
 	}
 	return of
 }
 
-func (s *storm) see(unreadable bool) {
-	at := &s.unreadable[s.seen%stormWindow]
-	if *at {
-		s.bad--
-	}
-	if *at = unreadable; unreadable {
-		s.bad++
-	}
+func (s *storm) see(outcome error) {
+	at := &s.ring[s.seen%stormWindow]
 	s.seen++
+	if *at != nil {
+		s.bad--
+		(*at).count--
+		*at = nil
+	}
+	reason := fault.ReasonOf(outcome)
+	if !reason.Unreadable() {
+		return
+	}
+	of := s.reasons[reason]
+	if of == nil {
+		of = &unreadable{}
+		s.reasons[reason] = of
+	}
+	s.bad++
+	of.count++
+	of.last = bound(outcome.Error(), maxErrorText)
+	*at = of
+}
+
+// commonest returns why most of the records in the ring that cannot be read cannot be, as the last of them says it.
+func (s *storm) commonest() string {
+	most := &unreadable{}
+	for _, of := range s.reasons {
+		if of.count > most.count || of.count == most.count && of.last < most.last {
+			most = of
+		}
+	}
+	return most.last
 }
 
 func (s *storm) breaks() bool {
