@@ -45,7 +45,7 @@ func devCommand() *cobra.Command {
 	f.StringVar(&o.Provider, "provider", "", "builtin (the default without --pipeline), hash, the base URL of an OpenAI-compatible server, or openai for that of\nFRESHET_OPENAI_URL (api.openai.com if unset); key by FRESHET_OPENAI_KEY. With --pipeline it must be that of the file's space")
 	f.StringVar(&o.Model, "model", "text-embedding-3-large", "model of that server, with a URL or openai as --provider")
 	f.IntVar(&o.Dimensions, "dimensions", 3072, "length of the vectors; the built-in model has 512 whatever is said here")
-	f.StringVar(&o.Events, "events", "", "file of change events, one a line, to send instead of the catalogue")
+	f.StringVar(&o.Events, "events", "", "file of change events, one a line, to send instead of the catalogue; all of them anew at each start")
 	f.StringVar(&o.Pipeline, "pipeline", "", "pipeline file that maps those events")
 	f.Uint16Var(&o.ConsolePort, "console-port", 0, "port of the console at 127.0.0.1; a free one if 0")
 	f.Float64Var(&o.Rate, "rate", 5, "changes a second after the catalogue is in")

@@ -76,6 +76,9 @@ func TestRun_makesTheTopicsThatChangesNameWherePatternsStandForThem(t *testing.T
 	if said := out.said.String(); err != nil || !strings.Contains(said, out.on) {
 		t.Errorf("it ends with %v and says %s", err, said)
 	}
+	if !strings.Contains(out.said.String(), "the next start goes on from here, and sends the events anew.") {
+		t.Errorf("it does not say what the next start does: %s", out.said.String())
+	}
 	if said, log := out.said.String(), filepath.Join(data, "freshet.log"); !strings.Contains(said, "the log is\n"+log+"\n") {
 		t.Errorf("it does not name %s: %s", log, said)
 	}

@@ -186,6 +186,10 @@ func (s *stack) hint(commands ...string) {
 	if s.embedder != nil {
 		embeddings = fmt.Sprintf(", embeddings for any OpenAI\nclient at http://%s/v1/embeddings", s.embedder.Addr())
 	}
+	again := ""
+	if s.options.Events != "" {
+		again = ", and sends the events anew"
+	}
 	s.say(`
 Try in another terminal:%s
 Or look at http://%s
@@ -193,8 +197,8 @@ Or look at http://%s
 Kafka is at %s, Weaviate at %s%s; the settings are in
 %s, the log is
 %s%s
-Ctrl-C stops everything; the next start goes on from here.
-`, use.String(), s.console.Addr(), s.brokers, s.weaviateURL, embeddings, connectionFile(s.options.Data), s.log.Name(), s.overHTTP())
+Ctrl-C stops everything; the next start goes on from here%s.
+`, use.String(), s.console.Addr(), s.brokers, s.weaviateURL, embeddings, connectionFile(s.options.Data), s.log.Name(), s.overHTTP(), again)
 }
 
 // overHTTP says where changes are taken over HTTP, as the caller's environment has it.

@@ -54,7 +54,8 @@ pipelines:
 			}
 			var said strings.Builder
 			o.Out = &said
-			if err := Run(t.Context(), o); err == nil || !strings.Contains(err.Error(), tt.want) || strings.Contains(said.String(), "starting Weaviate") {
+			err := Run(t.Context(), o)
+			if err == nil || !strings.Contains(err.Error(), tt.want) || strings.Contains(said.String(), "starting Weaviate") {
 				t.Errorf("the error is %v, want %q; it says %s", err, tt.want, said.String())
 			}
 		})
