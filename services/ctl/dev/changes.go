@@ -68,7 +68,7 @@ func readChanges(path string, file *pipeline.File) (records []*kgo.Record, err e
 		switch {
 		case topic == "":
 			return fmt.Errorf("%s line %d does not say its topic, and the pipeline file names none", path, e.Line)
-		case !file.Reads(topic):
+		case !slices.ContainsFunc(file.Pipelines, func(p pipeline.Pipeline) bool { return p.Source.Reads(topic) }):
 			return fmt.Errorf("%s line %d is of topic %s, which no pipeline of the file reads", path, e.Line, topic)
 		}
 		records = append(records, &kgo.Record{Topic: topic, Key: e.Record.Key, Value: e.Record.Value})
