@@ -3,6 +3,7 @@ package pipeline
 import (
 	"cmp"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -63,7 +64,7 @@ func wanted(t reflect.Type) string {
 		case keys == nil:
 			keys = all
 		case len(keys) < len(all):
-			keys = append(keys[:len(keys):len(keys)], "…")
+			keys = append(slices.Clip(keys), "…")
 		}
 		return "{" + strings.Join(keys, ", ") + "}"
 	}

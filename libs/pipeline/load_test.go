@@ -202,7 +202,7 @@ func TestParse_whatFollowsFromAnUnknownKeyIsNotTold(t *testing.T) {
 	for name, test := range map[string]struct{ old, new, want string }{
 		"text":         {"text:", "txt:", "line 8: pipelines[0].txt: unknown key, did you mean text?"},
 		"template":     {"{template:", "{templte:", "line 8: pipelines[0].text.templte: unknown key, did you mean template?"},
-		"model":        {"provider: hash", "provider: openai, modle: x", "line 2: space.modle: unknown key, did you mean model?"},
+		"model":        {"provider: hash", "provider: openai, mdel: x", "line 2: space.mdel: unknown key, did you mean model?"},
 		"pipelines":    {"pipelines:", "pipeline:", "line 3: pipeline: unknown key, did you mean pipelines?"},
 		"collection":   {"collection: P", "colection: P", "line 6: pipelines[0].colection: unknown key, did you mean collection?"},
 		"operator":     {"  id:", "  when: [{field: a, equals: 1}]\n  id:", "line 7: pipelines[0].when[0].equals: unknown key, did you mean eq?"},

@@ -39,8 +39,10 @@ func TestReadChanges_eachIsOfATopicThatAPipelineReads(t *testing.T) {
 		"a pattern":             {patterned, `{"topic":"pg.catalog.a","offset":1,"value":{"id":1}}` + "\n" + `{"topic":"pg.catalog.b","offset":1,"value":{"id":1}}`, "pg.catalog.a pg.catalog.b", ""},
 		"no topic, and one is":  {named, `{"id":1}` + "\n" + `{"topic":"pg.catalog.b","offset":1,"value":{"id":1}}`, "shop.products pg.catalog.b", ""},
 		"no topic, and none is": {patterned, `{"id":1}`, "", "line 1 does not say its topic"},
-		"a topic that nobody reads": {patterned, `{"topic":"pg.catalog.a","offset":1,"value":{"id":1}}` + "\n" + `{"topic":"pg.stock","offset":1,"value":{"id":1}}`, "",
-			"events.ndjson line 2 is of topic pg.stock, which no pipeline of the file reads"},
+		"a topic that nobody reads": {
+			patterned, `{"topic":"pg.catalog.a","offset":1,"value":{"id":1}}` + "\n" + `{"topic":"pg.stock","offset":1,"value":{"id":1}}`, "",
+			"events.ndjson line 2 is of topic pg.stock, which no pipeline of the file reads",
+		},
 	} {
 		file, err := pipeline.Load(written(t, "pipeline.yaml", tt.file))
 		if err != nil {
