@@ -67,10 +67,10 @@ func printLetters(out io.Writer, topic string, letters []inspect.Letter, output 
 		_, err := fmt.Fprintln(out, "no dead letters")
 		return err
 	}
-	t := table{names: true, header: []string{"LETTER", "AT", "STAGE", "REASON", "ITEM"}}
+	t := table{names: true, whole: true, header: []string{"LETTER", "AT", "STAGE", "REASON"}}
 	for _, l := range letters {
-		t.rows = append(t.rows, []string{inspect.Place{Topic: topic, Partition: l.Partition, Offset: l.Offset}.String(), l.At.Format(time.DateTime), l.Stage, l.Reason, cmp.Or(l.Item, "-")})
-		t.notes = append(t.notes, "of "+l.Source+": "+strings.TrimPrefix(l.Text, l.Reason+": "))
+		t.rows = append(t.rows, []string{inspect.Place{Topic: topic, Partition: l.Partition, Offset: l.Offset}.String(), l.At.Format(time.DateTime), l.Stage, l.Reason})
+		t.notes = append(t.notes, cmp.Or(l.Item, "an unknown item")+" of "+l.Source+": "+strings.TrimPrefix(l.Text, l.Reason+": "))
 	}
 	return t.write(out, tableWidth())
 }

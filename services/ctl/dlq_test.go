@@ -9,12 +9,12 @@ import (
 )
 
 func TestPrintLetters_namesThePlaceThatWhyTakes(t *testing.T) {
-	letters := []inspect.Letter{{Stage: "ingest", Reason: "field-type", Item: strings.Repeat("Product 4711 ", 9), Source: "shop.catalog.products/1/8714", Text: "field-type: no number", Partition: 3, Offset: 12}}
+	letters := []inspect.Letter{{Stage: "ingest", Reason: "field-type", Item: "Product/4711", Source: "shop.catalog.products/1/8714", Text: "field-type: no number", Partition: 3, Offset: 12}}
 	var out strings.Builder
 	if err := printLetters(&out, "freshet.deadletters", letters, "table"); err != nil {
 		t.Fatal(err)
 	}
-	if lines := strings.Split(out.String(), "\n"); !strings.HasPrefix(lines[1], "freshet.deadletters/3/12  ") || lines[2] != "  of shop.catalog.products/1/8714: no number" {
+	if lines := strings.Split(out.String(), "\n"); !strings.HasPrefix(lines[1], "freshet.deadletters/3/12  ") || lines[2] != "  Product/4711 of shop.catalog.products/1/8714: no number" {
 		t.Error(out.String())
 	}
 }

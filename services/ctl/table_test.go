@@ -52,3 +52,11 @@ func TestTable_whatOtherCommandsTakeIsWhole(t *testing.T) {
 		}
 	}
 }
+
+func TestTable_notesThatAreWholeAreBrokenIntoLines(t *testing.T) {
+	var out strings.Builder
+	noted := table{whole: true, header: []string{"ID"}, rows: [][]string{{"1"}, {"2"}}, notes: []string{strings.Repeat("long ", 10), ""}}
+	if err := noted.write(&out, 30); err != nil || strings.Count(out.String(), "long") != 10 || strings.Count(out.String(), "\n") != 5 {
+		t.Errorf("%v\n%s", err, out.String())
+	}
+}
