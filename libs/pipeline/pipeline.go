@@ -85,6 +85,9 @@ const (
 	Auto     Format = "auto"     // recognised a record at a time, to try things out
 )
 
+// ofEvents reports whether records of the format tell of a row, and are not rows themselves.
+func (f Format) ofEvents() bool { return f == Debezium || f == Canal || f == Maxwell }
+
 // Match picks tables of a topic that carries several. Empty fields match all.
 type Match struct {
 	DB     string `yaml:"db"`

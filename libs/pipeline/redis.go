@@ -58,7 +58,7 @@ func (c *checker) checkRedis(s Source, at string) {
 		c.at(at, "needs one topic by its name, to pass the entries on to")
 	case r.Key != "" && r.Value == "":
 		c.at(at+".key", "is for entries that have a field with the change: name that in value")
-	case r.Value == "" && slices.Contains([]Format{Debezium, Canal, Maxwell}, s.Format):
+	case r.Value == "" && s.Format.ofEvents():
 		c.at(at+".value", "is missing: without it the fields of an entry are columns, which is format rows; name the field that has the change of %s", s.Format)
 	}
 }

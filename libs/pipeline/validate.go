@@ -95,7 +95,7 @@ func (c *checker) checkSource(s Source, at string) {
 	if s.Order != "" {
 		c.checkColumn(s.Order, at+".order")
 	}
-	if s.Prefix != "" && slices.Contains([]Format{Debezium, Canal, Maxwell}, s.Format) {
+	if s.Prefix != "" && s.Format.ofEvents() {
 		c.at(at+".prefix", "is for rows only, the format is %s", s.Format)
 	}
 	c.checkRedis(s, at+".redis")
