@@ -56,6 +56,14 @@ type Change struct {
 	Position    string // the source's own
 }
 
+// Row returns what the change shows of its row: as it is, or as it was before its delete. It does not exist behind a tombstone.
+func (c *Change) Row() gjson.Result {
+	if c.After.Exists() {
+		return c.After
+	}
+	return c.Before
+}
+
 // Table names where a row lives; what the source does not say is empty.
 type Table struct {
 	DB, Schema, Name string

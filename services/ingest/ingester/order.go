@@ -59,11 +59,7 @@ func (m *mapping) inOrder(b *builder) (place, error) {
 
 // shownOrder returns the order's column of the row, or of the row that was deleted.
 func (m *mapping) shownOrder(c *change.Change) gjson.Result {
-	row := c.After
-	if c.Op == change.Delete {
-		row = c.Before
-	}
-	return normalOrNothing(m.pick(row, len(m.columns))[m.order].Value, m.columns[m.order].typeIn(c))
+	return normalOrNothing(m.pick(c.Row(), len(m.columns))[m.order].Value, m.columns[m.order].typeIn(c))
 }
 
 // rank returns a number that rises with a value.
@@ -111,11 +107,7 @@ func (m *mapping) namesItem(c *change.Change) bool {
 
 // keyIs reports whether a key of one value is what the row has in a column, if it has it.
 func (m *mapping) keyIs(c *change.Change, column int) bool {
-	row := c.After
-	if c.Op == change.Delete {
-		row = c.Before
-	}
-	own, has := values.IDPart(m.shown(column, m.pick(row, m.identifying)[column].Value, c))
+	own, has := values.IDPart(m.shown(column, m.pick(c.Row(), m.identifying)[column].Value, c))
 	if !has || own == c.Key.Text {
 		return true
 	}

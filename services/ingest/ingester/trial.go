@@ -43,11 +43,7 @@ func (in *Ingester) TryRow(ctx context.Context, pipeline, topic string, row []by
 // rowKey reads no more of a row than its key is made of. Whether it is JSON at all, and of use, the trial says.
 func (m *mapping) rowKey(in *Ingester, row []byte) []byte {
 	c, _ := rows.Decode(change.Body{Object: gjson.ParseBytes(row)}, &in.schemas, cmp.Or(m.pipeline.Source.Prefix, rows.DefaultPrefix))
-	object := c.After
-	if !object.Exists() {
-		object = c.Before
-	}
-	picked := m.pick(object, m.identifying)
+	picked := m.pick(c.Row(), m.identifying)
 	who, known := m.identity(func(i int) gjson.Result { return normalOrNothing(picked[i].Value, m.columns[i].typeIn(&c)) })
 	if !known {
 		return nil
