@@ -70,7 +70,7 @@ func printLetters(out io.Writer, topic string, letters []inspect.Letter, output 
 	t := table{names: true, whole: true, header: []string{"LETTER", "AT", "STAGE", "REASON"}}
 	for _, l := range letters {
 		t.rows = append(t.rows, []string{inspect.Place{Topic: topic, Partition: l.Partition, Offset: l.Offset}.String(), l.At.Format(time.DateTime), l.Stage, l.Reason})
-		t.notes = append(t.notes, cmp.Or(l.Item, "an unknown item")+" of "+l.Source+": "+strings.TrimPrefix(l.Text, l.Reason+": "))
+		t.notes = append(t.notes, cmp.Or(l.Item, "an unknown item")+" of "+cmp.Or(l.Entry, l.Source)+": "+strings.TrimPrefix(l.Text, l.Reason+": "))
 	}
 	return t.write(out, tableWidth())
 }

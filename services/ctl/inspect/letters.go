@@ -34,7 +34,8 @@ type Letter struct {
 	Reason    string    `json:"reason"`
 	Item      string    `json:"item,omitempty"`
 	Version   string    `json:"version,omitempty"`
-	Source    string    `json:"source"` // topic/partition/offset of the failing stage's input
+	Source    string    `json:"source"`          // topic/partition/offset of the failing stage's input
+	Entry     string    `json:"entry,omitempty"` // stream and id of the entry of Redis that it was
 	Text      string    `json:"text"`
 	Partition int32     `json:"partition"` // of the letter itself, in the dead-letter topic
 	Offset    int64     `json:"offset"`
@@ -48,6 +49,9 @@ func letterOf(r *kgo.Record) Letter {
 		At: r.Timestamp.UTC(), Stage: h[stage.HeaderLetterStage], Reason: h[stage.HeaderReason], Version: h[stage.HeaderLetterVersion],
 		Source: h[stage.HeaderErrorTopic] + "/" + h[stage.HeaderErrorPartition] + "/" + h[stage.HeaderErrorOffset],
 		Text:   h[stage.HeaderErrorText], Partition: r.Partition, Offset: r.Offset, key: h[stage.HeaderItemKey],
+	}
+	if stream := h[record.HeaderRedisStream]; stream != "" {
+		l.Entry = stream + " " + h[record.HeaderRedisID]
 	}
 	if item, err := record.ParseKey([]byte(l.key)); err == nil {
 		l.Item = item.String()

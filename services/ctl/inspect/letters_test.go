@@ -5,6 +5,10 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/freshet-io/freshet/libs/record"
 )
 
 func TestOldest_comesFirstWhateverPartitionWasReadFirst(t *testing.T) {
@@ -35,5 +39,17 @@ func TestNewest_isBoundedInBytesToo(t *testing.T) {
 	}
 	if kept := newest(letters[:3]); len(kept) != 3 {
 		t.Errorf("%d of 3 are kept", len(kept))
+	}
+}
+
+func TestLetterOf_anEntryOfRedisIsNamed(t *testing.T) {
+	r := &kgo.Record{Headers: []kgo.RecordHeader{
+		{Key: record.HeaderRedisStream, Value: []byte("product:update:stream")}, {Key: record.HeaderRedisID, Value: []byte("1796098460236-0")},
+	}}
+	if got := letterOf(r).Entry; got != "product:update:stream 1796098460236-0" {
+		t.Errorf("it is of %q", got)
+	}
+	if got := letterOf(&kgo.Record{}).Entry; got != "" {
+		t.Errorf("one of no stream is of %q", got)
 	}
 }
