@@ -1,7 +1,7 @@
 package ingester
 
 import (
-	"slices"
+	"bytes"
 
 	"github.com/freshet-io/freshet/libs/fault"
 	"github.com/freshet-io/freshet/libs/record"
@@ -18,8 +18,8 @@ type builder struct {
 	home        place // of the record in its partition
 	place       place // of change
 	documents   []*record.Document
-	from        int                // where those of change begin
-	hiding      []*record.Document // rows of change that when hides
+	from        int                        // where those of change begin
+	claims      map[*record.Document]claim // rows of change that are not shown for sure
 }
 
 func (in *Ingester) newBuilder(r *stage.Record) *builder {
@@ -31,7 +31,7 @@ func (in *Ingester) newBuilder(r *stage.Record) *builder {
 
 // begin turns to the next change of the record.
 func (b *builder) begin(c *change.Change) {
-	b.change, b.place, b.from, b.hiding = c, b.home, len(b.documents), nil
+	b.change, b.place, b.from, b.claims = c, b.home, len(b.documents), nil
 }
 
 // add appends a document of an item with the source's order: the ordinal tells the
@@ -46,13 +46,18 @@ func (b *builder) add(m *mapping, who identity, op record.Op) *record.Document {
 	return d
 }
 
-// marksLast returns the documents with the mark of the first refusal at the end: the
-// dead letter takes its item and version from the last one.
-func (b *builder) marksLast() []*record.Document {
-	isMark := func(d *record.Document) bool { return d.GetOp() == record.Op_OP_FAILED }
-	marks := slices.DeleteFunc(slices.Clone(b.documents), func(d *record.Document) bool { return !isMark(d) })
-	slices.Reverse(marks)
-	documents := append(slices.DeleteFunc(slices.Clone(b.documents), isMark), marks...)
+// refusedLast returns the documents with those of the first refused item at the end, from its mark on: the dead letter takes
+// its item and version from the last one. What a later change of the record says of the item stays behind the mark.
+func (b *builder) refusedLast() []*record.Document {
+	var documents, refused []*record.Document
+	for _, d := range b.documents {
+		if len(refused) == 0 && d.GetOp() == record.Op_OP_FAILED || len(refused) > 0 && bytes.Equal(d.Item().Key(), refused[0].Item().Key()) {
+			refused = append(refused, d)
+		} else {
+			documents = append(documents, d)
+		}
+	}
+	documents = append(documents, refused...)
 	number(documents, 0)
 	return documents
 }
@@ -69,40 +74,64 @@ func number(documents []*record.Document, from int) {
 // table between them and fill one collection. A pipeline that failed claims its item too, because the index should keep
 // showing the older state. The changes before in the record are done: of two rows that change their ids one may delete what
 // the other has made.
-func (b *builder) settle() {
+func (b *builder) settle() (err error) {
 	own := b.documents[b.from:]
 	if len(own) < 2 {
-		return
+		return nil
 	}
-	strongest := map[string]claim{}
+	strongest, rivals := map[string]claim{}, map[string]int{}
 	for _, d := range own {
-		key := string(d.Item().Key())
-		strongest[key] = max(strongest[key], b.claimOf(d))
+		key, claimed := string(d.Item().Key()), b.claimOf(d)
+		strongest[key] = max(strongest[key], claimed)
+		if claimed == undecided {
+			rivals[key]++
+		}
 	}
-	own = slices.DeleteFunc(own, func(d *record.Document) bool {
-		return b.claimOf(d) < strongest[string(d.Item().Key())]
-	})
-	b.documents = b.documents[:b.from+len(own)]
+	kept := own[:0]
+	for _, d := range own {
+		key, claimed := string(d.Item().Key()), b.claimOf(d)
+		switch {
+		case claimed < strongest[key]:
+		case claimed == undecided && rivals[key] > 1: // the last one's recipe would make the item, and may hide it
+			kept, err = append(kept, d.Mark(string(fault.UnavailableValue))), errDisputed
+		default:
+			kept = append(kept, d)
+		}
+	}
+	b.documents = b.documents[:b.from+len(kept)]
 	number(b.documents, b.from)
+	return err
 }
+
+var errDisputed = fault.Reject(fault.UnavailableValue, "the change does not show the fields by which several pipelines share the table (when), so that the item may be of any of them: "+
+	"have the source send whole rows (MySQL: binlog_row_image=FULL, PostgreSQL: REPLICA IDENTITY FULL)")
 
 // claim says how much a pipeline wants of an item.
 type claim uint8
 
 const (
-	nothing claim = iota // it is deleted
-	aside                // kept, and not shown: the sources that leave columns out could not bring it back
+	nothing   claim = iota // it is deleted
+	aside                  // kept, and not shown: the sources that leave columns out could not bring it back
+	undecided              // the change does not have what when asks for
 	shown
 )
 
 func (b *builder) claimOf(d *record.Document) claim {
-	switch {
-	case d.GetOp() == record.Op_OP_DELETE:
+	if claimed, found := b.claims[d]; found {
+		return claimed
+	}
+	if d.GetOp() == record.Op_OP_DELETE {
 		return nothing
-	case slices.Contains(b.hiding, d):
-		return aside
 	}
 	return shown
+}
+
+// weaken says that a row of the change is not shown for sure.
+func (b *builder) weaken(d *record.Document, to claim) {
+	if b.claims == nil {
+		b.claims = map[*record.Document]claim{}
+	}
+	b.claims[d] = to
 }
 
 func (b *builder) failed(m *mapping, who identity, err error) {

@@ -164,13 +164,14 @@ func (m *mapping) identifyBefore(c *change.Change) (identity, bool) {
 }
 
 // shown returns a value of before, unless it may be the default of its type in
-// place of a value that was not logged.
+// place of a value that was not logged. Of a table without a key nothing is logged, or all of it.
 func (m *mapping) shown(i int, v gjson.Result, c *change.Change) gjson.Result {
-	if m.placeholder.Is(v) || c.Defaulted && isDefault(v) {
+	defaulted := c.Defaulted && !c.Key.Null()
+	if m.placeholder.Is(v) || defaulted && isDefault(v) {
 		return gjson.Result{}
 	}
 	normal := normalOrNothing(v, m.columns[i].typeIn(c))
-	if c.Defaulted && isDefault(normal) { // a decimal shows its zero as bytes
+	if defaulted && isDefault(normal) { // a decimal shows its zero as bytes
 		return gjson.Result{}
 	}
 	return normal
@@ -225,6 +226,26 @@ func singleKey(key change.Key, t values.Type) gjson.Result {
 		v = gjson.Result{Type: gjson.Number, Raw: key.Text}
 	}
 	return normalOrNothing(v, t)
+}
+
+// otherAlone returns a column of the item's identity that the key, when it comes with a null value, has by other types than
+// the row, and of which it gives another value. It matters where no event before the null value says that the row is deleted.
+func (m *mapping) otherAlone(img *image, c *change.Change) (column string, found bool) {
+	if m.saysDeletes() {
+		return "", false
+	}
+	alone := &change.Change{Key: c.Key}
+	key := m.key(alone)
+	for i := range m.identifying {
+		if m.columns[i].typeInKey(alone) == m.columns[i].typeIn(c) {
+			continue
+		}
+		inKey, has := values.IDPart(key(i))
+		if inRow, shown := values.IDPart(img.get(i)); has && shown && inKey != inRow {
+			return m.columns[i].name, true
+		}
+	}
+	return "", false
 }
 
 // contradicted returns a column of the item's identity for which the key of a

@@ -175,7 +175,7 @@ func (t *topic) apply(b *builder, changes []change.Change) stage.Outcome[*record
 	}
 	switch {
 	case len(failed) > 0:
-		return stage.Reject(together(failed), b.marksLast()...)
+		return stage.Reject(together(failed), b.refusedLast()...)
 	case len(b.documents) == 0:
 		return stage.Skip[*record.Document](label)
 	}
@@ -203,7 +203,9 @@ func (t *topic) applyOne(b *builder) (label string, failed []error) {
 			failed = append(failed, err)
 		}
 	}
-	b.settle()
+	if err := b.settle(); err != nil {
+		failed = append(failed, err)
+	}
 	return label, failed
 }
 
@@ -221,8 +223,13 @@ func (m *mapping) wants(b *builder) (bool, error) {
 // writes a delete as an envelope, and then as a tombstone for compaction. Canal's and
 // Maxwell's messages say all, too.
 func (m *mapping) repeats(c *change.Change) bool {
+	return c.Tombstone && (c.Key.Err == nil || c.Key.Printed) && m.saysDeletes()
+}
+
+// saysDeletes reports whether each delete is an event of its own, so that a null value adds nothing to it.
+func (m *mapping) saysDeletes() bool {
 	format := m.pipeline.Source.Format
-	return c.Tombstone && (c.Key.Err == nil || c.Key.Printed) && format != pipeline.Rows && format != pipeline.Auto
+	return format != pipeline.Rows && format != pipeline.Auto
 }
 
 // refuse rejects a record that does not decode. Where its key names an item, the

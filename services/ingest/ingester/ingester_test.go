@@ -117,10 +117,11 @@ func TestHandle_tenantsAndFilters(t *testing.T) {
 		"a tombstone without a table's name": {[]string{id, matching, "shop.catalog.products", "x"}, `{"id":1}`, "-", `skip unmatched`},
 	})
 	run(t, strings.Replace(shop, "shop.catalog.products", "merged", 1), "merged", map[string]fact{
-		"a merged topic's tombstone repeats":  {[]string{id, matching}, `{"id":1}`, "-", `skip tombstone`},
-		"a merged topic's null is no answer":  {rows(id, matching), `{"id":1}`, "-", `letter format-mismatch: the change does not say what table it is of, and pipeline products matches by it`},
-		"a merged topic's row is no answer":   {rows(id, matching), `{"id":1}`, `{"id":1,"name":"Cup"}`, `letter format-mismatch: the change does not say what table it is of, and pipeline products matches by it`},
-		"a merged topic's envelope names all": {[]string{id, matching}, `{"id":1}`, envelope("c", "null", `{"id":1,"name":"Cup"}`), `upsert Product/1 "Cup"`},
+		"a merged topic's tombstone repeats":    {[]string{id, matching}, `{"id":1}`, "-", `skip tombstone`},
+		"a merged topic's null is no answer":    {rows(id, matching), `{"id":1}`, "-", `letter format-mismatch: the change does not say what table it is of, and pipeline products matches by it`},
+		"a merged topic's row is no answer":     {rows(id, matching), `{"id":1}`, `{"id":1,"name":"Cup"}`, `letter format-mismatch: the change does not say what table it is of, and pipeline products matches by it`},
+		"the connector's prefix is no database": {rows(id, "  match: {db: shop, table: products}\n"+id), "-", `{"id":1,"name":"Cup"}`, `letter format-mismatch: the change does not say what table it is of, and pipeline products matches by it`},
+		"a merged topic's envelope names all":   {[]string{id, matching}, `{"id":1}`, envelope("c", "null", `{"id":1,"name":"Cup"}`), `upsert Product/1 "Cup"`},
 	})
 }
 
@@ -215,6 +216,9 @@ func TestHandle_theItemOfADelete(t *testing.T) {
 	}
 	const seven = `{"id":"Bw==","name":"Cup"}`
 	declared := []string{"  properties:\n", "  properties:\n  - {name: number, from: id, type: number, decimal: {scale: 0}}\n"}
+	typed := `{"schema":{"type":"struct","fields":[{"field":"id",` + decimal + `}]},"payload":` + seven + `}`
+	const other = "failed Product/7 missing-id\nletter missing-id: one of row and key has a schema, and column \"id\" is another value by it: a null value under this key would delete another item. " +
+		"Have both carry their schemas (key.converter.schemas.enable), or map the column to a property with decimal or unit"
 	differ := `letter missing-id: the key and the row before the delete differ in column `
 	run(t, shop, "shop.catalog.products", map[string]fact{
 		"a row whose schema types its id":     {nil, `{"id":"Bw=="}`, withSchema(decimal, envelope("c", "null", seven)), `upsert Product/7 "Cup"`},
@@ -232,6 +236,13 @@ func TestHandle_theItemOfADelete(t *testing.T) {
 		"a before that shows a default":       {nil, `{"id":2}`, postgres("d", `{"id":0}`, "null"), `delete Product/2`},
 		"a before that shows a decimal's":     {declared, `{"id":"Bw=="}`, postgres("d", `{"id":"AA=="}`, "null"), `delete Product/7`},
 		"a key that its type does not fit":    {declared, `{"id":"!"}`, envelope("d", seven, "null"), `delete Product/7`},
+		"an id of zero without a key":         {nil, "-", postgres("u", `{"id":0,"name":"Cup"}`, `{"id":1,"name":"Cup"}`), "delete Product/0\nupsert Product/1 \"Cup\""},
+		"a tenant of zero without a key":      {[]string{id, tenant}, "-", postgres("u", `{"id":1,"shop":0,"name":"Cup"}`, `{"id":1,"shop":5,"name":"Cup"}`), "delete Product/0/1\nupsert Product/5/1 \"Cup\""},
+		"a row of another id than its key's":  {rows(), `{"id":"Bw=="}`, typed, other},
+		"and a key of one value":              {rows(), `"Bw=="`, typed, other},
+		"and a row without its key's schema":  {rows(), `{"schema":{"fields":[{"field":"id",` + decimal + `}]},"payload":{"id":"Bw=="}}`, seven, strings.Replace(other, "/7", "/Bw==", 1)},
+		"which both have":                     {rows(), `{"schema":{"fields":[{"field":"id",` + decimal + `}]},"payload":{"id":"Bw=="}}`, typed, `upsert Product/7 "Cup"`},
+		"or is declared":                      {append(rows(), declared...), `{"id":"Bw=="}`, typed, `upsert Product/7 "Cup" number=7`},
 		"a number and its text are one":       {nil, `{"id":"1"}`, envelope("d", `{"id":1.0}`, "null"), `delete Product/1`},
 		"a key of other columns and a before": {nil, `{"uid":5}`, envelope("d", `{"id":1}`, "null"), `delete Product/1`},
 	})

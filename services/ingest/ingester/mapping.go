@@ -104,8 +104,12 @@ func (m *mapping) apply(b *builder) error {
 	}
 	err := m.locate(b)
 	was, shown := m.identifyBefore(c)
+	column, other := m.otherAlone(img, c)
 	switch {
 	case err != nil:
+	case other:
+		err = fault.Reject(fault.MissingID, "one of row and key has a schema, and column %q is another value by it: a null value under this key would delete another item. "+
+			"Have both carry their schemas (key.converter.schemas.enable), or map the column to a property with decimal or unit", column)
 	case shown && !was.equal(who):
 		b.add(m, was, record.Op_OP_DELETE)
 	case !shown && m.hides(c):
@@ -197,8 +201,12 @@ func (m *mapping) upsert(b *builder, who identity, img *image) error {
 	}
 	if partial {
 		d := m.row(b, who, record.Op_OP_PARTIAL, img)
-		if d.Unavailable = img.unavailable; hidden {
-			b.hiding = append(b.hiding, d)
+		d.Unavailable = img.unavailable
+		switch {
+		case hidden:
+			b.weaken(d, aside)
+		case truth == pipeline.Unknown:
+			b.weaken(d, undecided)
 		}
 		if b.change.Created && !hidden { // PostgreSQL's new row of a changed key: it waits, and somebody must know
 			return fault.Reject(fault.UnavailableValue, "the source left field %s out of a new row: only the row of the old key had it, and the item waits until a row shows it. "+
@@ -212,7 +220,7 @@ func (m *mapping) upsert(b *builder, who identity, img *image) error {
 	}
 	d := m.row(b, who, record.Op_OP_UPSERT, img)
 	if d.Text, d.Properties, d.Hidden = made.Text, made.Properties, made.Hidden; hidden {
-		b.hiding = append(b.hiding, d)
+		b.weaken(d, aside)
 	}
 	return nil
 }

@@ -78,11 +78,11 @@ func lastPart(name, want string) verdict {
 	return matchNo
 }
 
-// innerPart looks for a database or schema before the table. PostgreSQL's names
-// hold no database, so its absence says nothing.
+// innerPart looks for a database or schema before the table and, where there are more parts, behind the connector's prefix.
+// PostgreSQL's names hold no database, so its absence says nothing.
 func innerPart(name, want string) verdict {
 	parts := strings.Split(name, ".")
-	if slices.Contains(parts[:len(parts)-1], want) {
+	if slices.Contains(parts[min(1, max(len(parts)-2, 0)):len(parts)-1], want) {
 		return matchYes
 	}
 	return matchUnknown

@@ -58,3 +58,35 @@ pipelines:
 		"an old id that another takes": {[]string{"[id]", "[isbn]"}, "-", envelope("u", `{"isbn":7,"id":7}`, `{"id":7,"isbn":9,"name":"Dune","kind":"film"}`), "delete Product/9\nupsert Product/7 \"film Dune\""},
 	})
 }
+
+// What a change does not show cannot tell of which of the two its item is.
+func TestHandle_anItemOfWhichNoPipelineKnowsWhoseItIs(t *testing.T) {
+	const shared = `apiVersion: freshet/v1
+space: {provider: hash, dimensions: 8}
+pipelines:
+- name: books
+  source: {topics: [t], format: maxwell}
+  collection: Product
+  id: {from: [id]}
+  text: {template: "book {{name}}"}
+  when: [{field: kind, eq: book}]
+- name: others
+  source: {topics: [t], format: maxwell}
+  collection: Product
+  id: {from: [id]}
+  text: {template: "other {{name}}"}
+  when: [{field: kind, ne: book}]
+`
+	minimal := func(row string) string {
+		return `{"database":"d","table":"t","type":"update","ts":1,"data":` + row + `}`
+	}
+	const dispute = "letter unavailable-value: the change does not show the fields by which several pipelines share the table (when), so that the item may be of any of them: " +
+		"have the source send whole rows (MySQL: binlog_row_image=FULL, PostgreSQL: REPLICA IDENTITY FULL)"
+	run(t, shared, "t", map[string]fact{
+		"both might":       {nil, "-", minimal(`{"id":7,"name":"Dune"}`), "failed Product/7 unavailable-value\nfailed Product/7 unavailable-value\n" + dispute},
+		"one does":         {nil, "-", minimal(`{"id":7,"kind":"book"}`), `partial Product/7 {"id":7,"kind":"book"} without name`},
+		"the other does":   {nil, "-", minimal(`{"id":7,"kind":"film"}`), `partial Product/7 {"id":7,"kind":"film"} without name`},
+		"there is but one": {[]string{"  collection: Product\n  id: {from: [id]}\n  text: {template: \"other", "  collection: Other\n  id: {from: [id]}\n  text: {template: \"other"}, "-", minimal(`{"id":7,"name":"Dune"}`), "partial Product/7 {\"id\":7,\"name\":\"Dune\"} without kind\npartial Other/7 {\"id\":7,\"name\":\"Dune\"} without kind"},
+		"one takes all":    {[]string{"  when: [{field: kind, ne: book}]\n", ""}, "-", minimal(`{"id":7,"name":"Dune"}`), `upsert Product/7 "other Dune"`},
+	})
+}

@@ -24,5 +24,9 @@ func TestHandle_aLetterHasTheReasonsOfAllRows(t *testing.T) {
 			as("canal"), "-", insert(row(1, `,"stock":"x"`), row(2, `,"stock":"y"`)),
 			"failed Product/2 field-type\nfailed Product/1 field-type\nletter field-type: " + stock,
 		},
+		"of a state before a newer one": {
+			as("canal"), "-", message("UPDATE", `[{"id":"1","name":"A","stock":"x"},{"id":"2","name":"C"},{"id":"1","name":"B"}]`, `[{"name":"0"},{"name":"0"},{"name":"A"}]`),
+			"upsert Product/2 \"C\"\nfailed Product/1 field-type\nupsert Product/1 \"B\"\nletter field-type: " + stock,
+		},
 	})
 }
