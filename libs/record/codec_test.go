@@ -159,6 +159,9 @@ func TestVersion(t *testing.T) {
 			if int64(float64(got)) != got {
 				t.Errorf("%d is not exact as a double", got)
 			}
+			if epoch, offset := Place(got); err == nil && (epoch != tt.epoch || offset != tt.offset) {
+				t.Errorf("Place = %d, %d", epoch, offset)
+			}
 		})
 	}
 }

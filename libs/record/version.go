@@ -22,3 +22,8 @@ func Version(epoch int32, offset int64) (int64, error) {
 	}
 	return int64(epoch)<<offsetBits + offset + 1, nil
 }
+
+// Place returns the epoch and the offset that a version was made of.
+func Place(version int64) (epoch int32, offset int64) {
+	return int32((version - 1) >> offsetBits), (version - 1) & (1<<offsetBits - 1) //nolint:gosec // 0 to MaxEpoch
+}

@@ -28,7 +28,7 @@ const (
 	headerHTTPStatus     = "freshet-dlq-http-status"
 	headerServiceVersion = "freshet-dlq-service-version"
 	headerSourceOrder    = "freshet-dlq-source-order"
-	headerTruncated      = "freshet-dlq-truncated"
+	HeaderTruncated      = "freshet-dlq-truncated"
 )
 
 const (
@@ -93,7 +93,7 @@ func (d deadLetter) of(r *kgo.Record) *kgo.Record {
 	add(headerServiceVersion, d.serviceVersion)
 	add(HeaderItemKey, string(d.facts.ItemKey))
 	add(headerSourceOrder, d.facts.SourceOrder)
-	add(headerTruncated, nonZero(int64(cut)))
+	add(HeaderTruncated, nonZero(int64(cut)))
 	return letter
 }
 

@@ -17,7 +17,7 @@ import (
 )
 
 func dlqCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "dlq", Args: cobra.NoArgs, RunE: help, Short: "Look into the dead letters"}
+	cmd := &cobra.Command{Use: "dlq", Args: cobra.NoArgs, RunE: help, Short: "Look into the dead letters, and redrive them"}
 	var output, reason string
 	var limit int
 	list := &cobra.Command{
@@ -45,7 +45,7 @@ func dlqCommand() *cobra.Command {
 	list.Flags().StringVarP(&output, "output", "o", "table", "table or json")
 	list.Flags().StringVar(&reason, "reason", "", "only letters with this reason")
 	list.Flags().IntVar(&limit, "limit", 100, "at most so many")
-	cmd.AddCommand(list)
+	cmd.AddCommand(list, showCommand(), redriveCommand())
 	return cmd
 }
 

@@ -4,7 +4,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/twmb/franz-go/pkg/kgo"
+
 	"github.com/freshet-io/freshet/libs/fault"
+	"github.com/freshet-io/freshet/services/ctl/events"
 	"github.com/freshet-io/freshet/services/ctl/inspect"
 )
 
@@ -30,5 +33,42 @@ func TestDlqList_refusesAReasonThatThereIsNot(t *testing.T) {
 	cmd.SilenceUsage, cmd.SilenceErrors = true, true
 	if err := cmd.ExecuteContext(t.Context()); err == nil || !strings.Contains(err.Error(), "nope") || !strings.Contains(err.Error(), string(fault.FieldType)) {
 		t.Errorf("it says %v", err)
+	}
+}
+
+func TestRedrive_wantsToKnowWhichLetters(t *testing.T) {
+	for _, args := range [][]string{{}, {"freshet.deadletters/0/1", "--all"}, {"--reason", "field-type", "--all"}, {"--reason", "nope"}} {
+		cmd := dlqCommand()
+		cmd.SetArgs(append([]string{"redrive"}, args...))
+		cmd.SilenceUsage, cmd.SilenceErrors = true, true
+		if err := cmd.ExecuteContext(t.Context()); err == nil || !strings.Contains(err.Error(), "--reason") {
+			t.Errorf("%q: it says %v", args, err)
+		}
+	}
+}
+
+// What it prints is what plan reads: bytes stay what they are, and null stays null.
+func TestShow_printsWhatPlanReads(t *testing.T) {
+	for name, r := range map[string]*kgo.Record{
+		"texts":   {Key: []byte(`{"id":1}`), Value: []byte(`{"name":"<a> \u2028"}`)},
+		"bytes":   {Key: []byte{0, 1, 255}, Value: []byte{0, 0, 0, 0, 7, 254}},
+		"nothing": {Key: []byte("k")},
+		"empty":   {Key: []byte{}, Value: []byte{}},
+	} {
+		var out strings.Builder
+		r.Topic, r.Partition, r.Offset = "shop", 3, 12
+		if err := writeRecord(&out, r); err != nil {
+			t.Fatal(err)
+		}
+		err := events.Read("-", strings.NewReader(out.String()), nil, func(e events.Event) error {
+			got := e.Record
+			if got.Topic != "shop" || got.Partition != 3 || got.Offset != 12 || string(got.Key) != string(r.Key) || string(got.Value) != string(r.Value) || (got.Value == nil) != (r.Value == nil) {
+				t.Errorf("%s: %s is read as %+v", name, out.String(), got)
+			}
+			return nil
+		})
+		if err != nil {
+			t.Error(err)
+		}
 	}
 }

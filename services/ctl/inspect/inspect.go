@@ -38,6 +38,7 @@ const answerBound = 90 * time.Second
 type Inspector struct {
 	cfg      Config
 	file     *pipeline.File
+	schemas  ingester.Schemas
 	ingester *ingester.Ingester
 	http     *http.Client
 
@@ -59,13 +60,12 @@ func Open(cfg Config) (*Inspector, error) {
 	// No connection outlives a look: an Inspector in a console may not look for hours.
 	i.http = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	var err error
-	var schemas ingester.Schemas
 	if len(cfg.Registry.URL) > 0 {
-		if schemas, err = registry.Open(cfg.Registry, quiet); err != nil {
+		if i.schemas, err = registry.Open(cfg.Registry, quiet); err != nil {
 			return nil, err
 		}
 	}
-	if i.ingester, err = ingester.New(i.file, ingester.Options{Config: cfg.Ingest, Schemas: schemas}); err != nil {
+	if i.ingester, err = ingester.New(i.file, ingester.Options{Config: cfg.Ingest, Schemas: i.schemas}); err != nil {
 		return nil, err
 	}
 	return i, nil

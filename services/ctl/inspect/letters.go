@@ -44,14 +44,15 @@ type Letter struct {
 }
 
 func letterOf(r *kgo.Record) Letter {
-	h := headersOf(r)
+	theirs, own := splitHeaders(r)
+	h, of := headersOf(own), headersOf(theirs)
 	l := Letter{
 		At: r.Timestamp.UTC(), Stage: h[stage.HeaderLetterStage], Reason: h[stage.HeaderReason], Version: h[stage.HeaderLetterVersion],
 		Source: h[stage.HeaderErrorTopic] + "/" + h[stage.HeaderErrorPartition] + "/" + h[stage.HeaderErrorOffset],
 		Text:   h[stage.HeaderErrorText], Partition: r.Partition, Offset: r.Offset, key: h[stage.HeaderItemKey],
 	}
-	if stream := h[record.HeaderRedisStream]; stream != "" {
-		l.Entry = stream + " " + h[record.HeaderRedisID]
+	if stream := of[record.HeaderRedisStream]; stream != "" {
+		l.Entry = stream + " " + of[record.HeaderRedisID]
 	}
 	if item, err := record.ParseKey([]byte(l.key)); err == nil {
 		l.Item = item.String()
@@ -66,10 +67,21 @@ func (l *Letter) isSame(other *Letter) bool {
 	return l.Partition == other.Partition && l.Offset == other.Offset
 }
 
-// headersOf returns the headers of a record; of several of one name the last one, which is Freshet's in a dead letter.
-func headersOf(r *kgo.Record) map[string]string {
-	h := make(map[string]string, len(r.Headers))
-	for _, header := range r.Headers {
+// splitHeaders parts the headers of a dead letter: those of the record that failed, whose producer may have given them any names,
+// and those of the stage behind them.
+func splitHeaders(letter *kgo.Record) (theirs, own []kgo.RecordHeader) {
+	for n, h := range slices.Backward(letter.Headers) {
+		if h.Key == stage.HeaderErrorTopic {
+			return letter.Headers[:n], letter.Headers[n:]
+		}
+	}
+	return letter.Headers, nil
+}
+
+// headersOf returns headers by their names; of several of one name the last one.
+func headersOf(list []kgo.RecordHeader) map[string]string {
+	h := make(map[string]string, len(list))
+	for _, header := range list {
 		h[header.Key] = string(header.Value)
 	}
 	return h

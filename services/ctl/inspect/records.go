@@ -182,7 +182,7 @@ func (q *inquiry) readVectors(ctx context.Context, client *kgo.Client) {
 
 // see reads a record of the documents or vectors.
 func (q *inquiry) see(r *kgo.Record) (seen, error) {
-	h, t := headersOf(r), q.cfg.Topics
+	h, t := headersOf(r.Headers), q.cfg.Topics
 	s := seen{
 		Place: placeOf(r), stage: stageEmbed, at: r.Timestamp.UTC(), bulk: r.Topic == t.DocumentsBulk() || r.Topic == t.VectorsBulk(),
 		trace: traceOf(h[telemetry.HeaderTraceparent]),
@@ -258,7 +258,7 @@ func (q *inquiry) askSources(ctx context.Context) {
 		spans = append(spans, s)
 	}
 	q.srcWhole = q.read(ctx, q.source, spans, int64(scanRecords/max(len(spans), 1)), func(r *kgo.Record) error {
-		c, err := q.decode(ctx, r)
+		c, err := q.decode(ctx, q.ingester, r, [16]byte{})
 		if slices.ContainsFunc(c.documents, func(d *record.Document) bool { return bytes.Equal(d.Item().Key(), q.key) }) {
 			q.changes = append(q.changes, seen{Place: placeOf(r), stage: stageIngest, at: r.Timestamp.UTC()})
 		}

@@ -18,19 +18,13 @@ import (
 	"github.com/freshet-io/freshet/services/ingest/ingester"
 )
 
-var placePattern = regexp.MustCompile(`^([a-zA-Z0-9._-]+)/(\d+)/(\d+)$`)
-
 // Parse reads a question: topic/partition/offset of a topic that the installation has, or else an id, its parts joined by
 // +, or as a JSON array of texts. The collection may be empty where there is only one, the tenant where items have none. Its error
 // says what is missing.
 func (i *Inspector) Parse(text, collection, tenant string) (Subject, error) {
 	if m := placePattern.FindStringSubmatch(text); m != nil && (i.ownTopic(m[1]) || i.reads(m[1])) {
-		partition, wrong := strconv.ParseInt(m[2], 10, 32)
-		offset, err := strconv.ParseInt(m[3], 10, 64)
-		if errors.Join(wrong, err) != nil {
-			return Subject{}, fmt.Errorf("%s: there is no such partition or offset", text)
-		}
-		return Subject{Place: &Place{Topic: m[1], Partition: int32(partition), Offset: offset}}, nil
+		at, err := parsePlace(text)
+		return Subject{Place: &at}, err
 	}
 	if text == "" {
 		return Subject{}, errors.New("give an id, or topic/partition/offset of a record")
@@ -40,6 +34,22 @@ func (i *Inspector) Parse(text, collection, tenant string) (Subject, error) {
 		err = fmt.Errorf("%w (%s)", err, why)
 	}
 	return s, err
+}
+
+var placePattern = regexp.MustCompile(`^([a-zA-Z0-9._-]+)/(\d+)/(\d+)$`)
+
+// parsePlace reads topic/partition/offset.
+func parsePlace(text string) (at Place, err error) {
+	m := placePattern.FindStringSubmatch(text)
+	if m == nil {
+		return at, fmt.Errorf("%q is no place in Kafka: topic/partition/offset", text)
+	}
+	partition, wrong := strconv.ParseInt(m[2], 10, 32)
+	offset, err := strconv.ParseInt(m[3], 10, 64)
+	if errors.Join(wrong, err) != nil {
+		return at, fmt.Errorf("%s: there is no such partition or offset", text)
+	}
+	return Place{Topic: m[1], Partition: int32(partition), Offset: offset}, nil
 }
 
 // takenForID says that what looks like a place in Kafka was taken for an id; nothing of what does not look so.
@@ -165,18 +175,18 @@ type change struct {
 	err       error // a permanent fault: it becomes a dead letter
 }
 
-// decode has the ingester read a record of a source topic; of its documents the items are right, their topics have no ids. Its error
-// says that it cannot be read now.
-func (i *Inspector) decode(ctx context.Context, r *kgo.Record) (change, error) {
-	h := headersOf(r)
+// decode has an ingester read a record of a source topic. Without the topic's id the orders of the documents are of no source. Its
+// error says that it cannot be read now.
+func (i *Inspector) decode(ctx context.Context, by *ingester.Ingester, r *kgo.Record, topicID [16]byte) (change, error) {
+	h := headersOf(r.Headers)
 	in := stage.Record{
-		Topic: r.Topic, Partition: r.Partition, Offset: r.Offset, LeaderEpoch: r.LeaderEpoch, Time: r.Timestamp,
+		Topic: r.Topic, TopicID: topicID, Partition: r.Partition, Offset: r.Offset, LeaderEpoch: r.LeaderEpoch, Time: r.Timestamp,
 		Key: r.Key, Value: r.Value, Force: h[record.HeaderForce] == "true",
 	}
 	if fault, ok := h[record.HeaderFault]; ok {
 		in.Fault = []byte(fault)
 	}
-	outcomes, err := i.ingester.Handle(ctx, []ingester.Change{{Record: in}})
+	outcomes, err := by.Handle(ctx, []ingester.Change{{Record: in}})
 	if err != nil {
 		return change{}, fmt.Errorf("reading %s: %w", placeOf(r), err)
 	}
@@ -213,7 +223,7 @@ func (q *inquiry) open(ctx context.Context, at Place) error {
 
 // openChange reads a record of a source topic.
 func (q *inquiry) openChange(ctx context.Context, r *kgo.Record) {
-	c, err := q.decode(ctx, r)
+	c, err := q.decode(ctx, q.ingester, r, [16]byte{})
 	if err != nil {
 		q.note("what ingest makes of it: %v", err)
 		return

@@ -1,0 +1,77 @@
+package inspect
+
+import (
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/freshet-io/freshet/libs/fault"
+	"github.com/freshet-io/freshet/libs/record"
+	"github.com/freshet-io/freshet/libs/stage"
+)
+
+// letterWith returns a dead letter of a record that has a header of its producer's, as if it were the stage's own.
+func letterWith(t *testing.T, from string, reason fault.Reason, value []byte, own ...string) *kgo.Record {
+	t.Helper()
+	r := &kgo.Record{Topic: "freshet.deadletters", Value: value, Headers: []kgo.RecordHeader{
+		{Key: stage.HeaderErrorTopic, Value: []byte("forged")}, {Key: stage.HeaderLetterVersion, Value: []byte("999")}, {Key: stage.HeaderTruncated, Value: []byte("999")},
+	}}
+	for pair := range strings.SplitSeq(stage.HeaderErrorTopic+"=freshet.documents.live;"+stage.HeaderErrorPartition+"=2;"+stage.HeaderErrorOffset+"=7;"+
+		stage.HeaderLetterStage+"="+from+";"+stage.HeaderReason+"="+string(reason)+";"+strings.Join(own, ";"), ";") {
+		if name, value, is := strings.Cut(pair, "="); is {
+			r.Headers = append(r.Headers, kgo.RecordHeader{Key: name, Value: []byte(value)})
+		}
+	}
+	return r
+}
+
+// What embed or write could not use is redriven as it was, with the version that the stage gave it and none of a producer's.
+func TestRedrive_documents(t *testing.T) {
+	row := func(op record.Op) *record.Document {
+		return &record.Document{Op: op, Collection: "Product", Id: []string{"1"}, Text: "lamp", Sources: []*record.SourceOrder{{Source: "s", Order: []uint64{0, 1, 7, 0}}}}
+	}
+	document := func(op record.Op) []byte {
+		value, err := row(op).Encode()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return value
+	}
+	vector, err := (&record.Vector{Document: row(record.Op_OP_UPSERT), Version: 12, State: record.VectorState_VECTOR_STATE_NONE}).Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	const eleven = stage.HeaderLetterVersion + "=11"
+	for name, test := range map[string]struct {
+		letter *kgo.Record
+		want   string
+	}{
+		"of embed":              {letterWith(t, "embed", fault.ProviderRejected, document(record.Op_OP_UPSERT), eleven), "Product/1 at 11"},
+		"of embed, of the bulk": {letterWith(t, "embed-bulk", fault.ProviderRejected, document(record.Op_OP_PARTIAL), eleven), "Product/1 at 11"},
+		"of write":              {letterWith(t, "write", fault.IndexRejected, vector), "Product/1 at 12"},
+		"a text asked for":      {letterWith(t, "embed", fault.Oversize, document(record.Op_OP_COMPLETION_REQUEST), eleven), "Product/1 at 0"},
+		"without a version":     {letterWith(t, "embed", fault.ProviderRejected, document(record.Op_OP_UPSERT)), "left: the letter has no version"},
+		"too old":               {letterWith(t, "write", fault.BelowHorizon, vector), "left: it is too old to tell whether its item was deleted since: send the row again"},
+		"no record":             {letterWith(t, "write", fault.Malformed, []byte("{"), eleven), "left: it cannot be read: "},
+		"of another program":    {letterWith(t, "shipping", fault.Malformed, nil, eleven), `left: no stage is called "shipping"`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r, err := (&Redriver{Inspector: &Inspector{}}).Redrive(t.Context(), test.letter)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := "left: " + strings.Join(r.Left, "; ")
+			for _, d := range r.Documents {
+				got = d.Item + " at " + strconv.FormatInt(d.Version, 10)
+				if d.Version > 0 && len(d.Document.GetSources()) > 0 {
+					t.Error("its order is judged, too")
+				}
+			}
+			if !strings.HasPrefix(got, test.want) || len(r.Documents) > 1 {
+				t.Errorf("got %s, want %s", got, test.want)
+			}
+		})
+	}
+}
