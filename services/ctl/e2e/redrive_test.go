@@ -113,7 +113,7 @@ func (r *rig) mend() {
 }
 
 // things sends one message of Canal's with rows: an id and a name each.
-func (a *asker) things(kind string, rows ...any) *kgo.Record {
+func (a *asker) things(kind string, rows ...any) {
 	a.t.Helper()
 	var data []map[string]any
 	for row := range slices.Chunk(rows, 2) {
@@ -123,9 +123,7 @@ func (a *asker) things(kind string, rows ...any) *kgo.Record {
 	if err != nil {
 		a.t.Fatal(err)
 	}
-	r := &kgo.Record{Topic: disorderedTopic, Partition: 1, Value: value}
-	a.send(r)
-	return r
+	a.send(&kgo.Record{Topic: disorderedTopic, Partition: 1, Value: value})
 }
 
 // thing returns the name that the index has of a thing.

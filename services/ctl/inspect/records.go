@@ -258,7 +258,7 @@ func (q *inquiry) askSources(ctx context.Context) {
 		spans = append(spans, s)
 	}
 	q.srcWhole = q.read(ctx, q.source, spans, int64(scanRecords/max(len(spans), 1)), func(r *kgo.Record) error {
-		c, err := q.decode(ctx, q.ingester, r, [16]byte{})
+		c, err := decode(ctx, q.ingester, r, [16]byte{})
 		if slices.ContainsFunc(c.documents, func(d *record.Document) bool { return bytes.Equal(d.Item().Key(), q.key) }) {
 			q.changes = append(q.changes, seen{Place: placeOf(r), stage: stageIngest, at: r.Timestamp.UTC()})
 		}

@@ -282,14 +282,14 @@ func (r *redrive) change(ctx context.Context) error {
 		r.left("%v: send the row again", err)
 		return nil
 	}
-	c, err := r.decode(ctx, r.ingester, in, r.sources[in.Topic].ID)
+	c, err := decode(ctx, r.ingester, in, r.sources[in.Topic].ID)
 	if err != nil {
 		return err
 	}
 	var gone error
 	if slices.ContainsFunc(c.documents, r.isOther) { // only the record in its topic tells the place of its change
 		if in, gone = r.original(ctx); gone == nil {
-			if c, err = r.decode(ctx, r.ingester, in, r.sources[in.Topic].ID); err != nil {
+			if c, err = decode(ctx, r.ingester, in, r.sources[in.Topic].ID); err != nil {
 				return err
 			}
 		}

@@ -177,7 +177,7 @@ type change struct {
 
 // decode has an ingester read a record of a source topic. Without the topic's id the orders of the documents are of no source. Its
 // error says that it cannot be read now.
-func (i *Inspector) decode(ctx context.Context, by *ingester.Ingester, r *kgo.Record, topicID [16]byte) (change, error) {
+func decode(ctx context.Context, by *ingester.Ingester, r *kgo.Record, topicID [16]byte) (change, error) {
 	h := headersOf(r.Headers)
 	in := stage.Record{
 		Topic: r.Topic, TopicID: topicID, Partition: r.Partition, Offset: r.Offset, LeaderEpoch: r.LeaderEpoch, Time: r.Timestamp,
@@ -223,7 +223,7 @@ func (q *inquiry) open(ctx context.Context, at Place) error {
 
 // openChange reads a record of a source topic.
 func (q *inquiry) openChange(ctx context.Context, r *kgo.Record) {
-	c, err := q.decode(ctx, q.ingester, r, [16]byte{})
+	c, err := decode(ctx, q.ingester, r, [16]byte{})
 	if err != nil {
 		q.note("what ingest makes of it: %v", err)
 		return

@@ -89,10 +89,10 @@ func (b *builder) settle() (err error) {
 	}
 	kept := own[:0]
 	for _, d := range own {
-		key, claimed := string(d.Item().Key()), b.claimOf(d)
+		key, claimed := d.Item().Key(), b.claimOf(d)
 		switch {
-		case claimed < strongest[key]:
-		case claimed == undecided && rivals[key] > 1: // the last one's recipe would make the item, and may hide it
+		case claimed < strongest[string(key)]:
+		case claimed == undecided && rivals[string(key)] > 1: // the last one's recipe would make the item, and may hide it
 			kept, err = append(kept, d.Mark(string(fault.UnavailableValue))), errDisputed
 		default:
 			kept = append(kept, d)
