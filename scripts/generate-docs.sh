@@ -72,8 +72,9 @@ kafka() {
 
 		    $ freshet topics acl -o commands --user ingest=User:CN=shop-ingest | BROKERS=kafka:9092 sh
 
-		What looks into an installation (`freshet search`, `dlq list`, `cost`, `status`, `why`) reads all topics of the pipeline
-		and describes its groups; `epoch raise` sets the offsets of all groups and writes the control topic besides.
+		What looks into an installation (`freshet search`, `dlq list` and `show`, `cost`, `status`, `why`) reads all topics of the
+		pipeline and describes its groups. `dlq redrive` reads the source topics, too, and writes live documents; `epoch raise`
+		sets the offsets of all groups, and writes the control topic.
 
 		## What the clients measure
 

@@ -60,6 +60,7 @@ const (
 	ProviderWaited  = "freshet.provider.gate.waited"
 	ProviderBreaker = "freshet.provider.breaker"
 	ProviderFailing = "freshet.provider.failing"
+	RegistryFailing = "freshet.schema_registry.failing"
 	BudgetSpent     = "freshet.embed.budget.spent"
 	BudgetLimit     = "freshet.embed.budget.limit"
 	BudgetWaiting   = "freshet.embed.budget.waiting"
@@ -91,6 +92,7 @@ var gauges = map[string]struct{ unit, description string }{
 	ProviderRefused: {"", "1 while a key is put aside, since the provider refused it, else 0."},
 	ProviderWaiting: {"", "Requests that wait for a rate limit."},
 	ProviderFailing: {"s", "Time since the first of the requests that have all failed since; 0 where the last one was answered, or none was sent for 5 minutes."},
+	RegistryFailing: {"s", "Time since the first of the requests to the schema registry that have all failed since; 0 where the last one was answered, or none was sent for 5 minutes."},
 	ProviderWaited:  {"s", "Time that requests have waited for a rate limit, since the start."},
 	BudgetSpent:     {"", "What all replicas have spent today (UTC), and with a pipeline, for that one; without any budget, this replica."},
 	BudgetLimit:     {"", "What all replicas may spend a day, and with a pipeline, for that one; 0 is no bound."},

@@ -226,10 +226,7 @@ func (a *asker) providerAway() {
 	a.provider.away.Store(true)
 	a.change(12, "a text that nobody embeds")
 	// Also between two of its tries, when no request fails while why looks.
-	a.awaitMetric("embed", `freshet_provider_failing_seconds{endpoint="first"}`, func(line string) bool {
-		seconds, err := strconv.ParseFloat(line[strings.LastIndexByte(line, ' ')+1:], 64)
-		return err == nil && seconds > 6
-	})
+	a.awaitMetric("embed", `freshet_provider_failing_seconds{endpoint="first"}`, longEnough)
 	if item := a.why(inspect.CauseProviderAway, "12", "--collection", "Product"); !waitsFor(item, "embed") {
 		a.t.Errorf("of an item whose text nobody embeds: %+v", item)
 	}
@@ -239,6 +236,27 @@ func (a *asker) providerAway() {
 	a.provider.away.Store(false)
 	a.settle(3 * time.Minute)
 	a.why(inspect.CauseNotInSource, "12", "--collection", "Product")
+}
+
+// longEnough says of a metric in seconds that what fails has failed for so long that it is trouble.
+func longEnough(line string) bool {
+	seconds, err := strconv.ParseFloat(line[strings.LastIndexByte(line, ' ')+1:], 64)
+	return err == nil && seconds > 6
+}
+
+// registryAway has a change wait behind one that needs a schema.
+func (a *asker) registryAway() {
+	a.registryAnswers.Store(false)
+	a.send(a.source(productKey(14), []byte{0, 0, 0, 0, 7, 0}))
+	a.change(14, "behind what nobody can read yet")
+	a.awaitMetric("ingest", "freshet_schema_registry_failing_seconds", longEnough)
+	a.why(inspect.CauseRegistryAway, "14", "--collection", "Product")
+	if s := a.status(); !hasTrouble(s, inspect.CauseRegistryAway) || hasTrouble(s, inspect.CauseStuck) {
+		a.t.Errorf("status when the registry is away: %+v", s.Trouble)
+	}
+	a.registryAnswers.Store(true)
+	a.settle(3 * time.Minute)
+	a.why(inspect.CauseNotInSource, "14", "--collection", "Product")
 }
 
 func waitsFor(item inspect.Item, stage string) bool {

@@ -5,10 +5,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -41,6 +44,22 @@ type asker struct {
 	provider *provider
 	seq      int
 	environ  []string // of the commands, above all other settings
+	// registryAnswers says whether the schema registry does.
+	registryAnswers *atomic.Bool
+}
+
+// startSchemas starts a schema registry that has one schema for all ids, while it answers.
+func startSchemas(t *testing.T, answers *atomic.Bool) (url string) {
+	t.Helper()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		if !answers.Load() {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			return
+		}
+		_, _ = w.Write([]byte(`{"schema":"\"null\""}`))
+	}))
+	t.Cleanup(server.Close)
+	return server.URL
 }
 
 // TestWhy plants each situation that makes an item old, and has `freshet why` name it, told no more than the item's id.
@@ -48,10 +67,10 @@ func TestWhy(t *testing.T) {
 	if testing.Short() {
 		t.Skip("needs a server: not under -short")
 	}
-	p := startProvider(t)
+	p, answers := startProvider(t), &atomic.Bool{}
 	r := newRig(t, options{
 		brokers: startKfake(t), pipeline: whyPipeline, partitions: 6, sourcePartitions: 3,
-		environ: append(p.environ("embed"), "FRESHET_SESSION_TIMEOUT=120s", "FRESHET_OPENAI_REQUESTS_PER_MINUTE=60000", "FRESHET_OPENAI_MAX_BACKOFF=1s", "FRESHET_WRITE_SEARCHABLE_SAMPLE=1"), // one that sleeps keeps its partitions
+		environ: append(p.environ("embed"), "FRESHET_SESSION_TIMEOUT=120s", "FRESHET_OPENAI_REQUESTS_PER_MINUTE=60000", "FRESHET_OPENAI_MAX_BACKOFF=1s", "FRESHET_WRITE_SEARCHABLE_SAMPLE=1", "FRESHET_SCHEMA_REGISTRY_URL="+startSchemas(t, answers)), // one that sleeps keeps its partitions
 	})
 	a := &asker{rig: r, provider: p}
 	if !t.Run("nothing has run yet", func(t *testing.T) { (&asker{rig: a.as(t), provider: p}).nothingYet() }) {
@@ -77,13 +96,14 @@ func TestWhy(t *testing.T) {
 		{"Kafka or Weaviate does not answer", (*asker).away},
 		{"provider throttled", (*asker).throttled},
 		{"provider away", (*asker).providerAway},
+		{"registry away", (*asker).registryAway},
 		{"index read-only", (*asker).readOnly},
 		{"stuck partition", (*asker).stuck},
 		{"the names of the metrics", (*asker).names},
 		{"nobody runs a stage", (*asker).stageDown},
 	} {
 		passed := t.Run(situation.name, func(t *testing.T) {
-			situation.test(&asker{rig: a.as(t), provider: p, seq: a.seq})
+			situation.test(&asker{rig: a.as(t), provider: p, seq: a.seq, registryAnswers: answers})
 		})
 		if a.seq += 1000; !passed {
 			return // the next one would be about two things

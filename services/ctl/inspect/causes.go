@@ -19,6 +19,7 @@ const (
 	CauseThrottled     Code = "provider-throttled" // the embeddings provider lets through less than there is
 	CauseKeyRefused    Code = "provider-key-refused"
 	CauseProviderAway  Code = "provider-away"   // the provider fails
+	CauseRegistryAway  Code = "registry-away"   // the schema registry answers nothing
 	CauseBudget        Code = "budget-spent"    // of the day
 	CauseStuck         Code = "stuck-partition" // its partition does not move, while others do or nothing else is wrong
 	CauseQueue         Code = "queue"           // it waits behind others, and they move
@@ -50,6 +51,7 @@ var causes = map[Code]struct{ summary, do string }{
 	CauseThrottled:     {"the embeddings provider throttles: it lets through less than there is", "ask the provider for a higher limit, add a key to FRESHET_OPENAI_KEY_FILE, or wait"},
 	CauseKeyRefused:    {"the embeddings provider refuses the key", "put a good key into the file of FRESHET_OPENAI_KEY_FILE: it is read again by itself"},
 	CauseProviderAway:  {"the embeddings provider fails: no request succeeds", "look whether it is up (freshet bench-provider asks it as embed does), and into the log of embed: embed goes on by itself"},
+	CauseRegistryAway:  {"the schema registry does not answer, and ingest needs a schema of it", "restore it, or give ingest several URLs (FRESHET_SCHEMA_REGISTRY_URL): it asks again by itself"},
 	CauseBudget:        {"the embedding budget of the day is spent", "wait, or raise FRESHET_EMBED_BUDGET_PER_DAY or the pipeline's budgetPerDay, and restart embed"},
 	CauseStuck:         {"stuck: partition %d of %s does not move; %s", ""},
 	CauseQueue:         {"under way: it waits for %s%s", ""},

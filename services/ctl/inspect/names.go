@@ -15,6 +15,7 @@ const (
 	metricShut          = "freshet_provider_gate_shut_seconds"
 	metricRefused       = "freshet_provider_key_refused"
 	metricFailing       = "freshet_provider_failing_seconds"
+	metricRegistry      = "freshet_schema_registry_failing_seconds"
 	metricGateWaiting   = "freshet_provider_gate_waiting"
 	metricGateWaited    = "freshet_provider_gate_waited_seconds"
 	metricOperations    = "gen_ai_client_operation_duration_seconds"

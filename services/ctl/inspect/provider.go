@@ -147,3 +147,19 @@ func (e *Endpoint) throttled(waiting int64) string {
 	}
 	return detail
 }
+
+// registry returns for how long the schema registry has answered nothing, 0 where it answers or nobody needs it.
+func (l *look) registry() Seconds {
+	longest := 0.0
+	for _, s := range l.metrics.samples[metricRegistry] {
+		longest = max(longest, s.value)
+	}
+	return secondsOf(longest)
+}
+
+func registryTrouble(failing Seconds) []Cause {
+	if time.Duration(failing) < failingLong {
+		return nil
+	}
+	return []Cause{because(CauseRegistryAway, fmt.Sprintf("no request has been answered for %s", failing))}
+}

@@ -35,7 +35,7 @@ func (i *Inspector) Status(ctx context.Context) (Status, error) {
 	}
 	s := Status{
 		At: w.now.at, Window: Seconds(w.now.at.Sub(w.earlier.at)), Stages: make([]Stage, len(w.now.lanes)), Services: w.now.services,
-		Freshness: w.freshness(), Provider: w.provider(),
+		Freshness: w.freshness(), Provider: w.provider(), Registry: w.now.registry(),
 	}
 	var unknown notes
 	var asking sync.WaitGroup
@@ -221,13 +221,14 @@ func (s *Status) trouble() []Cause {
 		trouble = append(trouble, s.Index[n].trouble()...)
 	}
 	away := len(s.Provider.trouble(noPipeline)) > 0
-	explained := map[string]bool{stageWrite: len(trouble) > 0, stageEmbed: away, stageBulk: away}
+	registry := registryTrouble(s.Registry)
+	explained := map[string]bool{stageIngest: len(registry) > 0, stageWrite: len(trouble) > 0, stageEmbed: away, stageBulk: away}
 	for _, of := range s.Stages {
 		if of.Members == 0 && (of.Lag > 0 || of.Name != stageBulk) {
 			trouble = append(trouble, because(CauseStageDown, fmt.Sprintf("%d records wait for it", max(of.Lag, 0)), of.Name, of.Group))
 		}
 	}
-	trouble = append(trouble, s.Provider.trouble(everyPipeline)...)
+	trouble = append(append(trouble, registry...), s.Provider.trouble(everyPipeline)...)
 	for _, of := range s.Stages {
 		if len(of.Stuck) > 0 && !explained[of.Name] {
 			trouble = append(trouble, because(CauseStuck, "the first one stands at "+of.Stuck[0].String()).

@@ -192,15 +192,16 @@ type Cost struct {
 // Status is how an installation is.
 type Status struct {
 	At        time.Time     `json:"at"`
-	Window    Seconds       `json:"window_seconds"`         // what rates are of
-	Stages    []Stage       `json:"stages"`                 // in the order of an item's way
-	Freshness []Freshness   `json:"freshness"`              // by collection, sorted; none where no service of write answers
-	Provider  *Provider     `json:"provider,omitempty"`     // nil where no service of embed answers
-	Money     *Money        `json:"money,omitempty"`        // nil where Kafka does not answer
-	Index     []IndexState  `json:"index"`                  // by collection, sorted
-	Letters   *LetterCounts `json:"dead_letters,omitempty"` // nil where Kafka does not answer
-	Services  []Service     `json:"services"`               // the admin ports
-	Trouble   []Cause       `json:"trouble"`                // what is wrong, the worst first; the last one is CauseUnknown where what decides could not be asked
+	Window    Seconds       `json:"window_seconds"`                            // what rates are of
+	Stages    []Stage       `json:"stages"`                                    // in the order of an item's way
+	Freshness []Freshness   `json:"freshness"`                                 // by collection, sorted; none where no service of write answers
+	Provider  *Provider     `json:"provider,omitempty"`                        // nil where no service of embed answers
+	Registry  Seconds       `json:"schema_registry_failing_seconds,omitempty"` // for how long it has answered nothing
+	Money     *Money        `json:"money,omitempty"`                           // nil where Kafka does not answer
+	Index     []IndexState  `json:"index"`                                     // by collection, sorted
+	Letters   *LetterCounts `json:"dead_letters,omitempty"`                    // nil where Kafka does not answer
+	Services  []Service     `json:"services"`                                  // the admin ports
+	Trouble   []Cause       `json:"trouble"`                                   // what is wrong, the worst first; the last one is CauseUnknown where what decides could not be asked
 	Unknown   []string      `json:"unknown"`
 }
 

@@ -18,6 +18,9 @@ func (q *inquiry) causes() []Cause {
 	for _, w := range q.answer.Waiting {
 		all = append(all, q.whyWaiting(w)...)
 	}
+	if !q.srcWhole { // a record that needs a schema could not be read here either: the item may wait behind it
+		all = append(all, registryTrouble(q.now.registry())...)
+	}
 	// What is broken anywhere on its way comes before what is only under way.
 	underWay := func(c Cause) int {
 		if c.Code == CauseQueue || c.Code == CauseVectorPending {
@@ -117,6 +120,8 @@ func (q *inquiry) others(w Waiting) string {
 // whyBroken says what is broken at a stage, of what is not the stage itself.
 func (q *inquiry) whyBroken(stage string) []Cause {
 	switch stage {
+	case stageIngest:
+		return registryTrouble(q.now.registry())
 	case stageWrite:
 		if q.indexed == nil {
 			return []Cause{because(CauseIndexAway, "")}

@@ -82,9 +82,14 @@ func run(ctx context.Context, p *service.Process, cfg Settings, file *pipeline.F
 	}
 	var schemas Schemas
 	if len(cfg.Registry.URL) > 0 {
-		if schemas, err = registry.Open(cfg.Registry, p.Log); err != nil {
+		of, err := registry.Open(cfg.Registry, p.Log)
+		if err == nil {
+			err = of.Publish(p.Telemetry.Metrics)
+		}
+		if err != nil {
 			return err
 		}
+		schemas = of
 	}
 	ingester, err := New(file, Options{
 		Config: cfg.Ingest, Schemas: schemas, Rewind: func(source string) uint64 { return rewinds[source] }, Partitioned: from.partitioned,

@@ -14,6 +14,7 @@ import (
 	"github.com/twmb/franz-go/pkg/sr"
 
 	"github.com/freshet-io/freshet/libs/fault"
+	"github.com/freshet-io/freshet/libs/telemetry"
 	"github.com/freshet-io/freshet/services/ingest/wire"
 )
 
@@ -33,6 +34,8 @@ type Registry struct {
 	known   map[uint32]*wire.Schema
 	bytes   int // of the texts of known
 	missing missing
+	// Of the first and the last of the requests that have all failed since.
+	failing, failed time.Time
 }
 
 // Open returns the registry of a configuration that names one.
@@ -56,10 +59,13 @@ func (r *Registry) Schema(ctx context.Context, id uint32) (*wire.Schema, error) 
 		return schema, err
 	}
 	definition, err := r.fetch(ctx, id)
-	if err == nil {
-		return r.compile(id, definition)
+	if err != nil {
+		err = classify(id, err)
 	}
-	switch err = classify(id, err); {
+	r.heard(err != nil && !errors.Is(err, errUnknown) && fault.ClassOf(err) == fault.Transient)
+	switch {
+	case err == nil:
+		return r.compile(id, definition)
 	case errors.Is(err, errUnknown):
 		return nil, r.miss(id, before)
 	case fault.ClassOf(err) == fault.Permanent:
@@ -82,6 +88,37 @@ func (r *Registry) miss(id uint32, before miss) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.missing.add(id, before, r.now())
+}
+
+// failingShown is for how long a failure is shown that no request has followed: a batch is tried again after 30 s at most, but who
+// had it may have lost the partition.
+const failingShown = 5 * time.Minute
+
+// heard takes note of whether the registry has answered a request.
+func (r *Registry) heard(nothing bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch now := r.now(); {
+	case !nothing:
+		r.failing = time.Time{}
+	case r.failing.IsZero() || now.Sub(r.failed) > failingShown:
+		r.failing, r.failed = now, now
+	default:
+		r.failed = now
+	}
+}
+
+// Publish shows for how long the registry has answered nothing.
+func (r *Registry) Publish(m *telemetry.Metrics) error {
+	return m.Gauge(telemetry.RegistryFailing, func(observe func(float64, ...string)) {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		seconds, now := 0.0, r.now()
+		if !r.failing.IsZero() && now.Sub(r.failed) <= failingShown {
+			seconds = max(now.Sub(r.failing).Seconds(), 0.001)
+		}
+		observe(seconds)
+	})
 }
 
 // refuse remembers for a while that a schema is of no use.
