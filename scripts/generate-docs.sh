@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Writes what the documentation takes from the code: docs/configuration.md from the services' and commands' settings, docs/pipeline.schema.json from the pipeline file's structs, docs/kafka.md from
 # those of the Kafka clients and from their fixed options, docs/licences.md from the modules that are built in,
-# charts/freshet/settings.yaml from docs/configuration.md, and the blocks of README.md and of the chart's that begin with
+# charts/freshet/settings.yaml from docs/configuration.md, and the blocks of README.md, docs/redis.md and the chart's README that begin with
 # <!-- docs/examples/… --> or <!-- charts/… --> from those files.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -133,18 +133,20 @@ examples() {
 }
 
 # Written beside and renamed: a generator that fails leaves the old text.
-trap 'rm -f docs/configuration.md.new docs/kafka.md.new docs/licences.md.new docs/pipeline.schema.json.new README.md.new charts/freshet/settings.yaml.new charts/freshet/README.md.new' EXIT
+trap 'rm -f docs/configuration.md.new docs/kafka.md.new docs/licences.md.new docs/pipeline.schema.json.new README.md.new docs/redis.md.new charts/freshet/settings.yaml.new charts/freshet/README.md.new' EXIT
 configuration >docs/configuration.md.new
 kafka >docs/kafka.md.new
 licences >docs/licences.md.new
 go run ./services/ctl plan --json-schema >docs/pipeline.schema.json.new
 examples README.md >README.md.new
+examples docs/redis.md >docs/redis.md.new
 examples charts/freshet/README.md >charts/freshet/README.md.new
 mv docs/pipeline.schema.json.new docs/pipeline.schema.json
 mv docs/kafka.md.new docs/kafka.md
 mv docs/licences.md.new docs/licences.md
 mv docs/configuration.md.new docs/configuration.md
 mv README.md.new README.md
+mv docs/redis.md.new docs/redis.md
 mv charts/freshet/README.md.new charts/freshet/README.md
 chart_settings >charts/freshet/settings.yaml.new
 mv charts/freshet/settings.yaml.new charts/freshet/settings.yaml

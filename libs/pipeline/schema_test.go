@@ -73,10 +73,13 @@ func TestJSONSchema_takesWhatLoadTakes(t *testing.T) {
 		}
 		return v
 	}
-	for _, name := range []string{"testdata/shop.yaml", "../../docs/examples/pipeline.yaml"} {
+	for _, name := range []string{"testdata/shop.yaml", "../../docs/examples/pipeline.yaml", "../../docs/examples/redis.yaml"} {
 		content, err := os.ReadFile(name)
 		if err != nil {
 			t.Fatal(err)
+		}
+		if _, err := pipeline.Load(name); err != nil {
+			t.Error(err)
 		}
 		if wrong := schema.check(load(content), ""); len(wrong) > 0 {
 			t.Errorf("%s: %v", name, wrong)

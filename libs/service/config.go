@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"maps"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -259,10 +260,46 @@ func validate(v reflect.Value, n names, unread map[string]bool) (whole bool, err
 	}
 	if c, ok := reflect.TypeAssert[Validator](v); ok && whole {
 		if err := c.Validate(); err != nil {
-			errs = append(errs, fmt.Errorf("%s_*: %w", n.own, err))
+			errs = append(errs, named{err, n.wholeNames(v, err.Error())})
 		}
 	}
 	return whole, errors.Join(errs...)
+}
+
+// named is an error of a part of a configuration, in the words of whoever sets the variables.
+type named struct {
+	error
+	text string
+}
+
+// Error implements error.
+func (e named) Error() string { return e.text }
+
+// Unwrap returns the error as the part has it.
+func (e named) Unwrap() error { return e.error }
+
+var capitals = regexp.MustCompile(`\b[A-Z][A-Z0-9_]*[A-Z0-9]\b`)
+
+// wholeNames puts whole variables in the place of the names that a part has for its own settings. A line that begins with none of
+// them begins with what all of the part have in common.
+func (n names) wholeNames(part reflect.Value, text string) string {
+	var own []Setting
+	walk(part, n, &own)
+	isOwn := func(name string) bool { return slices.ContainsFunc(own, func(s Setting) bool { return s.Name == name }) }
+	lines := strings.Split(text, "\n")
+	for i, line := range lines {
+		line = capitals.ReplaceAllStringFunc(line, func(name string) string {
+			if whole := n.own + "_" + name; isOwn(whole) || isOwn(strings.TrimSuffix(whole, "_FILE")) {
+				return whole
+			}
+			return name
+		})
+		if !strings.HasPrefix(line, n.own) {
+			line = n.own + "_*: " + line
+		}
+		lines[i] = line
+	}
+	return strings.Join(lines, "\n")
 }
 
 // typo is how many letters a mistyped name may differ by.

@@ -78,7 +78,7 @@ func TestMain_aBadConfigurationIsOneTextThatNamesEveryFault(t *testing.T) {
 			[]string{"FRESHET_COLOR=red", "FRESHET_LOG_LEVEL=loud", "FRESHET_METRICS_EXPORTER=paper", "FRESHET_ADMIN_ADDRESS=99999"},
 			[]string{
 				"FRESHET_COLOUR is not set: colour of the lamp", `FRESHET_LOG_LEVEL: "loud" is no level: debug, info, warn or error`,
-				`FRESHET_METRICS_*: exporter "paper": must be none or otlp`, `FRESHET_ADMIN_*: ADDRESS is "99999": it must be host:port`,
+				`FRESHET_METRICS_*: exporter "paper": must be none or otlp`, `FRESHET_ADMIN_ADDRESS is "99999": it must be host:port`,
 				"FRESHET_COLOR is no setting: FRESHET_COLOUR is probably meant",
 			},
 		},
@@ -151,7 +151,7 @@ func TestMain_theExitCodeSaysHowARunEnded(t *testing.T) {
 func TestMain_anAdminAddressThatIsNoneIsASettingThatIsWrong(t *testing.T) {
 	for _, address := range []string{"99999", ":99999", "127.0.0.1:no", "127.0.0.1", "::1:9090"} {
 		code, _, stderr := runMain(nil, []string{"FRESHET_COLOUR=red", "FRESHET_ADMIN_ADDRESS=" + address}, mustNotRun(t))
-		if code != ExitUsage || !strings.Contains(stderr, "FRESHET_ADMIN_*: ADDRESS is ") {
+		if code != ExitUsage || !strings.Contains(stderr, "FRESHET_ADMIN_ADDRESS is ") {
 			t.Errorf("%s: exit code %d, want %d; stderr: %s", address, code, ExitUsage, stderr)
 		}
 	}

@@ -4,17 +4,26 @@ import (
 	"fmt"
 	"reflect"
 	"strings"
-	"text/tabwriter"
 )
 
-// Table returns settings as lines for a terminal.
+// terminal is how many cells a line for a terminal has.
+const terminal = 80
+
+// Table returns settings for a terminal: each with its default, and below that what it is for.
 func Table(settings []Setting) string {
 	var b strings.Builder
-	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	for _, s := range settings {
-		fmt.Fprintf(w, "  %s\t%s\t%s\n", s.Name, s.standing(), s.meaning())
+		fmt.Fprintf(&b, "  %s  %s\n", s.Name, s.standing())
+		line := "     "
+		for _, word := range strings.Fields(s.meaning()) {
+			if len(line)+1+len(word) > terminal {
+				b.WriteString(line + "\n")
+				line = "     "
+			}
+			line += " " + word
+		}
+		b.WriteString(line + "\n")
 	}
-	_ = w.Flush() // a strings.Builder takes everything
 	return b.String()
 }
 

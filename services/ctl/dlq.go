@@ -26,6 +26,9 @@ func dlqCommand() *cobra.Command {
 			if err := errors.Join(checkOutput(output), checkReason(reason)); err != nil {
 				return err
 			}
+			if limit < 0 {
+				return fmt.Errorf("--limit %d: how many letters, or 0 for all", limit)
+			}
 			var cfg cluster
 			if err := load(&cfg, cmd.ErrOrStderr()); err != nil {
 				return err
@@ -35,16 +38,19 @@ func dlqCommand() *cobra.Command {
 				return err
 			}
 			defer client.Close()
-			letters, err := inspect.ReadLetters(cmd.Context(), cfg.Kafka, client, cfg.Topics, reason, limit)
+			letters, all, err := inspect.ReadLetters(cmd.Context(), cfg.Kafka, client, cfg.Topics, reason, limit)
 			if err != nil {
 				return err
+			}
+			if more := all - len(letters); more > 0 {
+				defer fmt.Fprintf(cmd.ErrOrStderr(), "%d newer ones are not shown: --limit 0 shows all\n", more)
 			}
 			return printLetters(cmd.OutOrStdout(), cfg.Topics.DeadLetters(), letters, output)
 		},
 	}
 	list.Flags().StringVarP(&output, "output", "o", "table", "table or json")
 	list.Flags().StringVar(&reason, "reason", "", "only letters with this reason")
-	list.Flags().IntVar(&limit, "limit", 100, "at most so many")
+	list.Flags().IntVar(&limit, "limit", 100, "at most so many; 0 is all")
 	cmd.AddCommand(list, showCommand(), redriveCommand())
 	return cmd
 }

@@ -171,10 +171,12 @@ func TestDocuments_linkOnlyToWhatIsThere(t *testing.T) {
 
 // The files that the tests run are the ones that a reader copies.
 func TestReadme_showsTheExamplesAsTheyAre(t *testing.T) {
-	text := read(t, "README.md")
-	for _, name := range []string{"docs/examples/search.go", "docs/examples/search.py", "docs/examples/pipeline.yaml", "docs/examples/items.yaml", "docs/examples/items.sh"} {
-		if !strings.Contains(text, "<!-- "+name+" -->") || !strings.Contains(text, "\n"+read(t, name)+"```") {
-			t.Errorf("README.md does not show %s as it is: run make generate", name)
+	for name, document := range map[string]string{
+		"docs/examples/search.go": "README.md", "docs/examples/search.py": "README.md", "docs/examples/pipeline.yaml": "README.md",
+		"docs/examples/items.yaml": "README.md", "docs/examples/items.sh": "README.md", "docs/examples/redis.yaml": "docs/redis.md",
+	} {
+		if text := read(t, document); !strings.Contains(text, "<!-- "+name+" -->") || !strings.Contains(text, "\n"+read(t, name)+"```") {
+			t.Errorf("%s does not show %s as it is: run make generate", document, name)
 		}
 	}
 }

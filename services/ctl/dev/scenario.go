@@ -162,7 +162,7 @@ func (s *stack) deadLetters(ctx context.Context) (string, error) {
 	}
 	var reasons map[string]int
 	err := rig.Poll(ctx, visibleBound, tick, func(ctx context.Context) (bool, error) {
-		letters, err := inspect.ReadLetters(ctx, s.cluster, s.client, s.topics, "", mostLetters)
+		letters, _, err := inspect.ReadLetters(ctx, s.cluster, s.client, s.topics, "", mostLetters)
 		reasons = map[string]int{}
 		for _, l := range letters {
 			reasons[l.Reason]++

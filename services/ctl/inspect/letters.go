@@ -88,13 +88,14 @@ func headersOf(list []kgo.RecordHeader) map[string]string {
 }
 
 // ReadLetters reads the dead letters from the topic's start to its present end, and returns the oldest ones in the order
-// of their time. reason is one of fault's, or empty for all. The client is the cluster's, and stays the caller's.
-func ReadLetters(ctx context.Context, c kafka.Config, client *kgo.Client, t kafka.Topics, reason string, limit int) ([]Letter, error) {
+// of their time, and how many there are. reason is one of fault's, or empty for all; limit 0 is no limit. The client is the
+// cluster's, and stays the caller's.
+func ReadLetters(ctx context.Context, c kafka.Config, client *kgo.Client, t kafka.Topics, reason string, limit int) (letters []Letter, all int, err error) {
 	spans, err := WholeTopic(ctx, client, t.DeadLetters())
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
-	letters := []Letter{}
+	letters = []Letter{}
 	// Which are the oldest shows only at the end: partitions are read side by side.
 	err = kafka.Scan(ctx, c, spans, quiet, func(r *kgo.Record) bool {
 		if l := letterOf(r); reason == "" || l.Reason == reason {
@@ -103,9 +104,12 @@ func ReadLetters(ctx context.Context, c kafka.Config, client *kgo.Client, t kafk
 		return true
 	})
 	if err != nil {
-		return nil, fmt.Errorf("reading topic %s: %w", t.DeadLetters(), err)
+		return nil, 0, fmt.Errorf("reading topic %s: %w", t.DeadLetters(), err)
 	}
-	return oldest(letters, limit), nil
+	if limit == 0 {
+		limit = len(letters)
+	}
+	return oldest(letters, limit), len(letters), nil
 }
 
 // oldest returns the first letters in the order of their time; those of one time stay as they are.

@@ -49,6 +49,9 @@ func Run(ctx context.Context, p *service.Process, cfg Settings) error {
 		return err
 	}
 	file := cfg.Pipeline.File
+	if sources := HTTPSources(file); cfg.HTTP.Address == "" && len(sources) > 0 {
+		p.Log.WarnContext(ctx, "this process takes no changes over HTTP: FRESHET_HTTP_ADDRESS is not set", "pipelines", len(sources), "first", sources[0].Name)
+	}
 	ingesters := make(chan *Ingester, 1)
 	group, work := errgroup.WithContext(ctx)
 	group.Go(func() error { return serveHTTP(work, p, cfg, file, ingesters) })

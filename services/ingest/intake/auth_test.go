@@ -50,7 +50,7 @@ func TestValidate_wantsToKnowWhoMaySend(t *testing.T) {
 		"an empty list":        {[]string{"FRESHET_HTTP_TOKENS= , "}, "ALLOW_ANONYMOUS"},
 		"everybody, and some":  {[]string{"FRESHET_HTTP_TOKENS=a", "FRESHET_HTTP_ALLOW_ANONYMOUS=true"}, "which one is it"},
 		"a certificate alone":  {[]string{"FRESHET_HTTP_TOKENS=a", "FRESHET_HTTP_TLS_CERT_FILE=x"}, "go together"},
-		"clients without TLS":  {[]string{"FRESHET_HTTP_TLS_CLIENT_CA_FILE=x"}, "needs TLS_CERT_FILE"},
+		"clients without TLS":  {[]string{"FRESHET_HTTP_TLS_CLIENT_CA_FILE=x"}, "needs FRESHET_HTTP_TLS_CERT_FILE"},
 		"no room for a body":   {[]string{"FRESHET_HTTP_TOKENS=a", "FRESHET_HTTP_MAX_IN_FLIGHT_BYTES=1000"}, "must hold the largest request"},
 		"no time":              {[]string{"FRESHET_HTTP_TOKENS=a", "FRESHET_HTTP_WAIT=0s"}, "must be above 0"},
 		"tokens":               {[]string{"FRESHET_HTTP_TOKENS=a"}, ""},

@@ -289,12 +289,12 @@ func TestSchema_isForgottenWhereTheyBecomeTooMany(t *testing.T) {
 
 func TestConfig_refuses(t *testing.T) {
 	for variables, want := range map[string]string{
-		"URL=registry:8081":                       "FRESHET_SCHEMA_REGISTRY_*: URL is no http or https address",
+		"URL=registry:8081":                       "FRESHET_SCHEMA_REGISTRY_URL is no http or https address",
 		"URL=http://u:p@registry":                 "URL holds a user or a password",
-		"URL=http://registry USER=u TOKEN=t":      "USER and TOKEN are both set",
-		"URL=http://registry PASSWORD=p":          "PASSWORD is set and USER is not",
+		"URL=http://registry USER=u TOKEN=t":      "FRESHET_SCHEMA_REGISTRY_USER and FRESHET_SCHEMA_REGISTRY_TOKEN are both set",
+		"URL=http://registry PASSWORD=p":          "PASSWORD is set and FRESHET_SCHEMA_REGISTRY_USER is not",
 		"URL=http://registry TIMEOUT=0s":          "TIMEOUT is 0s: it must be positive",
-		"URL=http://registry TLS_CERT_FILE=a.pem": "CERT_FILE and KEY_FILE go together",
+		"URL=http://registry TLS_CERT_FILE=a.pem": "CERT_FILE and FRESHET_SCHEMA_REGISTRY_TLS_KEY_FILE go together",
 	} {
 		var cfg struct {
 			Registry registry.Config `envconfig:"SCHEMA_REGISTRY"`
