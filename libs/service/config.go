@@ -285,7 +285,9 @@ var capitals = regexp.MustCompile(`\b[A-Z][A-Z0-9_]*[A-Z0-9]\b`)
 func (n names) wholeNames(part reflect.Value, text string) string {
 	var own []Setting
 	walk(part, n, &own)
-	isOwn := func(name string) bool { return slices.ContainsFunc(own, func(s Setting) bool { return s.Name == name }) }
+	isOwn := func(name string) bool {
+		return slices.ContainsFunc(own, func(s Setting) bool { return s.Name == name })
+	}
 	lines := strings.Split(text, "\n")
 	for i, line := range lines {
 		line = capitals.ReplaceAllStringFunc(line, func(name string) string {

@@ -15,7 +15,7 @@ func Table(settings []Setting) string {
 	for _, s := range settings {
 		fmt.Fprintf(&b, "  %s  %s\n", s.Name, s.standing())
 		line := "     "
-		for _, word := range strings.Fields(s.meaning()) {
+		for word := range strings.FieldsSeq(s.meaning()) {
 			if len(line)+1+len(word) > terminal {
 				b.WriteString(line + "\n")
 				line = "     "

@@ -151,7 +151,7 @@ func (e *Endpoint) throttled(waiting int64) string {
 // registry returns for how long the schema registry has answered nothing, 0 where it answers or nobody needs it.
 func (l *look) registry() Seconds {
 	longest := 0.0
-	for _, s := range l.metrics.samples[metricRegistry] {
+	for _, s := range l.samples[metricRegistry] {
 		longest = max(longest, s.value)
 	}
 	return secondsOf(longest)
