@@ -103,21 +103,24 @@ func plural(n int, one, many string) string {
 // mending says what to do about dead letters, by reason, as docs/formats.md does.
 var mending = map[fault.Reason]string{
 	fault.Malformed:         "mend the producer, and let it send the row again",
-	fault.FormatMismatch:    "set the pipeline's format, and let the producer send the row again",
-	fault.UnknownSchema:     "give ingest the registry that the producer writes to, or register the schema again",
-	fault.MissingID:         "put the id columns into the key",
-	fault.FieldType:         "change the property's type, or the row",
+	fault.FormatMismatch:    "set the pipeline's format" + thenRedrive,
+	fault.UnknownSchema:     "give ingest the registry that the producer writes to, or register the schema again" + thenRedrive,
+	fault.MissingID:         "put the id columns into the key; or mend the pipeline's id or source.order" + thenRedrive,
+	fault.FieldType:         "change the row; or the property's type" + thenRedrive,
 	fault.UnavailableValue:  "send whole rows (REPLICA IDENTITY FULL)",
-	fault.Oversize:          "set oversize: truncate, or shorten the row",
-	fault.MissingText:       "fill the text, or drop the field from require",
+	fault.Oversize:          "shorten the row; or set oversize: truncate, or a higher limit" + thenRedrive,
+	fault.MissingText:       "fill the text; or drop the field from require" + thenRedrive,
 	fault.ProviderRejected:  "look at the text: the provider refuses it",
-	fault.DimensionMismatch: "let embed and the collection have one space",
-	fault.SpaceMismatch:     "let embed and the collection have one space",
-	fault.IndexRejected:     "mend the property that the message names",
+	fault.DimensionMismatch: "let embed and the collection have one space" + thenRedrive,
+	fault.SpaceMismatch:     "let embed and the collection have one space" + thenRedrive,
+	fault.IndexRejected:     "mend the property that the message names" + thenRedrive,
 	fault.BelowHorizon:      "send the row again",
 	fault.Panic:             "report it with the record: it is a fault of Freshet",
-	fault.Exhausted:         "look at the message, and send the row again",
+	fault.Exhausted:         "mend what the message says" + thenRedrive,
 }
+
+// thenRedrive follows what is mended on Freshet's side.
+const thenRedrive = ", restart the services, and freshet dlq redrive"
 
 func deadLetter(l *Letter) Cause {
 	c := because(CauseDeadLetter, l.said(), l.Stage, l.Reason).do("%s", mending[fault.Reason(l.Reason)])

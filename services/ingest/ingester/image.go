@@ -228,20 +228,23 @@ func singleKey(key change.Key, t values.Type) gjson.Result {
 	return normalOrNothing(v, t)
 }
 
-// otherAlone returns a column of the item's identity that the key, when it comes with a null value, has by other types than
-// the row, and of which it gives another value. It matters where no event before the null value says that the row is deleted.
+// otherAlone returns a column of the item's identity of which the key gives the row's value where it is read by the row's types, and
+// another one where it comes with a null value, alone. It matters where no event before the null value says that the row is
+// deleted. A key of something else than the item is no such key, whatever it is read by.
 func (m *mapping) otherAlone(img *image, c *change.Change) (column string, found bool) {
 	if m.saysDeletes() {
 		return "", false
 	}
-	alone := &change.Change{Key: c.Key}
-	key := m.key(alone)
+	alone, beside := &change.Change{Key: c.Key}, &change.Change{Key: c.Key, Schema: c.Schema}
+	beside.Key.Schema = nil
+	asNull, asRow := m.key(alone), m.key(beside)
 	for i := range m.identifying {
 		if m.columns[i].typeInKey(alone) == m.columns[i].typeIn(c) {
 			continue
 		}
-		inKey, has := values.IDPart(key(i))
-		if inRow, shown := values.IDPart(img.get(i)); has && shown && inKey != inRow {
+		inRow, shown := values.IDPart(img.get(i))
+		own, _ := values.IDPart(asRow(i))
+		if read, _ := values.IDPart(asNull(i)); shown && own == inRow && read != inRow {
 			return m.columns[i].name, true
 		}
 	}

@@ -241,6 +241,7 @@ func TestHandle_theItemOfADelete(t *testing.T) {
 		"a row of another id than its key's":  {rows(), `{"id":"Bw=="}`, typed, other},
 		"and a key of one value":              {rows(), `"Bw=="`, typed, other},
 		"and a row without its key's schema":  {rows(), `{"schema":{"fields":[{"field":"id",` + decimal + `}]},"payload":{"id":"Bw=="}}`, seven, strings.Replace(other, "/7", "/Bw==", 1)},
+		"a key of something else, typed":      {rows(), `"eu"`, typed, `upsert Product/7 "Cup"`},
 		"which both have":                     {rows(), `{"schema":{"fields":[{"field":"id",` + decimal + `}]},"payload":{"id":"Bw=="}}`, typed, `upsert Product/7 "Cup"`},
 		"or is declared":                      {append(rows(), declared...), `{"id":"Bw=="}`, typed, `upsert Product/7 "Cup" number=7`},
 		"a number and its text are one":       {nil, `{"id":"1"}`, envelope("d", `{"id":1.0}`, "null"), `delete Product/1`},
