@@ -12,94 +12,42 @@ import (
 	"go.opentelemetry.io/otel/metric"
 )
 
-// The names of all metrics. Prometheus shows dots as underscores.
-const (
-	nameInputs      = "freshet.stage.inputs"
-	nameItems       = "freshet.items"
-	nameStage       = "freshet.stage.duration"
-	nameBatch       = "freshet.stage.batch.size"
-	nameRetries     = "freshet.stage.retries"
-	nameRebalances  = "freshet.stage.rebalances"
-	nameUnfinished  = "freshet.stage.oldest_unfinished.age"
-	nameFreshness   = "freshet.freshness.duration"
-	nameSearchable  = "freshet.freshness.searchable.duration"
-	nameFuture      = "freshet.freshness.future"
-	nameSkew        = "freshet.clock.skew"
-	nameDeadLetters = "freshet.deadletters"
-	nameIndexBroken = "freshet.index.broken"
-	nameTold        = "freshet.traces.exported"
-	nameDropped     = "freshet.traces.dropped"
-	nameHTTP        = "freshet.http.duration"
-	nameWait        = "freshet.provider.batch.wait"
-	nameProvider    = "gen_ai.client.operation.duration" // of OpenTelemetry's semantic conventions, as the next one
-	nameTokens      = "gen_ai.client.token.usage"
+// Metric is one that a service hands to Metrics.Counter or Metrics.Gauge. Prometheus shows the dots of names as underscores.
+type Metric struct{ name, unit, description string }
+
+// What a service counts or adds up itself; money in the currency of its setting.
+var (
+	ProviderRequests    = Metric{"freshet.provider.requests", "", "Requests to the embeddings provider."}
+	ProviderTexts       = Metric{"freshet.provider.texts", "", "Texts that the provider embedded."}
+	ProviderTokens      = Metric{"freshet.provider.tokens", "", "Tokens that the provider charged for; estimated where it does not say."}
+	ProviderAgainTokens = Metric{"freshet.provider.paid_again.tokens", "", "Those of them whose text had been paid for before."}
+	ProviderSavedTokens = Metric{"freshet.provider.saved.tokens", "", "Tokens that were not paid for again, estimated."}
+	ProviderFallbacks   = Metric{"freshet.provider.fallbacks", "", "Texts that the built-in model could not read and embedded by their characters."}
+	ProviderCost        = Metric{"freshet.provider.cost", "", "What the provider charged, by tokens and price."}
+	ProviderSavedCost   = Metric{"freshet.provider.saved.cost", "", "What was not paid because the vector was known; estimated."}
+	WriteRemembered     = Metric{"freshet.write.states.remembered", "", "Items whose state write still knew from its own last write or read."}
+	WriteLoaded         = Metric{"freshet.write.states.loaded", "", "Items whose state write had to read from the index."}
+	RedisPassed         = Metric{"freshet.redis.entries", "", "Entries of Redis streams that Kafka and Redis have acknowledged."}
+	RedisMissed         = Metric{"freshet.redis.entries.missed", "", "Entries of Redis streams that were removed before they were passed on."}
 )
 
-// What a service counts or adds up itself, and hands to Metrics.Counter; money in the currency of its setting.
-const (
-	ProviderRequests    = "freshet.provider.requests"
-	ProviderTexts       = "freshet.provider.texts"
-	ProviderTokens      = "freshet.provider.tokens"
-	ProviderAgainTokens = "freshet.provider.paid_again.tokens"
-	ProviderSavedTokens = "freshet.provider.saved.tokens"
-	ProviderFallbacks   = "freshet.provider.fallbacks"
-	ProviderCost        = "freshet.provider.cost"
-	ProviderSavedCost   = "freshet.provider.saved.cost"
-	WriteRemembered     = "freshet.write.states.remembered"
-	WriteLoaded         = "freshet.write.states.loaded"
-	RedisPassed         = "freshet.redis.entries"
-	RedisMissed         = "freshet.redis.entries.missed"
+// Values with labels; money as above.
+var (
+	ProviderLimit   = Metric{"freshet.provider.gate.limit", "", "Requests or tokens a minute that a key's gate lets pass now; of a limit that is known."}
+	ProviderShut    = Metric{"freshet.provider.gate.shut", "s", "Time for which a key's gate stays shut, since the provider said 429."}
+	ProviderRefused = Metric{"freshet.provider.key.refused", "", "1 while a key is put aside, since the provider refused it, else 0."}
+	ProviderWaiting = Metric{"freshet.provider.gate.waiting", "", "Requests that wait for a rate limit."}
+	ProviderWaited  = Metric{"freshet.provider.gate.waited", "s", "Time that requests have waited for a rate limit, since the start."}
+	ProviderBreaker = Metric{"freshet.provider.breaker", "", "State of an endpoint's circuit breaker: 0 closed, 1 open, 2 half open."}
+	ProviderFailing = Metric{"freshet.provider.failing", "s", "Time since the first of the requests that have all failed since; 0 where the last one was answered, or none was sent for 5 minutes."}
+	RegistryFailing = Metric{"freshet.schema_registry.failing", "s", "Time since the first of the requests to the schema registry that have all failed since; 0 where the last one was answered, or none was sent for 5 minutes."}
+	BudgetSpent     = Metric{"freshet.embed.budget.spent", "", "What all replicas have spent today (UTC), and with a pipeline, for that one; without any budget, this replica."}
+	BudgetLimit     = Metric{"freshet.embed.budget.limit", "", "What all replicas may spend a day, and with a pipeline, for that one; 0 is no bound."}
+	BudgetWaiting   = Metric{"freshet.embed.budget.waiting", "", "Requests to the provider that wait for the budget of the next day; with a pipeline, texts that its budget has turned away today."}
+	StageLater      = Metric{"freshet.stage.later", "", "Inputs that a stage has let pass, and handles again as soon as it can: their vectors follow."}
+	RedisLag        = Metric{"freshet.redis.lag", "", "Entries of a Redis stream that its group has not read; 0 where another process reads it."}
+	HTTPInFlight    = Metric{"freshet.http.in_flight", "By", "Bytes of HTTP requests, unpacked, that Kafka has not acknowledged yet."}
 )
-
-// Values with labels that a service hands to Metrics.Gauge; money as above.
-const (
-	ProviderLimit   = "freshet.provider.gate.limit"
-	ProviderShut    = "freshet.provider.gate.shut"
-	ProviderRefused = "freshet.provider.key.refused"
-	ProviderWaiting = "freshet.provider.gate.waiting"
-	ProviderWaited  = "freshet.provider.gate.waited"
-	ProviderBreaker = "freshet.provider.breaker"
-	ProviderFailing = "freshet.provider.failing"
-	RegistryFailing = "freshet.schema_registry.failing"
-	BudgetSpent     = "freshet.embed.budget.spent"
-	BudgetLimit     = "freshet.embed.budget.limit"
-	BudgetWaiting   = "freshet.embed.budget.waiting"
-	StageLater      = "freshet.stage.later"
-	RedisLag        = "freshet.redis.lag"
-	HTTPInFlight    = "freshet.http.in_flight"
-)
-
-var counters = map[string]string{
-	ProviderRequests:    "Requests to the embeddings provider.",
-	ProviderTexts:       "Texts that the provider embedded.",
-	ProviderTokens:      "Tokens that the provider charged for; estimated where it does not say.",
-	ProviderAgainTokens: "Those of them whose text had been paid for before.",
-	ProviderSavedTokens: "Tokens that were not paid for again, estimated.",
-	ProviderFallbacks:   "Texts that the built-in model could not read and embedded by their characters.",
-	ProviderCost:        "What the provider charged, by tokens and price.",
-	ProviderSavedCost:   "What was not paid because the vector was known; estimated.",
-	WriteRemembered:     "Items whose state write still knew from its own last write or read.",
-	WriteLoaded:         "Items whose state write had to read from the index.",
-	RedisPassed:         "Entries of Redis streams that Kafka and Redis have acknowledged.",
-	RedisMissed:         "Entries of Redis streams that were removed before they were passed on.",
-}
-
-var gauges = map[string]struct{ unit, description string }{
-	StageLater:      {"", "Inputs that a stage has let pass, and handles again as soon as it can: their vectors follow."},
-	HTTPInFlight:    {"By", "Bytes of HTTP requests, unpacked, that Kafka has not acknowledged yet."},
-	ProviderLimit:   {"", "Requests or tokens a minute that a key's gate lets pass now; of a limit that is known."},
-	ProviderShut:    {"s", "Time for which a key's gate stays shut, since the provider said 429."},
-	ProviderRefused: {"", "1 while a key is put aside, since the provider refused it, else 0."},
-	ProviderWaiting: {"", "Requests that wait for a rate limit."},
-	ProviderFailing: {"s", "Time since the first of the requests that have all failed since; 0 where the last one was answered, or none was sent for 5 minutes."},
-	RegistryFailing: {"s", "Time since the first of the requests to the schema registry that have all failed since; 0 where the last one was answered, or none was sent for 5 minutes."},
-	ProviderWaited:  {"s", "Time that requests have waited for a rate limit, since the start."},
-	BudgetSpent:     {"", "What all replicas have spent today (UTC), and with a pipeline, for that one; without any budget, this replica."},
-	BudgetLimit:     {"", "What all replicas may spend a day, and with a pipeline, for that one; 0 is no bound."},
-	BudgetWaiting:   {"", "Requests to the provider that wait for the budget of the next day; with a pipeline, texts that its budget has turned away today."},
-	RedisLag:        {"", "Entries of a Redis stream that its group has not read; 0 where another process reads it."},
-	ProviderBreaker: {"", "State of an endpoint's circuit breaker: 0 closed, 1 open, 2 half open."},
-}
 
 // Metrics holds the instruments of the stage runtime.
 type Metrics struct {
@@ -145,24 +93,25 @@ func newMetrics(m metric.Meter) (*Metrics, error) {
 	}
 	x := &Metrics{
 		meter: m, unfinished: map[stageLane]func() time.Duration{}, labels: map[[6]string]metric.MeasurementOption{},
-		inputs:      counter(nameInputs, "Inputs that a stage has begun with; each has one outcome in freshet.items, or is still being worked on."),
-		items:       counter(nameItems, "Inputs of a stage by their outcome."),
-		retries:     counter(nameRetries, "Batches that were tried again."),
-		rebalances:  counter(nameRebalances, "Times that Kafka has shared out a stage's partitions anew, as this process has seen it."),
-		deadLetters: counter(nameDeadLetters, "Dead letters by stage and reason."),
-		stage:       seconds(nameStage, "Time of a batch from decoding to its mark.", .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60),
-		batch:       sizes(nameBatch, "", "Inputs of a batch, by why it had no more: full, or drained where no more were there.", 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000),
-		provider: seconds(nameProvider, "Time of a request to the embeddings provider, by endpoint and status; error where there was no answer.",
+		inputs:      counter("freshet.stage.inputs", "Inputs that a stage has begun with; each has one outcome in freshet.items, or is still being worked on."),
+		items:       counter("freshet.items", "Inputs of a stage by their outcome."),
+		retries:     counter("freshet.stage.retries", "Batches that were tried again."),
+		rebalances:  counter("freshet.stage.rebalances", "Times that Kafka has shared out a stage's partitions anew, as this process has seen it."),
+		deadLetters: counter("freshet.deadletters", "Dead letters by stage and reason."),
+		stage:       seconds("freshet.stage.duration", "Time of a batch from decoding to its mark.", .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60),
+		batch:       sizes("freshet.stage.batch.size", "", "Inputs of a batch, by why it had no more: full, or drained where no more were there.", 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000),
+		// This name and that of tokens are of OpenTelemetry's semantic conventions.
+		provider: seconds("gen_ai.client.operation.duration", "Time of a request to the embeddings provider, by endpoint and status; error where there was no answer.",
 			.01, .02, .04, .08, .16, .32, .64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92),
-		wait: seconds(nameWait, "Time that the first text of a request to the provider waited for others, by why it had no more: full or due.",
+		wait: seconds("freshet.provider.batch.wait", "Time that the first text of a request to the provider waited for others, by why it had no more: full or due.",
 			.001, .002, .004, .008, .016, .032, .064, .128, .256, .512, 1.024, 10, 100),
-		tokens: sizes(nameTokens, "{token}", "Tokens that the provider charged a request for, by model; estimated where it does not say.",
+		tokens: sizes("gen_ai.client.token.usage", "{token}", "Tokens that the provider charged a request for, by model; estimated where it does not say.",
 			1, 4, 16, 64, 256, 1024, 4096, 16384, 65536, 262144, 1048576), // of the conventions, as far as a request goes
-		http: seconds(nameHTTP, "Time of an HTTP request until it is answered, by route and status.", .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30),
+		http: seconds("freshet.http.duration", "Time of an HTTP request until it is answered, by route and status.", .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30),
 		freshness: freshness{
-			acknowledged: seconds(nameFreshness, "Time from the source's commit to the acknowledged write.", freshnessBounds...),
-			searchable:   seconds(nameSearchable, "Time from the source's commit to a search that finds the item by its own vector, of a sample of the items.", freshnessBounds...),
-			future:       counter(nameFuture, "Items that reached the index before they were committed at the source, by the source's clock."),
+			acknowledged: seconds("freshet.freshness.duration", "Time from the source's commit to the acknowledged write.", freshnessBounds...),
+			searchable:   seconds("freshet.freshness.searchable.duration", "Time from the source's commit to a search that finds the item by its own vector, of a sample of the items.", freshnessBounds...),
+			future:       counter("freshet.freshness.future", "Items that reached the index before they were committed at the source, by the source's clock."),
 			skew:         map[string]*skew{},
 		},
 	}
@@ -170,10 +119,10 @@ func newMetrics(m metric.Meter) (*Metrics, error) {
 		_, err := m.Float64ObservableGauge(name, metric.WithUnit(unit), metric.WithDescription(description), metric.WithFloat64Callback(observe))
 		errs = append(errs, err)
 	}
-	gauge(nameUnfinished, "s", "Age of the oldest input that a stage has read and not finished; 0 if there is none.", x.observeUnfinished)
-	gauge(nameSkew, "s", "By how much a source's clock was ahead of this machine's, at least and in the last minutes; 0 where that was not seen.", x.observeSkew)
+	gauge("freshet.stage.oldest_unfinished.age", "s", "Age of the oldest input that a stage has read and not finished; 0 if there is none.", x.observeUnfinished)
+	gauge("freshet.clock.skew", "s", "By how much a source's clock was ahead of this machine's, at least and in the last minutes; 0 where that was not seen.", x.observeSkew)
 	var err error
-	x.indexBroken, err = m.Int64Gauge(nameIndexBroken, metric.WithDescription("1 while the index takes no writes of a collection, else 0."))
+	x.indexBroken, err = m.Int64Gauge("freshet.index.broken", metric.WithDescription("1 while the index takes no writes of a collection, else 0."))
 	return x, errors.Join(append(errs, err)...)
 }
 
@@ -186,31 +135,29 @@ func (x *Metrics) observeUnfinished(_ context.Context, o metric.Float64Observer)
 	return nil
 }
 
-// Counter has what a service counts or adds up itself, and never goes down, read at each scrape. name is one of the constants of
-// this package.
-func (x *Metrics) Counter(name string, read func() float64) error {
-	_, err := x.meter.Float64ObservableCounter(name, metric.WithDescription(counters[name]),
+// Counter has what a service counts or adds up itself, and never goes down, read at each scrape.
+func (x *Metrics) Counter(of Metric, read func() float64) error {
+	_, err := x.meter.Float64ObservableCounter(of.name, metric.WithDescription(of.description),
 		metric.WithFloat64Callback(func(_ context.Context, o metric.Float64Observer) error {
 			o.Observe(read())
 			return nil
 		}))
 	if err != nil {
-		return fmt.Errorf("making counter %s: %w", name, err)
+		return fmt.Errorf("making counter %s: %w", of.name, err)
 	}
 	return nil
 }
 
 // Gauge has values that a service keeps itself read at each scrape. read calls observe for
-// each of them, with pairs of a label's name and its value. name is one of the constants
-// of this package.
-func (x *Metrics) Gauge(name string, read func(observe func(value float64, labels ...string))) error {
-	_, err := x.meter.Float64ObservableGauge(name, metric.WithUnit(gauges[name].unit), metric.WithDescription(gauges[name].description),
+// each of them, with pairs of a label's name and its value.
+func (x *Metrics) Gauge(of Metric, read func(observe func(value float64, labels ...string))) error {
+	_, err := x.meter.Float64ObservableGauge(of.name, metric.WithUnit(of.unit), metric.WithDescription(of.description),
 		metric.WithFloat64Callback(func(_ context.Context, o metric.Float64Observer) error {
 			read(func(value float64, labels ...string) { o.Observe(value, x.labelled(labels...)) })
 			return nil
 		}))
 	if err != nil {
-		return fmt.Errorf("making gauge %s: %w", name, err)
+		return fmt.Errorf("making gauge %s: %w", of.name, err)
 	}
 	return nil
 }

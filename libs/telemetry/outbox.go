@@ -63,12 +63,12 @@ func newOutbox(ctx context.Context, client otlptrace.Client, version string, per
 }
 
 func (o *outbox) publish(m *Metrics) error {
-	_, told := m.meter.Int64ObservableCounter(nameTold, metric.WithDescription("Traces of items and batches that the collector has taken."),
+	_, told := m.meter.Int64ObservableCounter("freshet.traces.exported", metric.WithDescription("Traces of items and batches that the collector has taken."),
 		metric.WithInt64Callback(func(_ context.Context, observer metric.Int64Observer) error {
 			observer.Observe(o.told.Load())
 			return nil
 		}))
-	_, dropped := m.meter.Int64ObservableCounter(nameDropped, metric.WithDescription("Traces that were to be told and are not, by reason: budget, queue, export."),
+	_, dropped := m.meter.Int64ObservableCounter("freshet.traces.dropped", metric.WithDescription("Traces that were to be told and are not, by reason: budget, queue, export."),
 		metric.WithInt64Callback(func(_ context.Context, observer metric.Int64Observer) error {
 			observer.Observe(o.dropped.budget.Load(), m.labelled("reason", "budget"))
 			observer.Observe(o.dropped.queue.Load(), m.labelled("reason", "queue"))

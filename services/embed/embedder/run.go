@@ -142,7 +142,7 @@ func (b backfill) Handle(ctx context.Context, batch []Input) ([]stage.Outcome[*r
 func (e *Embedder) publish(m *telemetry.Metrics) error {
 	e.batcher.metrics, e.ledger.metrics = m, m
 	var errs []error
-	for name, read := range map[string]func(Counts) int64{
+	for name, read := range map[telemetry.Metric]func(Counts) int64{
 		telemetry.ProviderRequests:    func(c Counts) int64 { return c.Requests },
 		telemetry.ProviderTexts:       func(c Counts) int64 { return c.Texts },
 		telemetry.ProviderTokens:      func(c Counts) int64 { return c.Tokens },

@@ -35,7 +35,7 @@ func publish(m *telemetry.Metrics, clients ...*Client) error {
 		}
 	}
 	var errs []error
-	for name, read := range map[string]func(l *line, role string, o observe){
+	for name, read := range map[telemetry.Metric]func(l *line, role string, o observe){
 		telemetry.ProviderLimit:   (*line).showLimits,
 		telemetry.ProviderShut:    (*line).showShut,
 		telemetry.ProviderRefused: (*line).showRefused,
