@@ -188,24 +188,17 @@ func (b *batcher) recall(a ask, l *lane) *call {
 func (b *batcher) await(ctx context.Context, c *call) error {
 	detached := context.WithoutCancel(ctx)
 	for {
-		var timer *time.Timer
 		var due <-chan time.Time
 		if wait := b.send(detached); wait > 0 {
-			timer = time.NewTimer(wait)
-			due = timer.C
+			due = time.After(wait)
 		}
-		var err error
 		select {
 		case <-c.done:
+			return nil
 		case <-ctx.Done():
-			err = ctx.Err()
+			return ctx.Err()
 		case <-due:
-			continue
 		}
-		if timer != nil {
-			timer.Stop()
-		}
-		return err
 	}
 }
 

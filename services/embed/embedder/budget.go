@@ -63,10 +63,7 @@ func (b *budget) take(turn *int64) bool {
 
 // pass takes the first call out of the queue where the budget has room for it.
 func (b *budget) pass(turn *int64) bool {
-	if b.queue[0] != turn {
-		return false
-	}
-	if !b.fits(*turn) {
+	if b.queue[0] != turn || !b.fits(*turn) {
 		return false
 	}
 	b.reserved += *turn

@@ -1,9 +1,11 @@
 package embedder
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"path"
+	"slices"
 	"time"
 
 	"github.com/tiktoken-go/tokenizer"
@@ -104,25 +106,14 @@ const (
 
 // limitOf returns how long a text of the model may be.
 func (c Config) limitOf(model string) (limit, error) {
-	l := limit{tokens: openAITokens, bytes: otherBytes}
-	if c.MaxTokens > 0 {
-		l.tokens = c.MaxTokens
-	}
-	if c.MaxBytes > 0 {
-		l.bytes = c.MaxBytes
-	}
-	counts := c.Tokenizer == "cl100k"
-	switch path.Base(model) {
-	case "text-embedding-3-large", "text-embedding-3-small", "text-embedding-ada-002":
-		counts = counts || c.Tokenizer == "auto"
-	}
-	if !counts {
+	l := limit{tokens: cmp.Or(max(c.MaxTokens, 0), openAITokens), bytes: cmp.Or(max(c.MaxBytes, 0), otherBytes)}
+	ofOpenAI := slices.Contains([]string{"text-embedding-3-large", "text-embedding-3-small", "text-embedding-ada-002"}, path.Base(model))
+	if c.Tokenizer != "cl100k" && (c.Tokenizer != "auto" || !ofOpenAI) {
 		return l, nil
 	}
-	codec, err := tokenizer.Get(tokenizer.Cl100kBase)
-	if err != nil {
+	var err error
+	if l.codec, err = tokenizer.Get(tokenizer.Cl100kBase); err != nil {
 		return limit{}, fmt.Errorf("loading the tokenizer: %w", err)
 	}
-	l.codec = codec
 	return l, nil
 }

@@ -151,7 +151,7 @@ func (e *Embedder) handle(ctx context.Context, batch []Input, m manner) ([]stage
 		outcomes[i] = w.outcome
 		if w.outcome.Label == Reused { // not before: a batch may be tried for hours
 			e.reused.Add(1)
-			e.ledger.save(accountOf(w.in.Document), estimate(w.in.Document.GetText()))
+			e.ledger.add(accountOf(w.in.Document), record.Tokens{Saved: int64(estimate(w.in.Document.GetText()))})
 		}
 	}
 	return outcomes, nil

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -162,12 +163,7 @@ func (h *halver) verdict(ctx context.Context, a ask, err error) error {
 }
 
 func allPassed(answers []answer) bool {
-	for _, a := range answers {
-		if a.err != nil {
-			return false
-		}
-	}
-	return true
+	return !slices.ContainsFunc(answers, func(a answer) bool { return a.err != nil })
 }
 
 // request asks once for those texts whose pipelines have budget left, and has the others turned away.

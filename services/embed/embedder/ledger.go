@@ -95,9 +95,6 @@ func (l *ledger) pay(ctx context.Context, asks []ask, charged int64) {
 	}
 }
 
-// save books the tokens of a text whose vector was known.
-func (l *ledger) save(a account, tokens int) { l.add(a, record.Tokens{Saved: int64(tokens)}) }
-
 func (l *ledger) add(a account, t record.Tokens) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -44,14 +44,6 @@ func (f followers) Handle(ctx context.Context, batch []Input) ([]stage.Outcome[*
 	return f.handle(provider.WithLane(ctx, provider.NewLane(!f.batcher.isLate(), nil)), batch, manner{again: true})
 }
 
-// laggards handles again the rows of a backfill that wait for their pipeline's budget.
-type laggards struct{ *Embedder }
-
-// Handle implements stage.Handler.
-func (l laggards) Handle(ctx context.Context, batch []Input) ([]stage.Outcome[*record.Vector], error) {
-	return l.handle(provider.WithLane(ctx, provider.NewLane(true, nil)), batch, manner{again: true})
-}
-
 // errLate says that a vector has not come within the time that its document waits.
 var errLate = fault.Wait(0, "the vector has not come in time")
 

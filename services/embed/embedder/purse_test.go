@@ -211,7 +211,7 @@ func TestPurse_holdsUpNoBatchThatWouldWaitForItsVectors(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := newEmbedder(t, &charging{}, &fakeIndex{}, offersBound(40), func(c *Config) { c.OvertakeAfter = 0 })
 		e.ledger.purses["offers"].spend(40)
-		for _, h := range []stage.Handler[Input, *record.Vector]{e, backfill{e}} {
+		for _, h := range []stage.Handler[Input, *record.Vector]{e, backfill{Embedder: e}} {
 			got := expect(t, h, "pending:pending… embedded:present", 0, offers(0, 1)[0], upsert("1", fmt.Sprintf("boot for %T", h), 7))
 			if due(got) != "02 00:00:00" {
 				t.Errorf("due %s", due(got))

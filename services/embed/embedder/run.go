@@ -124,18 +124,20 @@ func NewStages(cfg Settings, identity kafka.Identity, embedder *Embedder) (live,
 		}
 	}
 	live = lane("embed", cfg.Topics.DocumentsLive(), cfg.Topics.VectorsLive(), groups.Embed, embedder, decodeLive(identity.Epoch))
-	bulk = lane("embed-bulk", cfg.Topics.DocumentsBulk(), cfg.Topics.VectorsBulk(), groups.EmbedBulk(), backfill{embedder}, decodeBulk)
+	bulk = lane("embed-bulk", cfg.Topics.DocumentsBulk(), cfg.Topics.VectorsBulk(), groups.EmbedBulk(), backfill{Embedder: embedder}, decodeBulk)
 	// Also where nothing is left for later now: an owner before may have had other settings.
-	live.Later, bulk.Later = followers{embedder}, laggards{embedder}
+	live.Later, bulk.Later = followers{embedder}, backfill{embedder, manner{again: true}}
 	return live, bulk
 }
 
-// backfill handles documents whose texts wait for the live ones'.
-type backfill struct{ *Embedder }
+// backfill handles documents whose texts wait for the live ones', and again those that wait for their pipeline's budget.
+type backfill struct {
+	*Embedder
+	manner
+}
 
-// Handle implements stage.Handler.
 func (b backfill) Handle(ctx context.Context, batch []Input) ([]stage.Outcome[*record.Vector], error) {
-	return b.handle(provider.WithLane(ctx, provider.NewLane(true, nil)), batch, manner{})
+	return b.handle(provider.WithLane(ctx, provider.NewLane(true, nil)), batch, b.manner)
 }
 
 // publish shows what was paid for and what was not. It is called before anything is handled.
