@@ -1,6 +1,7 @@
 package builtin
 
 import (
+	"slices"
 	"strings"
 	"unicode"
 
@@ -47,7 +48,7 @@ func characters(text string) []float32 {
 	f.endWord()
 	// A text of signs alone has no feature, and no two features may cancel out to
 	// nothing: a vector of zeros has no direction.
-	if !f.any() {
+	if !slices.ContainsFunc(f.vector, func(x float32) bool { return x != 0 }) {
 		f.add("t"+text, wordWeight)
 	}
 	return unit(f.vector)
@@ -80,13 +81,4 @@ func (f *features) endWord() {
 		f.add("g"+string(marked[i:i+gram]), gramWeight*weight)
 	}
 	f.word = f.word[:0]
-}
-
-func (f *features) any() bool {
-	for _, x := range f.vector {
-		if x != 0 {
-			return true
-		}
-	}
-	return false
 }

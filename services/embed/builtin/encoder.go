@@ -2,10 +2,10 @@ package builtin
 
 import (
 	_ "embed" // the weights
-	"encoding/binary"
 	"errors"
 	"math"
 
+	"github.com/freshet-io/freshet/libs/record"
 	"github.com/freshet-io/freshet/services/embed/builtin/layout"
 )
 
@@ -114,10 +114,7 @@ func (r *reader) layer(width int) layer {
 }
 
 func floats(b []byte) []float32 {
-	f := make([]float32, len(b)/4)
-	for i := range f {
-		f[i] = math.Float32frombits(binary.LittleEndian.Uint32(b[4*i:]))
-	}
+	f, _ := record.ParseVector(b) // tensors are of whole numbers
 	return f
 }
 

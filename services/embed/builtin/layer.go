@@ -2,6 +2,7 @@ package builtin
 
 import (
 	"math"
+	"slices"
 
 	"github.com/freshet-io/freshet/services/embed/builtin/layout"
 )
@@ -80,10 +81,7 @@ func attend(out, qkv []float32, width int, weights []float32) {
 }
 
 func softmax(x []float32) {
-	highest := x[0]
-	for _, f := range x {
-		highest = max(highest, f)
-	}
+	highest := slices.Max(x)
 	var sum float32
 	for i, f := range x {
 		x[i] = float32(math.Exp(float64(f - highest)))

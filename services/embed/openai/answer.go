@@ -3,7 +3,6 @@ package openai
 import (
 	"bytes"
 	"encoding/base64"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"math"
@@ -17,6 +16,7 @@ import (
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
+	"github.com/freshet-io/freshet/libs/record"
 	"github.com/freshet-io/freshet/services/embed/provider"
 )
 
@@ -91,15 +91,8 @@ func (v *vector) fromBase64(value jsontext.Value) error {
 	if err != nil {
 		return fmt.Errorf("an embedding is no base64: %w", err)
 	}
-	if n%4 != 0 {
-		return fmt.Errorf("an embedding of %d bytes is no list of float32", n)
-	}
-	out := make(vector, n/4)
-	for i := range out {
-		out[i] = math.Float32frombits(binary.LittleEndian.Uint32(raw[4*i:]))
-	}
-	*v = out
-	return nil
+	*v, err = record.ParseVector(raw[:n])
+	return err
 }
 
 // fromNumbers reads a list whose syntax the decoder has already checked.

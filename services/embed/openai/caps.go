@@ -1,7 +1,6 @@
 package openai
 
 import (
-	"math"
 	"net/http"
 	"sync"
 
@@ -25,10 +24,6 @@ type caps struct {
 	mu     sync.Mutex
 	most   provider.Size
 	passed provider.Size // the most of each that has passed
-}
-
-func newCaps() *caps {
-	return &caps{most: provider.Size{Texts: math.MaxInt, Tokens: math.MaxInt, Bytes: math.MaxInt}}
 }
 
 func (c *caps) largest() provider.Size {

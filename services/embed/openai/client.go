@@ -24,6 +24,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
 	"math/rand/v2"
 	"net/http"
 	"net/url"
@@ -70,17 +71,13 @@ func New(cfg Config, opt Options) (*Client, error) {
 		cfg: cfg, model: cmp.Or(opt.Name, opt.Model), dimensions: opt.Dimensions, sendsDims: cfg.sendsDimensions(opt.Model),
 		url: endpoint.String(), host: endpoint.Host,
 		role: first, log: cmp.Or(opt.Log, slog.New(slog.DiscardHandler)),
-		expectation: expectation{dimensions: opt.Dimensions, model: opt.Model, cut: cfg.Cut},
+		expectation: expectation{dimensions: opt.Dimensions, model: cmp.Or(cfg.AnswersAs, opt.Model), cut: cfg.Cut},
 		line:        newLine(cfg, opt.Keys),
-		caps:        newCaps(),
+		caps:        &caps{most: provider.Size{Texts: math.MaxInt, Tokens: math.MaxInt, Bytes: math.MaxInt}},
 		pool:        newTransport(cfg),
 	}
-	switch cfg.AnswersAs {
-	case "":
-	case "any":
+	if cfg.AnswersAs == "any" {
 		c.expectation.model = ""
-	default:
-		c.expectation.model = cfg.AnswersAs
 	}
 	c.http = &retryablehttp.Client{
 		HTTPClient:   &http.Client{Transport: &attempt{base: c.pool, line: c.line, timeout: cfg.Timeout}, CheckRedirect: follow},
@@ -157,7 +154,7 @@ func (c *Client) bound(texts int) int64 {
 
 // send makes one request with its tries.
 func (c *Client) send(ctx context.Context, body []byte, t *trial) (provider.Embeddings, error) {
-	req, err := retryablehttp.NewRequestWithContext(withTrial(ctx, t), http.MethodPost, c.url, body)
+	req, err := retryablehttp.NewRequestWithContext(context.WithValue(ctx, trialKey{}, t), http.MethodPost, c.url, body)
 	if err != nil {
 		return provider.Embeddings{}, err
 	}

@@ -84,14 +84,7 @@ func (c Config) endpoint() (*url.URL, error) {
 // sendsDimensions reports whether requests for a model name the dimensions. Most
 // servers refuse the field or, worse, ignore it.
 func (c Config) sendsDimensions(model string) bool {
-	switch c.SendDimensions {
-	case "always":
-		return true
-	case "never":
-		return false
-	default:
-		return strings.HasPrefix(path.Base(model), "text-embedding-3")
-	}
+	return c.SendDimensions == "always" || c.SendDimensions == "auto" && strings.HasPrefix(path.Base(model), "text-embedding-3")
 }
 
 func oneOf(s string, list ...string) bool { return slices.Contains(list, s) }

@@ -120,16 +120,12 @@ func (l *line) enter(ctx context.Context, t *trial) error {
 			t.lane.Wait(true)
 			defer t.lane.Wait(false)
 		}
-		timer := time.NewTimer(wait)
 		select {
 		case <-ctx.Done():
-			timer.Stop()
 			return ctx.Err()
-		case <-timer.C:
+		case <-time.After(wait):
 		case <-changed:
-			timer.Stop()
 		case <-hurried:
-			timer.Stop()
 		}
 	}
 }

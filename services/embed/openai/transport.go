@@ -47,10 +47,6 @@ type attempt struct {
 
 type trialKey struct{}
 
-func withTrial(ctx context.Context, t *trial) context.Context {
-	return context.WithValue(ctx, trialKey{}, t)
-}
-
 func trialOf(ctx context.Context) *trial {
 	t, _ := ctx.Value(trialKey{}).(*trial)
 	return t
