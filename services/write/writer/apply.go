@@ -127,11 +127,7 @@ var errUnfound = errors.New("items are not found by their own vectors")
 
 // patience returns an error where items that are not found may be found in a while.
 func (w *Writer) patience(ctx context.Context, missing []*item) error {
-	var blind bool
-	err := w.call(ctx, func() (err error) {
-		blind, err = w.index.Blind(ctx, missing[0].Collection, missing[0].Item)
-		return err
-	})
+	blind, err := asked(ctx, w, func() (bool, error) { return w.index.Blind(ctx, missing[0].Collection, missing[0].Item) })
 	switch {
 	case err != nil:
 		return fmt.Errorf("searching for an item: %w", err)
@@ -149,11 +145,7 @@ func (w *Writer) missing(ctx context.Context, items []*item) ([]*item, error) {
 	for i, it := range items {
 		states[i] = it.plan.state
 	}
-	var absent []record.Item
-	err := w.call(ctx, func() (err error) {
-		absent, err = w.index.SelfFound(ctx, items[0].Collection, ids(items), states)
-		return err
-	})
+	absent, err := asked(ctx, w, func() ([]record.Item, error) { return w.index.SelfFound(ctx, items[0].Collection, ids(items), states) })
 	if err != nil {
 		return nil, err
 	}
@@ -161,13 +153,7 @@ func (w *Writer) missing(ctx context.Context, items []*item) ([]*item, error) {
 	for _, it := range absent {
 		keys[string(it.Key())] = true
 	}
-	var missing []*item
-	for _, it := range items {
-		if keys[it.key] {
-			missing = append(missing, it)
-		}
-	}
-	return missing, nil
+	return only(items, func(it *item) bool { return keys[it.key] }), nil
 }
 
 type putCall func(ctx context.Context, collection string, objs []weaviate.Object) (map[int]error, error)
@@ -182,11 +168,7 @@ func (w *Writer) put(ctx context.Context, items []*item, call putCall) (done, re
 	for i, it := range items {
 		objs[i] = weaviate.Object{Item: it.Item, State: it.plan.state}
 	}
-	var rejected map[int]error
-	err = w.call(ctx, func() (err error) {
-		rejected, err = call(ctx, items[0].Collection, objs)
-		return err
-	})
+	rejected, err := asked(ctx, w, func() (map[int]error, error) { return call(ctx, items[0].Collection, objs) })
 	if err != nil {
 		return nil, nil, err
 	}
@@ -234,11 +216,7 @@ func (w *Writer) unread(ctx context.Context, items []*item) (lost []*item, err e
 	if len(items) == 0 {
 		return nil, nil
 	}
-	var stored []weaviate.Stored
-	err = w.call(ctx, func() (err error) {
-		stored, err = w.index.Load(ctx, items[0].Collection, ids(items), false)
-		return err
-	})
+	stored, err := asked(ctx, w, func() ([]weaviate.Stored, error) { return w.index.Load(ctx, items[0].Collection, ids(items), false) })
 	for i, s := range stored {
 		if !s.Side {
 			lost = append(lost, items[i])

@@ -5,10 +5,6 @@ import (
 	"github.com/freshet-io/freshet/libs/record"
 )
 
-func unknownCollection(name string) error {
-	return fault.Reject(fault.IndexRejected, "collection %q is not in the pipeline file", name)
-}
-
 // check returns a permanent fault for a record that the collection must not take, whatever state
 // its item is in. The text of a vector that is pending or failed was never embedded, so that only
 // a vector that is there can be of another space.

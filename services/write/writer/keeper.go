@@ -104,13 +104,11 @@ func parseSeal(text string) seal {
 func (k *Keeper) load(ctx context.Context, partitions []int32) (map[string]map[int32]weaviate.Ledger, error) {
 	all := map[string]map[int32]weaviate.Ledger{}
 	for _, name := range k.names {
-		err := k.writer.call(ctx, func() (err error) {
-			all[name], err = k.index.Ledgers(ctx, name, partitions)
-			return err
-		})
+		ledgers, err := asked(ctx, k.writer, func() (map[int32]weaviate.Ledger, error) { return k.index.Ledgers(ctx, name, partitions) })
 		if err != nil {
 			return nil, fmt.Errorf("reading the ledgers of collection %s: %w", name, err)
 		}
+		all[name] = ledgers
 	}
 	return all, nil
 }

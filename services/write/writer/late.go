@@ -158,11 +158,7 @@ func (w *Writer) overwritten(ctx context.Context, partition int32) (bool, error)
 		for i, late := range items {
 			all[i] = late.Item
 		}
-		var stored []weaviate.Stored
-		err := w.call(ctx, func() (err error) {
-			stored, err = w.index.LoadHidden(ctx, name, all, false)
-			return err
-		})
+		stored, err := asked(ctx, w, func() ([]weaviate.Stored, error) { return w.index.LoadHidden(ctx, name, all, false) })
 		if err != nil {
 			return false, fmt.Errorf("looking whether calls that failed have landed since: %w", err)
 		}

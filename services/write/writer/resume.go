@@ -84,8 +84,10 @@ type beginning struct {
 func (k *Keeper) begin(partition int32, committed stage.Committed, have map[string]weaviate.Ledger, life string) (beginning, error) {
 	known := sealed(committed)
 	b := beginning{fed: map[string]int64{}, life: cmp.Or(life, known.life)}
+	offsets, late := map[string]int64{}, false // a call of the owner before may land over what is committed
 	for topic, place := range committed {
-		b.fed[topic] = max(place.Offset, 0)
+		offsets[topic], b.fed[topic] = place.Offset, max(place.Offset, 0)
+		late = late || place.Late
 	}
 	b.newest = known.serial
 	oldest := int64(math.MaxInt64)
@@ -113,28 +115,10 @@ func (k *Keeper) begin(partition int32, committed stage.Committed, have map[stri
 	}
 	b.serial = max(oldest, known.serial)
 	b.back = len(have) > 0 && (known.serial == 0 || oldest < known.serial)
-	if b.back || known.ofOther(b.life) || anyLate(committed) {
-		b.lower = behind(b.fed, offsetsOf(committed))
+	if b.back || known.ofOther(b.life) || late {
+		b.lower = behind(b.fed, offsets)
 	}
 	return b, nil
-}
-
-// anyLate reports whether a call of the owner before may land over what is committed.
-func anyLate(committed stage.Committed) bool {
-	for _, place := range committed {
-		if place.Late {
-			return true
-		}
-	}
-	return false
-}
-
-func offsetsOf(committed stage.Committed) map[string]int64 {
-	offsets := map[string]int64{}
-	for topic, place := range committed {
-		offsets[topic] = place.Offset
-	}
-	return offsets
 }
 
 // sealed returns the newest seal that a stage has left.

@@ -51,10 +51,8 @@ func (k *Keeper) sweep(ctx context.Context, partition int32, p *part) error {
 
 func (k *Keeper) sweepSome(ctx context.Context, name string, partition int32, p *part, open int64) (more bool, err error) {
 	w := k.writer
-	var old []weaviate.Tombstone
-	err = w.call(ctx, func() (err error) {
-		old, err = k.index.Tombstones(ctx, name, partition, time.Now().Add(-k.retention), sweepItems)
-		return err
+	old, err := asked(ctx, w, func() ([]weaviate.Tombstone, error) {
+		return k.index.Tombstones(ctx, name, partition, time.Now().Add(-k.retention), sweepItems)
 	})
 	if err != nil {
 		return false, err
@@ -91,11 +89,7 @@ func (k *Keeper) dead(ctx context.Context, name string, old []weaviate.Tombstone
 	for i, t := range old {
 		all[i] = t.Item
 	}
-	var stored []weaviate.Stored
-	err = k.writer.call(ctx, func() (err error) {
-		stored, err = k.writer.index.Load(ctx, name, all, false)
-		return err
-	})
+	stored, err := asked(ctx, k.writer, func() ([]weaviate.Stored, error) { return k.writer.index.Load(ctx, name, all, false) })
 	for i, s := range stored {
 		if st := &s.State; !s.Main && st.Floor == old[i].Floor && !st.Live() && st.Failed == nil {
 			items, horizon = append(items, all[i]), max(horizon, st.Floor)

@@ -25,10 +25,6 @@ type versions struct {
 	horizons map[string]map[int32]int64 // by collection: of tombstones that were swept
 }
 
-func newVersions() *versions {
-	return &versions{ends: map[int32]int64{}, horizons: map[string]map[int32]int64{}}
-}
-
 // saw takes note of a version that the log has given.
 func (v *versions) saw(partition int32, version int64) int64 {
 	v.mu.Lock()

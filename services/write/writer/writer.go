@@ -15,9 +15,9 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"slices"
 	"time"
 
+	"github.com/freshet-io/freshet/libs/fault"
 	"github.com/freshet-io/freshet/libs/record"
 	"github.com/freshet-io/freshet/libs/stage"
 	"github.com/freshet-io/freshet/libs/weaviate"
@@ -75,7 +75,7 @@ type Writer struct {
 	completions *completions
 	log         Log
 	partitions  int32
-	versions    *versions
+	versions    versions
 	outages     outages
 	breakers    map[string]*breaker // by collection
 	memory      *memory
@@ -95,8 +95,9 @@ func New(index Index, cfg Config) *Writer {
 	w := &Writer{
 		index: index, collections: cfg.Collections, recipes: cfg.Recipes, inFlight: make(chan struct{}, cfg.InFlight),
 		suspects: newSuspects(), completions: newCompletions(), sample: cfg.Sample,
-		log: cfg.Log, partitions: cfg.Partitions, versions: newVersions(), breakers: map[string]*breaker{}, memory: newMemory(cfg.Remembered, cfg.Partitions),
-		late: lateCalls{bound: cfg.Doubt, items: map[string]*lateItem{}},
+		log: cfg.Log, partitions: cfg.Partitions, breakers: map[string]*breaker{}, memory: newMemory(cfg.Remembered, cfg.Partitions),
+		versions: versions{ends: map[int32]int64{}, horizons: map[string]map[int32]int64{}},
+		late:     lateCalls{bound: cfg.Doubt, items: map[string]*lateItem{}},
 	}
 	for name := range cfg.Collections {
 		w.breakers[name] = &breaker{tell: func(ctx context.Context, why error) { cfg.Observe(ctx, name, why) }}
@@ -157,7 +158,7 @@ func (w *Writer) sort(batch []*record.Vector, outcomes []Outcome) [][]*item {
 		}
 		collection, ok := w.collections[name]
 		if !ok {
-			outcomes[i] = stage.Reject[*record.Document](unknownCollection(name))
+			outcomes[i] = stage.Reject[*record.Document](fault.Reject(fault.IndexRejected, "collection %q is not in the pipeline file", name))
 			continue
 		}
 		if _, ok := place[name]; !ok {
@@ -203,8 +204,7 @@ func (w *Writer) load(ctx context.Context, items []*item) error {
 	if err := w.loadSome(ctx, unknown, false); err != nil {
 		return err
 	}
-	lacking := slices.DeleteFunc(slices.Clone(items), func(it *item) bool { return !it.lacks() })
-	return w.loadSome(ctx, lacking, true)
+	return w.loadSome(ctx, only(items, (*item).lacks), true)
 }
 
 // loadSome reads items, and those in doubt also where no filter finds them. A whole row with its vector needs
@@ -231,11 +231,7 @@ func (w *Writer) loadBy(ctx context.Context, load loadCall, items []*item, whole
 	if len(items) == 0 {
 		return nil
 	}
-	var stored []weaviate.Stored
-	err := w.call(ctx, func() (err error) {
-		stored, err = load(ctx, items[0].Collection, ids(items), whole)
-		return err
-	})
+	stored, err := asked(ctx, w, func() ([]weaviate.Stored, error) { return load(ctx, items[0].Collection, ids(items), whole) })
 	if err != nil {
 		return fmt.Errorf("loading %d items: %w", len(items), err)
 	}
@@ -281,6 +277,12 @@ func (w *Writer) call(ctx context.Context, f func() error) error {
 		}
 	}
 	return err
+}
+
+// asked is call for what is answered.
+func asked[T any](ctx context.Context, w *Writer, f func() (T, error)) (answer T, err error) {
+	err = w.call(ctx, func() (err error) { answer, err = f(); return err })
+	return answer, err
 }
 
 func ids(items []*item) []record.Item {
