@@ -90,19 +90,14 @@ func (s CollectionSpec) identity(side bool) identity {
 // differences says in words what the collection is and what it should be. Of the recipes it says
 // nothing: checkTemplates does.
 func (have identity) differences(want identity) []string {
-	var diffs []string
-	add := func(what string, have, want any) {
-		if have != want {
-			diffs = append(diffs, fmt.Sprintf("%s is %v there and %v here", what, have, want))
-		}
-	}
-	add("format", have.Format, want.Format)
-	add("collection", have.Collection, want.Collection)
-	add("generation", have.Generation, want.Generation)
-	add("space", have.Space, want.Space)
-	add("dimensions", have.Dimensions, want.Dimensions)
-	add("partition count", have.Partitions, want.Partitions)
-	add("name of the vector", strconv.Quote(have.Vector), strconv.Quote(want.Vector))
+	var diffs differences
+	diffs.add("format", have.Format, want.Format)
+	diffs.add("collection", have.Collection, want.Collection)
+	diffs.add("generation", have.Generation, want.Generation)
+	diffs.add("space", have.Space, want.Space)
+	diffs.add("dimensions", have.Dimensions, want.Dimensions)
+	diffs.add("partition count", have.Partitions, want.Partitions)
+	diffs.add("name of the vector", strconv.Quote(have.Vector), strconv.Quote(want.Vector))
 	return diffs
 }
 

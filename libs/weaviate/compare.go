@@ -34,19 +34,23 @@ func differs(class string, diffs []string) error {
 	return fault.Halt("%w: run freshet rebuild, or put the file right", &Misfit{class, diffs})
 }
 
+// differences are what is otherwise there than here, in words.
+type differences []string
+
+func (d *differences) add(what string, have, want any) {
+	if have != want {
+		*d = append(*d, fmt.Sprintf("%s is %v there and %v here", what, have, want))
+	}
+}
+
 // classDifferences compares what decides about results.
 func classDifferences(have, want *models.Class, vector string) []string {
-	var diffs []string
-	add := func(what string, have, want any) {
-		if have != want {
-			diffs = append(diffs, fmt.Sprintf("%s is %v there and %v here", what, have, want))
-		}
-	}
+	var diffs differences
 	for _, p := range have.Properties {
 		if w := propertyOf(want, p.Name); w == nil {
 			diffs = append(diffs, fmt.Sprintf("property %s is there and not here", p.Name))
 		} else {
-			add("property "+p.Name, strings.Join(p.DataType, "|"), strings.Join(w.DataType, "|"))
+			diffs.add("property "+p.Name, strings.Join(p.DataType, "|"), strings.Join(w.DataType, "|"))
 		}
 	}
 	is, found := vectorsOf(have, vector)
@@ -54,9 +58,9 @@ func classDifferences(have, want *models.Class, vector string) []string {
 	if !found {
 		return append(diffs, fmt.Sprintf("vector %q is not there", vector))
 	}
-	add("distance", is.settings["distance"], should.settings["distance"])
-	add("vectorizer", is.vectorizer, noVectorizer)
-	add("multi-tenancy", tenants(have), tenants(want))
+	diffs.add("distance", is.settings["distance"], should.settings["distance"])
+	diffs.add("vectorizer", is.vectorizer, noVectorizer)
+	diffs.add("multi-tenancy", tenants(have), tenants(want))
 	return diffs
 }
 
@@ -127,11 +131,9 @@ func wantedCopies(spec CollectionSpec) map[string]any {
 func indexDrift(have, want *models.Class, vector string) []string {
 	is, _ := vectorsOf(have, vector)
 	should, _ := vectorsOf(want, vector)
-	var diffs []string
-	if is.kind == should.kind {
+	var diffs differences
+	if diffs.add("vectorIndexType", is.kind, should.kind); diffs == nil {
 		diffs = drift("vectorIndexConfig", is.settings, should.settings)
-	} else {
-		diffs = []string{fmt.Sprintf("vectorIndexType is %s there and %s here", is.kind, should.kind)}
 	}
 	for _, p := range want.Properties {
 		if h := propertyOf(have, p.Name); h != nil {
@@ -151,14 +153,14 @@ func indexing(p *models.Property) map[string]any {
 
 // drift compares the settings that are wanted, however deep, with those that are there.
 func drift(of string, have, want map[string]any) []string {
-	var diffs []string
+	var diffs differences
 	for _, key := range slices.Sorted(maps.Keys(want)) {
 		name := of + "." + key
 		if inner, ok := want[key].(map[string]any); ok {
 			there, _ := have[key].(map[string]any)
 			diffs = append(diffs, drift(name, there, inner)...)
-		} else if have[key] != want[key] {
-			diffs = append(diffs, fmt.Sprintf("%s is %v there and %v here", name, have[key], want[key]))
+		} else {
+			diffs.add(name, have[key], want[key])
 		}
 	}
 	return diffs
@@ -173,11 +175,5 @@ func propertyOf(class *models.Class, name string) *models.Property {
 }
 
 func absentProperties(have, want *models.Class) []*models.Property {
-	var absent []*models.Property
-	for _, p := range want.Properties {
-		if propertyOf(have, p.Name) == nil {
-			absent = append(absent, p)
-		}
-	}
-	return absent
+	return slices.DeleteFunc(slices.Clone(want.Properties), func(p *models.Property) bool { return propertyOf(have, p.Name) != nil })
 }

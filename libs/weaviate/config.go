@@ -1,6 +1,7 @@
 package weaviate
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -54,11 +55,7 @@ func (c Config) certificates() (*service.Certificates, error) {
 	if u.Scheme != "https" {
 		return nil, nil //nolint:nilnil // no TLS is no error
 	}
-	log := c.Log
-	if log == nil {
-		log = slog.New(slog.DiscardHandler)
-	}
-	return c.TLS.Open(log)
+	return c.TLS.Open(cmp.Or(c.Log, slog.New(slog.DiscardHandler)))
 }
 
 // rotated is the transport of gRPC with the certificates that the files hold when a

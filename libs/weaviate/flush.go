@@ -2,6 +2,7 @@ package weaviate
 
 import (
 	"context"
+	"slices"
 
 	pb "github.com/weaviate/weaviate/grpc/generated/protocol/v1"
 )
@@ -41,15 +42,12 @@ func (c *Client) flush(ctx context.Context, b *collection, objects []*pb.BatchOb
 }
 
 func oneOfEachTenant(objects []*pb.BatchObject) []*pb.BatchObject {
-	var list []*pb.BatchObject
 	seen := map[string]bool{}
-	for _, o := range objects {
-		if !seen[o.GetTenant()] {
-			seen[o.GetTenant()] = true
-			list = append(list, o)
-		}
-	}
-	return list
+	return slices.DeleteFunc(slices.Clone(objects), func(o *pb.BatchObject) bool {
+		again := seen[o.GetTenant()]
+		seen[o.GetTenant()] = true
+		return again
+	})
 }
 
 // written returns the objects of a request that were not rejected.
