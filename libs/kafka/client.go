@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -43,17 +44,13 @@ func Consumer(ctx context.Context, c Config, g GroupOptions, log *slog.Logger) (
 			return nil, err
 		}
 	}
-	options := []kgo.Opt{
+	return c.Connect(ctx, log, slices.Concat([]kgo.Opt{
 		kgo.ConsumerGroup(g.Group),
 		kgo.ConsumeTopics(g.Topics...),
 		kgo.SessionTimeout(g.SessionTimeout),
 		kgo.HeartbeatInterval(min(3*time.Second, g.SessionTimeout/3)),
 		kgo.RebalanceTimeout(g.RebalanceTimeout),
-	}
-	options = append(options, g.balancing()...)
-	options = append(options, apply(consumerOptions())...)
-	options = append(options, c.Limits.consumer()...)
-	return c.Connect(ctx, log, append(options, g.Callbacks...)...)
+	}, g.balancing(), apply(consumerOptions()), c.Limits.consumer(), g.Callbacks)...)
 }
 
 // pinned is the note of a pinned start, as package stage reads it: nothing is under way. An offset
@@ -70,10 +67,7 @@ func PinStart(ctx context.Context, client *kgo.Client, group string, topics ...s
 		return fmt.Errorf("reading the offsets of group %s: %w", group, err)
 	}
 	starts, err := adm.ListStartOffsets(ctx, topics...)
-	if err != nil {
-		return fmt.Errorf("reading the start of %v: %w", topics, err)
-	}
-	if err := starts.Error(); err != nil {
+	if err = errors.Join(err, starts.Error()); err != nil {
 		return fmt.Errorf("reading the start of %v: %w", topics, err)
 	}
 	pins := kadm.Offsets{}

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"slices"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -94,14 +95,10 @@ func (c Config) ping(ctx context.Context, client *kgo.Client) error {
 
 // refused tells a broker that does not want us from one that is away.
 func refused(err error) bool {
-	for _, e := range []error{kerr.SaslAuthenticationFailed, kerr.UnsupportedSaslMechanism, kerr.IllegalSaslState, kerr.ClusterAuthorizationFailed} {
-		if errors.Is(err, e) {
-			return true
-		}
-	}
+	said := []error{kerr.SaslAuthenticationFailed, kerr.UnsupportedSaslMechanism, kerr.IllegalSaslState, kerr.ClusterAuthorizationFailed}
 	_, verification := errors.AsType[*tls.CertificateVerificationError](err)
 	_, notTLS := errors.AsType[tls.RecordHeaderError](err)
-	return verification || notTLS || alerted(err)
+	return slices.ContainsFunc(said, func(e error) bool { return errors.Is(err, e) }) || verification || notTLS || alerted(err)
 }
 
 // alerted tells whether the broker's TLS refused us, as it does a client certificate.
@@ -112,17 +109,12 @@ func alerted(err error) bool {
 }
 
 func (c Config) options(ctx context.Context, log *slog.Logger) ([]kgo.Opt, error) {
-	options := []kgo.Opt{
+	options := slices.Concat([]kgo.Opt{
 		kgo.SeedBrokers(c.Brokers...),
 		kgo.ClientID(c.ClientID),
 		kgo.MetadataMinAge(c.MetadataMinAge),
 		kgo.WithLogger(logger{log}),
-	}
-	options = append(options, apply(clientOptions())...)
-	options = append(options, c.Limits.client()...)
-	if c.Rack != "" {
-		options = append(options, kgo.Rack(c.Rack))
-	}
+	}, apply(clientOptions()), c.Limits.client(), where(c.Rack != "", kgo.Rack(c.Rack)))
 	if c.Meters != nil {
 		options = append(options, kgo.WithHooks(kotel.NewMeter(kotel.MeterProvider(c.Meters), kotel.WithMergedConnectsMeter())))
 	}

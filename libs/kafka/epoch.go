@@ -130,7 +130,7 @@ func (s *Succession) Rewind(ctx context.Context, client *kgo.Client, group strin
 			}
 			start, _ := starts.Lookup(topic, end.Partition)
 			next := max(Finished(at), start.Offset)
-			if s.replaced(topic) || at.At > end.Offset {
+			if slices.Contains(s.Replaced, topic) || at.At > end.Offset {
 				next, u.Reset = start.Offset, true
 			}
 			if next != at.At {
@@ -147,10 +147,6 @@ func (s *Succession) Rewind(ctx context.Context, client *kgo.Client, group strin
 		return nil, fmt.Errorf("setting the offsets of group %s: %w", group, err)
 	}
 	return all, nil
-}
-
-func (s *Succession) replaced(topic string) bool {
-	return slices.Contains(s.Replaced, topic)
 }
 
 func idOf(d kadm.TopicDetail) string { return hex.EncodeToString(d.ID[:]) }

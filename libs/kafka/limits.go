@@ -3,6 +3,7 @@ package kafka
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 )
@@ -39,33 +40,23 @@ func (l Limits) Validate() error {
 }
 
 func (l Limits) client() []kgo.Opt {
-	var options []kgo.Opt
-	if l.BrokerMaxReadBytes > 0 {
-		options = append(options, kgo.BrokerMaxReadBytes(l.BrokerMaxReadBytes))
-	}
-	if l.MaxDecompressedBytes > 0 {
-		options = append(options, kgo.MaxDecompressBatchBytes(l.MaxDecompressedBytes))
-	}
-	return options
+	return append(where(l.BrokerMaxReadBytes > 0, kgo.BrokerMaxReadBytes(l.BrokerMaxReadBytes)),
+		where(l.MaxDecompressedBytes > 0, kgo.MaxDecompressBatchBytes(l.MaxDecompressedBytes))...)
 }
 
 func (l Limits) consumer() []kgo.Opt {
-	var options []kgo.Opt
-	if l.FetchMaxBytes > 0 {
-		options = append(options, kgo.FetchMaxBytes(l.FetchMaxBytes))
-	}
-	if l.FetchMaxPartitionBytes > 0 {
-		options = append(options, kgo.FetchMaxPartitionBytes(l.FetchMaxPartitionBytes))
-	}
-	if l.MaxConcurrentFetches > 0 { // franz-go's 0 would fetch nothing ahead
-		options = append(options, kgo.MaxConcurrentFetches(l.MaxConcurrentFetches))
-	}
-	return options
+	return slices.Concat(where(l.FetchMaxBytes > 0, kgo.FetchMaxBytes(l.FetchMaxBytes)),
+		where(l.FetchMaxPartitionBytes > 0, kgo.FetchMaxPartitionBytes(l.FetchMaxPartitionBytes)),
+		where(l.MaxConcurrentFetches > 0, kgo.MaxConcurrentFetches(l.MaxConcurrentFetches))) // franz-go's 0 would fetch nothing ahead
 }
 
 func (l Limits) producer() []kgo.Opt {
-	if l.MaxBufferedBytes == 0 {
+	return where(l.MaxBufferedBytes != 0, kgo.MaxBufferedBytes(l.MaxBufferedBytes))
+}
+
+func where(set bool, option kgo.Opt) []kgo.Opt {
+	if !set {
 		return nil
 	}
-	return []kgo.Opt{kgo.MaxBufferedBytes(l.MaxBufferedBytes)}
+	return []kgo.Opt{option}
 }

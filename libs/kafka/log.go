@@ -24,10 +24,8 @@ func (l logger) Level() kgo.LogLevel {
 
 func (l logger) Log(level kgo.LogLevel, text string, keyvals ...any) {
 	to := slog.LevelDebug
-	switch level {
-	case kgo.LogLevelError, kgo.LogLevelWarn:
+	if level == kgo.LogLevelError || level == kgo.LogLevelWarn {
 		to = slog.LevelWarn
-	case kgo.LogLevelNone, kgo.LogLevelInfo, kgo.LogLevelDebug:
 	}
 	ctx := context.Background() //nolint:forbidigo // slog asks for one and uses none
 	l.log.Log(ctx, to, "kafka client", append([]any{"text", text}, keyvals...)...)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/url"
+	"strings"
 
 	"github.com/twmb/franz-go/pkg/sasl"
 	"github.com/twmb/franz-go/pkg/sasl/plain"
@@ -92,12 +93,8 @@ func (o OAuth) validate() error {
 
 // extensionName tells a key that RFC 7628, section 3.1, and KIP-342 let an extension have.
 func extensionName(name string) bool {
-	for _, r := range name {
-		if (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') {
-			return false
-		}
-	}
-	return name != "" && name != "auth"
+	other := func(r rune) bool { return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') }
+	return name != "" && name != "auth" && !strings.ContainsFunc(name, other)
 }
 
 // mechanism returns what a client authenticates by. Its errors are fatal faults.

@@ -231,7 +231,8 @@ func (s *State) set(v *Vector) {
 	case Op_OP_PARTIAL:
 		s.merge(v)
 	case Op_OP_DELETE:
-		s.takeDelete(v.GetVersion())
+		s.Floor = v.GetVersion()
+		s.bury()
 	case Op_OP_FAILED:
 		s.Failed = &Failure{Version: v.GetVersion(), Reason: v.GetDocument().GetFailed().GetReason()}
 	}
@@ -294,13 +295,7 @@ func (s *State) DropVector() {
 	s.Held, s.Space, s.Vector, s.Truncated, s.OriginalTokens = nil, "", nil, false, 0
 }
 
-// takeDelete raises the floor and drops what is below it. A row above it stays.
-func (s *State) takeDelete(version int64) {
-	s.Floor = version
-	s.bury()
-}
-
-// bury drops everything that is at or below the floor.
+// bury drops everything that is at or below the floor. A row above it stays.
 func (s *State) bury() {
 	if s.Live() {
 		s.sink()

@@ -15,9 +15,7 @@ const FingerprintSize = 16
 // that the stored vector may be used again.
 func Fingerprint(space, text string) []byte {
 	h := sha256.New()
-	var size [8]byte
-	binary.BigEndian.PutUint64(size[:], uint64(len(space)))
-	h.Write(size[:])
+	h.Write(binary.BigEndian.AppendUint64(nil, uint64(len(space))))
 	h.Write([]byte(space))
 	h.Write([]byte(text))
 	return h.Sum(nil)[:FingerprintSize]

@@ -121,10 +121,8 @@ func (o *outbox) run(ctx context.Context) {
 
 // wait lets some more come that go with the first.
 func (o *outbox) wait() {
-	timer := time.NewTimer(exportAfter)
-	defer timer.Stop()
 	select {
-	case <-timer.C:
+	case <-time.After(exportAfter):
 	case <-o.stop:
 	}
 }
