@@ -36,21 +36,12 @@ type KafkaCluster struct {
 type KafkaNode struct {
 	ID int // Kafka's, from 1
 
-	node   *node
-	server *Server
+	*Server
+	node *node
 }
-
-// PID returns the id of the broker's process, 0 where it does not run.
-func (n *KafkaNode) PID() int { return n.server.PID() }
 
 // Listens returns the address at which the broker listens for clients.
 func (n *KafkaNode) Listens() string { return n.node.Listens }
-
-// Kill ends the broker at once, as kill -9 and a crash do, and returns when it is gone.
-func (n *KafkaNode) Kill() error { return n.server.Kill() }
-
-// Restart starts the broker again, and returns when it takes part in the cluster.
-func (n *KafkaNode) Restart(ctx context.Context) error { return n.server.Restart(ctx) }
 
 // StartKafkaCluster starts three brokers from the cache and returns when all of them take part. The caller stops them.
 // ctx bounds the start only. It takes about 500 MB and 6 s.
@@ -98,7 +89,7 @@ func (k *KafkaCluster) layOut(c *cluster, o KafkaClusterOptions, java JVM, ports
 		if err != nil {
 			return err
 		}
-		k.nodes = append(k.nodes, &KafkaNode{ID: n.ID, node: n, server: s})
+		k.nodes = append(k.nodes, &KafkaNode{ID: n.ID, node: n, Server: s})
 	}
 	k.Brokers = strings.Join(brokers, ",")
 	return nil

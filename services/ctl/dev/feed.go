@@ -3,6 +3,7 @@ package dev
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/cespare/xxhash/v2"
@@ -30,13 +31,7 @@ func (s *stack) send(ctx context.Context, records ...*kgo.Record) error {
 
 // searchable lists the products that the pipeline file's filter lets in.
 func searchable() []catalogue.Product {
-	var in []catalogue.Product
-	for _, p := range catalogue.Products() {
-		if p.Active {
-			in = append(in, p)
-		}
-	}
-	return in
+	return slices.DeleteFunc(catalogue.Products(), func(p catalogue.Product) bool { return !p.Active })
 }
 
 // feedCatalogue sends the catalogue, unless an earlier start with this data folder

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -26,7 +27,8 @@ const (
 
 // scenario shows and checks what Freshet promises, and returns what did not hold.
 func (s *stack) scenario(ctx context.Context) error {
-	var report report
+	var lines []string
+	var failed []error
 	for _, part := range []struct {
 		name string
 		run  func(context.Context) (string, error)
@@ -42,10 +44,16 @@ func (s *stack) scenario(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		report.add(part.name, said, err)
+		mark := "ok  "
+		if err != nil {
+			mark = "FAIL"
+			failed = append(failed, fmt.Errorf("%s: %w", part.name, err))
+			said = strings.TrimPrefix(said+"; "+err.Error(), "; ")
+		}
+		lines = append(lines, fmt.Sprintf("%s  %s: %s", mark, part.name, said))
 	}
-	s.say("\n%s", report.String())
-	return report.err()
+	s.say("\n%s", strings.Join(lines, "\n"))
+	return errors.Join(failed...)
 }
 
 // find returns the products that a search finds, nearest first.
@@ -143,12 +151,7 @@ func (s *stack) remove(ctx context.Context) (string, error) {
 // among reports whether a product is among the first that a query finds.
 func (s *stack) among(ctx context.Context, query string, id int64) (bool, error) {
 	found, err := s.find(ctx, query)
-	for _, p := range found {
-		if p.ID == id {
-			return true, err
-		}
-	}
-	return false, err
+	return slices.ContainsFunc(found, func(p catalogue.Product) bool { return p.ID == id }), err
 }
 
 // deadLetters sends two changes that cannot be used and looks for their letters.

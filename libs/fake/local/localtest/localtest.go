@@ -132,12 +132,8 @@ func (s *SharedKafka) Stop() error {
 
 func noKafka() error {
 	_, err := local.KafkaPackage.Path()
-	return errors.Join(err, noJava())
-}
-
-func noJava() error {
-	_, err := exec.LookPath("java")
-	return err
+	_, java := exec.LookPath("java")
+	return errors.Join(err, java)
 }
 
 func need(tb testing.TB, missing error) {
