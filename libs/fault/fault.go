@@ -120,6 +120,14 @@ func Wait(after time.Duration, format string, args ...any) error {
 	return &Error{Class: Transient, After: after, Err: fmt.Errorf(format, args...)}
 }
 
+// If returns an error without a class where something is wrong, nil where it is not.
+func If(wrong bool, format string, args ...any) error {
+	if !wrong {
+		return nil
+	}
+	return fmt.Errorf(format, args...)
+}
+
 // ClassOf returns err's class, Transient where it has none.
 func ClassOf(err error) Class {
 	if e, ok := errors.AsType[*Error](err); ok {

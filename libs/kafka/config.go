@@ -51,11 +51,8 @@ type TLS struct {
 
 // Validate reports settings that cannot be.
 func (c Config) Validate() error {
-	var errs []error
-	if !c.TLS.Enabled && c.TLS.Files != (service.TLS{}) {
-		errs = append(errs, errors.New("TLS files or a server name are set, but TLS_ENABLED is not true"))
-	}
-	return errors.Join(append(errs, c.SASL.validate())...)
+	alone := !c.TLS.Enabled && c.TLS.Files != (service.TLS{})
+	return errors.Join(fault.If(alone, "TLS files or a server name are set, but TLS_ENABLED is not true"), c.SASL.validate())
 }
 
 // Connect opens a client and waits until a broker has answered it. A refused

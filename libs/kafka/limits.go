@@ -2,10 +2,11 @@ package kafka
 
 import (
 	"errors"
-	"fmt"
 	"slices"
 
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/freshet-io/freshet/libs/fault"
 )
 
 // Limits bounds what the clients of one cluster keep in memory. A consumer holds at
@@ -23,20 +24,13 @@ type Limits struct {
 
 // Validate reports settings that cannot be.
 func (l Limits) Validate() error {
-	var errs []error
-	if l.FetchMaxBytes < 1 || l.FetchMaxPartitionBytes < 1 || l.MaxConcurrentFetches < 0 || l.MaxDecompressedBytes < 1 {
-		errs = append(errs, errors.New("FETCH_MAX_BYTES, FETCH_MAX_PARTITION_BYTES and MAX_DECOMPRESSED_BYTES must be at least 1, MAX_CONCURRENT_FETCHES not negative"))
-	}
-	if l.FetchMaxPartitionBytes > l.FetchMaxBytes {
-		errs = append(errs, fmt.Errorf("FETCH_MAX_PARTITION_BYTES %d must not be more than FETCH_MAX_BYTES %d", l.FetchMaxPartitionBytes, l.FetchMaxBytes))
-	}
-	if l.BrokerMaxReadBytes < l.FetchMaxBytes {
-		errs = append(errs, fmt.Errorf("BROKER_MAX_READ_BYTES %d must not be less than FETCH_MAX_BYTES %d", l.BrokerMaxReadBytes, l.FetchMaxBytes))
-	}
-	if l.MaxBufferedBytes < maxDeadLetterBytes {
-		errs = append(errs, fmt.Errorf("MAX_BUFFERED_BYTES %d must hold the largest record, a dead letter of %d", l.MaxBufferedBytes, maxDeadLetterBytes))
-	}
-	return errors.Join(errs...)
+	return errors.Join(
+		fault.If(l.FetchMaxBytes < 1 || l.FetchMaxPartitionBytes < 1 || l.MaxConcurrentFetches < 0 || l.MaxDecompressedBytes < 1,
+			"FETCH_MAX_BYTES, FETCH_MAX_PARTITION_BYTES and MAX_DECOMPRESSED_BYTES must be at least 1, MAX_CONCURRENT_FETCHES not negative"),
+		fault.If(l.FetchMaxPartitionBytes > l.FetchMaxBytes, "FETCH_MAX_PARTITION_BYTES %d must not be more than FETCH_MAX_BYTES %d", l.FetchMaxPartitionBytes, l.FetchMaxBytes),
+		fault.If(l.BrokerMaxReadBytes < l.FetchMaxBytes, "BROKER_MAX_READ_BYTES %d must not be less than FETCH_MAX_BYTES %d", l.BrokerMaxReadBytes, l.FetchMaxBytes),
+		fault.If(l.MaxBufferedBytes < maxDeadLetterBytes, "MAX_BUFFERED_BYTES %d must hold the largest record, a dead letter of %d", l.MaxBufferedBytes, maxDeadLetterBytes),
+	)
 }
 
 func (l Limits) client() []kgo.Opt {

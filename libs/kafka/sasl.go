@@ -12,6 +12,7 @@ import (
 	"github.com/twmb/franz-go/pkg/sasl/plain"
 	"github.com/twmb/franz-go/pkg/sasl/scram"
 
+	"github.com/freshet-io/freshet/libs/fault"
 	"github.com/freshet-io/freshet/libs/service"
 )
 
@@ -76,17 +77,13 @@ func (o OAuth) validate() error {
 	case o.Token.Set() == (o.TokenURL != ""):
 		errs = append(errs, errors.New("SASL_MECHANISM OAUTHBEARER needs one of SASL_OAUTH_TOKEN_FILE and SASL_OAUTH_TOKEN_URL"))
 	case o.TokenURL != "":
-		if u, err := url.Parse(o.TokenURL); err != nil || u.Host == "" || u.User != nil || u.Scheme != "https" && u.Scheme != "http" {
-			errs = append(errs, errors.New("SASL_OAUTH_TOKEN_URL is no http or https address"))
-		}
-		if o.ClientID == "" || !o.ClientSecret.Set() {
-			errs = append(errs, errors.New("SASL_OAUTH_TOKEN_URL needs SASL_OAUTH_CLIENT_ID and SASL_OAUTH_CLIENT_SECRET"))
-		}
+		u, err := url.Parse(o.TokenURL)
+		other := err != nil || u.Host == "" || u.User != nil || u.Scheme != "https" && u.Scheme != "http"
+		errs = append(errs, fault.If(other, "SASL_OAUTH_TOKEN_URL is no http or https address"),
+			fault.If(o.ClientID == "" || !o.ClientSecret.Set(), "SASL_OAUTH_TOKEN_URL needs SASL_OAUTH_CLIENT_ID and SASL_OAUTH_CLIENT_SECRET"))
 	}
 	for name := range o.Extensions {
-		if !extensionName(name) {
-			errs = append(errs, fmt.Errorf("SASL_OAUTH_EXTENSIONS: %q is no name of an extension: letters only, and not auth", name))
-		}
+		errs = append(errs, fault.If(!extensionName(name), "SASL_OAUTH_EXTENSIONS: %q is no name of an extension: letters only, and not auth", name))
 	}
 	return errors.Join(errs...)
 }

@@ -1,9 +1,10 @@
 package service
 
 import (
-	"fmt"
 	"io"
 	"log/slog"
+
+	"github.com/freshet-io/freshet/libs/fault"
 )
 
 // Log says how a process logs. Logs go to standard error.
@@ -14,10 +15,7 @@ type Log struct {
 
 // Validate reports settings that cannot be.
 func (l Log) Validate() error {
-	if l.Format != "json" && l.Format != "text" {
-		return fmt.Errorf("format %q: must be json or text", l.Format)
-	}
-	return nil
+	return fault.If(l.Format != "json" && l.Format != "text", "format %q: must be json or text", l.Format)
 }
 
 // Logger returns a logger that writes to w.

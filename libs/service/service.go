@@ -20,6 +20,7 @@ import (
 
 	"golang.org/x/sync/semaphore"
 
+	"github.com/freshet-io/freshet/libs/fault"
 	"github.com/freshet-io/freshet/libs/telemetry"
 )
 
@@ -51,10 +52,7 @@ type Metrics struct {
 
 // Validate reports settings that cannot be.
 func (m Metrics) Validate() error {
-	if m.Exporter != "none" && m.Exporter != "otlp" {
-		return fmt.Errorf("exporter %q: must be none or otlp", m.Exporter)
-	}
-	return nil
+	return fault.If(m.Exporter != "none" && m.Exporter != "otlp", "exporter %q: must be none or otlp", m.Exporter)
 }
 
 // Process is what a running service is given.

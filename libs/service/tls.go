@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -13,6 +12,8 @@ import (
 	"os"
 	"sync"
 	"time"
+
+	"github.com/freshet-io/freshet/libs/fault"
 )
 
 // dialBound is how long opening a connection may take, and its TLS handshake again.
@@ -28,10 +29,7 @@ type TLS struct {
 
 // Validate reports settings that cannot be.
 func (t TLS) Validate() error {
-	if (t.CertFile == "") != (t.KeyFile == "") {
-		return errors.New("CERT_FILE and KEY_FILE go together: set both or none")
-	}
-	return nil
+	return fault.If((t.CertFile == "") != (t.KeyFile == ""), "CERT_FILE and KEY_FILE go together: set both or none")
 }
 
 // Open reads the files, and fails where one of them is no good.

@@ -24,12 +24,14 @@ func names(t *testing.T) map[string]bool {
 	}
 	defer func() { _ = tel.Close(t.Context()) }()
 	m, ctx := tel.Metrics, t.Context()
-	for _, of := range []Metric{ProviderRequests, ProviderTexts, ProviderTokens, ProviderAgainTokens, ProviderSavedTokens, ProviderFallbacks, ProviderCost,
+	for _, of := range []Metric{
+		ProviderRequests, ProviderTexts, ProviderTokens, ProviderAgainTokens, ProviderSavedTokens, ProviderFallbacks, ProviderCost,
 		ProviderSavedCost, WriteRemembered, WriteLoaded, RedisPassed, RedisMissed,
 	} {
 		err = m.Counter(of, func() float64 { return 1 })
 	}
-	for _, of := range []Metric{ProviderLimit, ProviderShut, ProviderRefused, ProviderWaiting, ProviderWaited, ProviderBreaker, ProviderFailing,
+	for _, of := range []Metric{
+		ProviderLimit, ProviderShut, ProviderRefused, ProviderWaiting, ProviderWaited, ProviderBreaker, ProviderFailing,
 		BudgetSpent, BudgetLimit, BudgetWaiting, StageLater, RedisLag, HTTPInFlight,
 	} {
 		err = m.Gauge(of, func(observe func(float64, ...string)) { observe(1) })

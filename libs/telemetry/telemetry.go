@@ -26,6 +26,8 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	semconv "go.opentelemetry.io/otel/semconv/v1.40.0"
 	"go.opentelemetry.io/otel/trace"
+
+	"github.com/freshet-io/freshet/libs/fault"
 )
 
 // mostSeries bounds how many combinations of labels an instrument has: should one hold an id by mistake, what comes after goes
@@ -46,17 +48,11 @@ type Config struct {
 
 // Validate reports settings that cannot be.
 func (c Config) Validate() error {
-	var errs []error
-	if c.Exporter != "none" && c.Exporter != "otlp" {
-		errs = append(errs, fmt.Errorf("exporter %q: must be none or otlp", c.Exporter))
-	}
-	if c.SampleRatio < 0 || c.SampleRatio > 1 {
-		errs = append(errs, fmt.Errorf("sample ratio %g: must be 0 to 1", c.SampleRatio))
-	}
-	if c.SlowAfter < 0 || c.SlowPerSecond < 0 {
-		errs = append(errs, fmt.Errorf("SLOW_AFTER %s and SLOW_PER_SECOND %g: must not be negative", c.SlowAfter, c.SlowPerSecond))
-	}
-	return errors.Join(errs...)
+	return errors.Join(
+		fault.If(c.Exporter != "none" && c.Exporter != "otlp", "exporter %q: must be none or otlp", c.Exporter),
+		fault.If(c.SampleRatio < 0 || c.SampleRatio > 1, "sample ratio %g: must be 0 to 1", c.SampleRatio),
+		fault.If(c.SlowAfter < 0 || c.SlowPerSecond < 0, "SLOW_AFTER %s and SLOW_PER_SECOND %g: must not be negative", c.SlowAfter, c.SlowPerSecond),
+	)
 }
 
 // Telemetry makes instruments and spans. Close it to flush what is buffered.

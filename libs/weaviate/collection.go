@@ -40,19 +40,12 @@ func (s CollectionSpec) SideClass() string { return s.Class() + "_side" }
 
 // Validate reports everything that Weaviate would refuse or change silently.
 func (s CollectionSpec) Validate() error {
-	errs := []error{pipeline.CheckCollection(s.Name)}
-	if s.Generation < 1 || s.Dimensions < 1 || s.Partitions < 1 || s.Space == "" {
-		errs = append(errs, errors.New("generation, dimensions, partitions and space are not all given"))
-	}
+	lacks := s.Generation < 1 || s.Dimensions < 1 || s.Partitions < 1 || s.Space == ""
+	errs := []error{pipeline.CheckCollection(s.Name), fault.If(lacks, "generation, dimensions, partitions and space are not all given")}
 	seen := map[string]bool{}
 	for _, p := range s.Properties {
-		errs = append(errs, pipeline.CheckProperty(p.Name))
-		if !p.Type.Known() {
-			errs = append(errs, fmt.Errorf("property %s has the unknown type %q", p.Name, p.Type))
-		}
-		if seen[p.Name] {
-			errs = append(errs, fmt.Errorf("property %s is there twice", p.Name))
-		}
+		errs = append(errs, pipeline.CheckProperty(p.Name),
+			fault.If(!p.Type.Known(), "property %s has the unknown type %q", p.Name, p.Type), fault.If(seen[p.Name], "property %s is there twice", p.Name))
 		seen[p.Name] = true
 	}
 	if err := errors.Join(errs...); err != nil {

@@ -11,6 +11,7 @@ import (
 
 	"google.golang.org/grpc/credentials"
 
+	"github.com/freshet-io/freshet/libs/fault"
 	"github.com/freshet-io/freshet/libs/service"
 )
 
@@ -40,10 +41,7 @@ func (c Config) Validate() error {
 	case u.User != nil:
 		errs = append(errs, errors.New("URL holds a user or a password: set API_KEY, since URLs are logged and shown"))
 	}
-	if c.GRPC == "" {
-		errs = append(errs, errors.New("GRPC is empty: searches and writes need the gRPC port"))
-	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, fault.If(c.GRPC == "", "GRPC is empty: searches and writes need the gRPC port"))...)
 }
 
 // certificates returns what TLS is spoken with, nil for plain text.

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/tiktoken-go/tokenizer"
+
+	"github.com/freshet-io/freshet/libs/fault"
 )
 
 // Config is how texts are fitted, batched and remembered.
@@ -43,25 +45,20 @@ type Space struct {
 
 // Validate returns all that is wrong with c, joined.
 func (c Config) Validate() error {
-	var wrong []error
-	refuse := func(bad bool, format string, args ...any) {
-		if bad {
-			wrong = append(wrong, fmt.Errorf(format, args...))
-		}
-	}
-	refuse(c.MaxTokens < 0, "MAX_TOKENS is %d: it cannot be negative", c.MaxTokens)
-	refuse(c.MaxBytes < 0, "MAX_BYTES is %d: it cannot be negative", c.MaxBytes)
-	refuse(c.Tokenizer != "auto" && c.Tokenizer != "cl100k" && c.Tokenizer != "none", "TOKENIZER is %q: auto, cl100k or none", c.Tokenizer)
-	refuse(c.BatchItems < 1, "BATCH_ITEMS is %d: at least 1", c.BatchItems)
-	refuse(c.BatchTokens < 1, "BATCH_TOKENS is %d: at least 1", c.BatchTokens)
-	refuse(c.BatchBytes < 1, "BATCH_BYTES is %d: at least 1", c.BatchBytes)
-	refuse(c.BatchWait < 0, "BATCH_WAIT is %s: it cannot be negative", c.BatchWait)
-	refuse(c.InFlight < 1, "IN_FLIGHT is %d: at least 1", c.InFlight)
-	refuse(c.CacheBytes < 0, "CACHE_BYTES is %d: it cannot be negative", c.CacheBytes)
-	refuse(c.OvertakeAfter < 0, "OVERTAKE_AFTER is %s: it cannot be negative; 0 has everything wait for its vector", c.OvertakeAfter)
-	refuse(!(c.PricePerMillion >= 0) && c.PricePerMillion != -1, "PRICE_PER_MILLION is %g: it cannot be negative, but for -1", c.PricePerMillion)
-	refuse(!(c.BudgetPerDay >= 0), "BUDGET_PER_DAY is %g: it cannot be negative", c.BudgetPerDay)
-	return errors.Join(wrong...)
+	return errors.Join(
+		fault.If(c.MaxTokens < 0, "MAX_TOKENS is %d: it cannot be negative", c.MaxTokens),
+		fault.If(c.MaxBytes < 0, "MAX_BYTES is %d: it cannot be negative", c.MaxBytes),
+		fault.If(c.Tokenizer != "auto" && c.Tokenizer != "cl100k" && c.Tokenizer != "none", "TOKENIZER is %q: auto, cl100k or none", c.Tokenizer),
+		fault.If(c.BatchItems < 1, "BATCH_ITEMS is %d: at least 1", c.BatchItems),
+		fault.If(c.BatchTokens < 1, "BATCH_TOKENS is %d: at least 1", c.BatchTokens),
+		fault.If(c.BatchBytes < 1, "BATCH_BYTES is %d: at least 1", c.BatchBytes),
+		fault.If(c.BatchWait < 0, "BATCH_WAIT is %s: it cannot be negative", c.BatchWait),
+		fault.If(c.InFlight < 1, "IN_FLIGHT is %d: at least 1", c.InFlight),
+		fault.If(c.CacheBytes < 0, "CACHE_BYTES is %d: it cannot be negative", c.CacheBytes),
+		fault.If(c.OvertakeAfter < 0, "OVERTAKE_AFTER is %s: it cannot be negative; 0 has everything wait for its vector", c.OvertakeAfter),
+		fault.If(!(c.PricePerMillion >= 0) && c.PricePerMillion != -1, "PRICE_PER_MILLION is %g: it cannot be negative, but for -1", c.PricePerMillion),
+		fault.If(!(c.BudgetPerDay >= 0), "BUDGET_PER_DAY is %g: it cannot be negative", c.BudgetPerDay),
+	)
 }
 
 // checkPrice returns an error where there is a budget, and no price of the model to count it by. One that is known to be

@@ -2,13 +2,14 @@ package openai
 
 import (
 	"errors"
-	"fmt"
 	"log/slog"
 	"net/url"
 	"path"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/freshet-io/freshet/libs/fault"
 )
 
 // Config is how to reach a server. What is asked of it, model and dimensions, comes
@@ -44,26 +45,21 @@ type Options struct {
 
 // Validate returns all that is wrong with c, joined.
 func (c Config) Validate() error {
-	var wrong []error
-	refuse := func(bad bool, format string, args ...any) {
-		if bad {
-			wrong = append(wrong, fmt.Errorf(format, args...))
-		}
-	}
 	_, err := c.endpoint()
-	refuse(err != nil, "URL: %w", err)
-	refuse(c.KeyHeader == "", "KEY_HEADER is empty")
-	refuse(!oneOf(c.SendDimensions, "auto", "always", "never"), "SEND_DIMENSIONS is %q: auto, always or never", c.SendDimensions)
-	refuse(!oneOf(c.Encoding, "base64", "float", "none"), "ENCODING is %q: base64, float or none", c.Encoding)
-	refuse(c.Timeout <= 0 || c.TotalTimeout < c.Timeout, "TIMEOUT is %s and TOTAL_TIMEOUT %s: the first must be positive and not the longer one", c.Timeout, c.TotalTimeout)
-	// A vector of a wrong length is asked for once more before the service stops.
-	refuse(c.MaxTries < 2, "MAX_TRIES is %d: at least 2", c.MaxTries)
-	refuse(c.MinBackoff <= 0 || c.MaxBackoff < c.MinBackoff, "MIN_BACKOFF is %s and MAX_BACKOFF %s: the first must be positive and not the longer one", c.MinBackoff, c.MaxBackoff)
-	refuse(c.MaxRetryAfter <= 0, "MAX_RETRY_AFTER is %s: it must be positive", c.MaxRetryAfter)
-	refuse(c.RequestsPerMinute < 0 || c.TokensPerMinute < 0, "REQUESTS_PER_MINUTE is %d and TOKENS_PER_MINUTE %d: they cannot be negative", c.RequestsPerMinute, c.TokensPerMinute)
-	refuse(c.Replicas < 1, "REPLICAS is %d: at least 1", c.Replicas)
-	refuse(c.MaxConnections < 1, "MAX_CONNECTIONS is %d: at least 1", c.MaxConnections)
-	return errors.Join(wrong...)
+	return errors.Join(
+		fault.If(err != nil, "URL: %w", err),
+		fault.If(c.KeyHeader == "", "KEY_HEADER is empty"),
+		fault.If(!oneOf(c.SendDimensions, "auto", "always", "never"), "SEND_DIMENSIONS is %q: auto, always or never", c.SendDimensions),
+		fault.If(!oneOf(c.Encoding, "base64", "float", "none"), "ENCODING is %q: base64, float or none", c.Encoding),
+		fault.If(c.Timeout <= 0 || c.TotalTimeout < c.Timeout, "TIMEOUT is %s and TOTAL_TIMEOUT %s: the first must be positive and not the longer one", c.Timeout, c.TotalTimeout),
+		// A vector of a wrong length is asked for once more before the service stops.
+		fault.If(c.MaxTries < 2, "MAX_TRIES is %d: at least 2", c.MaxTries),
+		fault.If(c.MinBackoff <= 0 || c.MaxBackoff < c.MinBackoff, "MIN_BACKOFF is %s and MAX_BACKOFF %s: the first must be positive and not the longer one", c.MinBackoff, c.MaxBackoff),
+		fault.If(c.MaxRetryAfter <= 0, "MAX_RETRY_AFTER is %s: it must be positive", c.MaxRetryAfter),
+		fault.If(c.RequestsPerMinute < 0 || c.TokensPerMinute < 0, "REQUESTS_PER_MINUTE is %d and TOKENS_PER_MINUTE %d: they cannot be negative", c.RequestsPerMinute, c.TokensPerMinute),
+		fault.If(c.Replicas < 1, "REPLICAS is %d: at least 1", c.Replicas),
+		fault.If(c.MaxConnections < 1, "MAX_CONNECTIONS is %d: at least 1", c.MaxConnections),
+	)
 }
 
 // endpoint returns the URL of the embeddings.

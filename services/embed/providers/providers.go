@@ -3,7 +3,6 @@ package providers
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 
 	"github.com/freshet-io/freshet/libs/fault"
@@ -31,10 +30,8 @@ type Backup struct {
 
 // Validate refuses a backup that would never be asked.
 func (b Backup) Validate() error {
-	if b.Server.URL == "" && (b.Server.Model != "" || b.Key.Set()) {
-		return errors.New("URL is empty, while the backup has a model or a key: set it, or unset the others")
-	}
-	return nil
+	alone := b.Server.URL == "" && (b.Server.Model != "" || b.Key.Set())
+	return fault.If(alone, "URL is empty, while the backup has a model or a key: set it, or unset the others")
 }
 
 // Provider makes vectors of texts.
