@@ -67,10 +67,7 @@ func (c Config) Connect(ctx context.Context, log *slog.Logger, options ...kgo.Op
 	if err != nil {
 		return nil, fault.Halt("opening a Kafka client for %v: %w", c.Brokers, err)
 	}
-	_, err = service.Await(ctx, log, "kafka", func(ctx context.Context) (struct{}, error) {
-		return struct{}{}, c.ping(ctx, client)
-	})
-	if err != nil {
+	if err := service.AwaitDone(ctx, log, "kafka", func(ctx context.Context) error { return c.ping(ctx, client) }); err != nil {
 		client.CloseAllowingRebalance()
 		return nil, err
 	}

@@ -84,10 +84,7 @@ func (g GroupOptions) requireNextGeneration(ctx context.Context, c Config, log *
 		return err
 	}
 	defer client.Close()
-	_, err = service.Await(ctx, log, "the group's coordinator", func(ctx context.Context) (struct{}, error) {
-		return struct{}{}, g.probe(ctx, client)
-	})
-	return err
+	return service.AwaitDone(ctx, log, "the group's coordinator", func(ctx context.Context) error { return g.probe(ctx, client) })
 }
 
 func (g GroupOptions) probe(ctx context.Context, client *kgo.Client) error {

@@ -37,9 +37,7 @@ func OpenIntake(ctx context.Context, c Config, topics []string, log *slog.Logger
 		return nil, err
 	}
 	in.client = client
-	if _, err := service.Await(ctx, log, "the topics of HTTP", func(ctx context.Context) (struct{}, error) {
-		return struct{}{}, in.look(ctx, topics)
-	}); err != nil {
+	if err := service.AwaitDone(ctx, log, "the topics of HTTP", func(ctx context.Context) error { return in.look(ctx, topics) }); err != nil {
 		client.Close()
 		return nil, err
 	}

@@ -9,6 +9,12 @@ import (
 	"github.com/freshet-io/freshet/libs/fault"
 )
 
+// AwaitDone is Await for what opens nothing.
+func AwaitDone(ctx context.Context, log *slog.Logger, what string, do func(context.Context) error) error {
+	_, err := Await(ctx, log, what, func(ctx context.Context) (struct{}, error) { return struct{}{}, do(ctx) })
+	return err
+}
+
 // Await tries until open succeeds, meets a fault that waiting does not cure, or ctx
 // ends. A dependency that is away when a pod starts is waited for: ending the
 // process would only add restarts to an outage. Where ctx ends, the error also tells what it was waited for.

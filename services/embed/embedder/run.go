@@ -63,10 +63,8 @@ func Run(ctx context.Context, p *service.Process, cfg Settings) error {
 	}
 	p.Health.Note("budget", embedder.ledger.pause)
 	// Before anything is paid: the budget of today may be spent already.
-	_, err = service.Await(ctx, p.Log, "what is spent of the budget", func(ctx context.Context) (struct{}, error) {
-		return struct{}{}, embedder.ledger.read(ctx, journal)
-	})
-	if err != nil {
+	spent := func(ctx context.Context) error { return embedder.ledger.read(ctx, journal) }
+	if err := service.AwaitDone(ctx, p.Log, "what is spent of the budget", spent); err != nil {
 		return err
 	}
 

@@ -93,10 +93,8 @@ func (s Settings) openVersions(ctx context.Context, identity kafka.Identity, p *
 	if err != nil {
 		return nil, err
 	}
-	_, err = service.Await(ctx, p.Log, "the dead letters' retention", func(ctx context.Context) (struct{}, error) {
-		return struct{}{}, versions.OutlivesLetters(ctx, s.TombstoneRetention)
-	})
-	if err != nil {
+	outlive := func(ctx context.Context) error { return versions.OutlivesLetters(ctx, s.TombstoneRetention) }
+	if err := service.AwaitDone(ctx, p.Log, "the dead letters' retention", outlive); err != nil {
 		versions.Close()
 		return nil, err
 	}
