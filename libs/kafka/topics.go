@@ -241,29 +241,21 @@ func (t Topics) logs() []string {
 	return []string{t.DocumentsLive(), t.DocumentsBulk(), t.VectorsLive(), t.VectorsBulk()}
 }
 
-func (t Topics) details(ctx context.Context, adm *kadm.Client) (kadm.TopicDetails, error) {
+// look returns what the control topic says of the topics, and what they are.
+func (t Topics) look(ctx context.Context, client *kgo.Client) (*Control, kadm.TopicDetails, error) {
 	// Asking for rights too goes past the client's cache: it may still know a topic that
 	// was deleted and made again.
-	details, err := adm.ListTopics(kadm.WithAuthorizedOps(ctx), append(t.logs(), t.DeadLetters(), t.Control(), t.Costs())...)
+	details, err := kadm.NewClient(client).ListTopics(kadm.WithAuthorizedOps(ctx), append(t.logs(), t.DeadLetters(), t.Control(), t.Costs())...)
 	if err != nil {
-		return nil, fmt.Errorf("listing the pipeline's topics: %w", err)
+		return nil, nil, fmt.Errorf("listing the pipeline's topics: %w", err)
 	}
 	for name, d := range details {
 		if errors.Is(d.Err, kerr.UnknownTopicOrPartition) {
-			return nil, fault.Halt("topic %s does not exist: run `freshet topics apply`", name)
+			return nil, nil, fault.Halt("topic %s does not exist: run `freshet topics apply`", name)
 		}
 		if d.Err != nil {
-			return nil, fmt.Errorf("looking at topic %s: %w", name, d.Err)
+			return nil, nil, fmt.Errorf("looking at topic %s: %w", name, d.Err)
 		}
-	}
-	return details, nil
-}
-
-// look returns what the control topic says of the topics, and what they are.
-func (t Topics) look(ctx context.Context, client *kgo.Client) (*Control, kadm.TopicDetails, error) {
-	details, err := t.details(ctx, kadm.NewClient(client))
-	if err != nil {
-		return nil, nil, err
 	}
 	control, err := ReadControl(ctx, client, t)
 	return control, details, err

@@ -3,6 +3,7 @@ package pipeline
 import (
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 )
@@ -181,15 +182,11 @@ func (c *checker) checkProperties(properties []Property, at string) {
 			continue
 		}
 		// A column is read once, for all that use it.
-		if q, found := hints[path.Column]; found && !sameReading(p, q) {
+		if q, found := hints[path.Column]; found && (p.Unit != q.Unit || !reflect.DeepEqual(p.Decimal, q.Decimal)) {
 			c.at(at, "column %s is declared with another unit or scale by %s", path.Column, q.Name)
 		}
 		hints[path.Column] = p
 	}
-}
-
-func sameReading(p, q Property) bool {
-	return p.Unit == q.Unit && (p.Decimal == nil) == (q.Decimal == nil) && (p.Decimal == nil || *p.Decimal == *q.Decimal)
 }
 
 func (c *checker) checkProperty(p Property, at string) {

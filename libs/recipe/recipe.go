@@ -16,8 +16,6 @@ import (
 	"github.com/freshet-io/freshet/libs/values"
 )
 
-var errNoJSON = errors.New("holds no JSON")
-
 // Recipe is a compiled recipe. It is safe for concurrent use.
 type Recipe struct {
 	rules      *pipeline.Rules
@@ -138,7 +136,7 @@ func (p *property) value(row pipeline.Row) (gjson.Result, error) {
 	}
 	v := pipeline.ParseJSON(column)
 	if !v.Exists() {
-		return v, errNoJSON
+		return v, errors.New("holds no JSON")
 	}
 	if p.path.Rest != "" {
 		v = v.Get(p.path.Rest)

@@ -73,15 +73,6 @@ func checkCopies(have *models.Class) error {
 	return nil
 }
 
-// checkTemplates refuses a collection whose texts were made otherwise than those to come, unless
-// that is allowed: a search would compare the two.
-func (c *Client) checkTemplates(class, have, want string) error {
-	if warning := mixing(class, have, want); warning != "" && !c.mix {
-		return fault.Halt("%s: run freshet rebuild, or allow mixing with FRESHET_WEAVIATE_MIX_TEMPLATES=true", warning)
-	}
-	return nil
-}
-
 // mixing says that texts of other templates are in a collection, "" where none is known to be.
 //
 // One that does not say with which templates it was filled counts as another, not as equal: an

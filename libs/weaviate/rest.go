@@ -73,11 +73,3 @@ func (c *Client) resolve(ctx context.Context, name string) (string, error) {
 	}
 	return a.Class, nil
 }
-
-// point creates an alias.
-func (c *Client) point(ctx context.Context, name, class string) error {
-	if err := c.call(ctx, http.MethodPost, "aliases", alias{Alias: name, Class: class}, nil); err != nil {
-		return fmt.Errorf("creating alias %s for %s: %w", name, class, err)
-	}
-	return nil
-}

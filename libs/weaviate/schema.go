@@ -3,6 +3,7 @@ package weaviate
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 
@@ -33,8 +34,8 @@ func (c *Client) Create(ctx context.Context, spec CollectionSpec) error {
 		return err
 	}
 	if class == "" {
-		if err := c.point(ctx, spec.Name, spec.Class()); err != nil {
-			return err
+		if err := c.call(ctx, http.MethodPost, "aliases", alias{Alias: spec.Name, Class: spec.Class()}, nil); err != nil {
+			return fmt.Errorf("creating alias %s for %s: %w", spec.Name, spec.Class(), err)
 		}
 	}
 	_, err = c.Check(ctx, spec)
@@ -77,9 +78,9 @@ func (c *Client) Check(ctx context.Context, spec CollectionSpec) (warnings []str
 		warnings = append(warnings, warningsOf(have, want, spec, side)...)
 	}
 	main, side := there[0], there[1]
-	id, _ := parseIdentity(main.Description) // checkClass has read it
-	if err := c.checkTemplates(main.Class, id.Recipes, spec.Recipes); err != nil {
-		return nil, err
+	id, _ := parseIdentity(main.Description)                                              // checkClass has read it
+	if warning := mixing(main.Class, id.Recipes, spec.Recipes); warning != "" && !c.mix { // a search would compare the two
+		return nil, fault.Halt("%s: run freshet rebuild, or allow mixing with FRESHET_WEAVIATE_MIX_TEMPLATES=true", warning)
 	}
 	class, err := c.resolve(ctx, spec.Name)
 	if err != nil {
@@ -88,15 +89,10 @@ func (c *Client) Check(ctx context.Context, spec CollectionSpec) (warnings []str
 	if class == "" {
 		return nil, fault.Halt("alias %s is missing in Weaviate at %s: run freshet topics apply", spec.Name, c.url)
 	}
-	c.bind(spec, bothTraits(main, side, spec.Settings.Vector))
-	return warnings, nil
-}
-
-// bothTraits are those of the collection of complete items; copies of either make a replicated one.
-func bothTraits(main, side *models.Class, vector string) traits {
-	t := traitsOf(main, vector)
+	t := traitsOf(main, spec.Settings.Vector)
 	t.replicated = t.replicated || copies(side) > 1
-	return t
+	c.bind(spec, t)
+	return warnings, nil
 }
 
 // checkClass returns the class that there must be and the one that is there, which fits.

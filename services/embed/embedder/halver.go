@@ -192,7 +192,10 @@ func (h *halver) call(ctx context.Context, asks []ask, answers []answer) (err er
 			err = fault.Reject(fault.Panic, "the provider panics on this text, with a %T", p)
 		}
 	}()
-	texts, estimated := textsOf(asks), int64(sizeOf(asks).Tokens)
+	texts, estimated := make([]string, len(asks)), int64(sizeOf(asks).Tokens)
+	for i, a := range asks {
+		texts[i] = a.text
+	}
 	began := time.Now()
 	err = h.ledger.budget.reserve(ctx, estimated)
 	telemetry.Waited(ctx, "budget", began)
@@ -230,14 +233,6 @@ func (h *halver) call(ctx context.Context, asks []ask, answers []answer) (err er
 	h.texts.Add(int64(len(texts)))
 	h.fallbacks.Add(int64(len(got.Fallbacks)))
 	return nil
-}
-
-func textsOf(asks []ask) []string {
-	texts := make([]string, len(asks))
-	for i, a := range asks {
-		texts[i] = a.text
-	}
-	return texts
 }
 
 // sizeOf returns how large a request with the asks is.
