@@ -164,9 +164,10 @@ func (m *mapping) identifyBefore(c *change.Change) (identity, bool) {
 }
 
 // shown returns a value of before, unless it may be the default of its type in
-// place of a value that was not logged. Of a table without a key nothing is logged, or all of it.
+// place of a value that was not logged. Of a table without a key PostgreSQL logs nothing, or all; but rows may have lost
+// their keys since, so that this holds for envelopes alone.
 func (m *mapping) shown(i int, v gjson.Result, c *change.Change) gjson.Result {
-	defaulted := c.Defaulted && !c.Key.Null()
+	defaulted := c.Defaulted && !(c.Partial && c.Key.Null())
 	if m.placeholder.Is(v) || defaulted && isDefault(v) {
 		return gjson.Result{}
 	}
