@@ -82,12 +82,11 @@ type beginning struct {
 // acknowledged last: the owner before may have died in the same outage, so that nobody saw a call fail. The ledgers are
 // of before a call of that owner's which may still land.
 func (k *Keeper) begin(partition int32, committed stage.Committed, have map[string]weaviate.Ledger, life string) (beginning, error) {
-	known := sealed(committed)
+	known, late := sealed(committed)
 	b := beginning{fed: map[string]int64{}, life: cmp.Or(life, known.life)}
-	offsets, late := map[string]int64{}, false // a call of the owner before may land over what is committed
+	offsets := map[string]int64{}
 	for topic, place := range committed {
 		offsets[topic], b.fed[topic] = place.Offset, max(place.Offset, 0)
-		late = late || place.Late
 	}
 	b.newest = known.serial
 	oldest := int64(math.MaxInt64)
@@ -121,15 +120,15 @@ func (k *Keeper) begin(partition int32, committed stage.Committed, have map[stri
 	return b, nil
 }
 
-// sealed returns the newest seal that a stage has left.
-func sealed(committed stage.Committed) seal {
-	var newest seal
+// sealed returns the newest seal that a stage has left, and whether a call of the owner before may land over what is committed.
+func sealed(committed stage.Committed) (newest seal, late bool) {
 	for _, place := range committed {
+		late = late || place.Late
 		if s := parseSeal(place.Seal); s.serial > newest.serial && !place.ByHand {
 			newest = s
 		}
 	}
-	return newest
+	return newest, late
 }
 
 func (k *Keeper) sameTopics(name string, partition int32, l weaviate.Ledger) error {
