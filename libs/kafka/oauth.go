@@ -22,7 +22,6 @@ import (
 // tokenBound is how long one question to the token endpoint may take.
 const tokenBound = 10 * time.Second
 
-// mechanism returns OAUTHBEARER with the configured source of tokens.
 func (o OAuth) mechanism(log *slog.Logger) (sasl.Mechanism, error) {
 	if o.TokenURL == "" {
 		return oauth.Oauth(func(context.Context) (oauth.Auth, error) {

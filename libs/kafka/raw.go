@@ -41,7 +41,6 @@ func (r *Raw) Size() int {
 	return size
 }
 
-// recordsOf returns new records for a topic.
 func recordsOf(topic string, raw []Raw) []*kgo.Record {
 	records := make([]*kgo.Record, len(raw))
 	for i, r := range raw {

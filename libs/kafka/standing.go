@@ -92,7 +92,6 @@ func Stand(ctx context.Context, client *kgo.Client, group string, topics ...stri
 	return s, failed
 }
 
-// owner is a member of a group and what it has.
 type owner struct {
 	host string
 	has  kadm.TopicsSet

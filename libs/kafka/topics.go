@@ -70,7 +70,6 @@ func (t Topics) MaxBytes(topic string) int32 {
 	return maxRecordBytes
 }
 
-// topicSpec is one topic as it must be.
 type topicSpec struct {
 	name       string
 	partitions int32

@@ -17,7 +17,6 @@ var (
 // maxReplication keeps a slip of the finger from asking for a thousand copies.
 const maxReplication = 99
 
-// checkCollections looks at the sections on collections.
 func (c *checker) checkCollections(f *File) {
 	seen := map[string]bool{}
 	for i, section := range f.CollectionSections {
@@ -133,7 +132,6 @@ func (c *checker) checkQuantization(q Quantization, index string, dimensions int
 	}
 }
 
-// checkIndexing looks at how a property is indexed.
 func (c *checker) checkIndexing(p Property, at string) {
 	text := p.Type.Elem() == TypeText
 	switch {
@@ -151,7 +149,6 @@ func (c *checker) checkIndexing(p Property, at string) {
 	}
 }
 
-// sameIndexing reports whether two pipelines want a property indexed alike.
 func sameIndexing(p, q Property) bool {
 	return p.Tokens() == q.Tokens() && p.FilterableBy() == q.FilterableBy() && p.SearchableBy() == q.SearchableBy() && p.RangeFilters == q.RangeFilters
 }

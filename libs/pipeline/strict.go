@@ -13,7 +13,6 @@ import (
 
 var fileType = reflect.TypeFor[File]()
 
-// checker gathers the faults of one file.
 type checker struct {
 	faults  []fault
 	lines   map[string]int // by the dotted path of a key or an element
@@ -131,7 +130,6 @@ var meant = map[string]string{
 	"equals": "eq", "filter": "when", "where": "when",
 }
 
-// suggest names the word that was probably meant.
 func suggest(word string, known []string) string {
 	if nearest := cmp.Or(meant[strings.ToLower(word)], Nearest(word, known)); slices.Contains(known, nearest) {
 		return ", did you mean " + nearest + "?"

@@ -155,7 +155,6 @@ type operand struct {
 
 func textOperand(s string) operand { return operand{text: s, isText: true} }
 
-// String returns the operand as text.
 func (o operand) String() string {
 	if o.isText {
 		return o.text

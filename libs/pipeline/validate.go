@@ -209,7 +209,6 @@ func (c *checker) checkProperty(p Property, at string) {
 	}
 }
 
-// checkTogether looks at what pipelines must agree on.
 func (c *checker) checkTogether(pipelines []Pipeline) {
 	names := map[string]bool{}
 	tenanted := map[string]Pipeline{}

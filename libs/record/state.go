@@ -223,7 +223,6 @@ func (s *State) TakeVector(v *Vector) bool {
 	return true
 }
 
-// set lets v set what its op is about.
 func (s *State) set(v *Vector) {
 	switch v.GetDocument().GetOp() { //nolint:exhaustive // the others set no state
 	case Op_OP_UPSERT:
@@ -283,7 +282,6 @@ func (s *State) overtake() {
 	}
 }
 
-// takeVector takes the vector of the row's text.
 func (s *State) takeVector(v *Vector) {
 	s.Held, s.Space, s.Vector = v.GetFingerprint(), v.GetSpace(), v.GetVector()
 	s.Truncated, s.OriginalTokens = v.GetTruncated(), v.GetOriginalTokens()

@@ -112,7 +112,6 @@ func (h *Health) ready(w http.ResponseWriter, _ *http.Request) {
 	}
 }
 
-// server is a running admin port.
 type server struct {
 	net.Listener
 	http *http.Server
@@ -148,7 +147,6 @@ func (a Admin) serve(ctx context.Context, p *Process) (*server, error) {
 	return s, nil
 }
 
-// Close stops the port.
 func (s *server) Close(ctx context.Context) error {
 	err := s.http.Shutdown(ctx)
 	if served := <-s.done; !errors.Is(served, http.ErrServerClosed) {

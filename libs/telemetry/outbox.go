@@ -105,7 +105,6 @@ func (x *Trace) bytes() (n int64) {
 	return n
 }
 
-// run exports until the outbox is closed.
 func (o *outbox) run(ctx context.Context) {
 	defer close(o.stopped)
 	for {

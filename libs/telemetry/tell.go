@@ -56,7 +56,6 @@ type Trace struct {
 	spans   []serviceSpans
 }
 
-// serviceSpans are spans of one service.
 type serviceSpans struct {
 	service string
 	spans   []*tracepb.Span
@@ -144,7 +143,6 @@ func (t *Telemetry) Tell(w *Way) *Trace {
 	return w.trace(why)
 }
 
-// isSlow reports whether an item of an age is told for that.
 func (t *Telemetry) isSlow(age time.Duration) bool { return t.slowAfter > 0 && age > t.slowAfter }
 
 // trace returns a root and one child for each part of the way that took time.

@@ -18,7 +18,6 @@ const timeBased = "TimeBasedResolution"
 // noVectorizer says that vectors come from outside.
 const noVectorizer = "none"
 
-// classOf returns the class that Create makes.
 func classOf(spec CollectionSpec, side bool) (*models.Class, error) {
 	description, err := json.Marshal(spec.identity(side))
 	if err != nil {
@@ -74,7 +73,6 @@ func ofPipeline(p pipeline.Property, side bool) *models.Property {
 	return property
 }
 
-// setVectorIndex has the class keep vectors as the settings say.
 func setVectorIndex(class *models.Class, s pipeline.Collection) {
 	kind, settings := vectorIndex(s)
 	if s.Vector == "" {
@@ -146,7 +144,6 @@ func fields(of any) map[string]any {
 	return m
 }
 
-// vectors is how a class keeps its vectors.
 type vectors struct {
 	vectorizer any
 	kind       string
@@ -178,7 +175,6 @@ type traits struct {
 	replicated bool // there may be several copies of an object, and they may differ
 }
 
-// traitsOf reads the traits of a class whose vector has a name, or none.
 func traitsOf(class *models.Class, vector string) traits {
 	return traits{vector: vector, tenants: tenants(class), replicated: copies(class) > 1}
 }

@@ -174,7 +174,6 @@ type withKey struct {
 	next http.RoundTripper
 }
 
-// RoundTrip implements http.RoundTripper.
 func (w *withKey) RoundTrip(r *http.Request) (*http.Response, error) {
 	if key := w.key.Value(); key != "" && r.URL.Host == w.host {
 		r = r.Clone(r.Context())
@@ -196,7 +195,6 @@ type callKey struct {
 	secure bool
 }
 
-// GetRequestMetadata implements credentials.PerRPCCredentials.
 func (k callKey) GetRequestMetadata(context.Context, ...string) (map[string]string, error) {
 	key := k.key.Value()
 	if key == "" {
@@ -205,5 +203,4 @@ func (k callKey) GetRequestMetadata(context.Context, ...string) (map[string]stri
 	return map[string]string{"authorization": "Bearer " + key}, nil
 }
 
-// RequireTransportSecurity implements credentials.PerRPCCredentials.
 func (k callKey) RequireTransportSecurity() bool { return k.secure }

@@ -26,7 +26,6 @@ func (m *Misfit) Error() string {
 	return fmt.Sprintf("collection %s does not fit the pipeline file: %s", m.Class, strings.Join(m.Differences, "; "))
 }
 
-// differs returns the differences as a fault, nil where there are none.
 func differs(class string, diffs []string) error {
 	if len(diffs) == 0 {
 		return nil
@@ -118,7 +117,6 @@ func wantedCopies(spec CollectionSpec) map[string]any {
 	return wanted
 }
 
-// indexDrift compares how vectors and properties are indexed.
 func indexDrift(have, want *models.Class, vector string) []string {
 	is, _ := vectorsOf(have, vector)
 	should, _ := vectorsOf(want, vector)

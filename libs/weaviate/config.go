@@ -67,10 +67,8 @@ func newRotated(c *service.Certificates) credentials.TransportCredentials {
 	return rotated{credentials.NewTLS(c.Config("")), c}
 }
 
-// ClientHandshake implements credentials.TransportCredentials.
 func (r rotated) ClientHandshake(ctx context.Context, authority string, conn net.Conn) (net.Conn, credentials.AuthInfo, error) {
 	return credentials.NewTLS(r.certificates.Config("")).ClientHandshake(ctx, authority, conn)
 }
 
-// Clone implements credentials.TransportCredentials.
 func (r rotated) Clone() credentials.TransportCredentials { return newRotated(r.certificates) }

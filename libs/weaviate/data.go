@@ -259,7 +259,6 @@ func (c *Client) sendLess(ctx context.Context, b *collection, class string, p pu
 // objectError is Weaviate's text about one object of a batch.
 type objectError string
 
-// Error implements error.
 func (e objectError) Error() string { return string(e) }
 
 // DeleteMain deletes items of the main collection; absent ones are no error. With hidden, it deletes

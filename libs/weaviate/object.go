@@ -185,7 +185,6 @@ func checkFields(fields map[string]*structpb.Value) error {
 	return nil
 }
 
-// decode returns the state that an answer holds.
 func (c *collection) decode(r *pb.SearchResult) (record.State, error) {
 	f := r.GetProperties().GetNonRefProps().GetFields()
 	s := record.State{

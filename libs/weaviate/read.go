@@ -76,7 +76,6 @@ func (r reading) request() *pb.PropertiesRequest {
 	return &pb.PropertiesRequest{NonRefProperties: deciding}
 }
 
-// get reads objects of one class by their ids.
 func (c *Client) get(ctx context.Context, b *collection, class string, items []record.Item, read reading) (map[uuid.UUID]kept, error) {
 	parts := b.parts(items)
 	results := make([][]*pb.SearchResult, len(parts))
@@ -163,7 +162,6 @@ func (c *Client) repair(ctx context.Context, class string, some part, results []
 	return repaired, err
 }
 
-// without returns the items that are not among results.
 func (p part) without(results []*pb.SearchResult) part {
 	known := make(map[string]bool, len(results))
 	for _, r := range results {
@@ -278,7 +276,6 @@ func (c *collection) metadata(read reading) *pb.MetadataRequest {
 	return m
 }
 
-// vectorOf returns the vector of an answer, nil where it has none.
 func (c *collection) vectorOf(r *pb.SearchResult) []byte {
 	if c.vector == "" {
 		return r.GetMetadata().GetVectorBytes()
@@ -291,7 +288,6 @@ func (c *collection) vectorOf(r *pb.SearchResult) []byte {
 	return nil
 }
 
-// setVector gives an object its vector.
 func (c *collection) setVector(o *pb.BatchObject, vector []byte) {
 	if c.vector == "" {
 		o.VectorBytes = vector

@@ -81,7 +81,6 @@ func (c *Client) described(ctx context.Context, name string) (*collection, error
 	return c.named(name)
 }
 
-// query is a search by a vector.
 type query struct {
 	class, tenant string
 	vector        []byte
@@ -125,7 +124,6 @@ func (c *collection) hit(r *pb.SearchResult) (Hit, error) {
 	return Hit{Item: item, UUID: id, Distance: float64(r.GetMetadata().GetDistance()), Properties: c.properties(fields)}, nil
 }
 
-// itemOf returns the item that an object says it is of.
 func itemOf(r *pb.SearchResult) (record.Item, error) {
 	key, err := base64.StdEncoding.DecodeString(r.GetProperties().GetNonRefProps().GetFields()[propKey].GetTextValue())
 	if err != nil {

@@ -80,7 +80,6 @@ func aclCommand() *cobra.Command {
 	return cmd
 }
 
-// principals returns the principal of each role.
 func principals(set map[string]string) (map[string]string, error) {
 	users := map[string]string{}
 	for _, role := range access.Roles() {

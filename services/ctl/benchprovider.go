@@ -30,7 +30,6 @@ type benchProviderConfig struct {
 	OpenAI providers.OpenAI `envconfig:"OPENAI"`
 }
 
-// benchProviderFlags are the options of a measurement.
 type benchProviderFlags struct {
 	plan         loadtest.Plan
 	model        string
@@ -133,7 +132,6 @@ func host(rawURL string) string {
 	return u.Host
 }
 
-// perMillion returns the price of a million tokens.
 func (f benchProviderFlags) perMillion() (price float64, known bool) {
 	if f.price >= 0 {
 		return f.price, true

@@ -56,7 +56,6 @@ type lateFinder struct {
 	finder *finder.Finder // nil until the index has answered
 }
 
-// Find implements console.Finder.
 func (l *lateFinder) Find(ctx context.Context, q finder.Query) ([]weaviate.Hit, error) {
 	f, err := l.open(ctx)
 	if err != nil {

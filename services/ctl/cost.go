@@ -24,14 +24,12 @@ type period struct {
 	By   string    `json:"by"`
 }
 
-// bill is the ledger of a period.
 type bill struct {
 	period
 	Lines []billLine `json:"lines"`
 	Sums  []billLine `json:"sums"` // one a currency
 }
 
-// billLine is what a group has used and paid.
 type billLine struct {
 	Group    string        `json:"group,omitempty"`
 	Currency string        `json:"currency"`

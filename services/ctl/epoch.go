@@ -11,7 +11,6 @@ import (
 	"github.com/freshet-io/freshet/libs/kafka"
 )
 
-// epochConfig is what raising the epoch needs.
 type epochConfig struct {
 	Layout layoutConfig `inline:"true"`
 	Groups kafka.Groups `inline:"true"`

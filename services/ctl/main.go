@@ -51,7 +51,6 @@ func rootCommand() *cobra.Command {
 // exitCode ends a command that has said all, with a code of its own.
 type exitCode int
 
-// Error implements error.
 func (c exitCode) Error() string { return fmt.Sprint("exit code ", int(c)) }
 
 // help is what a command does that only has commands below it. With it, a mistyped one

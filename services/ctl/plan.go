@@ -33,7 +33,6 @@ type planConfig struct {
 	Embed    embedder.Config `envconfig:"EMBED"`
 }
 
-// planFlags are the options of a plan.
 type planFlags struct {
 	file, sample, topic, output string
 	schemas                     string
@@ -111,7 +110,6 @@ func (f planFlags) run(cmd *cobra.Command) error {
 	return f.plan(cmd, file, cfg)
 }
 
-// plan prints what becomes of the sample's events, and the summary.
 func (f planFlags) plan(cmd *cobra.Command, file *pipeline.File, cfg planConfig) error {
 	var schemas ingester.Schemas
 	if f.schemas != "" {
@@ -163,7 +161,6 @@ func (f planFlags) plan(cmd *cobra.Command, file *pipeline.File, cfg planConfig)
 	return nil
 }
 
-// loadOf completes the load by the settings of embed.
 func (f planFlags) loadOf(cfg embedder.Config, model string) plan.Load {
 	l := f.load
 	l.InFlight, l.Batch, l.Currency = cfg.InFlight, cfg.BatchItems, cfg.Currency

@@ -13,7 +13,6 @@ import (
 	"github.com/freshet-io/freshet/services/ctl/inspect"
 )
 
-// redriveFlags are the options of a redrive.
 type redriveFlags struct {
 	reason, output string
 	all, dry       bool

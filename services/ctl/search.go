@@ -26,7 +26,6 @@ type searchConfig struct {
 	Pipeline pipeline.Setting `required:"true" desc:"path of the pipeline file: it names the space and the collections"`
 }
 
-// searchFlags are the options of a search.
 type searchFlags struct {
 	collection, like, tenant, output string
 	where                            []string

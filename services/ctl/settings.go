@@ -50,20 +50,17 @@ const connectBound = 30 * time.Second
 // silentWait is after how long a command says that it waits.
 const silentWait = 2 * time.Second
 
-// cluster is what a command needs that reads the pipeline's topics.
 type cluster struct {
 	Kafka  kafka.Config
 	Topics kafka.Topics `inline:"true"`
 }
 
-// connect opens a Kafka client.
 func connect(ctx context.Context, c kafka.Config) (*kgo.Client, error) {
 	return within(ctx, c, func(ctx context.Context, log *slog.Logger) (*kgo.Client, error) {
 		return c.Connect(ctx, log)
 	})
 }
 
-// producer opens a Kafka client that writes to the pipeline's topics.
 func producer(ctx context.Context, c kafka.Config, t kafka.Topics) (*kgo.Client, error) {
 	return within(ctx, c, func(ctx context.Context, log *slog.Logger) (*kgo.Client, error) {
 		return kafka.Producer(ctx, c, t, true, log)

@@ -33,7 +33,6 @@ type table struct {
 	names  bool     // the first column names what other commands take: it is cut no shorter than the line
 }
 
-// checkOutput refuses a form of output that there is not.
 func checkOutput(form string) error {
 	if form != "table" && form != "json" {
 		return fmt.Errorf("--output %s: table or json", form)

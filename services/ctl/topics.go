@@ -13,7 +13,6 @@ import (
 	"github.com/freshet-io/freshet/libs/weaviate"
 )
 
-// layoutConfig is what laying out the topics and collections needs.
 type layoutConfig struct {
 	Kafka  kafka.Config
 	Source struct {
@@ -54,7 +53,6 @@ func topicsCommand() *cobra.Command {
 	return cmd
 }
 
-// apply creates what is missing and tells of it.
 func (c connections) apply(ctx context.Context, out io.Writer, layout kafka.Layout) error {
 	created, err := c.topics.Apply(ctx, c.kafka, layout)
 	for _, name := range created {
@@ -124,7 +122,6 @@ func (c connections) check(ctx context.Context, out io.Writer) error {
 	return nil
 }
 
-// connections are what a layout is made and checked with.
 type connections struct {
 	topics kafka.Topics
 	kafka  *kgo.Client

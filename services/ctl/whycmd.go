@@ -117,7 +117,6 @@ func writeItem(out io.Writer, item *inspect.Item, width int) error {
 	return p.err
 }
 
-// each returns a line of each.
 func each[T any](all []T, line func(T) string) (lines []string) {
 	for _, one := range all {
 		lines = append(lines, line(one))

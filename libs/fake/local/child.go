@@ -23,7 +23,6 @@ const (
 	pollEvery = 50 * time.Millisecond
 )
 
-// child is one running server process.
 type child struct {
 	name string
 	pid  int
@@ -116,7 +115,6 @@ func (c *child) kill() {
 	<-c.done
 }
 
-// running reports whether the process lives.
 func (c *child) running() bool {
 	select {
 	case <-c.done:
@@ -149,7 +147,6 @@ func (t *tail) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// String returns the last few kilobytes.
 func (t *tail) String() string {
 	t.mu.Lock()
 	defer t.mu.Unlock()

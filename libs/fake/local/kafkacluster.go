@@ -60,7 +60,6 @@ func StartKafkaCluster(ctx context.Context, o KafkaClusterOptions) (*KafkaCluste
 	return k, nil
 }
 
-// layOut describes the nodes on the given ports.
 func (k *KafkaCluster) layOut(c *cluster, o KafkaClusterOptions, java JVM, ports []int) error {
 	var brokers, quorum, voters []string
 	k.nodes = nil

@@ -63,7 +63,6 @@ func startOnFreePorts(ctx context.Context, n int, start func(ports []int) error)
 	return err
 }
 
-// loopback returns the address of a port on this machine alone.
 func loopback(port int) string {
 	return net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
 }

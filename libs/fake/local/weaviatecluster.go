@@ -44,7 +44,6 @@ func StartWeaviateCluster(ctx context.Context, o WeaviateClusterOptions) (*Weavi
 	return w, nil
 }
 
-// layOut describes the nodes on the given ports.
 func (w *WeaviateCluster) layOut(c *cluster, o WeaviateClusterOptions, binary string, ports []int) error {
 	var gossip, raft []string
 	for i := range clusterNodes {

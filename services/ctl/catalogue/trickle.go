@@ -116,7 +116,6 @@ func (s *Shop) deleteOrRecreate() Change {
 	return Change{Before: &before}
 }
 
-// present picks a product that is not deleted.
 func (s *Shop) present() int {
 	if s.gone < 0 {
 		return s.rand.IntN(len(s.now))

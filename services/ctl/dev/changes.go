@@ -16,7 +16,6 @@ import (
 	"github.com/freshet-io/freshet/services/ctl/events"
 )
 
-// partitionsOfSources returns how many partitions the source topics are made with.
 func (s *stack) partitionsOfSources() int32 {
 	if s.options.Events != "" {
 		return 1

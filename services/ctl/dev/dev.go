@@ -158,7 +158,6 @@ func (o Options) defaultData() (string, error) {
 	return filepath.Join(cache, fmt.Sprintf("%s%016x", fileData, xxhash.Sum64String(file))), nil
 }
 
-// show is what a person sees.
 func (s *stack) show(ctx context.Context) error {
 	if s.options.Events != "" {
 		return s.playChanges(ctx)

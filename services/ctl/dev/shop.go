@@ -33,10 +33,8 @@ func newShop(s *stack) *shop {
 	return &shop{stack: s, table: catalogue.NewShop(uint64(time.Now().UnixNano()), searchable())} //nolint:gosec // a seed
 }
 
-// Collection implements console.Shop.
 func (*shop) Collection() string { return "Product" }
 
-// commit makes a change and sends it.
 func (s *shop) commit(ctx context.Context, next func() (catalogue.Change, error)) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -33,7 +33,6 @@ import (
 // partitions of each topic: enough to see them work side by side, few enough for a laptop.
 const partitions = 6
 
-// stack is everything that runs.
 type stack struct {
 	options     Options
 	environ     []string // settings of the services, as NAME=value
@@ -132,7 +131,6 @@ func (s *stack) startWeaviate(ctx context.Context) error {
 	return nil
 }
 
-// configure writes the settings that all services share.
 func (s *stack) configure(ctx context.Context) error {
 	s.environ = append(s.environ,
 		"FRESHET_KAFKA_BROKERS="+s.brokers,
@@ -213,7 +211,6 @@ func (s *stack) adviseOnData(err error) error {
 	return err
 }
 
-// ofServices are the settings of the services.
 type ofServices struct {
 	ingest ingester.Settings
 	embed  embedder.Settings

@@ -33,7 +33,6 @@ func newStatus(ctx context.Context, s *stack) (*status, error) {
 	return &status{stack: s, had: s.fresh.arrived(), letters: letters, every: every}, nil
 }
 
-// letters counts the dead letters.
 func (s *stack) letters(ctx context.Context) (int, error) {
 	return rig.Records(ctx, s.client, s.topics.DeadLetters())
 }

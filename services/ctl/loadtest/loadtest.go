@@ -115,7 +115,6 @@ func (p Plan) Run(ctx context.Context, embed Embed, done func()) ([]Level, error
 	return levels, nil
 }
 
-// answered is how a request ended.
 type answered struct {
 	took   time.Duration
 	tokens int64

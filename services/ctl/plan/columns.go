@@ -31,7 +31,6 @@ func columnsOf(file *pipeline.File) []*columns {
 	return all
 }
 
-// look takes the names of a row's columns.
 func (p *Planner) look(name string, row, before gjson.Result) {
 	c := p.columns[slices.IndexFunc(p.columns, func(c *columns) bool { return c.of.Name == name })]
 	c.rows++

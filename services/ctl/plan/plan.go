@@ -76,7 +76,6 @@ func New(file *pipeline.File, config ingester.Config, topic string, schemas inge
 // noFolder says that nobody has given schemas: a plan asks no registry, whatever the settings are.
 type noFolder struct{}
 
-// Schema implements ingester.Schemas.
 func (noFolder) Schema(context.Context, uint32) (*wire.Schema, error) {
 	return nil, fault.Reject(fault.UnknownSchema, "a key or value is in Confluent's wire format: give --schemas, a folder with its schema")
 }
@@ -115,7 +114,6 @@ func (p *Planner) Lines(ctx context.Context, e events.Event) ([]Line, error) {
 	return lines, nil
 }
 
-// fill takes over what a document says.
 func (l *Line) fill(d *record.Document) {
 	l.Pipeline, l.Collection, l.Tenant, l.ID = d.GetPipeline(), d.GetCollection(), d.GetTenant(), strings.Join(d.GetId(), "+")
 	switch d.GetOp() { //nolint:exhaustive // ingest makes no others

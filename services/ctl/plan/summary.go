@@ -88,7 +88,6 @@ func (s *Summary) paid() float64 {
 	return 1 - float64(s.Same)/float64(s.Again)
 }
 
-// average returns the tokens of a text.
 func (s *Summary) average() float64 {
 	if s.Documents == 0 {
 		return 0

@@ -11,7 +11,6 @@ import (
 	"github.com/freshet-io/freshet/services/ingest/rows"
 )
 
-// event is a record of a source topic.
 type event struct{ key, value []byte }
 
 // table has what an event of each format says beside its row.

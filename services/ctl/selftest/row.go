@@ -139,7 +139,6 @@ func (r *row) order(column string) any {
 	return r.at.UnixMilli()
 }
 
-// meet has a condition hold.
 func (r *row) meet(c pipeline.Predicate) {
 	path, err := pipeline.ParsePath(c.Field)
 	switch {

@@ -249,7 +249,6 @@ func (t *Test) abandon(ctx context.Context, bound time.Duration, look func(conte
 // errNotWritten says that nothing was written.
 var errNotWritten = errors.New("nothing is written")
 
-// send writes an event to the source topic.
 func (t *Test) send(ctx context.Context, e event) error {
 	err := rig.Send(ctx, t.client, &kgo.Record{Topic: t.Canary.Topic, Key: e.key, Value: e.value})
 	if err != nil {

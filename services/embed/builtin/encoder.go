@@ -12,7 +12,6 @@ import (
 //go:embed weights/use-lite.int8
 var weightsFile []byte
 
-// encoder is the network behind the pieces.
 type encoder struct {
 	table  table
 	timing []float32 // frequencies of the positions' sines and cosines

@@ -104,7 +104,6 @@ type request struct {
 // texts are one string or a list of them.
 type texts []string
 
-// UnmarshalJSONFrom implements json.UnmarshalerFrom.
 func (t *texts) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
 	if dec.PeekKind() == '"' {
 		*t = texts{""}

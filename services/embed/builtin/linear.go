@@ -62,7 +62,6 @@ func dotGo(a, b []float32) float32 {
 	return (s[0] + s[1]) + (s[2] + s[3]) + (s[4] + s[5]) + (s[6] + s[7])
 }
 
-// add adds b to a.
 func add(a, b []float32) {
 	for i, f := range b {
 		a[i] += f

@@ -18,7 +18,6 @@ type allowance struct {
 	spent    map[string]spending // by key of an entry, and by day what this replica itself has paid
 }
 
-// spending is what was paid of a day's allowance.
 type spending struct {
 	day    time.Time
 	tokens int64
@@ -40,7 +39,6 @@ func (a *allowance) fits(tokens int64) bool {
 	return a.limit == 0 || gone == 0 || gone+tokens <= a.limit
 }
 
-// release gives back what was set aside.
 func (a *allowance) release(tokens int64) {
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -65,7 +65,6 @@ type lane struct {
 	took    time.Duration // a request of late
 }
 
-// remove takes a call out of the queue.
 func (l *lane) remove(c *call) {
 	l.queue = slices.DeleteFunc(l.queue, func(q *call) bool { return q == c })
 }
@@ -93,7 +92,6 @@ type call struct {
 	done    chan struct{}
 }
 
-// flight is a request under way.
 type flight struct {
 	calls   []*call
 	began   time.Time

@@ -75,7 +75,6 @@ func (c Config) checkPrice(model string) error {
 	return nil
 }
 
-// priceOf returns what a million tokens of the model cost.
 func (c Config) priceOf(model string) float64 {
 	if c.PricePerMillion >= 0 {
 		return c.PricePerMillion
@@ -101,7 +100,6 @@ const (
 	otherBytes   = 32 << 10
 )
 
-// limitOf returns how long a text of the model may be.
 func (c Config) limitOf(model string) (limit, error) {
 	l := limit{tokens: cmp.Or(max(c.MaxTokens, 0), openAITokens), bytes: cmp.Or(max(c.MaxBytes, 0), otherBytes)}
 	ofOpenAI := slices.Contains([]string{"text-embedding-3-large", "text-embedding-3-small", "text-embedding-ada-002"}, path.Base(model))

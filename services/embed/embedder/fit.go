@@ -23,7 +23,6 @@ type fitted struct {
 	original  int64 // tokens before it was cut; 0 where they were not counted
 }
 
-// made returns the vector of the text as it travels.
 func (f fitted) made(vector []byte) made {
 	return made{vector: vector, truncated: f.truncated, original: f.original}
 }

@@ -38,7 +38,6 @@ type halver struct {
 // probe is a text that no provider has a reason to refuse.
 const probe = "freshet"
 
-// ask returns an answer an ask.
 func (h *halver) ask(ctx context.Context, asks []ask) []answer {
 	answers := h.split(ctx, asks)
 	refused := false
@@ -235,7 +234,6 @@ func (h *halver) call(ctx context.Context, asks []ask, answers []answer) (err er
 	return nil
 }
 
-// sizeOf returns how large a request with the asks is.
 func sizeOf(asks []ask) provider.Size {
 	s := provider.Size{Texts: len(asks)}
 	for _, a := range asks {

@@ -45,7 +45,6 @@ func (e *Embedder) lookUp(ctx context.Context, works []*work) error {
 	return nil
 }
 
-// found takes note of what the index has of the item.
 func (w *work) found(s *record.State) {
 	w.state, w.taken = s, s.Judge(w.vector)
 	w.held = bytes.Equal(s.Held, w.vector.GetFingerprint())

@@ -39,7 +39,6 @@ func (m manner) overtakes() bool { return m.after > 0 || m.again }
 // for live texts, and these go before a backfill's.
 type followers struct{ *Embedder }
 
-// Handle implements stage.Handler.
 func (f followers) Handle(ctx context.Context, batch []Input) ([]stage.Outcome[*record.Vector], error) {
 	return f.handle(provider.WithLane(ctx, provider.NewLane(!f.batcher.isLate(), nil)), batch, manner{again: true})
 }
@@ -47,7 +46,6 @@ func (f followers) Handle(ctx context.Context, batch []Input) ([]stage.Outcome[*
 // errLate says that a vector has not come within the time that its document waits.
 var errLate = fault.Wait(0, "the vector has not come in time")
 
-// answers returns an answer an ask.
 func (e *Embedder) answers(ctx context.Context, asks []ask, m manner) ([]answer, error) {
 	switch {
 	case m.after == 0:

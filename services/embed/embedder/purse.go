@@ -86,7 +86,6 @@ func (p *purse) state() (tokens int64, away int) {
 	return p.today(), away
 }
 
-// purses holds the purse of each pipeline that has one, by name.
 type purses map[string]*purse
 
 func newPurses(budgets map[string]float64, price float64) purses {

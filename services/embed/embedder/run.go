@@ -155,7 +155,6 @@ func (e *Embedder) publish(m *telemetry.Metrics) error {
 	return errors.Join(append(errs, e.ledger.publish(m))...)
 }
 
-// publish shows the money.
 func (l *ledger) publish(m *telemetry.Metrics) error {
 	return errors.Join(
 		m.Counter(telemetry.ProviderCost, func() float64 { return l.money(l.totals().Paid) }),
@@ -166,7 +165,6 @@ func (l *ledger) publish(m *telemetry.Metrics) error {
 	)
 }
 
-// each shows a value of each budget.
 func (l *ledger) each(value func(purchase) float64) func(observe func(float64, ...string)) {
 	return func(observe func(float64, ...string)) {
 		for _, p := range l.purchases() {

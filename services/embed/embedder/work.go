@@ -48,7 +48,6 @@ func (w *work) address() {
 
 func (w *work) finish(o stage.Outcome[*record.Vector]) { w.done, w.outcome = true, o }
 
-// emit hands the vector on.
 func (w *work) emit(label string) { w.finish(stage.Emit(label, w.vector)) }
 
 // take gives the input's vector the embedding and hands it on.

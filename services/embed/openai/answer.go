@@ -117,7 +117,6 @@ func (v *vector) fromNumbers(value jsontext.Value) error {
 // behind a proxy may be wrong, and then stops the service.
 type wrongSpace struct{ error }
 
-// expectation is what a right answer looks like.
 type expectation struct {
 	texts      int
 	bytes      int // of the texts

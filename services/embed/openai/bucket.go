@@ -37,7 +37,6 @@ func (b *bucket) limit(perMinute, share float64, now time.Time) {
 	b.pace(share, now)
 }
 
-// pace has a share of the limit pass.
 func (b *bucket) pace(share float64, now time.Time) {
 	if b.limiter != nil {
 		b.limiter.SetLimitAt(now, rate.Limit(b.perMinute*share/60))

@@ -62,7 +62,6 @@ func (c Config) Validate() error {
 	)
 }
 
-// endpoint returns the URL of the embeddings.
 func (c Config) endpoint() (*url.URL, error) {
 	u, err := url.Parse(c.URL)
 	switch {

@@ -115,7 +115,6 @@ func (g *gate) passed() {
 	g.aside = time.Time{}
 }
 
-// learn takes the limits out of an answer's headers.
 func (g *gate) learn(h http.Header, now time.Time) {
 	g.requests.learn(h, g.replicas, g.share, now)
 	g.tokens.learn(h, g.replicas, g.share, now)

@@ -267,7 +267,6 @@ func (l *line) spent(t *trial, tokens int64) {
 	t.gate.tokens.charge(int(min(tokens, 1<<30))-t.tokens, t.bulk, time.Now())
 }
 
-// slow shuts the gate that t went through.
 func (l *line) slow(t *trial, after time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -62,7 +62,6 @@ type Pair struct {
 	reference []float32    // the first one's vector of checkText, if it gave one
 }
 
-// guarded is an endpoint behind its breaker.
 type guarded struct {
 	*Client
 	breaker circuitbreaker.CircuitBreaker[any]

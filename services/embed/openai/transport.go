@@ -52,7 +52,6 @@ func trialOf(ctx context.Context) *trial {
 	return t
 }
 
-// RoundTrip implements http.RoundTripper.
 func (a *attempt) RoundTrip(req *http.Request) (*http.Response, error) {
 	t := trialOf(req.Context())
 	began := time.Now()
@@ -81,7 +80,6 @@ func tell(req *http.Request, t *trial, resp *http.Response, err error) {
 	telemetry.Did(req.Context(), try)
 }
 
-// send sends a try and reads its answer.
 func (a *attempt) send(req *http.Request, t *trial) (*http.Response, error) {
 	ctx, cancel := context.WithTimeout(req.Context(), a.timeout)
 	defer cancel()
@@ -115,7 +113,6 @@ func (a *attempt) send(req *http.Request, t *trial) (*http.Response, error) {
 	return resp, nil
 }
 
-// sign puts a key into the header that carries it.
 func sign(h http.Header, name, key string) {
 	switch {
 	case key == "":

@@ -45,7 +45,6 @@ type Keeper struct {
 	parts map[int32]*part
 }
 
-// part is what a keeper knows of a partition number.
 type part struct {
 	serial int64            // what every ledger has at least
 	life   string           // of the index, at the assignment

@@ -15,7 +15,6 @@ import (
 // columns are at fault.
 type maker func(*record.State) error
 
-// maker returns that of a collection.
 func (w *Writer) maker(ctx context.Context, collection string) maker {
 	return func(s *record.State) error {
 		r, err := w.recipes.Recipe(ctx, s.Recipe)

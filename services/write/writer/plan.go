@@ -9,7 +9,6 @@ import (
 	"github.com/freshet-io/freshet/libs/weaviate"
 )
 
-// place is where an item belongs.
 type place int
 
 const (
@@ -63,7 +62,6 @@ func fold(stored weaviate.Stored, records []rec, complete maker) (plan, error) {
 	return p, nil
 }
 
-// place decides where the item belongs now.
 func (p *plan) place(stored weaviate.Stored) {
 	for _, taken := range p.taken {
 		switch taken {
@@ -95,7 +93,6 @@ func (p *plan) stands() weaviate.Stored {
 	return s
 }
 
-// item is an item of a batch with its records.
 type item struct {
 	record.Item
 	key     string
@@ -165,7 +162,6 @@ func (it *item) lacks() bool {
 	return p.state.Live() && !slices.ContainsFunc(it.records, func(r rec) bool { return it.setsRow(&r) })
 }
 
-// rec is one record of an item.
 type rec struct {
 	at     int            // in the batch
 	from   *record.Vector // as it came

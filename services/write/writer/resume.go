@@ -65,7 +65,6 @@ func of(partition int32, ledgers map[string]map[int32]weaviate.Ledger) map[strin
 	return have
 }
 
-// beginning is how a partition begins.
 type beginning struct {
 	lower  map[string]int64 // topics that begin before what is committed
 	fed    map[string]int64

@@ -123,7 +123,6 @@ func (s *Sample) search(ctx context.Context, item record.Item, left record.State
 	}
 }
 
-// try searches once.
 func (s *Sample) try(ctx context.Context, items []record.Item, states []record.State) (result, error) {
 	unfound, err := s.index.SelfFound(ctx, items[0].Collection, items, states)
 	if err != nil || len(unfound) == 0 {

@@ -18,7 +18,6 @@ type Log interface {
 	Open(ctx context.Context, partition int32) (int64, error)
 }
 
-// versions is what a writer knows of the versions in its partitions.
 type versions struct {
 	mu       sync.Mutex
 	ends     map[int32]int64            // that the log has given, at least
