@@ -167,7 +167,7 @@ func (m *mapping) identifyBefore(c *change.Change) (identity, bool) {
 // place of a value that was not logged. Of a table without a key PostgreSQL logs nothing, or all; but rows may have lost
 // their keys since, so that this holds for envelopes alone.
 func (m *mapping) shown(i int, v gjson.Result, c *change.Change) gjson.Result {
-	defaulted := c.Defaulted && !(c.Partial && c.Key.Null())
+	defaulted := c.Defaulted && (!c.Partial || !c.Key.Null())
 	if m.placeholder.Is(v) || defaulted && isDefault(v) {
 		return gjson.Result{}
 	}
