@@ -32,7 +32,7 @@ func names(t *testing.T) map[string]bool {
 	}
 	for _, of := range []Metric{
 		ProviderLimit, ProviderShut, ProviderRefused, ProviderWaiting, ProviderWaited, ProviderBreaker, ProviderFailing,
-		BudgetSpent, BudgetLimit, BudgetWaiting, StageLater, RedisLag, HTTPInFlight,
+		RegistryFailing, BudgetSpent, BudgetLimit, BudgetWaiting, StageLater, RedisLag, HTTPInFlight,
 	} {
 		err = m.Gauge(of, func(observe func(float64, ...string)) { observe(1) })
 	}
