@@ -89,10 +89,10 @@ func TestProducer_holdsNoMoreBytesThanItsLimit(t *testing.T) {
 
 func TestLimits_refusesWhatDoesNotGoTogether(t *testing.T) {
 	for says, setting := range map[string]string{
-		"at least 1":              "FETCH_MAX_BYTES=0",
-		"more than FETCH_MAX":     "FETCH_MAX_PARTITION_BYTES=9000000",
-		"BROKER_MAX_READ_BYTES":   "BROKER_MAX_READ_BYTES=1000",
-		"hold the largest record": "MAX_BUFFERED_BYTES=1000",
+		"at least 1":                        "FETCH_MAX_BYTES=0",
+		"more than FRESHET_KAFKA_FETCH_MAX": "FETCH_MAX_PARTITION_BYTES=9000000",
+		"BROKER_MAX_READ_BYTES":             "BROKER_MAX_READ_BYTES=1000",
+		"hold the largest record":           "MAX_BUFFERED_BYTES=1000",
 	} {
 		var cfg struct{ Kafka kafka.Config }
 		err := service.Load([]string{"FRESHET_KAFKA_BROKERS=b:9092", "FRESHET_KAFKA_" + setting}, &cfg)
