@@ -109,12 +109,11 @@ func (c *Client) openREST(cfg Config, certificates *service.Certificates) error 
 	return nil
 }
 
-func (c *Client) openGRPC(cfg Config, certificates *service.Certificates) error {
+func (c *Client) openGRPC(cfg Config, certificates *service.Certificates) (err error) {
 	transport := insecure.NewCredentials()
 	if certificates != nil {
 		transport = newRotated(certificates)
 	}
-	var err error
 	c.conn, err = grpc.NewClient(cfg.GRPC,
 		grpc.WithTransportCredentials(transport),
 		grpc.WithPerRPCCredentials(callKey{key: cfg.APIKey, secure: certificates != nil}),

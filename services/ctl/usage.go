@@ -32,10 +32,7 @@ func refuseArgs(cmd *cobra.Command, given []string) error {
 	if !cmd.HasSubCommands() {
 		return fmt.Errorf("call it as %q, not with the arguments %q%s", cmd.UseLine(), given, helpOf(cmd))
 	}
-	var names []string
-	for _, child := range cmd.Commands() {
-		names = append(names, child.Name())
-	}
+	names := each(cmd.Commands(), (*cobra.Command).Name)
 	return fmt.Errorf("unknown command %q for %q%s%s", given[0], cmd.CommandPath(), didYouMean("", given[0], names), helpOf(cmd))
 }
 

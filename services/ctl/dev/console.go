@@ -8,7 +8,7 @@ import (
 )
 
 // openConsole opens the console's port, where there is somebody to look at it, and says where it is.
-func (s *stack) openConsole(ctx context.Context) error {
+func (s *stack) openConsole(ctx context.Context) (err error) {
 	if s.options.Once {
 		return nil
 	}
@@ -16,7 +16,6 @@ func (s *stack) openConsole(ctx context.Context) error {
 	if err := s.settings(&cfg); err != nil {
 		return err
 	}
-	var err error
 	if s.inspector, err = inspect.Open(cfg); err != nil {
 		return err
 	}

@@ -82,8 +82,7 @@ func start(ctx, work context.Context, o Options) (*stack, error) {
 
 func (s *stack) say(format string, args ...any) { fmt.Fprintf(s.options.Out, format+"\n", args...) }
 
-func (s *stack) openLog(ctx context.Context) error {
-	var err error
+func (s *stack) openLog(ctx context.Context) (err error) {
 	s.log, err = os.OpenFile(filepath.Join(s.options.Data, "freshet.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return fmt.Errorf("opening the log: %w", err)
@@ -116,12 +115,11 @@ func (s *stack) startKafka(context.Context) error {
 	return nil
 }
 
-func (s *stack) startWeaviate(ctx context.Context) error {
+func (s *stack) startWeaviate(ctx context.Context) (err error) {
 	if s.weaviateURL = s.options.Weaviate; s.weaviateURL != "" {
 		return nil
 	}
 	s.say("starting Weaviate %s; all state is in %s", local.WeaviateVersion, s.options.Data)
-	var err error
 	s.server, err = local.StartWeaviate(ctx, local.WeaviateOptions{Data: filepath.Join(s.options.Data, "weaviate"), Log: s.log})
 	if err != nil {
 		return err
@@ -171,7 +169,7 @@ func (s *stack) settings(cfg any) error {
 }
 
 // layOut creates topics and collections and opens what the show itself needs.
-func (s *stack) layOut(ctx context.Context) error {
+func (s *stack) layOut(ctx context.Context) (err error) {
 	var cfg struct {
 		Kafka    kafka.Config
 		Topics   kafka.Topics `inline:"true"`
@@ -181,7 +179,6 @@ func (s *stack) layOut(ctx context.Context) error {
 		return err
 	}
 	s.cluster, s.topics = cfg.Kafka, cfg.Topics
-	var err error
 	if s.client, err = kafka.Producer(ctx, cfg.Kafka, cfg.Topics, true, s.process.Log); err != nil {
 		return err
 	}

@@ -141,10 +141,7 @@ func (w *Writer) patience(ctx context.Context, missing []*item) error {
 
 // missing returns the items that the index does not find by their own vectors.
 func (w *Writer) missing(ctx context.Context, items []*item) ([]*item, error) {
-	states := make([]record.State, len(items))
-	for i, it := range items {
-		states[i] = it.plan.state
-	}
+	states := each(items, func(it *item) record.State { return it.plan.state })
 	absent, err := asked(ctx, w, func() ([]record.Item, error) { return w.index.SelfFound(ctx, items[0].Collection, ids(items), states) })
 	if err != nil {
 		return nil, err
@@ -164,10 +161,7 @@ func (w *Writer) put(ctx context.Context, items []*item, call putCall) (done, re
 	if len(items) == 0 {
 		return nil, nil, nil
 	}
-	objs := make([]weaviate.Object, len(items))
-	for i, it := range items {
-		objs[i] = weaviate.Object{Item: it.Item, State: it.plan.state}
-	}
+	objs := each(items, func(it *item) weaviate.Object { return weaviate.Object{Item: it.Item, State: it.plan.state} })
 	rejected, err := asked(ctx, w, func() (map[int]error, error) { return call(ctx, items[0].Collection, objs) })
 	if err != nil {
 		return nil, nil, err

@@ -154,10 +154,7 @@ func (w *Writer) overwritten(ctx context.Context, partition int32) (bool, error)
 	}
 	found := false
 	for name, items := range byCollection {
-		all := make([]record.Item, len(items))
-		for i, late := range items {
-			all[i] = late.Item
-		}
+		all := each(items, func(late *lateItem) record.Item { return late.Item })
 		stored, err := asked(ctx, w, func() ([]weaviate.Stored, error) { return w.index.LoadHidden(ctx, name, all, false) })
 		if err != nil {
 			return false, fmt.Errorf("looking whether calls that failed have landed since: %w", err)

@@ -77,7 +77,11 @@ func Run(ctx context.Context, p *service.Process, cfg Settings) error {
 		Log: versions, Partitions: identity.Partitions, Observe: observer(ctx, p, all), Outage: index.Waited(), Remembered: cfg.Remembered,
 		Doubt: cfg.Doubt, Sample: sample,
 	})
-	if err := writer.publish(p.Telemetry.Metrics); err != nil {
+	m := p.Telemetry.Metrics
+	if err := errors.Join(
+		m.Counter(telemetry.WriteRemembered, func() float64 { remembered, _ := writer.memory.counts(); return float64(remembered) }),
+		m.Counter(telemetry.WriteLoaded, func() float64 { _, loaded := writer.memory.counts(); return float64(loaded) }),
+	); err != nil {
 		return err
 	}
 	keeper := NewKeeper(writer, index, identity.IDs, cfg.TombstoneRetention)
@@ -139,14 +143,6 @@ func describe(v *record.Vector) stage.Facts {
 	facts.Told = facts.Told || v.GetState() == record.VectorState_VECTOR_STATE_FAILED
 	facts.Follows = v.GetState() == record.VectorState_VECTOR_STATE_PENDING
 	return facts
-}
-
-// publish shows how often an item's state was remembered, and how often it was read.
-func (w *Writer) publish(m *telemetry.Metrics) error {
-	return errors.Join(
-		m.Counter(telemetry.WriteRemembered, func() float64 { remembered, _ := w.memory.counts(); return float64(remembered) }),
-		m.Counter(telemetry.WriteLoaded, func() float64 { _, loaded := w.memory.counts(); return float64(loaded) }),
-	)
 }
 
 func collections(file *pipeline.File) map[string]Collection {

@@ -69,10 +69,7 @@ func (k *Keeper) sweepSome(ctx context.Context, name string, partition int32, p 
 	w.setHorizon(name, partition, horizon)
 	w.memory.drop(items)
 	if err = w.call(ctx, func() error { return w.index.DeleteSide(ctx, name, items, false) }); err != nil {
-		gone := make([]*item, len(items))
-		for i, it := range items {
-			gone[i] = &item{Item: it, key: string(it.Key())}
-		}
+		gone := each(items, func(it record.Item) *item { return &item{Item: it, key: string(it.Key())} })
 		w.doubt(ctx, gone, err) // one may come again before the call lands
 	}
 	return len(old) == sweepItems, err
@@ -85,10 +82,7 @@ func (k *Keeper) dead(ctx context.Context, name string, old []weaviate.Tombstone
 	if len(old) == 0 {
 		return nil, 0, nil
 	}
-	all := make([]record.Item, len(old))
-	for i, t := range old {
-		all[i] = t.Item
-	}
+	all := each(old, func(t weaviate.Tombstone) record.Item { return t.Item })
 	stored, err := asked(ctx, k.writer, func() ([]weaviate.Stored, error) { return k.writer.index.Load(ctx, name, all, false) })
 	for i, s := range stored {
 		if st := &s.State; !s.Main && st.Floor == old[i].Floor && !st.Live() && st.Failed == nil {

@@ -285,10 +285,14 @@ func asked[T any](ctx context.Context, w *Writer, f func() (T, error)) (answer T
 	return answer, err
 }
 
-func ids(items []*item) []record.Item {
-	list := make([]record.Item, len(items))
-	for i, it := range items {
-		list[i] = it.Item
+func each[T, U any](list []T, of func(T) U) []U {
+	all := make([]U, len(list))
+	for i, one := range list {
+		all[i] = of(one)
 	}
-	return list
+	return all
+}
+
+func ids(items []*item) []record.Item {
+	return each(items, func(it *item) record.Item { return it.Item })
 }
