@@ -5,12 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/freshet-io/freshet/services/ctl/inspect"
+	"github.com/freshet-io/freshet/services/ctl/plan"
 )
 
 type redriveFlags struct {
@@ -106,8 +106,9 @@ func (t *redriveTally) add(at inspect.Place, r inspect.Redrive) error {
 	}
 	p := &page{out: t.out, width: outputWidth()}
 	p.print(fmt.Sprintf("%s  %s of %s", at, r.Letter.Reason, r.Letter.Stage))
+	goes := map[bool]string{true: "  would go", false: "  redriven"}[t.dry]
 	for _, d := range r.Documents {
-		p.section("  redriven", fmt.Sprintf("%s, %s", d.Item, versionOf(d)))
+		p.section(goes, fmt.Sprintf("%s, %s", d.Item, versionOf(d)))
 	}
 	p.section("  no need", r.Done...)
 	p.section("  left", r.Left...)
@@ -125,10 +126,10 @@ func versionOf(d inspect.Redriven) string {
 func (t *redriveTally) end() error {
 	if t.output != "json" {
 		would := map[bool]string{true: "would be ", false: ""}[t.dry]
-		fmt.Fprintf(t.out, "%d letters, %d documents %sredriven\n", t.letters, t.documents, would)
+		fmt.Fprintf(t.out, "%s, %s %sredriven\n", plan.Count(t.letters, "letter"), plan.Count(t.documents, "document"), would)
 	}
 	if t.left == 0 {
 		return nil
 	}
-	return errors.New(strings.Replace(fmt.Sprintf("%d letters are left, or a part of them", t.left), "1 letters are", "1 letter is", 1))
+	return errors.New("left, whole or in part: " + plan.Count(t.left, "letter"))
 }
