@@ -244,7 +244,7 @@ func (s *State) takeRow(v *Vector) {
 	}
 	d := v.GetDocument()
 	s.renew(v)
-	s.Base, s.Older = v.GetVersion(), nil
+	s.Base, s.Older, s.unmade = v.GetVersion(), nil, false
 	s.Wanted, s.Hidden = v.GetFingerprint(), d.GetHidden()
 	s.Properties, s.Inputs, s.Recipe, s.Text, s.Origin = d.GetProperties(), d.GetInputs(), d.GetRecipe(), d.GetText(), d.GetOrigin()
 	s.overtake()

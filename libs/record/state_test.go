@@ -428,3 +428,19 @@ func fingerprintOf(s *State) string {
 	}
 	return b.String()
 }
+
+// A whole row says all: what was merged before it is not to be made any more.
+func TestTake_aWholeRowBehindAMergedOneIsMade(t *testing.T) {
+	for _, before := range [][]change{
+		{upsert(1, "a"), partial(7, "x")},
+		{upsert(5, "a"), partial(3, "x"), partial(7, "x", "y")},
+	} {
+		s := &State{Sources: Orders{}}
+		for _, c := range append(before, upsert(8, "b")) { // in one fold: write makes what was merged behind the last one
+			s.Take(c.v)
+		}
+		if s.Merged() || s.Text != "b" || !s.Complete() {
+			t.Errorf("it is to be made anew: %s", essence(s))
+		}
+	}
+}
