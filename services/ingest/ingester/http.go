@@ -70,3 +70,11 @@ func HTTPSources(file *pipeline.File) []intake.Source {
 	}
 	return sources
 }
+
+func namesOf(sources []intake.Source) []string {
+	var names []string
+	for _, s := range sources {
+		names = append(names, s.Name)
+	}
+	return names
+}

@@ -33,6 +33,13 @@ import (
 
 const lineByLine = "application/x-ndjson"
 
+func TestHTTP_withoutAnAddressThePipelinesThatNobodyCanPostToAreNamed(t *testing.T) {
+	const says = `level=WARN msg="this process takes no changes over HTTP: FRESHET_HTTP_ADDRESS is not set" pipelines="[products cdc]"`
+	s := newShop(t, httpPipelines, "FRESHET_HTTP_ADDRESS=")
+	log, _ := s.launch(&network{})
+	s.until(says, func() bool { return strings.Contains(log.String(), says) })
+}
+
 func TestHTTP_whatIsSentBecomesDocuments(t *testing.T) {
 	t.Run("kfake", func(t *testing.T) { becomesDocuments(t, newShop(t, httpPipelines)) })
 	t.Run("Apache Kafka", func(t *testing.T) {

@@ -49,8 +49,9 @@ func Run(ctx context.Context, p *service.Process, cfg Settings) error {
 		return err
 	}
 	file := cfg.Pipeline.File
-	if sources := HTTPSources(file); cfg.HTTP.Address == "" && len(sources) > 0 {
-		p.Log.WarnContext(ctx, "this process takes no changes over HTTP: FRESHET_HTTP_ADDRESS is not set", "pipelines", len(sources), "first", sources[0].Name)
+	if names := namesOf(HTTPSources(file)); cfg.HTTP.Address == "" && len(names) > 0 {
+		// No fault: another deployment of ingest may be the one that takes them.
+		p.Log.WarnContext(ctx, "this process takes no changes over HTTP: FRESHET_HTTP_ADDRESS is not set", "pipelines", names)
 	}
 	ingesters := make(chan *Ingester, 1)
 	group, work := errgroup.WithContext(ctx)
