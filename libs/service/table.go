@@ -13,7 +13,11 @@ const terminal = 80
 func Table(settings []Setting) string {
 	var b strings.Builder
 	for _, s := range settings {
-		fmt.Fprintf(&b, "  %s  %s\n", s.Name, s.standing())
+		between := "  "
+		if len(between+s.Name+between+s.standing()) > terminal { // as one that is taken over from another variable
+			between = "\n      "
+		}
+		b.WriteString("  " + s.Name + between + s.standing() + "\n")
 		line := "     "
 		for word := range strings.FieldsSeq(s.meaning()) {
 			if len(line)+1+len(word) > terminal {
