@@ -19,7 +19,7 @@ import (
 func awsMechanism(ctx context.Context) (sasl.Mechanism, error) {
 	sdk, err := config.LoadDefaultConfig(ctx)
 	if err != nil {
-		return nil, fault.Halt("reading AWS's settings (environment and ~/.aws) for SASL_MECHANISM AWS_MSK_IAM: %w", err)
+		return nil, fault.Halt("reading AWS's settings (environment and ~/.aws) for the mechanism AWS_MSK_IAM: %w", err)
 	}
 	return aws.ManagedStreamingIAM(func(ctx context.Context) (aws.Auth, error) {
 		c, err := sdk.Credentials.Retrieve(ctx)

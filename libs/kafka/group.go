@@ -93,7 +93,7 @@ func (g GroupOptions) probe(ctx context.Context, client *kgo.Client) error {
 	if err != nil {
 		return fmt.Errorf("asking what the brokers can: %w", err)
 	}
-	tooOld := fault.Halt("GROUP_PROTOCOL is %s, and the brokers do not serve it: it needs Kafka 4.0 (better 4.3) with group.coordinator.rebalance.protocols containing consumer; or set %s", NextGeneration, Classic)
+	tooOld := fault.Halt("FRESHET_GROUP_PROTOCOL is %s, and the brokers do not serve it: it needs Kafka 4.0 (better 4.3) with group.coordinator.rebalance.protocols containing consumer; or set %s", NextGeneration, Classic)
 	for _, broker := range versions {
 		// One that is away keeps nobody from starting: the coordinator has the last word.
 		if most, ok := broker.KeyMaxVersion(join); broker.Err == nil && (!ok || most < 1) {

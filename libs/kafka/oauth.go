@@ -55,7 +55,7 @@ type issuer struct {
 func (o OAuth) issuer(log *slog.Logger) (*issuer, error) {
 	certificates, err := service.TLS{CAFile: o.CAFile}.Open(log)
 	if err != nil {
-		return nil, fault.Halt("reading SASL_OAUTH_CA_FILE: %w", err)
+		return nil, fault.Halt("reading FRESHET_KAFKA_SASL_OAUTH_CA_FILE, or FRESHET_SOURCE_KAFKA_SASL_OAUTH_CA_FILE where that is set: %w", err)
 	}
 	// Tokens are asked for once in minutes: a connection kept for that is only one more to break.
 	transport := &http.Transport{Proxy: http.ProxyFromEnvironment, DisableKeepAlives: true}
@@ -112,6 +112,6 @@ func tokenFault(address string, err error) error {
 	if code == http.StatusTooManyRequests || code == http.StatusRequestTimeout || code >= http.StatusInternalServerError {
 		return fmt.Errorf("asking %s for a token: status %d", address, code)
 	}
-	return fault.Halt("the token endpoint %s refuses this client (status %d, %q, %q): check SASL_OAUTH_CLIENT_ID, SASL_OAUTH_CLIENT_SECRET, SASL_OAUTH_SCOPES and SASL_OAUTH_AUDIENCE",
+	return fault.Halt("the token endpoint %s refuses this client (status %d, %q, %q): check FRESHET_KAFKA_SASL_OAUTH_CLIENT_ID, FRESHET_KAFKA_SASL_OAUTH_CLIENT_SECRET, FRESHET_KAFKA_SASL_OAUTH_SCOPES and FRESHET_KAFKA_SASL_OAUTH_AUDIENCE, or FRESHET_SOURCE_KAFKA_* where those are set",
 		address, code, answer.ErrorCode, answer.ErrorDescription)
 }

@@ -51,7 +51,7 @@ func (s SASL) validate() error {
 	switch s.Mechanism {
 	case "":
 		if s.User != "" || s.OAuth.set() {
-			return errors.New("SASL_USER or SASL_OAUTH_* is set, but SASL_MECHANISM is not")
+			return errors.New("SASL_USER, SASL_OAUTH_TOKEN or SASL_OAUTH_TOKEN_URL is set, but SASL_MECHANISM is not")
 		}
 	case mechanismPlain, mechanismScramSHA256, mechanismScramSHA512:
 		if s.User == "" || !s.Password.Set() {

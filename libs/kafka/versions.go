@@ -128,7 +128,7 @@ func (v *Versions) OutlivesLetters(ctx context.Context, tombstones time.Duration
 	if err != nil || tombstones == 0 || letters >= 0 && tombstones >= letters {
 		return err
 	}
-	return fault.Halt("WRITE_TOMBSTONE_RETENTION is %s, and %s keeps its records for %s: a letter that is redriven later would bring a deleted item back; raise it, or set it to 0, which keeps tombstones for ever", tombstones, v.topics.DeadLetters(), spoken(letters))
+	return fault.Halt("FRESHET_WRITE_TOMBSTONE_RETENTION is %s, and %s keeps its records for %s: a letter that is redriven later would bring a deleted item back; raise it, or set it to 0, which keeps tombstones for ever", tombstones, v.topics.DeadLetters(), spoken(letters))
 }
 
 func spoken(retention time.Duration) string {

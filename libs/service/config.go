@@ -58,6 +58,7 @@ func Load(environ []string, cfg any) error {
 	for _, s := range settings {
 		err := s.load(env, settings)
 		unread[s.Name] = err != nil && !s.Required
+		unread[s.group] = s.name(env, settings) != s.Name
 		if err != nil && !errors.Is(err, errToldElsewhere) {
 			errs = append(errs, err)
 		}
@@ -242,8 +243,9 @@ func variable(f reflect.StructField) string {
 	return strings.ToUpper(b.String())
 }
 
-// validate asks the parts of a configuration what is wrong with them, but for those of which a variable is unread: they
-// would be asked of a value that nobody set. whole reports whether all of v was read.
+// validate asks the parts of a configuration what is wrong with them, but for those of which a variable, or the group, is
+// unread: they would be asked of a value that nobody set, or would tell again what the other group tells. whole reports
+// whether all of v was read.
 func validate(v reflect.Value, n names, unread map[string]bool) (whole bool, err error) {
 	var errs []error
 	whole = true
@@ -258,7 +260,7 @@ func validate(v reflect.Value, n names, unread map[string]bool) (whole bool, err
 		whole = whole && (read || child.own == n.own) // an inline part stands for itself
 		errs = append(errs, err)
 	}
-	if c, ok := reflect.TypeAssert[Validator](v); ok && whole {
+	if c, ok := reflect.TypeAssert[Validator](v); ok && whole && !unread[n.group] {
 		if err := c.Validate(); err != nil {
 			errs = append(errs, named{err, n.wholeNames(v, err.Error())})
 		}

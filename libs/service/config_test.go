@@ -22,7 +22,7 @@ type cluster struct {
 
 func (c cluster) Validate() error {
 	if len(c.Brokers) > 0 && c.Brokers[0] == "bad" {
-		return errors.New("brokers: bad is no address")
+		return errors.New("BROKERS: bad is no address")
 	}
 	return nil
 }
@@ -97,8 +97,20 @@ FRESHET_ON: "yes" is neither true nor false`
 func TestLoad_reportsWhatAStructFindsWrong(t *testing.T) {
 	var cfg testConfig
 	err := Load([]string{"FRESHET_KAFKA_BROKERS=bad"}, &cfg)
-	if err == nil || !strings.Contains(err.Error(), "FRESHET_KAFKA_*: brokers: bad is no address") {
+	if err == nil || !strings.Contains(err.Error(), "FRESHET_KAFKA_BROKERS: bad is no address") {
 		t.Errorf("got %v", err)
+	}
+}
+
+func TestLoad_tellsAFaultOfWhatIsTakenOverOnceByTheVariableThatIsSet(t *testing.T) {
+	for variable, environ := range map[string][]string{
+		"FRESHET_KAFKA_BROKERS":        {"FRESHET_KAFKA_BROKERS=bad"},
+		"FRESHET_SOURCE_KAFKA_BROKERS": {"FRESHET_KAFKA_BROKERS=a:1", "FRESHET_SOURCE_KAFKA_BROKERS=bad"},
+	} {
+		var cfg testConfig
+		if err := Load(environ, &cfg); err == nil || err.Error() != "reading the configuration: "+variable+": bad is no address" {
+			t.Errorf("%s: got %v", variable, err)
+		}
 	}
 }
 

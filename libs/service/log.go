@@ -15,7 +15,7 @@ type Log struct {
 
 // Validate reports settings that cannot be.
 func (l Log) Validate() error {
-	return fault.If(l.Format != "json" && l.Format != "text", "format %q: must be json or text", l.Format)
+	return fault.If(l.Format != "json" && l.Format != "text", "FORMAT is %q: it must be json or text", l.Format)
 }
 
 // Logger returns a logger that writes to w.

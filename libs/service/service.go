@@ -52,7 +52,7 @@ type Metrics struct {
 
 // Validate reports settings that cannot be.
 func (m Metrics) Validate() error {
-	return fault.If(m.Exporter != "none" && m.Exporter != "otlp", "exporter %q: must be none or otlp", m.Exporter)
+	return fault.If(m.Exporter != "none" && m.Exporter != "otlp", "EXPORTER is %q: it must be none or otlp", m.Exporter)
 }
 
 // Process is what a running service is given.

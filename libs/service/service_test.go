@@ -72,13 +72,13 @@ func TestMain_aBadConfigurationIsOneTextThatNamesEveryFault(t *testing.T) {
 		},
 		"values that can be read and cannot be": {
 			[]string{"FRESHET_COLOUR=red", "FRESHET_LOG_FORMAT=xml", "FRESHET_TRACES_EXPORTER=zipkin", "FRESHET_TRACES_SAMPLE_RATIO=1.5"},
-			[]string{`FRESHET_LOG_*: format "xml": must be json or text`, `FRESHET_TRACES_*: exporter "zipkin": must be none or otlp`, "sample ratio 1.5: must be 0 to 1"},
+			[]string{`FRESHET_LOG_FORMAT is "xml": it must be json or text`, `FRESHET_TRACES_EXPORTER is "zipkin": it must be none or otlp`, "FRESHET_TRACES_SAMPLE_RATIO is 1.5: it must be 0 to 1"},
 		},
 		"both, and a name that is almost one": {
 			[]string{"FRESHET_COLOR=red", "FRESHET_LOG_LEVEL=loud", "FRESHET_METRICS_EXPORTER=paper", "FRESHET_ADMIN_ADDRESS=99999"},
 			[]string{
 				"FRESHET_COLOUR is not set: colour of the lamp", `FRESHET_LOG_LEVEL: "loud" is no level: debug, info, warn or error`,
-				`FRESHET_METRICS_*: exporter "paper": must be none or otlp`, `FRESHET_ADMIN_ADDRESS is "99999": it must be host:port`,
+				`FRESHET_METRICS_EXPORTER is "paper": it must be none or otlp`, `FRESHET_ADMIN_ADDRESS is "99999": it must be host:port`,
 				"FRESHET_COLOR is no setting: FRESHET_COLOUR is probably meant",
 			},
 		},
@@ -88,7 +88,7 @@ func TestMain_aBadConfigurationIsOneTextThatNamesEveryFault(t *testing.T) {
 		},
 		"a ratio below zero": {
 			[]string{"FRESHET_COLOUR=red", "FRESHET_TRACES_SAMPLE_RATIO=-0.1"},
-			[]string{"FRESHET_TRACES_*: sample ratio -0.1: must be 0 to 1"},
+			[]string{"FRESHET_TRACES_SAMPLE_RATIO is -0.1: it must be 0 to 1"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

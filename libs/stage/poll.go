@@ -104,7 +104,7 @@ func (m *members) fetchFault(topic string, partition int32, err error) error {
 		return fault.Halt("Kafka refuses to let group %s read %s: %w", m.from.Group, topic, err)
 	}
 	if large, ok := errors.AsType[*kgo.ErrDecompressTooLarge](err); ok { // the client has given the partition up
-		return fault.Halt("topic %s, partition %d: a batch is too large to unpack (%w): raise KAFKA_MAX_DECOMPRESSED_BYTES", topic, partition, large)
+		return fault.Halt("topic %s, partition %d: a batch is too large to unpack (%w): raise FRESHET_KAFKA_MAX_DECOMPRESSED_BYTES, or FRESHET_SOURCE_KAFKA_MAX_DECOMPRESSED_BYTES where the source cluster has settings of its own", topic, partition, large)
 	}
 	if group, ok := errors.AsType[*kgo.ErrGroupSession](err); ok {
 		m.log.Warn("group session", "error", group)

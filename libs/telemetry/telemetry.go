@@ -49,8 +49,8 @@ type Config struct {
 // Validate reports settings that cannot be.
 func (c Config) Validate() error {
 	return errors.Join(
-		fault.If(c.Exporter != "none" && c.Exporter != "otlp", "exporter %q: must be none or otlp", c.Exporter),
-		fault.If(c.SampleRatio < 0 || c.SampleRatio > 1, "sample ratio %g: must be 0 to 1", c.SampleRatio),
+		fault.If(c.Exporter != "none" && c.Exporter != "otlp", "EXPORTER is %q: it must be none or otlp", c.Exporter),
+		fault.If(c.SampleRatio < 0 || c.SampleRatio > 1, "SAMPLE_RATIO is %g: it must be 0 to 1", c.SampleRatio),
 		fault.If(c.SlowAfter < 0 || c.SlowPerSecond < 0, "SLOW_AFTER %s and SLOW_PER_SECOND %g: must not be negative", c.SlowAfter, c.SlowPerSecond),
 	)
 }

@@ -258,7 +258,7 @@ func refusesNextGeneration(t *testing.T, c kafka.Config) {
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	_, err := kafka.Consumer(ctx, c, options("group", kafka.NextGeneration), log)
-	if fault.ClassOf(err) != fault.Fatal || !strings.Contains(err.Error(), "GROUP_PROTOCOL") {
+	if fault.ClassOf(err) != fault.Fatal || !strings.Contains(err.Error(), "FRESHET_GROUP_PROTOCOL") {
 		t.Errorf("got %v", err)
 	}
 }

@@ -112,7 +112,7 @@ func TestVersions_wantsTombstonesToOutliveLetters(t *testing.T) {
 	refused := func(tombstones time.Duration, want bool) {
 		t.Helper()
 		err := v.OutlivesLetters(t.Context(), tombstones)
-		if got := fault.ClassOf(err) == fault.Fatal && strings.Contains(err.Error(), "WRITE_TOMBSTONE_RETENTION"); got != want || !want && err != nil {
+		if got := fault.ClassOf(err) == fault.Fatal && strings.Contains(err.Error(), "FRESHET_WRITE_TOMBSTONE_RETENTION"); got != want || !want && err != nil {
 			t.Errorf("%s gives %v", tombstones, err)
 		}
 	}

@@ -21,7 +21,7 @@ import (
 func TestBudget_wantsAPrice(t *testing.T) {
 	cfg := settings()
 	cfg.PricePerMillion, cfg.BudgetPerDay = -1, 1
-	if _, err := New(&fakeProvider{}, &fakeIndex{}, space, cfg); err == nil || !strings.Contains(err.Error(), "set PRICE_PER_MILLION") {
+	if _, err := New(&fakeProvider{}, &fakeIndex{}, space, cfg); err == nil || !strings.Contains(err.Error(), "set FRESHET_EMBED_PRICE_PER_MILLION") {
 		t.Error(err)
 	}
 }

@@ -68,9 +68,9 @@ func (c Config) checkPrice(model string) error {
 	switch free := known && price == 0; {
 	case c.priceOf(model) > 0:
 	case c.BudgetPerDay > 0:
-		return fmt.Errorf("BUDGET_PER_DAY is %g, and the price of model %s is not known: set PRICE_PER_MILLION", c.BudgetPerDay, model)
+		return fmt.Errorf("FRESHET_EMBED_BUDGET_PER_DAY is %g, and the price of model %s is not known: set FRESHET_EMBED_PRICE_PER_MILLION", c.BudgetPerDay, model)
 	case len(c.Budgets) > 0 && !free:
-		return fmt.Errorf("pipelines have a budgetPerDay, and the price of model %s is not known: set PRICE_PER_MILLION", model)
+		return fmt.Errorf("pipelines have a budgetPerDay, and the price of model %s is not known: set FRESHET_EMBED_PRICE_PER_MILLION", model)
 	}
 	return nil
 }

@@ -249,7 +249,7 @@ func TestPurse_wantsAPriceUnlessTheModelIsFree(t *testing.T) {
 		cfg := settings()
 		cfg.PricePerMillion, cfg.Budgets = -1, map[string]float64{"offers": 1}
 		_, err := New(&fakeProvider{}, &fakeIndex{}, Space{Name: "s", Model: model, Dimensions: dims}, cfg)
-		if (err == nil) != want || err != nil && !strings.Contains(err.Error(), "set PRICE_PER_MILLION") {
+		if (err == nil) != want || err != nil && !strings.Contains(err.Error(), "set FRESHET_EMBED_PRICE_PER_MILLION") {
 			t.Errorf("%s: %v", model, err)
 		}
 	}

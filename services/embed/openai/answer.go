@@ -140,7 +140,7 @@ func (e expectation) read(body []byte) (provider.Embeddings, error) {
 		return out, fmt.Errorf("the provider sent %d vectors for %d texts", len(a.Data), e.texts)
 	}
 	if e.model != "" && a.Model != "" && !sameModel(e.model, a.Model) {
-		return out, wrongSpace{fmt.Errorf("the provider answered with the model %.60q, not %q: set ANSWERS_AS if that is its name for it", a.Model, e.model)}
+		return out, wrongSpace{fmt.Errorf("the provider answered with the model %.60q, not %q: set FRESHET_OPENAI_ANSWERS_AS, of a backup FRESHET_OPENAI_BACKUP_ANSWERS_AS, if that is its name for it", a.Model, e.model)}
 	}
 	out.Vectors = make([][]float32, e.texts)
 	for i, d := range a.Data {

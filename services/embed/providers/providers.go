@@ -31,7 +31,7 @@ type Backup struct {
 // Validate refuses a backup that would never be asked.
 func (b Backup) Validate() error {
 	alone := b.Server.URL == "" && (b.Server.Model != "" || b.Key.Set())
-	return fault.If(alone, "URL is empty, while the backup has a model or a key: set it, or unset the others")
+	return fault.If(alone, "URL is empty, while MODEL or KEY is set: set it, or unset the others")
 }
 
 // Provider makes vectors of texts.

@@ -40,7 +40,7 @@ func (c Config) Validate() error {
 	if c.URL != "" {
 		at, err := parseURL(c.URL)
 		if errs = append(errs, err); err == nil && !at.secure && c.TLS != (service.TLS{}) {
-			errs = append(errs, errors.New("TLS files or a server name are set, but the URL has no scheme with TLS: rediss, rediss-sentinel or rediss-cluster"))
+			errs = append(errs, errors.New("TLS files or a server name are set, but URL has no scheme with TLS: rediss, rediss-sentinel or rediss-cluster"))
 		}
 	}
 	if c.Batch < 1 || c.Lease < leastLease {

@@ -178,7 +178,7 @@ func classify(id uint32, err error) error {
 	case !answered:
 		return fmt.Errorf("asking the schema registry for schema %d: %w", id, err)
 	case refused.StatusCode == http.StatusUnauthorized || refused.StatusCode == http.StatusForbidden:
-		return fault.Halt("the schema registry answers %d to %s: check FRESHET_SCHEMA_REGISTRY_USER and _PASSWORD, or _TOKEN", refused.StatusCode, refused.URL)
+		return fault.Halt("the schema registry answers %d to %s: check FRESHET_SCHEMA_REGISTRY_USER and FRESHET_SCHEMA_REGISTRY_PASSWORD, or FRESHET_SCHEMA_REGISTRY_TOKEN", refused.StatusCode, refused.URL)
 	case refused.StatusCode == http.StatusNotFound && refused.ErrorCode != 0:
 		return fmt.Errorf("%w %d", errUnknown, id)
 	}
