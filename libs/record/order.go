@@ -22,6 +22,14 @@ func (o Orders) Compare(so *SourceOrder) int {
 	return compareOrder(so.GetOrder(), taken)
 }
 
+// passed reports whether a later record was taken from the source. The last number of an order
+// does not count: it tells the documents of one record apart, of which its mark is another one.
+func (o Orders) passed(so *SourceOrder) bool {
+	place := so.GetOrder()[:max(0, len(so.GetOrder())-1)]
+	taken := o[so.GetSource()]
+	return slices.Compare(place, taken[:min(len(place), len(taken))]) < 0
+}
+
 func compareOrder(a, b []uint64) int { return slices.CompareFunc(a, b, cmp.Compare[uint64]) }
 
 // Take raises o to the given orders. The receiver must not be nil.
@@ -54,8 +62,8 @@ func (o Orders) raisedBy(sources []*SourceOrder) bool {
 //
 // v must also be sure to be taken wherever earlier would be. A change of another
 // source is not: write may know that source further on and drop v, and with it
-// the only word of earlier. Nor is a log record where earlier is a redrive, which
-// is judged by its version alone. So both must be of one origin and of one source,
+// the only word of earlier. Nor is a redriven letter, or a log record where earlier is
+// one: late judges them in another way. So both must be of one origin and of one source,
 // v further on in it; then v's own order covers that of earlier.
 func (v *Vector) Supersedes(earlier *Vector) bool {
 	if op := v.GetDocument().GetOp(); op != Op_OP_UPSERT && op != Op_OP_DELETE {
@@ -66,7 +74,7 @@ func (v *Vector) Supersedes(earlier *Vector) bool {
 	default:
 		return false
 	}
-	if v.GetVersion() <= earlier.GetVersion() || v.GetVersionOrigin() != earlier.GetVersionOrigin() {
+	if v.GetVersion() <= earlier.GetVersion() || v.GetVersionOrigin() != earlier.GetVersionOrigin() || v.isRedriven() {
 		return false
 	}
 	mine, theirs := v.GetDocument().GetSources(), earlier.GetDocument().GetSources()

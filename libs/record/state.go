@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"maps"
+	"slices"
 )
 
 // State is all that is known of one item. It is a last-writer-wins register per
@@ -136,8 +137,11 @@ func (s *State) judgeVersion(v *Vector) Taken {
 // stopped between the mark and its letter, and is able to read the change now. The
 // mark of a change that the index refused has its version too: write was stopped.
 func (s *State) late(v *Vector) bool {
-	if o := v.GetVersionOrigin(); o == VersionOrigin_VERSION_ORIGIN_STAMP || o == VersionOrigin_VERSION_ORIGIN_EXPLICIT {
+	if v.GetVersionOrigin() == VersionOrigin_VERSION_ORIGIN_STAMP {
 		return false
+	}
+	if v.isRedriven() {
+		return s.lateLetter(v)
 	}
 	marked := s.Failed != nil && !s.Failed.GetText() && v.GetVersion() >= s.Failed.GetVersion()
 	for _, so := range v.GetDocument().GetSources() {
@@ -146,6 +150,18 @@ func (s *State) late(v *Vector) bool {
 		}
 	}
 	return false
+}
+
+// lateLetter is late for a redriven letter. It may stand below the marks of newer letters,
+// whose orders were taken. But whatever is taken leaves a row, a floor or a mark of its
+// version, or above it: where none is above the letter's, a newer change of its source is
+// below it, and the letter has its version only for having been appended late.
+func (s *State) lateLetter(v *Vector) bool {
+	return v.GetVersion() >= max(s.Base, s.Floor, s.Failed.GetVersion()) && slices.ContainsFunc(v.GetDocument().GetSources(), s.Sources.passed)
+}
+
+func (v *Vector) isRedriven() bool {
+	return v.GetVersionOrigin() == VersionOrigin_VERSION_ORIGIN_EXPLICIT
 }
 
 // settled returns the version up to which the state has everything: what is at or below

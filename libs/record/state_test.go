@@ -188,13 +188,46 @@ func TestTake(t *testing.T) {
 			[]step{{upsert(1, "a").from("cdc", 0, 7), TakenNew}, {upsert(2, "a2").from("cdc", 1, 3), TakenNew}},
 			`row 2 "a2" found`,
 		},
-		"redriven letter is judged by its version alone: new": {
+		"redriven letter, whose mark had its version and order": {
 			[]step{{upsert(1, "a").from("cdc", 1), TakenNew}, {mark(2).from("cdc", 2), TakenNew}, {upsert(2, "b").from("cdc", 2).explicit(), TakenNew}},
 			`row 2 "b" found`,
 		},
-		"redriven letter is judged by its version alone: a newer row has come": {
+		"redriven letter, when a newer row has come": {
 			[]step{{mark(2).from("cdc", 2), TakenNew}, {upsert(3, "c").from("cdc", 3), TakenNew}, {upsert(2, "b").from("cdc", 2).explicit(), Stale}},
 			`row 3 "c" found`,
+		},
+		"letter of a change that was appended late is redriven: it loses to the newer one of its source": {
+			[]step{
+				{upsert(1, "new").from("cdc", 7, 0), TakenNew},
+				{mark(2).from("cdc", 6, 0), OutOfOrder},
+				{upsert(2, "old").from("cdc", 6, 0).explicit(), OutOfOrder},
+			},
+			`row 1 "new" found`,
+		},
+		"letter of a delete that was appended late is redriven: the item stays": {
+			[]step{{upsert(1, "new").from("cdc", 7, 0), TakenNew}, {remove(2).from("cdc", 6, 0).explicit(), OutOfOrder}},
+			`row 1 "new" found`,
+		},
+		"letter was appended late, and its mark says no order": {
+			[]step{
+				{upsert(1, "new").from("column", 7, 0), TakenNew},
+				{mark(2).from("cdc", 6, 0), TakenNew},
+				{upsert(2, "old").from("column", 6, 0).explicit(), OutOfOrder},
+			},
+			`row 1 "new" found, field-type at 2`,
+		},
+		"letter is redriven below the mark of a newer change of its source": {
+			[]step{
+				{mark(2).from("cdc", 6, 0), TakenNew},
+				{mark(3).from("cdc", 7, 0), TakenNew},
+				{upsert(2, "b").from("cdc", 6, 0).explicit(), TakenNew},
+				{upsert(2, "b").from("cdc", 6, 0).explicit(), TakenAgain},
+			},
+			`row 2 "b" found, field-type at 3`,
+		},
+		"letter has another place in its record than its mark": {
+			[]step{{mark(2).from("cdc", 6, 1), TakenNew}, {upsert(2, "b").from("cdc", 6, 0).explicit(), TakenNew}},
+			`row 2 "b" found`,
 		},
 		"dead letter marks an item that shows an older state": {
 			[]step{{upsert(1, "a"), TakenNew}, {mark(2), TakenNew}},

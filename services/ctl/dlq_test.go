@@ -1,12 +1,18 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"github.com/freshet-io/freshet/libs/fake"
 	"github.com/freshet-io/freshet/libs/fault"
+	"github.com/freshet-io/freshet/libs/service"
 	"github.com/freshet-io/freshet/services/ctl/events"
 	"github.com/freshet-io/freshet/services/ctl/inspect"
 )
@@ -44,6 +50,36 @@ func TestRedrive_wantsToKnowWhichLetters(t *testing.T) {
 		if err := cmd.ExecuteContext(t.Context()); err == nil || !strings.Contains(err.Error(), "--reason") {
 			t.Errorf("%q: it says %v", args, err)
 		}
+	}
+}
+
+// A Kafka that goes away in the middle must not hold whoever stops the command, nor hide from them that it is away.
+func TestRedrive_endsWithAKafkaThatGoesAway(t *testing.T) {
+	broker, err := fake.StartBroker(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer broker.Close()
+	var cfg cluster
+	if err := service.Load([]string{"FRESHET_KAFKA_BROKERS=" + broker.Brokers()}, &cfg); err != nil {
+		t.Fatal(err)
+	}
+	client, err := producer(t.Context(), cfg.Kafka, cfg.Topics)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	if created, err := kadm.NewClient(client).CreateTopics(t.Context(), 1, 1, nil, "there"); err != nil || created.Error() != nil {
+		t.Fatal(err, created.Error())
+	}
+	if err := sendOne(t.Context(), client, &kgo.Record{Topic: "there"}); err != nil {
+		t.Fatal(err)
+	}
+	broker.Close()
+	ctx, stop := context.WithTimeout(t.Context(), time.Second)
+	defer stop()
+	if err := sendOne(ctx, client, &kgo.Record{Topic: "there"}); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("it says %v", err)
 	}
 }
 

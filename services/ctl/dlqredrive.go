@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -75,7 +76,7 @@ func (f redriveFlags) run(cmd *cobra.Command, places []string) error {
 		for _, d := range r.Documents {
 			again, err := redriver.Record(d)
 			if err == nil && !f.dry {
-				err = client.ProduceSync(ctx, again).FirstErr()
+				err = sendOne(ctx, client, again)
 			}
 			if err != nil {
 				return fmt.Errorf("redriving %s: %w", d.Item, err)
@@ -84,6 +85,20 @@ func (f redriveFlags) run(cmd *cobra.Command, places []string) error {
 		return done.add(inspect.Place{Topic: letter.Topic, Partition: letter.Partition, Offset: letter.Offset}, r)
 	})
 	return errors.Join(err, done.end())
+}
+
+// sendOne waits no longer than a person does. A record that is on its way cannot be called back: ProduceSync would wait for it.
+func sendOne(ctx context.Context, client *kgo.Client, r *kgo.Record) error {
+	ctx, cancel := context.WithTimeout(ctx, connectBound)
+	defer cancel()
+	sent := make(chan error, 1)
+	client.Produce(ctx, r, func(_ *kgo.Record, err error) { sent <- err })
+	select {
+	case err := <-sent:
+		return err
+	case <-ctx.Done():
+		return fmt.Errorf("Kafka has not said that it has it; to redrive the letter again is no harm: %w", ctx.Err()) //nolint:staticcheck // a name
+	}
 }
 
 // redriveTally says what becomes of each letter, and of all.

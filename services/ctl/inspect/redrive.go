@@ -15,6 +15,7 @@ import (
 
 	"github.com/freshet-io/freshet/libs/fault"
 	"github.com/freshet-io/freshet/libs/kafka"
+	"github.com/freshet-io/freshet/libs/pipeline"
 	"github.com/freshet-io/freshet/libs/record"
 	"github.com/freshet-io/freshet/libs/stage"
 	"github.com/freshet-io/freshet/services/ingest/ingester"
@@ -132,7 +133,7 @@ func (r *Redriver) Redrive(ctx context.Context, letter *kgo.Record) (Redrive, er
 	case stageIngest:
 		err = one.change(ctx)
 	case stageEmbed, stageBulk, stageWrite:
-		one.document(ctx)
+		err = one.document(ctx)
 	default:
 		one.left("no stage is called %q", one.Letter.Stage)
 	}
@@ -155,16 +156,32 @@ func (r *Redriver) Record(d Redriven) (*kgo.Record, error) {
 	}, err
 }
 
+func isAbsence(err error) bool {
+	_, is := errors.AsType[absence](err)
+	return is
+}
+
+// leftWithout leaves the letter where a record is not there. It returns an error that says nothing of the letter.
+func (r *redrive) leftWithout(err error, do string) error {
+	if !isAbsence(err) {
+		return err
+	}
+	r.left("%v%s", err, do)
+	return nil
+}
+
 func (r *redrive) left(format string, args ...any) {
 	r.Left = append(r.Left, fmt.Sprintf(format, args...))
 }
 
-// keep adds a document with the version that it keeps, which alone decides then.
+// keep adds a document with the version that it keeps, 0 for none. Of two documents of one item and version, as a record has that
+// gives an id to another row, the later one says all: a delete would win over a row of its own version, be it before it.
 func (r *redrive) keep(d *record.Document, version int64) {
-	if version > 0 {
-		d.Sources = nil
-	}
-	r.Documents = append(r.Documents, Redriven{Item: d.Item().String(), Version: version, Document: d})
+	item := d.Item().String()
+	r.Documents = slices.DeleteFunc(r.Documents, func(before Redriven) bool {
+		return version > 0 && before.Version == version && before.Item == item && (d.GetOp() != record.Op_OP_PARTIAL || before.Document.GetOp() == record.Op_OP_DELETE)
+	})
+	r.Documents = append(r.Documents, Redriven{Item: item, Version: version, Document: d})
 }
 
 // version returns that of the letter's change, 0 where it has none.
@@ -212,7 +229,7 @@ func cutFrom(letter *kgo.Record) int {
 func failedIn(letter *kgo.Record) (*kgo.Record, error) {
 	at, err := parsePlace(letterOf(letter).Source)
 	if err != nil {
-		return nil, err
+		return nil, absent("%w", err)
 	}
 	theirs, _ := splitHeaders(letter)
 	return &kgo.Record{
@@ -233,24 +250,23 @@ func (r *redrive) input(ctx context.Context) (*kgo.Record, error) {
 func (r *redrive) original(ctx context.Context) (*kgo.Record, error) {
 	at, err := parsePlace(r.Letter.Source)
 	if err != nil {
-		return nil, err
+		return nil, absent("%w", err)
 	}
 	found, err := r.recordAt(ctx, at)
 	switch {
 	case err != nil:
 		return nil, err
-	case !bytes.HasPrefix(found.Key, r.record.Key), !bytes.HasPrefix(found.Value, r.record.Value):
-		return nil, fmt.Errorf("another record stands at %s by now", at)
+	case !bytes.HasPrefix(found.Key, r.record.Key), !bytes.HasPrefix(found.Value, r.record.Value), len(found.Value) != cmp.Or(cutFrom(r.record), len(r.record.Value)):
+		return nil, absent("another record stands at %s by now", at)
 	}
 	return found, nil
 }
 
 // document redrives what embed or write could not use: the document that was in it.
-func (r *redrive) document(ctx context.Context) {
+func (r *redrive) document(ctx context.Context) error {
 	in, err := r.input(ctx)
 	if err != nil {
-		r.left("%v", err)
-		return
+		return r.leftWithout(err, "")
 	}
 	version, d := r.version(), (*record.Document)(nil)
 	if r.Letter.Stage == stageWrite {
@@ -266,6 +282,8 @@ func (r *redrive) document(ctx context.Context) {
 		r.left("it cannot be read: %v", err)
 	case r.Letter.Reason == string(fault.BelowHorizon):
 		r.left("it is too old to tell whether its item was deleted since: send the row again")
+	case !slices.ContainsFunc(r.file.Pipelines, func(p pipeline.Pipeline) bool { return p.Collection == d.GetCollection() }):
+		r.left("no pipeline of the file fills collection %q", d.GetCollection()) // embed would stop at it, at each start again
 	case d.GetOp() == record.Op_OP_COMPLETION_REQUEST: // of the text that the item has, whatever the version
 		r.keep(d, 0)
 	case version == 0:
@@ -273,26 +291,21 @@ func (r *redrive) document(ctx context.Context) {
 	default:
 		r.keep(d, version)
 	}
+	return nil
 }
 
 // change redrives what ingest could not use: it is read once more.
 func (r *redrive) change(ctx context.Context) error {
-	in, err := r.input(ctx)
-	if err != nil {
-		r.left("%v: send the row again", err)
-		return nil
+	in, gone := r.original(ctx) // it alone tells the place of its change
+	if isAbsence(gone) && cutFrom(r.record) == 0 {
+		in, _ = failedIn(r.record)
+	}
+	if in == nil {
+		return r.leftWithout(gone, ": send the row again")
 	}
 	c, err := decode(ctx, r.ingester, in, r.sources[in.Topic].ID)
 	if err != nil {
 		return err
-	}
-	var gone error
-	if slices.ContainsFunc(c.documents, r.isOther) { // only the record in its topic tells the place of its change
-		if in, gone = r.original(ctx); gone == nil {
-			if c, err = decode(ctx, r.ingester, in, r.sources[in.Topic].ID); err != nil {
-				return err
-			}
-		}
 	}
 	switch {
 	case c.err != nil:
@@ -301,17 +314,23 @@ func (r *redrive) change(ctx context.Context) error {
 		r.Done = append(r.Done, "nothing is taken of it now ("+c.label+")")
 	}
 	for _, d := range c.documents {
-		switch {
+		switch other := r.isOther(d); {
 		case d.GetOp() == record.Op_OP_FAILED:
-		case !r.isOther(d):
-			r.keep(d, r.version())
+		case gone != nil && other:
+			err = r.leftWithout(gone, ": send the row of "+d.Item().String()+" again")
 		case gone != nil:
-			r.left("%s: %v: send its row again", d.Item(), gone)
+			d.Sources = nil
+			r.keep(d, r.version())
+		case other:
+			err = r.other(ctx, d)
 		default:
-			err = errors.Join(err, r.other(ctx, d))
+			r.keep(d, r.version())
+		}
+		if err != nil {
+			return err
 		}
 	}
-	return err
+	return nil
 }
 
 // isOther reports whether a document is of another item than the letter, or the letter has no version.
@@ -333,8 +352,7 @@ func (r *redrive) other(ctx context.Context, d *record.Document) error {
 	if failed := has.State.Failed; failed != nil && !has.State.Refused() {
 		switch own, err := r.isMark(ctx, d, failed.GetVersion()); {
 		case err != nil:
-			r.left("%s: its mark: %v: send its row again", d.Item(), err)
-			return nil
+			return r.leftWithout(err, ": send the row of "+d.Item().String()+" again")
 		case own:
 			r.keep(d, failed.GetVersion())
 			return nil
@@ -344,10 +362,13 @@ func (r *redrive) other(ctx context.Context, d *record.Document) error {
 	// Behind the record's place stands which of its documents this is, and that may differ now.
 	place := source.GetOrder()[:len(source.GetOrder())-1]
 	taken := has.State.Sources[source.GetSource()]
-	if slices.Compare(taken[:min(len(taken), len(place))], place) < 0 {
-		r.keep(d, 0)
-	} else {
+	switch {
+	case slices.Compare(taken[:min(len(taken), len(place))], place) >= 0:
 		r.Done = append(r.Done, d.Item().String())
+	case r.version() > 0 && d.GetOp().IsRow(): // it had a document or a mark, under another id: by that it may have been deleted since
+		r.left("%s: the index knows nothing of the change, and so nothing of what came since: send its row again", d.Item())
+	default:
+		r.keep(d, 0)
 	}
 	return nil
 }
@@ -356,7 +377,7 @@ func (r *redrive) other(ctx context.Context, d *record.Document) error {
 func (r *redrive) isMark(ctx context.Context, d *record.Document, version int64) (bool, error) {
 	epoch, offset := record.Place(version)
 	if epoch != r.identity.Epoch {
-		return false, fmt.Errorf("is of epoch %d, and the log of epoch %d", epoch, r.identity.Epoch)
+		return false, absent("its mark is of epoch %d, and the log of epoch %d", epoch, r.identity.Epoch)
 	}
 	mark, err := r.recordAt(ctx, Place{Topic: r.cfg.Topics.DocumentsLive(), Partition: record.Partition(d.Item().Key(), r.identity.Partitions), Offset: offset})
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/freshet-io/freshet/libs/kafka"
@@ -109,7 +110,12 @@ func (i *Inspector) ownTopic(topic string) bool {
 	return slices.Contains([]string{t.DocumentsLive(), t.DocumentsBulk(), t.VectorsLive(), t.VectorsBulk(), t.DeadLetters()}, topic)
 }
 
-// recordAt reads one record. Its error says why there is none.
+// absence says why a record is not there, whoever asks and however often.
+type absence struct{ error }
+
+func absent(format string, args ...any) error { return absence{fmt.Errorf(format, args...)} }
+
+// recordAt reads one record. Its error says why there is none; it is an absence where nothing is away.
 func (i *Inspector) recordAt(ctx context.Context, at Place) (found *kgo.Record, err error) {
 	of := i.source
 	if i.ownTopic(at.Topic) {
@@ -120,24 +126,27 @@ func (i *Inspector) recordAt(ctx context.Context, at Place) (found *kgo.Record, 
 		return nil, err
 	}
 	spans, err := WholeTopic(ctx, client, at.Topic)
-	if err != nil {
+	switch {
+	case errors.Is(err, kerr.UnknownTopicOrPartition):
+		return nil, absent("there is no topic %s", at.Topic)
+	case err != nil:
 		return nil, err
 	}
 	n := slices.IndexFunc(spans, func(s kafka.Span) bool { return s.Partition == at.Partition })
 	switch {
 	case n < 0:
-		return nil, fmt.Errorf("topic %s has no partition %d", at.Topic, at.Partition)
+		return nil, absent("topic %s has no partition %d", at.Topic, at.Partition)
 	case at.Offset >= spans[n].To:
-		return nil, fmt.Errorf("there is no record at %s yet: the partition ends at %d", at, spans[n].To)
+		return nil, absent("there is no record at %s yet: the partition ends at %d", at, spans[n].To)
 	case at.Offset < spans[n].From:
-		return nil, fmt.Errorf("there is no record at %s any more: the partition begins at %d, what was before it has been removed by its retention", at, spans[n].From)
+		return nil, absent("there is no record at %s any more: the partition begins at %d, what was before it has been removed by its retention", at, spans[n].From)
 	}
 	err = of.scan(ctx, []kafka.Span{{Topic: at.Topic, Partition: at.Partition, From: at.Offset, To: at.Offset + 1}}, func(r *kgo.Record) bool {
 		found = r
 		return false
 	})
 	if err == nil && found == nil {
-		err = fmt.Errorf("there is no record at %s: it was removed by compaction, or belongs to a transaction", at)
+		err = absent("there is no record at %s: it was removed by compaction, or belongs to a transaction", at)
 	}
 	return found, err
 }
